@@ -1,0 +1,77 @@
+"""The engine contract: named arrays in, named arrays out. The one door between diffusion/ and a runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bksdm_demo.errors import EngineError
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a part: its name, fixed shape and numpy element type ("float32", "int32")."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype}{list(self.shape)}"
+
+
+class Engine(Protocol):
+    """One Core ML part made runnable. load/unload may be called any number of times; run() loads if needed.
+
+    `metadata` is the package's user-defined metadata; `size_bytes` the bytes of its files on disk. `run` is safe to
+    call from several threads (one runs at a time) and returns float32 arrays the caller owns. It raises EngineError
+    for a wrong name, shape or type (naming all three) and for a failure of the runtime.
+    """
+
+    kind: str  # "openvino", "coreml", "fake"
+
+    @property
+    def inputs(self) -> tuple[Port, ...]: ...
+
+    @property
+    def outputs(self) -> tuple[Port, ...]: ...
+
+    @property
+    def metadata(self) -> Mapping[str, str]: ...
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def loaded(self) -> bool: ...
+
+    def load(self) -> None: ...
+
+    def unload(self) -> None: ...
+
+    def run(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]: ...
+
+
+def check_inputs(ports: Sequence[Port], arrays: Mapping[str, NDArray], part: str) -> dict[str, NDArray]:
+    """The arrays as C-contiguous arrays of their port's type, in port order; refuses anything that does not fit.
+
+    Any real numeric type is cast; complex, text and object arrays are refused.
+    """
+    unknown = sorted(set(arrays) - {port.name for port in ports})
+    missing = [port.name for port in ports if port.name not in arrays]
+    expected = "; ".join(str(port) for port in ports)
+    if unknown or missing:
+        raise EngineError(f"{part}: unknown inputs {unknown}, missing inputs {missing}; it takes {expected}.")
+    checked = {}
+    for port in ports:
+        array = np.asarray(arrays[port.name])
+        if array.dtype.kind not in "biuf" or array.shape != port.shape:
+            raise EngineError(
+                f"{part}: input {port.name} is {array.dtype}{list(array.shape)}, it must be {port.dtype}{list(port.shape)}."
+            )
+        checked[port.name] = np.ascontiguousarray(array, dtype=port.dtype)
+    return checked

@@ -1,0 +1,81 @@
+"""A Core ML ML Program as plain data: values, constants and operations in order; knows no runtime.
+
+Follows the MIL of coremltools (MIL.proto). Both readers (package.py for `.mlpackage`, compiled.py for `.mlmodelc`)
+end here, and translate/ starts here. Constants (`const` and every `constexpr_*`) are kept apart from operations
+and decoded only when asked; inline argument values get a generated constant name, so an operation's inputs are
+always names. One function per program ("main"); nested blocks are refused by the readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """An element type in MIL's spelling ("fp16", "fp32", "int32", "bool", "string", "uint8", ...) and a shape.
+
+    A dimension is None where the file leaves it open (`?`); a scalar has the shape ().
+    """
+
+    dtype: str
+    shape: tuple[int | None, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join('?' if dim is None else str(dim) for dim in self.shape)}]"
+
+
+@dataclass(frozen=True)
+class Value:
+    """A named tensor: an input of the program or an output of an operation."""
+
+    name: str
+    type: TensorType
+
+
+class Constant(Protocol):
+    """A value known from the file alone, decoded on demand.
+
+    `encoding` names the storage for people: "immediate", "float16", "palette6", "affine8", "sparse", "cast"...;
+    `stored_bytes` is what it occupies in the file; `array()` is the decoded value (a numpy array of the MIL element
+    type, fp16 as float16; strings as a plain `str` in a 0-d object array).
+    """
+
+    @property
+    def type(self) -> TensorType: ...
+
+    @property
+    def encoding(self) -> str: ...
+
+    @property
+    def stored_bytes(self) -> int: ...
+
+    def array(self) -> NDArray: ...
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation: `kind` is MIL's name ("conv"); each input key maps to value or constant names, in order."""
+
+    kind: str
+    name: str
+    inputs: Mapping[str, tuple[str, ...]]
+    outputs: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Program:
+    """The main function of an ML Program. `outputs` are names of values; operations stand in execution order."""
+
+    inputs: tuple[Value, ...]
+    outputs: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    constants: Mapping[str, Constant]
+    opset: str = ""  # "CoreML6" = iOS16, "CoreML7" = iOS17 ...
+    specification_version: int = 0
+    metadata: Mapping[str, str] = field(default_factory=dict)  # user-defined metadata of the model
+    extra: Mapping[str, Any] = field(default_factory=dict)  # reader-specific facts for `inspect`, never needed to run
