@@ -4,12 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.errors import EngineError
+
+
+ENGINE_KINDS = ("auto", "openvino", "coreml")
+PRECISIONS = ("auto", "f32", "bf16")
+COMPUTE_UNITS = ("auto", "all", "cpu-only", "cpu-and-gpu", "cpu-and-ne")
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to run the parts. "auto" leaves the choice to the engine, which looks at this machine and at the part.
+
+    `precision` and `threads` concern OpenVINO, `compute_units` and `cache_dir` (a folder for compiled models) Core ML.
+    Raises EngineError naming the option, the value and the choices.
+    """
+
+    kind: str = "auto"
+    precision: str = "auto"
+    compute_units: str = "auto"
+    cache_dir: Path | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        choices = {"kind": ENGINE_KINDS, "precision": PRECISIONS, "compute_units": COMPUTE_UNITS}
+        for name, allowed in choices.items():
+            if getattr(self, name) not in allowed:
+                raise EngineError(f"Engine {name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
+        if self.threads is not None and self.threads < 1:
+            raise EngineError(f"Engine threads is {self.threads}; it must be 1 or more, or None for all cores.")
 
 
 @dataclass(frozen=True)
