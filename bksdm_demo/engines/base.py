@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from bksdm_demo.errors import EngineError
 
-
 ENGINE_KINDS = ("auto", "openvino", "coreml")
 PRECISIONS = ("auto", "f32", "bf16")
 COMPUTE_UNITS = ("auto", "all", "cpu-only", "cpu-and-gpu", "cpu-and-ne")
@@ -99,8 +98,7 @@ def check_inputs(ports: Sequence[Port], arrays: Mapping[str, NDArray], part: str
     for port in ports:
         array = np.asarray(arrays[port.name])
         if array.dtype.kind not in "biuf" or array.shape != port.shape:
-            raise EngineError(
-                f"{part}: input {port.name} is {array.dtype}{list(array.shape)}, it must be {port.dtype}{list(port.shape)}."
-            )
+            given = f"{array.dtype}{list(array.shape)}"
+            raise EngineError(f"{part}: input {port.name} is {given}, it must be {port.dtype}{list(port.shape)}.")
         checked[port.name] = np.ascontiguousarray(array, dtype=port.dtype)
     return checked
