@@ -1,0 +1,45 @@
+# Two commands are all the set-up there is: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: demo test test-reference lint setup clean
+
+demo: $(VENV)/.runtime  ## start the page on the embedded sample family; ARGS="--port 8000 --share"
+	$(BIN)/python app.py $(ARGS)
+
+test: $(VENV)/.dev  ## every test that needs no torch; ARGS="-k scheduler"
+	$(BIN)/python -m pytest -m "not reference" $(ARGS)
+
+test-reference: $(VENV)/.reference  ## live comparison with torch, diffusers and coremltools' converter
+	$(BIN)/python -m pytest -m reference $(ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(VENV)/.dev  ## everything for working on the code
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+
+# Each stamp is newer than the list it was installed from, so an edited list is installed again.
+$(VENV)/.runtime: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+$(VENV)/.reference: requirements-reference.txt $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-reference.txt
+	touch $@
