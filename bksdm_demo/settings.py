@@ -1,0 +1,128 @@
+"""Settings of one run of the demo: read once from the environment, overridden by flags, then frozen.
+
+Only app.py and cli.py import this; every room below gets the values it needs as arguments. A Space sets
+GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, which are honoured under those names; everything else is BKSDM_*.
+Leaves out a settings file: flags and the environment are enough for a demo.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bksdm_demo.engines.base import COMPUTE_UNITS, ENGINE_KINDS, PRECISIONS
+from bksdm_demo.errors import DemoError
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+GIB = 2**30  # bytes
+PORTS = (1, 65_535)
+QUEUE_RANGE = (1, 1_000)
+THREADS_RANGE = (1, 1_024)
+TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
+FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a start of the page or of the command line may choose.
+
+    `host` and `port` None leave the choice to Gradio (127.0.0.1, the first free port from 7860). `models_dir` holds
+    further model folders beside the embedded family; `cache_dir` holds compiled models. `memory_bytes` is the budget
+    for loaded models; `queue_size` the comparisons that may wait. Raises DemoError naming the setting.
+    """
+
+    host: str | None = None
+    port: int | None = None
+    share: bool = False
+    assets: Path = ASSETS
+    models_dir: Path | None = None
+    engine: str = "auto"
+    precision: str = "auto"
+    compute_units: str = "auto"
+    cache_dir: Path | None = None
+    threads: int | None = None  # None: the engine decides
+    memory_bytes: int = 4 * GIB
+    queue_size: int = 16
+
+    def __post_init__(self) -> None:
+        _check_choice("engine", self.engine, ENGINE_KINDS)
+        _check_choice("precision", self.precision, PRECISIONS)
+        _check_choice("compute_units", self.compute_units, COMPUTE_UNITS)
+        _check_range("port", self.port, *PORTS)
+        _check_range("threads", self.threads, *THREADS_RANGE)
+        _check_range("queue_size", self.queue_size, *QUEUE_RANGE)
+        if self.memory_bytes <= 0:
+            raise DemoError(f"memory_bytes is {self.memory_bytes}; the budget for loaded models must be above 0.")
+        if self.models_dir is not None and not self.models_dir.is_dir():
+            raise DemoError(f"models_dir is {self.models_dir}, which is no folder; create it or leave the setting out.")
+
+    def override(self, **flags: Any) -> Settings:
+        """A copy with every flag that is not None put in place of the environment's value."""
+        return replace(self, **{name: value for name, value in flags.items() if value is not None})
+
+
+def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -> Settings:
+    """The settings that environment variables ask for; raises DemoError naming a variable that cannot be read."""
+    read = {
+        "host": _read(environ, "GRADIO_SERVER_NAME", str),
+        "port": _read(environ, "GRADIO_SERVER_PORT", int),
+        "share": _read(environ, "GRADIO_SHARE", truth),
+        "models_dir": _read(environ, "BKSDM_MODELS_DIR", _folder),
+        "engine": _read(environ, "BKSDM_ENGINE", str),
+        "precision": _read(environ, "BKSDM_PRECISION", str),
+        "compute_units": _read(environ, "BKSDM_COMPUTE_UNITS", str),
+        "cache_dir": _read(environ, "BKSDM_CACHE_DIR", _folder) or default_cache_dir(environ, platform),
+        "threads": _read(environ, "BKSDM_THREADS", int),
+        "memory_bytes": _read(environ, "BKSDM_MEMORY_GB", gibibytes),
+        "queue_size": _read(environ, "BKSDM_QUEUE_SIZE", int),
+    }
+    return Settings().override(**read)
+
+
+def default_cache_dir(environ: Mapping[str, str], platform: str) -> Path:
+    """Where this kind of machine keeps caches: ~/Library/Caches on a Mac, else $XDG_CACHE_HOME or ~/.cache."""
+    if platform == "darwin":
+        return Path("~/Library/Caches/bksdm-demo").expanduser()
+    base = environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "bksdm-demo"
+
+
+def gibibytes(text: str) -> int:
+    """Bytes from a number of gibibytes such as "1.5"; raises ValueError or OverflowError for no finite number."""
+    return int(float(text) * GIB)  # OverflowError or ValueError for infinity and not-a-number
+
+
+def truth(text: str) -> bool:
+    """True or False from the usual words; raises ValueError for any other."""
+    word = text.strip().lower()
+    if word in TRUE_WORDS or word in FALSE_WORDS:
+        return word in TRUE_WORDS
+    raise ValueError(text)
+
+
+def _folder(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def _read(environ: Mapping[str, str], name: str, convert: Callable[[str], Any]) -> Any:
+    """The variable's value, or None when it is absent or empty."""
+    text = environ.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        return convert(text)
+    except (ValueError, OverflowError) as error:
+        raise DemoError(f"The environment variable {name} is {text!r}, which cannot be read as its value.") from error
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise DemoError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+
+
+def _check_range(name: str, value: int | None, low: int, high: int) -> None:
+    if value is not None and not low <= value <= high:
+        raise DemoError(f"{name} is {value}; it must be between {low} and {high}.")
