@@ -1,0 +1,92 @@
+"""MIL's element types: width in bits, the numpy type that holds a decoded element, and decoding from stored bytes.
+
+Follows the storage rules of MIL's blob format version 2: little-endian; types below a byte are a bit stream with the
+least significant bit first, and elements may straddle bytes. numpy knows no bfloat16 and no 8-bit floats: they decode
+to float32 and float16, which hold every value exactly. Reads only.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+BITS: dict[str, int] = {
+    **{"fp16": 16, "fp32": 32, "fp64": 64, "bf16": 16, "fp8e4m3fn": 8, "fp8e5m2": 8, "bool": 8},
+    **{f"{sign}int{bits}": bits for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    **{"int4": 4, "uint1": 1, "uint2": 2, "uint3": 3, "uint4": 4, "uint6": 6},
+}
+
+_NUMPY: dict[str, str] = {
+    **{"fp16": "<f2", "fp32": "<f4", "fp64": "<f8", "bool": "?", "string": "O"},
+    **{f"int{bits}": f"<i{bits // 8}" for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": f"<u{bits // 8}" for bits in (8, 16, 32, 64)},
+    **{"bf16": "<f4", "fp8e4m3fn": "<f2", "fp8e5m2": "<f2"},
+    **{"int4": "i1", "uint1": "u1", "uint2": "u1", "uint3": "u1", "uint4": "u1", "uint6": "u1"},
+}
+
+
+def numpy_type(dtype: str) -> np.dtype:
+    """The numpy type that holds decoded elements of the MIL type `dtype`; KeyError for a name MIL does not have."""
+    return np.dtype(_NUMPY[dtype])
+
+
+def stored_size(dtype: str, count: int) -> int:
+    """The bytes that `count` elements take in a file."""
+    return -(-count * BITS[dtype] // 8)
+
+
+def from_bytes(data: NDArray[np.uint8], dtype: str, count: int) -> NDArray:
+    """`count` elements from `data` (flat uint8 of at least `stored_size` bytes); a view where the type has whole bytes."""
+    bits = BITS[dtype]
+    if bits < 8:
+        values = unpack_bits(data, bits, count)
+        return _signed4(values) if dtype == "int4" else values
+    if dtype == "bf16":
+        return (data.view("<u2")[:count].astype("<u4") << 16).view("<f4")
+    if dtype == "fp8e4m3fn":
+        return _E4M3[data[:count]]
+    if dtype == "fp8e5m2":  # the upper byte of a float16
+        return (data[:count].astype("<u2") << 8).view("<f2")
+    return data.view(numpy_type(dtype))[:count]
+
+
+def unpack_bits(data: NDArray[np.uint8], bits: int, count: int) -> NDArray[np.uint8]:
+    """`count` unsigned elements of `bits` (1 to 8) bits each from a bit stream, least significant bit first."""
+    if bits == 8:
+        return data[:count]
+    if bits == 6:
+        return _unpack_six(data)[:count]
+    if 8 % bits == 0:  # whole elements per byte
+        shifts = np.arange(0, 8, bits, dtype=np.uint8)
+        return ((data[:, None] >> shifts) & np.uint8((1 << bits) - 1)).reshape(-1)[:count]
+    stream = np.unpackbits(data, bitorder="little")[: count * bits].reshape(count, bits)
+    return stream @ (1 << np.arange(bits, dtype=np.uint8))
+
+
+def _unpack_six(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Three bytes hold four elements: far faster than going through single bits."""
+    whole = np.zeros(-(-data.size // 3) * 3, np.uint8)
+    whole[: data.size] = data
+    low, middle, high = whole.reshape(-1, 3).T
+    values = np.empty((low.size, 4), np.uint8)
+    values[:, 0] = low & 63
+    values[:, 1] = (low >> 6) | ((middle & 15) << 2)
+    values[:, 2] = (middle >> 4) | ((high & 3) << 4)
+    values[:, 3] = high >> 2
+    return values.reshape(-1)
+
+
+def _signed4(values: NDArray[np.uint8]) -> NDArray[np.int8]:
+    return (values.view(np.int8) ^ np.int8(8)) - np.int8(8)
+
+
+def _e4m3_table() -> NDArray[np.float16]:
+    """Every float8 E4M3FN value as float16: 4 exponent bits of bias 7, no infinities, 0x7f and 0xff are NaN."""
+    code = np.arange(256)
+    exponent, fraction = (code >> 3) & 15, code & 7
+    size = np.where(exponent == 0, fraction / 8 * 2.0**-6, (1 + fraction / 8) * 2.0 ** (exponent - 7))
+    size[(code & 127) == 127] = np.nan
+    return np.where(code & 128, -size, size).astype(np.float16)
+
+
+_E4M3 = _e4m3_table()

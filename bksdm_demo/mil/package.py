@@ -1,0 +1,113 @@
+"""Reads an `.mlpackage` folder into a Program.
+
+Follows the package layout of coremltools: `Manifest.json` names the model file below `Data/`, and the model file names
+its weight files relative to its own folder. Paths are compared as written and never resolved, because download caches
+keep packages as folders of links. Leaves out bare `.mlmodel` files, neural networks and pipelines, which are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bksdm_demo.errors import PackageError
+from bksdm_demo.mil.blob import WeightFile
+from bksdm_demo.mil.function import read_function
+from bksdm_demo.mil.program import Program
+from bksdm_demo.mil.schema import Message, model_kind, parse_model
+
+_USUAL_MODEL = PurePosixPath("com.apple.CoreML/model.mlmodel")
+_MODEL_PATH = "@model_path/"  # how a model file spells its own folder
+
+
+def read_package(path: Path) -> Program:
+    """The main function of the ML Program in the folder `path`, its weights memory-mapped.
+
+    Raises PackageError, which names the file or operation, for anything missing, damaged or inconsistent.
+    """
+    model_file = find_model(path)
+    model = parse_model(_read(model_file), str(model_file))
+    _check_kind(model, model_file)
+    weights = _Weights(path, model_file.parent)
+    return read_function(model, weights.open, str(path))
+
+
+def find_model(path: Path) -> Path:
+    """The model file of the package at `path`: the manifest's root entry, or the usual place if it names none."""
+    if not path.is_dir():
+        what = "is a file, not a package folder" if path.exists() else "does not exist"
+        raise PackageError(f"{path} {what}; give the path of an .mlpackage folder.")
+    if (path / "model.mil").exists() or path.suffix == ".mlmodelc":
+        raise PackageError(f"{path} is a compiled model (.mlmodelc); give the .mlpackage it was compiled from.")
+    manifest = path / "Manifest.json"
+    root = _root_entry(manifest) if manifest.exists() else None
+    model = _inside(path, "Data", str(root or _USUAL_MODEL), str(manifest))
+    if not model.is_file():
+        raise PackageError(f"{path} has no model file at {model.relative_to(path)}: it is incomplete, download it again.")
+    return model
+
+
+def _root_entry(manifest: Path) -> str | None:
+    """The path of the manifest's root model, or None where it names none."""
+    try:
+        content = json.loads(_read(manifest))
+        if not isinstance(content, dict):
+            raise ValueError("it is no JSON object")
+        entries = content.get("itemInfoEntries", {})
+        root = str(content.get("rootModelIdentifier", "")).casefold()  # the case of these identifiers varies
+        found = [entry["path"] for key, entry in entries.items() if key.casefold() == root]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PackageError(f"{manifest} is damaged ({error}); download the package again.") from error
+    return str(found[0]) if found else None
+
+
+def _inside(package: Path, folder: str, name: str, source: str) -> Path:
+    """`package / folder / name`, refused where `name` leads out of the package."""
+    joined = os.path.normpath(os.path.join(folder, name))
+    if os.path.isabs(name) or "\\" in name or joined == os.pardir or joined.startswith(os.pardir + os.sep):
+        raise PackageError(f"{source} refers to {name!r}, outside the package; this package is not trustworthy.")
+    return package / joined
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise PackageError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _check_kind(model: Message, model_file: Path) -> None:
+    kind = model_kind(model)
+    if kind == "mlProgram":
+        return
+    what: dict[str, str] = {
+        "": "an empty or cut off model file; download it again",
+        "pipeline": "a pipeline of several models; give the packages of its parts one by one",
+        "serializedModel": "an encrypted or serialized model, which only Core ML itself can run",
+    }
+    older = f"a {kind} model, not an ML Program; convert it again for macOS 13 or later"
+    raise PackageError(f"{model_file} is {what.get(kind, older)}.")
+
+
+class _Weights:
+    """The weight files of one package, each opened once."""
+
+    def __init__(self, package: Path, model_folder: Path) -> None:
+        self._package = package
+        self._folder = str(model_folder.relative_to(package))
+        self._open: dict[str, WeightFile] = {}
+
+    def open(self, name: str) -> WeightFile:
+        """The weight file that the model calls `name` ("@model_path/weights/weight.bin")."""
+        if name not in self._open:
+            relative = name.removeprefix(_MODEL_PATH)
+            self._open[name] = WeightFile.open(_inside(self._package, self._folder, relative, "The model"))
+        return self._open[name]
+
+
+def package_bytes(path: Path) -> int:
+    """The bytes of all files below `path`; a file's own size, links followed."""
+    files: Any = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+    return sum(file.stat().st_size for file in files)
