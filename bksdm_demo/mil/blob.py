@@ -49,13 +49,13 @@ class WeightFile:
             data = np.memmap(path, np.uint8, "r").view(np.ndarray) if size else np.empty(0, np.uint8)
         except OSError as error:
             raise PackageError(
-                f"The weight file {path} cannot be opened ({error.strerror}): the package is incomplete, download it again."
+                f"The weight file {path} cannot be opened ({error.strerror}); the package is incomplete."
             ) from error
         if bytes(data[:23]) == b"version https://git-lfs":
-            raise PackageError(f"{path} is a Git LFS pointer, not the weights: run `git lfs pull` or download it again.")
+            raise PackageError(f"{path} is a Git LFS pointer, not the weights: run `git lfs pull`.")
         if size < ALIGNMENT:
             raise PackageError(f"The weight file {path} has {size} bytes, fewer than its header: download it again.")
-        version = _HEADER.unpack_from(data)[1]
+        version = _HEADER.unpack_from(memoryview(data))[1]
         if version != VERSION:
             raise PackageError(f"The weight file {path} has version {version}; only version {VERSION} is read.")
         return cls(path, data)
@@ -69,10 +69,10 @@ class WeightFile:
         place = f"{where} at byte {offset} of {self.path}"
         total = len(self.data)
         if offset % ALIGNMENT or offset < ALIGNMENT:
-            raise PackageError(f"{place}: no weight starts there, offsets are multiples of {ALIGNMENT} from {ALIGNMENT} on.")
+            raise PackageError(f"{place}: no weight starts there, only at multiples of {ALIGNMENT}.")
         if offset + ALIGNMENT > total:
             raise PackageError(f"{place}: the file ends at byte {total}; it is cut off, download it again.")
-        sentinel, code, size, start, padding = _RECORD.unpack_from(self.data, offset)
+        sentinel, code, size, start, padding = _RECORD.unpack_from(memoryview(self.data), offset)
         if sentinel != SENTINEL:
             raise PackageError(f"{place}: no weight starts there ({sentinel:#010x} instead of {SENTINEL:#010x}).")
         if CODES.get(code) != type_.dtype:

@@ -142,10 +142,12 @@ def _width(key: str) -> Callable[[Mapping[str, Constant]], str]:
 
 _Form = tuple[tuple[str, ...], Callable[[Mapping[str, Constant]], str], Callable[[Mapping[str, NDArray]], NDArray]]
 
+_AFFINE = ("quantized_data", "scale", "zero_point")
+
 # kind -> operands it must have, its encoding's name, its decoder
 _FORMS: dict[str, _Form] = {
     "constexpr_lut_to_dense": (("indices", "lut"), _palette_name, _decode_palette),
-    "constexpr_affine_dequantize": (("quantized_data", "scale", "zero_point"), _width("quantized_data"), _decode_affine),
+    "constexpr_affine_dequantize": (_AFFINE, _width("quantized_data"), _decode_affine),
     "constexpr_blockwise_shift_scale": (("data", "scale"), _width("data"), _decode_blockwise),
     "constexpr_sparse_to_dense": (("mask", "nonzero_data"), lambda _: "sparse", _decode_sparse),
     "constexpr_cast": (("source_val",), lambda _: "cast", _decode_cast),

@@ -36,7 +36,10 @@ def stored_size(dtype: str, count: int) -> int:
 
 
 def from_bytes(data: NDArray[np.uint8], dtype: str, count: int) -> NDArray:
-    """`count` elements from `data` (flat uint8 of at least `stored_size` bytes); a view where the type has whole bytes."""
+    """`count` elements from `data`, flat uint8 of at least `stored_size` bytes.
+
+    A view of `data` for the types of whole bytes that numpy knows, else a new array.
+    """
     bits = BITS[dtype]
     if bits < 8:
         values = unpack_bits(data, bits, count)

@@ -46,7 +46,7 @@ def read_function(model: Message, open_weights: OpenWeights, source: str) -> Pro
 
 
 def _main_name(model: Message, source: str) -> str:
-    """"main", else the default function that the model names, else its only function."""
+    """The function "main", else the default function that the model names, else its only function."""
     names = sorted(model.mlProgram.functions)
     for candidate in ("main", model.description.defaultFunctionName):
         if candidate in names:

@@ -45,7 +45,7 @@ def find_model(path: Path) -> Path:
     root = _root_entry(manifest) if manifest.exists() else None
     model = _inside(path, "Data", str(root or _USUAL_MODEL), str(manifest))
     if not model.is_file():
-        raise PackageError(f"{path} has no model file at {model.relative_to(path)}: it is incomplete, download it again.")
+        raise PackageError(f"{path} has no {model.relative_to(path)}: it is incomplete, download it again.")
     return model
 
 

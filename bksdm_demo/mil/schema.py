@@ -35,7 +35,8 @@ def _load_messages() -> ModuleType:
     if not folders:
         raise ImportError("coremltools is not installed; it holds the Core ML file format: pip install coremltools")
     folder = Path(next(iter(folders))) / "proto"
-    spec = importlib.util.spec_from_file_location(_ALIAS, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    entry = folder / "__init__.py"
+    spec = importlib.util.spec_from_file_location(_ALIAS, entry, submodule_search_locations=[str(folder)])
     if spec is None or spec.loader is None:
         raise ImportError(f"coremltools has no message classes in {folder}; install coremltools 7 or newer.")
     module = importlib.util.module_from_spec(spec)
