@@ -1,0 +1,193 @@
+"""The contact sheet: every model's picture side by side, with its name, time and size, drawn for a README or a chat.
+
+The prompt and the settings that all columns share are said once, above; the machine once, below. A blocked, failed
+or cancelled column is a quiet panel with a sentence, never a picture. Sizes are in pixels of a sheet whose cells are
+`CELL` wide and grow with larger pictures. Leaves out speed-up and phase charts: the page draws those.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from bksdm_demo.records import Column, Job, Phase, Request, Result
+from bksdm_demo.services.lettering import lines_of
+from bksdm_demo.services.png import SAMPLER_NAMES
+
+CELL = 384  # least width and height of a picture on the sheet, pixels
+MOST_PER_ROW = 4
+MARGIN, GAP, PADDING = 40, 24, 16
+CAPTION = 132  # height of the words under a picture
+TITLE_SIZE, NAME_SIZE, TEXT_SIZE, SMALL_SIZE = 38, 28, 23, 20
+LEADING = 1.3  # line height over letter size
+
+PAPER, CARD, EDGE = "#f6f5f2", "#ffffff", "#d9d5cc"
+INK, SOFT_INK = "#22211f", "#67635b"
+PANELS = {Phase.BLOCKED: "#f1e9d8", Phase.FAILED: "#f3e2dd"}
+QUIET_PANEL = "#eae8e3"
+HEADLINES = {
+    Phase.BLOCKED: "Held back",
+    Phase.FAILED: "No picture",
+    Phase.CANCELLED: "Cancelled",
+    Phase.INTERRUPTED: "Interrupted",
+}
+SENTENCES = {
+    Phase.BLOCKED: "The safety checker blocked this picture.",
+    Phase.FAILED: "This model failed.",
+    Phase.CANCELLED: "This run was stopped before it finished.",
+    Phase.INTERRUPTED: "This run was interrupted.",
+}
+
+
+@dataclass
+class _Pen:
+    """Where the next line of text goes; moves down as it writes."""
+
+    draw: ImageDraw.ImageDraw
+    x: float
+    y: float
+    width: float
+
+    def write(self, text: str, size: float, ink: str = INK, most: int = 1) -> None:
+        lines, font = lines_of(text, size, self.width, most)
+        for line in lines:
+            self.draw.text((self.x, self.y), line, font=font, fill=ink)
+            self.y += size * LEADING
+
+
+def draw_sheet(job: Job, names: Mapping[str, str], environment: Mapping[str, Any]) -> Image.Image:
+    """The whole sheet in RGB. `names` maps model keys to display names; a key without one stands for itself."""
+    images = [image for column in job.columns if (image := image_of(column)) is not None]
+    cell = max([CELL, *(_shown_size(image.shape[:2]) for image in images)])
+    per_row = _per_row(len(job.columns))
+    rows = math.ceil(len(job.columns) / per_row)
+    width = 2 * MARGIN + max(per_row, 2) * (cell + GAP) - GAP
+    header = _header_height(job, width)
+    row_height = cell + CAPTION + GAP
+    footer = round(SMALL_SIZE * LEADING) + MARGIN
+    sheet = Image.new("RGB", (width, header + rows * row_height + footer), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    _write_header(_Pen(draw, MARGIN, MARGIN, width - 2 * MARGIN), job)
+    for index, column in enumerate(job.columns):
+        left = MARGIN + (index % per_row) * (cell + GAP)
+        top = header + (index // per_row) * row_height
+        _draw_column(sheet, draw, (left, top), cell, column, names.get(column.model, column.model))
+    pen = _Pen(draw, MARGIN, header + rows * row_height, width - 2 * MARGIN)
+    pen.write(_machine(environment, job), SMALL_SIZE, SOFT_INK)
+    return sheet
+
+
+def image_of(column: Column) -> NDArray | None:
+    """The picture of a column that may be shown, uint8 [H, W, 3]; None for every other column."""
+    result = column.result
+    return result.image if column.phase is Phase.DONE and result is not None and not result.verdict.blocked else None
+
+
+def _shown_size(shape: tuple[int, ...]) -> int:
+    """The longer side times the smallest whole factor that fills a cell: whole factors keep edges even."""
+    longer = max(shape)
+    return longer * math.ceil(CELL / longer)
+
+
+def _per_row(count: int) -> int:
+    """Columns per row so that rows are of even length: 4 -> 4, 5 -> 3 + 2, 6 -> 3 + 3."""
+    rows = max(1, math.ceil(count / MOST_PER_ROW))
+    return max(1, math.ceil(count / rows))
+
+
+def _header_height(job: Job, width: int) -> int:
+    blank = ImageDraw.Draw(Image.new("RGB", (1, 1)))
+    pen = _Pen(blank, MARGIN, MARGIN, width - 2 * MARGIN)
+    _write_header(pen, job)
+    return round(pen.y) + GAP
+
+
+def _write_header(pen: _Pen, job: Job) -> None:
+    pen.write(job.request.prompt, TITLE_SIZE, INK, most=3)
+    pen.write(settings_line(job.request), TEXT_SIZE, SOFT_INK, most=2)
+    if job.request.negative_prompt.strip():
+        pen.write(f"Without: {job.request.negative_prompt}", TEXT_SIZE, SOFT_INK, most=2)
+    cut_off = next((column.result.cut_off for column in job.columns if column.result and column.result.cut_off), ())
+    if cut_off:
+        pen.write(f"Too long for the text encoder, not read: {' '.join(cut_off)}", TEXT_SIZE, SOFT_INK, most=2)
+
+
+def settings_line(request: Request) -> str:
+    """The shared settings in one line."""
+    steps = "1 step" if request.steps == 1 else f"{request.steps} steps"
+    noise = {"numpy": "NumPy noise", "torch": "torch noise"}[request.generator]
+    sampler = SAMPLER_NAMES[request.scheduler]
+    return f"Seed {request.seed} · {steps} · guidance {request.guidance_scale:g} · {sampler} · {noise}"
+
+
+def _draw_column(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, corner: tuple[int, int], cell: int, column: Column, name: str
+) -> None:
+    left, top = corner
+    draw.rectangle((left - 1, top - 1, left + cell, top + cell + CAPTION), fill=CARD, outline=EDGE)
+    result, image = column.result, image_of(column)
+    if image is not None:
+        _paste(sheet, corner, cell, image)
+    else:
+        _draw_notice(draw, corner, cell, column)
+    draw.line((left, top + cell, left + cell - 1, top + cell), fill=EDGE)
+    pen = _Pen(draw, left + PADDING, top + cell + PADDING - 2, cell - 2 * PADDING)
+    pen.write(name, NAME_SIZE)
+    if result is not None:
+        pen.write(time_line(result), TEXT_SIZE)
+        pen.write(f"{megabytes(result.size_bytes)} on disk", TEXT_SIZE, SOFT_INK)
+
+
+def _paste(sheet: Image.Image, corner: tuple[int, int], cell: int, image: NDArray) -> None:
+    picture = Image.fromarray(image)
+    scale = cell / max(picture.size)
+    if scale != 1:
+        size = (round(picture.width * scale), round(picture.height * scale))
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    left, top = corner
+    sheet.paste(picture, (left + (cell - picture.width) // 2, top + (cell - picture.height) // 2))
+
+
+def _draw_notice(draw: ImageDraw.ImageDraw, corner: tuple[int, int], cell: int, column: Column) -> None:
+    """A plain panel: a headline and one sentence, in the middle of where the picture would be."""
+    left, top = corner
+    phase = column.phase if column.phase in HEADLINES else Phase.FAILED
+    draw.rectangle((left, top, left + cell - 1, top + cell - 1), fill=PANELS.get(phase, QUIET_PANEL))
+    inner = 2 * PADDING
+    pen = _Pen(draw, left + inner, top + cell * 0.36, cell - 2 * inner)
+    pen.write(HEADLINES[phase], NAME_SIZE)
+    pen.write(column.message or SENTENCES[phase], TEXT_SIZE, SOFT_INK, most=5)
+
+
+def time_line(result: Result) -> str:
+    """Seconds without and with loading: a cold start would otherwise make the first model look slow."""
+    timings = result.timings
+    drawing = f"{seconds(timings.total - timings.load)}"
+    return f"{drawing} + {seconds(timings.load)} loading" if timings.cold else drawing
+
+
+def seconds(value: float) -> str:
+    """Three significant digits or so: "0.42 s", "3.1 s", "75 s"."""
+    value = max(value, 0.0)
+    return f"{value:.2f} s" if value < 1 else f"{value:.1f} s" if value < 60 else f"{value:.0f} s"
+
+
+def megabytes(size_bytes: int) -> str:
+    """Decimal megabytes, as file managers count them."""
+    size = size_bytes / 1e6
+    return f"{size:.1f} MB" if size < 100 else f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.2f} GB"
+
+
+def _machine(environment: Mapping[str, Any], job: Job) -> str:
+    """What drew it: program, engine, processor; parts the environment does not tell are left out."""
+    engine = next((column.result.engine for column in job.columns if column.result), environment.get("engine", ""))
+    cpu = environment.get("cpu", {})
+    cores = cpu.get("count")
+    version = f"bksdm-demo {environment.get('demo_version', '')}".strip()
+    facts = (version, engine, cpu.get("name", ""), f"{cores} cores" if cores else "")
+    return " · ".join(fact for fact in facts if fact)

@@ -1,0 +1,106 @@
+"""What this machine is, as plain data for `result.json` and picture metadata: timings mean nothing without it.
+
+Reads the standard library, /proc, /sys and (on a Mac) sysctl only; versions come from the installed packages'
+metadata, so nothing heavy is imported. Leaves out host, user and path names: the record is made to be shared.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import bksdm_demo
+
+PACKAGES = ("numpy", "openvino", "coremltools", "transformers", "tokenizers", "Pillow", "gradio")
+CPUINFO = Path("/proc/cpuinfo")
+CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+SYSCTL_SECONDS = 5  # a hung sysctl must not hang the report
+
+
+def describe(**extra: Any) -> dict[str, Any]:
+    """The environment as a dict fit for JSON; `extra` (engine, precision...) is added at the top level.
+
+    Keys: `demo_version`, `python`, `implementation`, `platform`, `machine`, `cpu` {`name`, `count` (logical cores
+    this process may use), `quota` (cores a container allows, or None)}, `memory_bytes` (or None), `packages`
+    {name: version or None when not installed}.
+    """
+    return {
+        "demo_version": bksdm_demo.__version__,
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpu": {"name": cpu_name(), "count": cpu_count(), "quota": cpu_quota(CPU_QUOTA)},
+        "memory_bytes": memory_bytes(),
+        "packages": {name: package_version(name) for name in PACKAGES},
+        **extra,
+    }
+
+
+def package_version(name: str) -> str | None:
+    """The installed version of a package, or None when it is not installed."""
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def cpu_name() -> str:
+    """The processor's marketing name, or the architecture where the system tells no name (many ARM boards)."""
+    found = _sysctl("machdep.cpu.brand_string") if sys.platform == "darwin" else cpu_name_from(CPUINFO)
+    return found or platform.processor() or platform.machine()
+
+
+def cpu_name_from(cpuinfo: Path) -> str:
+    """The first `model name` (x86) or `Model` (ARM boards) line of a /proc/cpuinfo file; "" without one."""
+    try:
+        lines = cpuinfo.read_text(errors="replace").splitlines()
+    except OSError:
+        return ""
+    pairs = [(key.strip(), value.strip()) for key, _, value in (line.partition(":") for line in lines)]
+    for wanted in ("model name", "Model"):
+        for key, value in pairs:
+            if key == wanted and value:
+                return value
+    return ""
+
+
+def cpu_count() -> int:
+    """Logical cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_quota(cpu_max: Path) -> float | None:
+    """Cores' worth of time that a container (cgroup v2 `cpu.max`: "quota period") grants; None without a limit."""
+    try:
+        quota, period = cpu_max.read_text().split()
+        return round(int(quota) / int(period), 2)
+    except (OSError, ValueError, ZeroDivisionError):  # absent, "max", or another cgroup layout
+        return None
+
+
+def memory_bytes() -> int | None:
+    """Physical memory in bytes; None where the system does not say."""
+    if sys.platform == "darwin":
+        size = _sysctl("hw.memsize")
+        return int(size) if size.isdigit() else None
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _sysctl(name: str) -> str:
+    """One value from macOS's sysctl; "" when it cannot be had."""
+    try:
+        done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=SYSCTL_SECONDS)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()

@@ -1,0 +1,116 @@
+"""Letters for drawn pictures: which font can write a text, and how the text breaks into lines.
+
+Pillow's built-in face (Aileron) comes first, so that an English sheet looks the same on every machine; a text it
+cannot write (accents, other scripts) gets the well-known system font with the fewest gaps. Leaves out shaping
+(Pillow's raqm does it where present) and colour emoji: a character no font has becomes "?".
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+from PIL import ImageFont
+
+SYSTEM_FONTS = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "LiberationSans-Regular.ttf",
+    "Arial Unicode.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "wqy-microhei.ttc",
+    "PingFang.ttc",
+    "segoeui.ttf",
+    "msyh.ttc",
+)
+PROBE_PIXELS = 16  # glyphs are compared at this size
+MISSING = "\U0010fffd"  # a private code point that no font draws: its picture is the "no such glyph" box
+ELLIPSIS = "…"
+LONGEST = 2000  # characters of a text that are looked at; a sheet never shows more
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+
+def lines_of(text: str, size: float, width: float, most: int) -> tuple[list[str], Font]:
+    """The text broken into at most `most` lines of `width` pixels, and the font of `size` pixels to draw them with.
+
+    What does not fit ends in an ellipsis. White space and control characters collapse into single spaces.
+    """
+    plain = tidy(text)
+    face = best_face(plain)
+    font = open_face(face, size)
+    written = "".join(char if char.isspace() or covers(face, char) else "?" for char in plain)
+    return wrap(written, font, width, most), font
+
+
+def tidy(text: str) -> str:
+    """One line of printable characters: controls become spaces, joiners and variation selectors are dropped."""
+    kept = (" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text[:LONGEST])
+    return " ".join("".join(char for char in kept if unicodedata.category(char) not in ("Cf", "Cs")).split())
+
+
+def wrap(text: str, font: Font, width: float, most: int) -> list[str]:
+    """Break at spaces; a word wider than the line (or a script without spaces) breaks between characters."""
+    lines: list[str] = []
+    rest = text
+    while rest and len(lines) < most:
+        taken = _fitting(rest, font, width)
+        lines.append(rest[:taken].rstrip())
+        rest = rest[taken:].lstrip()
+    if rest:
+        last = lines[-1]
+        while last and font.getlength(last + ELLIPSIS) > width:
+            last = last[:-1].rstrip()
+        lines[-1] = last + ELLIPSIS
+    return lines
+
+
+def _fitting(text: str, font: Font, width: float) -> int:
+    """How many characters of the text one line takes (at least one), preferring to end at a space."""
+    if font.getlength(text) <= width:
+        return len(text)
+    low, high = 1, len(text)  # the longest prefix that fits, by bisection
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if font.getlength(text[:middle]) <= width else (low, middle - 1)
+    space = text.rfind(" ", 0, low + 1)
+    return space if space > 0 else low
+
+
+def best_face(text: str) -> str:
+    """The first face that writes the most of the text: "" is Pillow's own, else a system font's file name."""
+    characters = {char for char in text if not char.isspace()}
+    best, fewest = "", len(characters) + 1
+    for face in ("", *SYSTEM_FONTS):
+        missing = sum(not covers(face, char) for char in characters) if _installed(face) else len(characters) + 1
+        if missing < fewest:
+            best, fewest = face, missing
+        if fewest == 0:
+            break
+    return best
+
+
+@lru_cache(maxsize=256)
+def open_face(face: str, size: float) -> Font:
+    """A face at a pixel size; raises OSError when a system font is not installed."""
+    return ImageFont.truetype(face, size) if face else ImageFont.load_default(size)
+
+
+@lru_cache(maxsize=64)
+def _installed(face: str) -> bool:
+    try:
+        open_face(face, PROBE_PIXELS)
+    except OSError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=8192)
+def covers(face: str, char: str) -> bool:
+    """Whether the face draws this character as something other than its "no such glyph" box."""
+    return _picture(face, char) != _picture(face, MISSING)
+
+
+def _picture(face: str, char: str) -> tuple[tuple[int, int], bytes]:
+    mask = open_face(face, PROBE_PIXELS).getmask(char)
+    return mask.size, bytes(mask)

@@ -1,0 +1,104 @@
+"""Records as plain data for JSON: the contents of `result.json`, of a picture's metadata and of every `--json` answer.
+
+The schema is named and numbered; a reader should refuse a higher number. Grows by adding keys; a changed meaning
+needs a new number. Leaves out pictures: a blocked one must not travel, and the others are files of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from bksdm_demo.records import Column, Job, Request, Result, Timings, Verdict
+
+SCHEMA = "bksdm-demo/result"
+SCHEMA_VERSION = 1
+PHASES = ("load", "encode", "denoise", "decode", "safety", "total")
+
+
+def job_report(
+    job: Job,
+    names: Mapping[str, str],
+    files: Mapping[str, str],
+    environment: Mapping[str, Any],
+    contact_sheet: str | None = None,
+) -> dict[str, Any]:
+    """A whole comparison. `names` maps model keys to display names, `files` model keys to picture file names."""
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "created": timestamp(job.created),
+        "request": request_report(job.request),
+        "models": [column_report(column, names, files.get(column.model)) for column in job.columns],
+        "contact_sheet": contact_sheet,
+        "environment": dict(environment),
+    }
+
+
+def request_report(request: Request) -> dict[str, Any]:
+    """Every field of the request under its own name."""
+    return asdict(request)
+
+
+def column_report(column: Column, names: Mapping[str, str], file: str | None) -> dict[str, Any]:
+    """One model's outcome; everything a result would say is None where there is no result.
+
+    `steps` counts the denoising steps really run, also when the run was stopped.
+    """
+    result = column.result
+    return {
+        "model": column.model,
+        "name": names.get(column.model, column.model),
+        "status": column.phase.value,
+        "message": column.message,
+        "file": file,
+        "steps": len(result.timings.steps) if result else column.step,
+        **(result_report(result) if result else _NO_RESULT),
+    }
+
+
+def result_report(result: Result) -> dict[str, Any]:
+    """What one run measured and decided; `width` and `height` are pixels, None for a blocked picture."""
+    height, width = result.image.shape[:2] if result.image is not None else (None, None)
+    return {
+        "width": width,
+        "height": height,
+        "verdict": verdict_report(result.verdict),
+        "cold": result.timings.cold,
+        "seconds": seconds_report(result.timings),
+        "step_seconds": [_number(seconds) for seconds in result.timings.steps],
+        "cut_off": list(result.cut_off),
+        "engine": result.engine,
+        "size_bytes": result.size_bytes,
+    }
+
+
+_NO_RESULT: dict[str, Any] = dict.fromkeys(
+    ("width", "height", "verdict", "cold", "seconds", "step_seconds", "cut_off", "engine", "size_bytes")
+)
+
+
+def verdict_report(verdict: Verdict) -> dict[str, Any]:
+    """A score that is not a number (a failed checker) becomes None: JSON has no NaN."""
+    return {
+        "blocked": verdict.blocked,
+        "reason": verdict.reason,
+        "scores": [_number(score) for score in verdict.scores],
+    }
+
+
+def seconds_report(timings: Timings) -> dict[str, float | None]:
+    """Wall-clock seconds of each phase, to the microsecond."""
+    return {phase: _number(getattr(timings, phase)) for phase in PHASES}
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC, whole seconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 6) if math.isfinite(value) else None
