@@ -1,0 +1,132 @@
+"""One text-to-image pipeline: prompt -> hidden states -> steps -> picture -> verdict, each phase its own call.
+
+Follows Apple's StableDiffusionPipeline and diffusers'. Progress, timing, previews and cancelling are the caller's
+business: `steps()` is a generator, and a caller that stops asking has stopped the run. Leaves out image-to-image.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bksdm_demo.diffusion.guidance import double, guide, stack_halves
+from bksdm_demo.diffusion.noise import open_source
+from bksdm_demo.diffusion.safety import MISSING, SafetyChecker
+from bksdm_demo.diffusion.schedulers import TrainingSchedule, build_scheduler
+from bksdm_demo.diffusion.text_encoder import TextEncoder
+from bksdm_demo.diffusion.tokenizer import Tokenizer
+from bksdm_demo.diffusion.unet import Unet
+from bksdm_demo.diffusion.vae import VaeDecoder
+from bksdm_demo.engines.base import Engine
+from bksdm_demo.errors import PackageError
+from bksdm_demo.records import Request, Step, Verdict
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Both prompts as the U-Net wants them: float32 [2, D, 1, L], negative half first; and the words that were cut."""
+
+    hidden: NDArray
+    cut_off: tuple[str, ...] = ()
+
+
+class Pipeline:
+    """The parts of one system. Parts may be shared with other pipelines; a run keeps no state here.
+
+    Raises PackageError at once when the parts do not fit together. Without a safety checker every picture is blocked.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        text_encoder: TextEncoder,
+        unet: Unet,
+        vae: VaeDecoder,
+        safety: SafetyChecker | None,
+        training: TrainingSchedule | None = None,
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.text_encoder = text_encoder
+        self.unet = unet
+        self.vae = vae
+        self.safety = safety
+        self.training = training if training is not None else TrainingSchedule()
+        self._check_fit()
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """Every engine of this pipeline, in the order of their use."""
+        last = () if self.safety is None else (self.safety.engine,)
+        return (self.text_encoder.engine, *self.unet.engines, self.vae.engine, *last)
+
+    @property
+    def engine(self) -> str:
+        """The kind of engine that draws: the U-Net's."""
+        return self.unet.engines[0].kind
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all parts' files on disk, shared parts included."""
+        return sum(engine.size_bytes for engine in self.engines)
+
+    def load(self) -> None:
+        for engine in self.engines:
+            engine.load()
+
+    def unload(self) -> None:
+        for engine in self.engines:
+            engine.unload()
+
+    def encode(self, request: Request) -> Encoded:
+        """Both prompts through the text encoder; the cut-off words are the prompt's, then the negative prompt's."""
+        negative = self.tokenizer.encode(request.negative_prompt)
+        positive = self.tokenizer.encode(request.prompt)
+        hidden = stack_halves(self.text_encoder.encode(negative.ids), self.text_encoder.encode(positive.ids))
+        hidden = hidden.transpose(0, 2, 1)[:, :, np.newaxis, :]  # [2, D, 1, L]
+        return Encoded(np.ascontiguousarray(hidden), positive.cut_off + negative.cut_off)
+
+    def steps(self, request: Request, encoded: Encoded) -> Iterator[Step]:
+        """Denoise step by step, lazily: nothing is computed before it is asked for.
+
+        The same request gives the same noise to every model whose latents have the same shape. The last step's
+        latents are the ones to decode. PNDM counts one step more than was asked for.
+        """
+        source = open_source(request.seed, request.generator)
+        scheduler = build_scheduler(request.scheduler, self.training, request.steps)
+        sample: NDArray = source.normal((1, *self.unet.latent_shape)).astype(np.float64) * scheduler.initial_scale
+        count = len(scheduler.timesteps)
+        for index, timestep in enumerate(scheduler.timesteps):
+            started = time.perf_counter()
+            inputs = double(scheduler.scale_input(sample, index))
+            output = guide(self.unet.predict(inputs, float(timestep), encoded.hidden), request.guidance_scale)
+            sample = scheduler.step(output, index, sample, source)
+            seconds = time.perf_counter() - started
+            yield Step(index + 1, count, float(timestep), sample.astype(np.float32), seconds)
+
+    def decode(self, latents: NDArray) -> NDArray[np.uint8]:
+        """Latents [1, C, h, w] to a picture uint8 [H, W, 3], not yet judged."""
+        return self.vae.decode(latents)
+
+    def check(self, image: NDArray) -> Verdict:
+        """The safety verdict on a picture; only a verdict that does not block lets it out."""
+        if self.safety is None:
+            return Verdict(blocked=True, reason=MISSING)
+        return self.safety.check(image)
+
+    def _check_fit(self) -> None:
+        """Fail while loading, not at step 17."""
+        width, _, length = self.unet.hidden_shape
+        if self.text_encoder.length != length:
+            raise PackageError(f"The text encoder gives {self.text_encoder.length} tokens, the U-Net takes {length}.")
+        if self.text_encoder.width not in (None, width):
+            raise PackageError(f"The text encoder is {self.text_encoder.width} wide, the U-Net takes {width}.")
+        if self.tokenizer.length != length:
+            raise PackageError(f"The tokenizer gives {self.tokenizer.length} ids, the text encoder takes {length}.")
+        if self.vae.latent_shape != self.unet.latent_shape:
+            raise PackageError(
+                f"The VAE decoder takes latents {self.vae.latent_shape}, the U-Net makes {self.unet.latent_shape}."
+            )

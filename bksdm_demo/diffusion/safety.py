@@ -1,0 +1,72 @@
+"""The safety checker part. It fails closed: whatever is not a clear "no concept found" blocks the picture.
+
+Follows Apple's SafetyChecker package (`clip_input`, `images`, `adjustment` -> `has_nsfw_concepts`, `concept_scores`).
+Leaves out the blacked-out picture it also returns: a blocked picture is not shown at all.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bksdm_demo.diffusion.pixels import to_clip, to_unit
+from bksdm_demo.diffusion.ports import check_rank, find_port, take_finite
+from bksdm_demo.engines.base import Engine, Port
+from bksdm_demo.errors import EngineError
+from bksdm_demo.records import Verdict
+
+PART = "Safety checker"
+FLAGS, SCORES = "has_nsfw_concepts", "concept_scores"
+ADJUSTMENT = 0.0  # added to every score; 0 is the published strictness
+
+FLAGGED = "The safety checker found something it does not let through, so this picture is not shown."
+FAILED = "The safety checker could not judge this picture, so it is not shown."
+MISSING = "This model has no safety checker, so its pictures are not shown."
+
+_log = logging.getLogger(__name__)
+
+
+class SafetyChecker:
+    """Reads its sizes from the package. Raises PackageError for a part that is no safety checker."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._clip = check_rank(find_port(engine.inputs, "clip_input", PART), 4, PART)
+        self._images = check_rank(find_port(engine.inputs, "images", PART), 4, PART)
+        self._adjustment: Port = find_port(engine.inputs, "adjustment", PART)
+        find_port(engine.outputs, FLAGS, PART)
+
+    @property
+    def picture_shape(self) -> tuple[int, int, int]:
+        """(H, W, 3) of the pictures it takes."""
+        _, height, width, channels = self._images.shape
+        return height, width, channels
+
+    def check(self, image: NDArray) -> Verdict:
+        """The verdict on uint8 [H, W, 3]; never raises: a checker that fails blocks. Holds no pixels."""
+        try:
+            flagged, scores = self._judge(image)
+        except Exception:
+            # Fails closed on purpose, whatever the runtime threw; the details go to the log, not to the visitor.
+            _log.exception("%s failed", PART)
+            return Verdict(blocked=True, reason=FAILED)
+        return Verdict(blocked=flagged, reason=FLAGGED if flagged else "", scores=scores)
+
+    def _judge(self, image: NDArray) -> tuple[bool, tuple[float, ...]]:
+        if image.dtype != np.uint8 or image.shape != self.picture_shape:
+            got = f"{image.dtype}{list(image.shape)}"
+            raise EngineError(f"{PART}: the picture is {got}, not uint8{list(self.picture_shape)}.")
+        outputs = self.engine.run(
+            {
+                self._clip.name: to_clip(image, self._clip.shape[2]),
+                self._images.name: to_unit(image),
+                self._adjustment.name: np.full(self._adjustment.shape, ADJUSTMENT, dtype=np.float32),
+            }
+        )
+        flags, scores = take_finite(outputs, FLAGS, PART), take_finite(outputs, SCORES, PART)
+        if flags.size != 1:
+            raise EngineError(f"{PART}: {FLAGS} came back as {list(flags.shape)}, one flag was expected.")
+        return bool(flags.any()), tuple(float(score) for score in scores.ravel())
+

@@ -1,0 +1,41 @@
+"""DDIM without added noise (arXiv 2010.02502, eq. 12 with sigma 0).
+
+Follows diffusers' DDIMScheduler with SD v1.4's configuration (`set_alpha_to_one` False, no clipping). Leaves out eta.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bksdm_demo.diffusion.noise import NoiseSource
+from bksdm_demo.diffusion.schedulers.base import register
+from bksdm_demo.diffusion.schedulers.prediction import estimate
+from bksdm_demo.diffusion.schedulers.times import leading_times
+from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
+
+
+@register("ddim")
+class Ddim:
+    """One network call a step, no history."""
+
+    initial_scale = 1.0
+
+    def __init__(self, training: TrainingSchedule, steps: int) -> None:
+        self._training = training
+        self._stride = training.train_steps // steps
+        self._times = leading_times(training, steps)
+
+    @property
+    def timesteps(self) -> NDArray[np.float64]:
+        return self._times.astype(np.float64)
+
+    def scale_input(self, sample: NDArray, index: int) -> NDArray:
+        return sample
+
+    def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
+        alphas = self._training.alphas_cumprod
+        time = int(self._times[index])
+        a_t, a_prev = alphas[time], alphas[max(time - self._stride, 0)]
+        x_0, eps = estimate(output, sample, np.sqrt(a_t), np.sqrt(1 - a_t), self._training.prediction)
+        return np.sqrt(a_prev) * x_0 + np.sqrt(1 - a_prev) * eps

@@ -1,0 +1,64 @@
+"""DPM-Solver++ (2M), plain and with Karras' spacing (arXiv 2211.01095, algorithm 2, midpoint form).
+
+Follows diffusers' DPMSolverMultistepScheduler built from SD v1.4's configuration: second order, data prediction, first
+and last step of first order. Leaves out the stochastic variants, third order and thresholding.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bksdm_demo.diffusion.noise import NoiseSource
+from bksdm_demo.diffusion.schedulers.base import register
+from bksdm_demo.diffusion.schedulers.prediction import estimate
+from bksdm_demo.diffusion.schedulers.times import even_whole_times, karras_sigmas, sigmas_at, times_of
+from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
+
+
+class DpmSolver2M:
+    """Keeps the previous estimate of the clean latents. `sigmas` [steps + 1] end in 0; `times` [steps] are whole."""
+
+    initial_scale = 1.0
+
+    def __init__(self, times: NDArray, sigmas: NDArray, prediction: str) -> None:
+        self._times = times
+        self._prediction = prediction
+        self._alpha = 1 / np.sqrt(sigmas**2 + 1)
+        self._sigma = sigmas * self._alpha
+        self._lambda = -np.log(sigmas[:-1])  # log signal-to-noise ratio; infinite at the end, where it is not used
+        self._previous: NDArray | None = None
+
+    @property
+    def timesteps(self) -> NDArray[np.float64]:
+        return self._times.astype(np.float64)
+
+    def scale_input(self, sample: NDArray, index: int) -> NDArray:
+        return sample
+
+    def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
+        x_0 = estimate(output, sample, self._alpha[index], self._sigma[index], self._prediction).clean
+        if index == len(self._times) - 1:  # sigma becomes 0: what is left is the clean estimate
+            return x_0
+        h = self._lambda[index + 1] - self._lambda[index]
+        target = x_0
+        if self._previous is not None:
+            r = (self._lambda[index] - self._lambda[index - 1]) / h
+            target = x_0 + (x_0 - self._previous) / (2 * r)
+        self._previous = x_0
+        ratio = self._sigma[index + 1] / self._sigma[index]
+        return ratio * sample - self._alpha[index + 1] * np.expm1(-h) * target
+
+
+@register("dpmpp-2m")
+def dpm_solver(training: TrainingSchedule, steps: int) -> DpmSolver2M:
+    """Evenly spaced whole times."""
+    times = even_whole_times(training, steps)
+    return DpmSolver2M(times, sigmas_at(training, times), training.prediction)
+
+
+@register("dpmpp-2m-karras")
+def dpm_solver_karras(training: TrainingSchedule, steps: int) -> DpmSolver2M:
+    """Karras' spacing of sigma; the network is told the nearest whole time."""
+    sigmas = karras_sigmas(training, steps)
+    return DpmSolver2M(times_of(training, sigmas[:-1]), sigmas, training.prediction)

@@ -1,0 +1,60 @@
+"""Euler and Euler ancestral steps on the noise-to-signal ratio sigma (arXiv 2206.00364; k-diffusion's samplers).
+
+Follows diffusers' EulerDiscreteScheduler and EulerAncestralDiscreteScheduler built from SD v1.4's configuration
+("linspace" times, linear interpolation of sigma). Leaves out churn and Karras' spacing. Samples grow with sigma here:
+`sample = clean + sigma * noise`, so the network sees them divided by sqrt(sigma**2 + 1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bksdm_demo.diffusion.noise import NoiseSource
+from bksdm_demo.diffusion.schedulers.base import register
+from bksdm_demo.diffusion.schedulers.prediction import Estimate, estimate
+from bksdm_demo.diffusion.schedulers.times import even_times, sigmas_at
+from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
+
+
+@register("euler")
+class Euler:
+    """First order, deterministic."""
+
+    def __init__(self, training: TrainingSchedule, steps: int) -> None:
+        self._prediction = training.prediction
+        self._times = even_times(training, steps)
+        self._sigmas = sigmas_at(training, self._times)
+
+    @property
+    def timesteps(self) -> NDArray[np.float64]:
+        return self._times
+
+    @property
+    def initial_scale(self) -> float:
+        return float(self._sigmas[0])
+
+    def scale_input(self, sample: NDArray, index: int) -> NDArray:
+        return sample / np.sqrt(self._sigmas[index] ** 2 + 1)
+
+    def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
+        eps = self._estimate(output, index, sample).noise
+        return sample + (self._sigmas[index + 1] - self._sigmas[index]) * eps
+
+    def _estimate(self, output: NDArray, index: int, sample: NDArray) -> Estimate:
+        sigma = self._sigmas[index]
+        signal = 1 / np.sqrt(sigma**2 + 1)
+        return estimate(output, sample * signal, signal, sigma * signal, self._prediction)
+
+
+@register("euler-ancestral")
+class EulerAncestral(Euler):
+    """Steps below the next sigma, then adds fresh noise from the request's own source to come up to it."""
+
+    def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
+        sigma, sigma_next = self._sigmas[index], self._sigmas[index + 1]
+        sigma_up = np.sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)
+        sigma_down = np.sqrt(max(sigma_next**2 - sigma_up**2, 0.0))
+        eps = self._estimate(output, index, sample).noise
+        fresh = source.normal(sample.shape).astype(np.float64)
+        return sample + (sigma_down - sigma) * eps + sigma_up * fresh

@@ -1,0 +1,31 @@
+"""What the network predicts, kept apart from how a sampler integrates.
+
+Every sampler asks for the same two things, the clean latents and the noise; this file derives both from the network's
+output. A noisy sample is always `signal * clean + level * noise`. Leaves out networks that return the clean latents.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Estimate(NamedTuple):
+    """The network's opinion of a noisy sample, both float64 and shaped like the sample."""
+
+    clean: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+
+def estimate(output: NDArray, sample: NDArray, signal: float, level: float, prediction: str) -> Estimate:
+    """Clean latents and noise out of a network's `output` for a `sample` with that signal and noise level.
+
+    `prediction` is one of training.PREDICTIONS; the velocity is `signal * noise - level * clean` (Salimans & Ho 2022,
+    appendix D), given for a sample whose `signal**2 + level**2` is 1.
+    """
+    output = np.asarray(output, dtype=np.float64)
+    if prediction == "epsilon":
+        return Estimate(clean=(sample - level * output) / signal, noise=output)
+    return Estimate(clean=signal * sample - level * output, noise=signal * output + level * sample)

@@ -1,0 +1,100 @@
+"""CLIP's tokenizer: a prompt to the ids that the text encoder takes, and the words that did not fit.
+
+Uses transformers' CLIPTokenizer (this is the only file that imports it) on a package folder's `vocab.json` and
+`merges.txt`. Pads with the end mark, as SD v1's tokenizer does. Leaves out prompt weights and prompts in parts.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bksdm_demo.errors import PackageError
+
+# transformers announces at import that torch is absent; here it is absent on purpose, so that line is kept out.
+logging.getLogger("transformers").addFilter(lambda record: "PyTorch was not found" not in record.getMessage())
+
+from transformers.models.clip.tokenization_clip import CLIPTokenizer  # noqa: E402
+
+BEGIN, END = "<|startoftext|>", "<|endoftext|>"
+MARKS = 2  # begin and end
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """ids int32 [length]: begin mark, tokens, end mark, padding. `cut_off` are the words that did not fit, in order.
+
+    A word whose tail did not fit counts as cut off as a whole.
+    """
+
+    ids: NDArray[np.int32]
+    cut_off: tuple[str, ...] = ()
+
+
+class Tokenizer:
+    """Raises PackageError for files that are no CLIP vocabulary. Safe to use from several threads."""
+
+    def __init__(self, vocab: Path, merges: Path, length: int) -> None:
+        if length <= MARKS:
+            raise PackageError(f"A text length of {length} leaves no room for a prompt.")
+        self.length = length
+        words = _read_vocab(vocab)
+        self._end = words[END]
+        pairs = _read_merges(merges, words)
+        tokenizer = CLIPTokenizer(vocab=words, merges=pairs)  # type: ignore[arg-type]  # its hint forgets pairs
+        self._backend = tokenizer.backend_tokenizer  # no padding, no truncation: both are done here
+
+    def encode(self, text: str) -> Tokens:
+        """The ids of a text of any length, and what was cut off."""
+        encoding = self._backend.encode(text)
+        ids = np.full(self.length, self._end, dtype=np.int32)
+        kept = encoding.ids[: self.length - 1]
+        ids[: len(kept)] = kept
+        if len(encoding.ids) <= self.length:
+            return Tokens(ids)
+        return Tokens(ids, _words_from(text, encoding.word_ids, encoding.offsets, self.length - 1))
+
+
+def _words_from(
+    text: str, word_ids: list[int | None], offsets: list[tuple[int, int]], position: int
+) -> tuple[str, ...]:
+    """The words of `text` from the one that the token at `position` belongs to; that word is taken as a whole."""
+    word = word_ids[position]
+    while word is not None and word_ids[position - 1] == word:
+        position -= 1
+    return tuple(text[offsets[position][0] :].split())
+
+
+def _read_vocab(path: Path) -> dict[str, int]:
+    try:
+        words = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PackageError(f"The vocabulary {path.name} cannot be read: {error}.") from error
+    if not isinstance(words, dict) or not all(type(number) is int for number in words.values()):
+        raise PackageError(f"The vocabulary {path.name} is not a table of words and numbers.")
+    missing = [mark for mark in (BEGIN, END) if mark not in words]
+    if missing:
+        raise PackageError(f"The vocabulary {path.name} lacks {', '.join(missing)}.")
+    return words
+
+
+def _read_merges(path: Path, words: dict[str, int]) -> list[tuple[str, str]]:
+    """The pairs of a merges file, whose first line is a version remark; refuses a pair the vocabulary cannot hold."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except (OSError, ValueError) as error:
+        raise PackageError(f"The merges {path.name} cannot be read: {error}.") from error
+    merges = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or (number == 1 and line.startswith("#version")):
+            continue
+        pair = line.rstrip("\r").split(" ")
+        if len(pair) != 2 or not {*pair, "".join(pair)} <= words.keys():
+            raise PackageError(f"The merges {path.name}: line {number}, {line!r}, does not go with the vocabulary.")
+        merges.append((pair[0], pair[1]))
+    return merges

@@ -1,0 +1,92 @@
+"""The U-Net part: one package, or chunks that are wired to each other by the names of their arrays.
+
+Follows Apple's Unet / UnetChunk1 / UnetChunk2 packages. A package of batch 2 is called once for both halves, one of
+batch 1 twice. Leaves out ControlNet residuals and SDXL's extra inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bksdm_demo.diffusion.ports import check_rank, describe, find_port, take_finite
+from bksdm_demo.engines.base import Engine, Port
+from bksdm_demo.errors import EngineError, PackageError
+
+PART = "U-Net"
+SAMPLE, TIMESTEP, HIDDEN, NOISE = "sample", "timestep", "encoder_hidden_states", "noise_pred"
+HALVES = 2
+
+
+class Unet:
+    """Reads shapes, batch and names from the packages. Raises PackageError for chunks that do not fit together."""
+
+    def __init__(self, engines: Sequence[Engine]) -> None:
+        if not engines:
+            raise PackageError(f"{PART}: there is no package.")
+        self.engines = tuple(engines)
+        ports = _outer_inputs(self.engines)
+        self._sample = check_rank(ports[SAMPLE], 4, PART)
+        self._timestep = check_rank(ports[TIMESTEP], 1, PART)
+        self._hidden = check_rank(ports[HIDDEN], 4, PART)
+        self._output = find_port(self.engines[-1].outputs, NOISE, PART)
+        batch = self._sample.shape[0]
+        if batch not in (1, HALVES) or {self._timestep.shape[0], self._hidden.shape[0]} != {batch}:
+            raise PackageError(f"{PART}: the batch must be 1 or 2 for all of {describe(list(ports.values()))}.")
+
+    @property
+    def batch(self) -> int:
+        return self._sample.shape[0]
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C, h, w) of the latents."""
+        _, channels, height, width = self._sample.shape
+        return channels, height, width
+
+    @property
+    def hidden_shape(self) -> tuple[int, int, int]:
+        """(D, 1, L) of the text that it is conditioned on."""
+        _, width, one, length = self._hidden.shape
+        return width, one, length
+
+    def predict(self, sample: NDArray, timestep: float, hidden: NDArray) -> NDArray[np.float32]:
+        """Sample [2, C, h, w] and hidden [2, D, 1, L], negative half first, to the prediction [2, C, h, w].
+
+        Raises EngineError for a result of another shape, or one that is not a number everywhere.
+        """
+        results = []
+        for first in range(0, HALVES, self.batch):
+            part = slice(first, first + self.batch)
+            times = np.full(self.batch, timestep, dtype=np.float32)
+            results.append(self._call({SAMPLE: sample[part], TIMESTEP: times, HIDDEN: hidden[part]}))
+        return np.concatenate(results, axis=0)  # [2, C, h, w]
+
+    def _call(self, arrays: dict[str, NDArray]) -> NDArray[np.float32]:
+        """One pass through all chunks; each takes what it names from the inputs and from the chunks before it."""
+        known = {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}
+        for engine in self.engines:
+            known |= engine.run({port.name: known[port.name] for port in engine.inputs})
+        noise = take_finite(known, self._output.name, PART)
+        if noise.shape != self._sample.shape:
+            raise EngineError(f"{PART}: {self._output.name} came back as {list(noise.shape)}, not as {self._sample}.")
+        return noise
+
+
+def _outer_inputs(engines: Sequence[Engine]) -> dict[str, Port]:
+    """The three inputs that come from outside; refuses any other that no earlier chunk gives."""
+    outer: dict[str, Port] = {}
+    given: set[str] = set()
+    for number, engine in enumerate(engines, start=1):
+        for port in engine.inputs:
+            if port.name in (SAMPLE, TIMESTEP, HIDDEN):
+                outer.setdefault(port.name, port)
+            elif port.name not in given:
+                raise PackageError(f"{PART}: package {number} of {len(engines)} takes {port}, which nothing gives.")
+        given |= {port.name for port in engine.outputs}
+    missing = [name for name in (SAMPLE, TIMESTEP, HIDDEN) if name not in outer]
+    if missing:
+        raise PackageError(f"{PART}: no input {', '.join(missing)}; it has {describe(list(outer.values()))}.")
+    return outer
