@@ -69,4 +69,3 @@ class SafetyChecker:
         if flags.size != 1:
             raise EngineError(f"{PART}: {FLAGS} came back as {list(flags.shape)}, one flag was expected.")
         return bool(flags.any()), tuple(float(score) for score in scores.ravel())
-
