@@ -1,0 +1,34 @@
+"""From the parts of a system to a pipeline: opens every part and hands each to its stage; loads nothing yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bksdm_demo.diffusion.pipeline import Pipeline
+from bksdm_demo.diffusion.safety import SafetyChecker
+from bksdm_demo.diffusion.text_encoder import TextEncoder
+from bksdm_demo.diffusion.tokenizer import Tokenizer
+from bksdm_demo.diffusion.unet import Unet
+from bksdm_demo.diffusion.vae import VaeDecoder
+from bksdm_demo.engines.base import Engine
+from bksdm_demo.library.layout import Parts
+
+OpenPart = Callable[[Path, bool], Engine]
+
+
+def assemble(parts: Parts, open_part: OpenPart) -> Pipeline:
+    """The pipeline of these parts; `open_part(path, exact)` opens one, `exact` asking for float32.
+
+    The text encoder and the safety checker are asked for in float32: they are small and decide much.
+    Raises PackageError where the safety checker is missing, and whatever `open_part` raises.
+    """
+    checker = parts.checker()
+    text_encoder = TextEncoder(open_part(parts.text_encoder, True))
+    return Pipeline(
+        tokenizer=Tokenizer(parts.vocab, parts.merges, text_encoder.length),
+        text_encoder=text_encoder,
+        unet=Unet([open_part(path, False) for path in parts.unet]),
+        vae=VaeDecoder(open_part(parts.vae_decoder, False)),
+        safety=SafetyChecker(open_part(checker, True)),
+    )

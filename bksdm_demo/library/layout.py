@@ -1,0 +1,163 @@
+"""Which files of a folder are the parts of one text-to-image system, told by their names alone.
+
+Two layouts are known: package folders as Apple's converter writes them (`*_text_encoder.mlpackage`, `*_unet.mlpackage`
+or `*_unet_chunk1/2.mlpackage`, ...) and compiled "Resources" folders as its Swift pipeline reads them
+(`TextEncoder.mlmodelc`, `Unet.mlmodelc` or `UnetChunk1/2.mlmodelc`, ...), both with `vocab.json` and `merges.txt`.
+The parts may lie in the folder or up to DEPTH folders below it; archives' litter is ignored. What a part contains is
+not looked at here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bksdm_demo.errors import PackageError
+
+DEPTH = 2  # folders between the given folder and the parts
+
+# role -> (ending of a package's name without suffix, a compiled model's whole name without suffix)
+NAMES = {
+    "text encoder": ("_text_encoder", "TextEncoder"),
+    "U-Net": ("_unet", "Unet"),
+    "U-Net chunk 1": ("_unet_chunk1", "UnetChunk1"),
+    "U-Net chunk 2": ("_unet_chunk2", "UnetChunk2"),
+    "image decoder": ("_vae_decoder", "VAEDecoder"),
+    "image encoder": ("_vae_encoder", "VAEEncoder"),
+    "safety checker": ("_safety_checker", "SafetyChecker"),
+}
+UNET_ROLES = ("U-Net", "U-Net chunk 1", "U-Net chunk 2")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The paths of one system: parts are `.mlpackage` or `.mlmodelc` folders; the U-Net is one part or two chunks."""
+
+    text_encoder: Path
+    unet: tuple[Path, ...]
+    vae_decoder: Path
+    vocab: Path
+    merges: Path
+    vae_encoder: Path | None = None
+    safety_checker: Path | None = None
+
+    @property
+    def models(self) -> tuple[Path, ...]:
+        """Every Core ML part that is there, in the order of a picture's way through them."""
+        optional = (self.vae_encoder, self.safety_checker)
+        found = tuple(path for path in optional if path is not None)
+        return (self.text_encoder, *self.unet, self.vae_decoder, *found)
+
+    def checker(self) -> Path:
+        """The safety checker; raises PackageError where it is missing: no picture leaves without a verdict."""
+        if self.safety_checker is None:
+            raise PackageError(
+                f"{self.unet[0].parent} has no safety checker, and no picture is shown without one. "
+                f"Put the {describe('safety checker')} of another system of the same family beside the other parts."
+            )
+        return self.safety_checker
+
+
+def describe(role: str) -> str:
+    """A role with the file names it is found by."""
+    ending, compiled = NAMES[role]
+    return f"{role} (*{ending}.mlpackage or {compiled}.mlmodelc)"
+
+
+def find_systems(folder: Path) -> tuple[Path, ...]:
+    """The folders that hold a U-Net: `folder` itself, else those on the first level below that has any, sorted."""
+    level = [folder]
+    for _ in range(DEPTH + 1):
+        found = [place for place in level if any(_candidates(place, role) for role in UNET_ROLES)]
+        if found:
+            return tuple(found)
+        level = [child for place in level for child in _subfolders(place)]
+    return ()
+
+
+def find_parts(folder: Path, shared: Path | None = None) -> Parts:
+    """The parts of the one system in `folder`; what it lacks is taken from `shared`.
+
+    Raises PackageError for a folder without a system, with several, or with parts missing, all named at once.
+    """
+    places = find_systems(folder)
+    if not places:
+        raise PackageError(f"{folder} holds no system: no {describe('U-Net')} in it or up to {DEPTH} folders below.")
+    if len(places) > 1:
+        names = ", ".join(str(place.relative_to(folder)) for place in places)
+        raise PackageError(f"{folder} holds several systems ({names}); choose one of these folders.")
+    place = places[0]
+    searched = [*_upwards(place, folder), *([shared] if shared is not None else [])]
+    missing: list[str] = []
+    found = {role: _find_model(searched, role) for role in NAMES}
+    unet = _unet(found)
+    for role in ("text encoder", "image decoder"):
+        if found[role] is None:
+            missing.append(describe(role))
+    if not unet:
+        missing.append(next(describe(role) for role in UNET_ROLES[1:] if found[role] is None))
+    files = {name: _find_file(searched, name) for name in ("vocab.json", "merges.txt")}
+    missing += [name for name, path in files.items() if path is None]
+    text_encoder, decoder, vocab, merges = found["text encoder"], found["image decoder"], *files.values()
+    if missing or text_encoder is None or decoder is None or vocab is None or merges is None:
+        raise PackageError(f"{place} is not a whole system; missing: {'; '.join(missing)}.")
+    return Parts(text_encoder, unet, decoder, vocab, merges, found["image encoder"], found["safety checker"])
+
+
+def _unet(found: dict[str, Path | None]) -> tuple[Path, ...]:
+    """The whole U-Net where there is one, else both chunks, else nothing."""
+    whole, first, second = (found[role] for role in UNET_ROLES)
+    if whole is not None:
+        return (whole,)
+    return (first, second) if first is not None and second is not None else ()
+
+
+def _find_model(places: Sequence[Path], role: str) -> Path | None:
+    for place in places:
+        candidates = _candidates(place, role)
+        if len(candidates) > 1:
+            names = ", ".join(path.name for path in candidates)
+            raise PackageError(f"{place} holds more than one {role} ({names}); keep one system in a folder.")
+        if candidates:
+            return candidates[0]
+    return None
+
+
+def _candidates(place: Path, role: str) -> list[Path]:
+    """Models of a role directly in `place`; packages win over a compiled copy of the same part."""
+    ending, compiled = NAMES[role]
+    folders = [path for path in _listing(place) if path.is_dir()]
+    packages = [path for path in folders if path.suffix == ".mlpackage" and path.stem.endswith(ending)]
+    return packages or [path for path in folders if path.name == f"{compiled}.mlmodelc"]
+
+
+def _find_file(places: Sequence[Path], name: str) -> Path | None:
+    return next((place / name for place in places if (place / name).is_file()), None)
+
+
+def _upwards(place: Path, top: Path) -> Iterator[Path]:
+    """`place` and the folders above it up to `top`."""
+    yield place
+    while place != top:
+        place = place.parent
+        yield place
+
+
+def _subfolders(place: Path) -> list[Path]:
+    """Folders below that may hold a system; models themselves, hidden folders and archives' litter may not."""
+    litter = ("__MACOSX", "__pycache__")
+    models = (".mlpackage", ".mlmodelc")
+    return [
+        path
+        for path in _listing(place)
+        if path.is_dir() and path.suffix not in models and path.name not in litter and not path.name.startswith(".")
+    ]
+
+
+def _listing(place: Path) -> list[Path]:
+    """What lies in `place`, sorted; nothing where it cannot be read."""
+    try:
+        return sorted(place.iterdir())
+    except OSError:
+        return []

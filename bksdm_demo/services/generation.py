@@ -1,0 +1,110 @@
+"""One picture by one model, every phase timed; knows nothing of jobs or columns.
+
+The caller hears of each phase and step through `report` and stops the run through `cancelled`, which is asked between
+steps and phases. A picture that the checker did not pass is dropped here and is in no Result.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from numpy.typing import NDArray
+
+from bksdm_demo.diffusion.pipeline import Encoded, Pipeline
+from bksdm_demo.errors import CancelledError
+from bksdm_demo.records import Phase, Request, Result, Timings
+from bksdm_demo.services.cache import Lease, PipelineCache
+
+Report = Callable[[Phase, int, int], None]  # the present phase, denoising steps finished, denoising steps in all
+Cancelled = Callable[[], bool]
+Outcome = TypeVar("Outcome")
+
+
+def _silent(phase: Phase, step: int, steps: int) -> None:
+    """Nobody listens."""
+
+
+def _never() -> bool:
+    return False
+
+
+def generate(
+    cache: PipelineCache, model: str, request: Request, report: Report = _silent, cancelled: Cancelled = _never
+) -> Result:
+    """The picture of `request` by the system `model`, loading it first where needed.
+
+    Raises CancelledError soon after `cancelled()` turns true, and the DemoErrors of the cache, the engines and the
+    pipeline.
+    """
+    start = time.perf_counter()
+    run = _Run(request, report, cancelled)
+    run.enter(Phase.LOADING)
+    with cache.lease(model) as lease:
+        return run.draw(lease, start)
+
+
+@dataclass
+class _Run:
+    """The phases of one picture and the seconds they took."""
+
+    request: Request
+    report: Report
+    cancelled: Cancelled
+    seconds: dict[str, float] = field(default_factory=dict)
+    steps: list[float] = field(default_factory=list)
+    count: int = 0  # steps in all, known with the first: some schedulers take one more than asked for
+
+    def enter(self, phase: Phase) -> None:
+        if self.cancelled():
+            raise CancelledError("Stopped by the visitor.")
+        self.report(phase, len(self.steps), self.count or self.request.steps)
+
+    def draw(self, lease: Lease, start: float) -> Result:
+        """The Result of the leased pipeline; `start` is when the work on this picture began."""
+        pipeline = lease.pipeline
+        self.enter(Phase.ENCODING)
+        encoded = self._timed("encode", lambda: pipeline.encode(self.request))
+        latents = self._timed("denoise", lambda: self._denoise(pipeline, encoded))
+        self.enter(Phase.DECODING)
+        image = self._timed("decode", lambda: pipeline.decode(latents))
+        self.enter(Phase.CHECKING)
+        verdict = self._timed("safety", lambda: pipeline.check(image))
+        image.setflags(write=False)
+        return Result(
+            model=lease.system.key,
+            request=self.request,
+            verdict=verdict,
+            timings=Timings(
+                load=lease.load_seconds,
+                total=time.perf_counter() - start,
+                steps=tuple(self.steps),
+                cold=lease.cold,
+                **self.seconds,
+            ),
+            image=image if verdict.blocked is False else None,
+            cut_off=encoded.cut_off,
+            engine=pipeline.engine,
+            size_bytes=lease.system.size_bytes,
+        )
+
+    def _denoise(self, pipeline: Pipeline, encoded: Encoded) -> NDArray:
+        """The latents after the last step; the generator is closed when the run is cancelled in between."""
+        latents: NDArray | None = None
+        self.enter(Phase.DENOISING)
+        with closing(pipeline.steps(self.request, encoded)) as steps:
+            for step in steps:
+                latents, self.count = step.latents, step.count
+                self.steps.append(step.seconds)
+                self.enter(Phase.DENOISING)
+        assert latents is not None, "a request has at least one step"
+        return latents
+
+    def _timed(self, phase: str, work: Callable[[], Outcome]) -> Outcome:
+        start = time.perf_counter()
+        outcome = work()
+        self.seconds[phase] = time.perf_counter() - start
+        return outcome
