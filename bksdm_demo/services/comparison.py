@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from bksdm_demo.errors import CancelledError, DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog
-from bksdm_demo.records import Column, Job, Phase, Request, Result
+from bksdm_demo.records import Job, Phase, Request
 from bksdm_demo.services.cache import PipelineCache
 from bksdm_demo.services.generation import generate
 from bksdm_demo.services.jobs import UNEXPECTED, JobQueue, Run
@@ -71,26 +71,21 @@ class Comparisons:
 
     def _run_column(self, run: Run, index: int) -> None:
         """Draw one column and leave it final: done, blocked, failed or cancelled."""
-        column, request = run.job.columns[index], run.job.request
+        model, request = run.job.columns[index].model, run.job.request
 
         def report(phase: Phase, step: int, steps: int) -> None:
-            run.change(index, column.at(phase, step=step, steps=steps))
+            run.change(index, phase, step=step, steps=steps)
 
         try:
-            result = generate(self.cache, column.model, request, report, run.stopped)
+            result = generate(self.cache, model, request, report, run.stopped)
         except CancelledError:
             return  # the queue marks every unfinished column
         except DemoError as error:
-            run.change(index, column.at(Phase.FAILED, message=str(error)))
+            run.change(index, Phase.FAILED, message=str(error))
         except Exception:
-            logger.exception("%s failed unexpectedly", column.model)
-            run.change(index, column.at(Phase.FAILED, message=UNEXPECTED))
+            logger.exception("%s failed unexpectedly", model)
+            run.change(index, Phase.FAILED, message=UNEXPECTED)
         else:
-            run.change(index, _finished(column, result))
-
-
-def _finished(column: Column, result: Result) -> Column:
-    steps = len(result.timings.steps)
-    if result.image is None:
-        return column.at(Phase.BLOCKED, result=result, step=steps, steps=steps, message=BLOCKED)
-    return column.at(Phase.DONE, result=result, step=steps, steps=steps)
+            blocked = result.image is None
+            message = (result.verdict.reason or BLOCKED) if blocked else ""
+            run.change(index, Phase.BLOCKED if blocked else Phase.DONE, result=result, message=message)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -92,14 +91,13 @@ class _Run:
         )
 
     def _denoise(self, pipeline: Pipeline, encoded: Encoded) -> NDArray:
-        """The latents after the last step; the generator is closed when the run is cancelled in between."""
+        """The latents after the last step; a run that is cancelled in between asks for no further step."""
         latents: NDArray | None = None
         self.enter(Phase.DENOISING)
-        with closing(pipeline.steps(self.request, encoded)) as steps:
-            for step in steps:
-                latents, self.count = step.latents, step.count
-                self.steps.append(step.seconds)
-                self.enter(Phase.DENOISING)
+        for step in pipeline.steps(self.request, encoded):
+            latents, self.count = step.latents, step.count
+            self.steps.append(step.seconds)
+            self.enter(Phase.DENOISING)
         assert latents is not None, "a request has at least one step"
         return latents
 

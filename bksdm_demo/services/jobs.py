@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from bksdm_demo.errors import BusyError, RequestError
@@ -39,9 +39,9 @@ class Run:
         """True once the visitor cancelled or the demo is shutting down; asked between steps, so it is cheap."""
         return self._queue.stopped(self._id)
 
-    def change(self, index: int, column: Column) -> None:
-        """Replace one column of the job."""
-        self._queue.change(self._id, index, column)
+    def change(self, index: int, phase: Phase, **changes: object) -> None:
+        """Bring one column to a phase and change other fields of it, unless it is final."""
+        self._queue.change(self._id, index, phase, changes)
 
 
 class JobQueue:
@@ -128,12 +128,14 @@ class JobQueue:
         """True once a running job should end."""
         return self._closed or self._jobs[job_id].cancelled
 
-    def change(self, job_id: str, index: int, column: Column) -> None:
-        """Replace one column of a job that is not finished."""
+    def change(self, job_id: str, index: int, phase: Phase, changes: Mapping[str, object]) -> None:
+        """Bring one column to a phase; final columns stay, as `close()` may have interrupted the job meanwhile."""
         with self._changed:
             job = self._jobs[job_id]
-            if not job.columns[index].phase.final:  # final columns stay: the job may have been interrupted by close()
-                self._put(replace(job, columns=(*job.columns[:index], column, *job.columns[index + 1 :])))
+            columns = list(job.columns)
+            if not columns[index].phase.final:
+                columns[index] = columns[index].at(phase, **changes)
+                self._put(replace(job, columns=tuple(columns)))
 
     def close(self, timeout: float = 5.0) -> None:
         """Take no more jobs, interrupt all unfinished ones at once and wait for the worker's present step to end."""
