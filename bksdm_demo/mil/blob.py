@@ -55,7 +55,7 @@ class WeightFile:
             raise PackageError(f"{path} is a Git LFS pointer, not the weights: run `git lfs pull`.")
         if size < ALIGNMENT:
             raise PackageError(f"The weight file {path} has {size} bytes, fewer than its header: download it again.")
-        version = _HEADER.unpack_from(memoryview(data))[1]
+        version = _HEADER.unpack_from(data.data)[1]
         if version != VERSION:
             raise PackageError(f"The weight file {path} has version {version}; only version {VERSION} is read.")
         return cls(path, data)
@@ -72,7 +72,7 @@ class WeightFile:
             raise PackageError(f"{place}: no weight starts there, only at multiples of {ALIGNMENT}.")
         if offset + ALIGNMENT > total:
             raise PackageError(f"{place}: the file ends at byte {total}; it is cut off, download it again.")
-        sentinel, code, size, start, padding = _RECORD.unpack_from(memoryview(self.data), offset)
+        sentinel, code, size, start, padding = _RECORD.unpack_from(self.data.data, offset)
         if sentinel != SENTINEL:
             raise PackageError(f"{place}: no weight starts there ({sentinel:#010x} instead of {SENTINEL:#010x}).")
         if CODES.get(code) != type_.dtype:
