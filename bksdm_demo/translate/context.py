@@ -1,0 +1,162 @@
+"""The state of one translation: constants, values known so far, and the check of each value against its declaration.
+
+Type policy: every float runs as f32 (so casts between fp16 and fp32 vanish), every integer as i32, bool as boolean.
+fp16 constants are kept in fp16 and widened in the graph, sharing memory with the file where they can. fp16 rounding
+of activations is not imitated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+import openvino as ov
+import openvino.opset13 as op
+from numpy.typing import NDArray
+from openvino import Node, Output
+
+from bksdm_demo.errors import PackageError, UnsupportedModelError
+from bksdm_demo.mil.program import Operation, Program, TensorType, Value
+
+T = TypeVar("T")
+
+SMALL = 256  # elements; shorter fp16 constants are widened at once, which keeps the graph readable
+
+
+def element_type(dtype: str) -> ov.Type:
+    """The OpenVINO element type a MIL type runs in; raises UnsupportedModelError for text and unknown types."""
+    if dtype in ("fp16", "fp32", "fp64", "bf16"):
+        return ov.Type.f32
+    if dtype == "bool":
+        return ov.Type.boolean
+    if dtype.startswith(("int", "uint")):
+        return ov.Type.i32
+    raise UnsupportedModelError(f"Values of type {dtype!r} cannot be computed with.")
+
+
+def partial_shape(shape: Sequence[int | None]) -> ov.PartialShape:
+    """A MIL shape as OpenVINO's; an open dimension becomes a dynamic one."""
+    return ov.PartialShape([-1 if dim is None else dim for dim in shape])
+
+
+class Context:
+    """Looks up what an operation reads: as a graph value, or as plain data where MIL demands a constant."""
+
+    def __init__(self, program: Program) -> None:
+        self._constants = program.constants
+        self._values: dict[str, Output] = {}
+
+    def define(self, value: Value, output: Output, where: str) -> None:
+        """Make `output` the value; raises PackageError when its shape or type is not the declared one."""
+        declared = value.type
+        fits = output.get_partial_shape().compatible(partial_shape(declared.shape))
+        if not fits or output.get_element_type() != element_type(declared.dtype):
+            made = f"{output.get_element_type().to_string()}{output.get_partial_shape()}"
+            raise PackageError(f"{where}: output {value.name} came out as {made}, the file declares {declared}.")
+        self._values[value.name] = output
+
+    def lookup(self, name: str) -> Output:
+        """The value or constant of that name as a graph output."""
+        if name not in self._values:
+            if name not in self._constants:
+                raise PackageError(f"The value {name!r} is used before anything defines it.")
+            self._values[name] = constant_node(self._constants[name].array()).output(0)
+        return self._values[name]
+
+    def value(self, operation: Operation, key: str) -> Output:
+        """The one required graph input under `key`."""
+        values = self.values(operation, key)
+        if len(values) != 1:
+            raise PackageError(f"{operation.kind} {operation.name}: input {key} needs 1 value, not {len(values)}.")
+        return values[0]
+
+    def values(self, operation: Operation, key: str) -> list[Output]:
+        """All graph inputs under `key`, in order; empty when the key is absent."""
+        return [self.lookup(name) for name in operation.inputs.get(key, ())]
+
+    def optional(self, operation: Operation, key: str) -> Output | None:
+        """The graph input under `key`, or None when the operation does not name it."""
+        return self.value(operation, key) if operation.inputs.get(key) else None
+
+    def is_constant(self, operation: Operation, key: str) -> bool:
+        """Whether the input is given and known from the file alone."""
+        names = operation.inputs.get(key, ())
+        return len(names) == 1 and names[0] in self._constants
+
+    def array(self, operation: Operation, key: str) -> NDArray | None:
+        """The constant under `key` as numpy, None when absent; raises UnsupportedModelError when it is computed."""
+        if not operation.inputs.get(key):
+            return None
+        if not self.is_constant(operation, key):
+            raise UnsupportedModelError(f"{operation.kind} {operation.name}: input {key} must be a constant.")
+        return np.asarray(self._constants[operation.inputs[key][0]].array())
+
+    def floats(self, operation: Operation, key: str) -> NDArray[np.float32] | None:
+        """The constant under `key` in float32, or None when absent."""
+        array = self.array(operation, key)
+        return None if array is None else array.astype(np.float32)
+
+    def ints(self, operation: Operation, key: str, default: Sequence[int] | None = None) -> list[int]:
+        """A constant list of integers; without a default the key is required."""
+        array = self.array(operation, key)
+        if array is not None:
+            return [int(number) for number in array.reshape(-1)]
+        return list(self._default(operation, key, default))
+
+    def integer(self, operation: Operation, key: str, default: int | None = None) -> int:
+        """A constant integer; without a default the key is required."""
+        array = self.array(operation, key)
+        return int(array.item()) if array is not None else self._default(operation, key, default)
+
+    def number(self, operation: Operation, key: str, default: float | None = None) -> float:
+        """A constant number; without a default the key is required."""
+        array = self.array(operation, key)
+        return float(array.item()) if array is not None else self._default(operation, key, default)
+
+    def flag(self, operation: Operation, key: str, default: bool) -> bool:
+        """A constant truth value."""
+        array = self.array(operation, key)
+        return default if array is None else bool(array.item())
+
+    def text(self, operation: Operation, key: str, default: str | None = None) -> str:
+        """A constant string; without a default the key is required."""
+        array = self.array(operation, key)
+        return str(array.item()) if array is not None else self._default(operation, key, default)
+
+    @staticmethod
+    def _default(operation: Operation, key: str, default: T | None) -> T:
+        if default is None:
+            raise PackageError(f"{operation.kind} {operation.name}: the required input {key} is absent.")
+        return default
+
+
+def constant_node(array: NDArray) -> Node:
+    """A constant in its running type: floats f32, integers i32, bool boolean; large fp16 stays fp16 and is widened."""
+    array = np.ascontiguousarray(array).reshape(array.shape)
+    if array.dtype == np.float16 and array.size >= SMALL:
+        return op.convert(op.constant(array, shared_memory=True), "f32")
+    if array.dtype.kind == "f":
+        return op.constant(array.astype(np.float32))
+    if array.dtype == bool:
+        return op.constant(array)
+    if array.dtype.kind in "iu":
+        if array.size and (array.max() > np.iinfo(np.int32).max or array.min() < np.iinfo(np.int32).min):
+            raise UnsupportedModelError("An integer constant does not fit into 32 bits.")
+        return op.constant(array.astype(np.int32))
+    raise UnsupportedModelError(f"A constant of type {array.dtype} cannot be computed with.")
+
+
+def rank(output: Output) -> int:
+    """The number of dimensions of a value."""
+    return output.get_partial_shape().rank.get_length()
+
+
+def positive_axes(axes: Sequence[int], dims: int) -> list[int]:
+    """Axes counted from the front; a negative axis counts from the end of `dims` dimensions."""
+    return [axis + dims if axis < 0 else axis for axis in axes]
+
+
+def declared(operation: Operation, index: int = 0) -> TensorType:
+    """The type the file declares for an output of the operation."""
+    return operation.outputs[index].type

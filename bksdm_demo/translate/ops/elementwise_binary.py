@@ -1,0 +1,47 @@
+"""MIL ops on two tensors, element by element, with numpy's broadcasting. Follows MIL's iOS15-iOS17 definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import openvino as ov
+import openvino.opset13 as op
+from openvino import Node, Output
+
+from bksdm_demo.mil.program import Operation
+from bksdm_demo.translate.context import Context
+from bksdm_demo.translate.translator import translates
+
+_DIRECT: dict[str, Callable[[Output, Output], Node]] = {
+    "add": op.add,
+    "equal": op.equal,
+    "floor_div": lambda x, y: op.floor(op.divide(x, y)),
+    "greater": op.greater,
+    "greater_equal": op.greater_equal,
+    "less": op.less,
+    "less_equal": op.less_equal,
+    "logical_and": op.logical_and,
+    "logical_or": op.logical_or,
+    "logical_xor": op.logical_xor,
+    "maximum": op.maximum,
+    "minimum": op.minimum,
+    "mod": op.floor_mod,
+    "mul": op.multiply,
+    "not_equal": op.not_equal,
+    "pow": op.power,
+    "sub": op.subtract,
+}
+
+
+@translates(*_DIRECT)
+def direct(context: Context, operation: Operation) -> Node:
+    return _DIRECT[operation.kind](context.value(operation, "x"), context.value(operation, "y"))
+
+
+@translates("real_div")
+def real_div(context: Context, operation: Operation) -> Node:
+    """x / y; integers are divided exactly and then truncated to the declared integer."""
+    x, y = context.value(operation, "x"), context.value(operation, "y")
+    if x.get_element_type() != ov.Type.i32:
+        return op.divide(x, y)
+    return op.convert(op.divide(op.convert(x, "f32"), op.convert(y, "f32")), "i32")

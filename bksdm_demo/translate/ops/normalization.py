@@ -1,0 +1,70 @@
+"""MIL's normalisation ops. Follows MIL's iOS15-iOS17 definitions; statistics of batch_norm are constants.
+
+Leaves out: l2_norm and local_response_norm, which no diffusion model has.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino.opset13 as op
+from numpy.typing import NDArray
+from openvino import Node, Output
+
+from bksdm_demo.errors import UnsupportedModelError
+from bksdm_demo.mil.program import Operation
+from bksdm_demo.translate.context import Context, positive_axes, rank
+from bksdm_demo.translate.translator import translates
+
+
+@translates("batch_norm")
+def batch_norm(context: Context, operation: Operation) -> Node:
+    """An affine map per channel (axis 1), folded into one scale and one shift.
+
+    The converter writes GroupNorm's weight and bias as a batch_norm with mean 0 and variance 1.
+    """
+    x = context.value(operation, "x")
+    mean, variance = context.floats(operation, "mean"), context.floats(operation, "variance")
+    if mean is None or variance is None:
+        raise UnsupportedModelError(f"batch_norm {operation.name}: mean and variance must be given.")
+    scale = 1 / np.sqrt(variance + np.float32(context.number(operation, "epsilon", 1e-5)))
+    gamma, beta = context.floats(operation, "gamma"), context.floats(operation, "beta")
+    if gamma is not None:
+        scale = scale * gamma
+    shift = (0 if beta is None else beta) - mean * scale
+    shape = (1, -1) + (1,) * (rank(x) - 2)
+    return op.add(op.multiply(x, scale.reshape(shape)), shift.astype(np.float32).reshape(shape))
+
+
+@translates("layer_norm")
+def layer_norm(context: Context, operation: Operation) -> Node:
+    """Over any axes (Apple's U-Nets normalise axis 1); biased variance, epsilon inside the root."""
+    x = context.value(operation, "x")
+    axes = positive_axes(context.ints(operation, "axes", range(rank(x))), rank(x))
+    if axes != sorted(axes):
+        raise UnsupportedModelError(f"layer_norm {operation.name}: axes {axes} are not in rising order.")
+    return _affine(context, operation, _normalised(context, operation, x, axes), axes, rank(x))
+
+
+@translates("instance_norm")
+def instance_norm(context: Context, operation: Operation) -> Node:
+    """Over the spatial axes of each channel; gamma and beta per channel."""
+    x = context.value(operation, "x")
+    return _affine(context, operation, _normalised(context, operation, x, list(range(2, rank(x)))), [1], rank(x))
+
+
+def _normalised(context: Context, operation: Operation, x: Output, axes: list[int]) -> Node:
+    return op.mvn(x, np.array(axes, np.int32), True, context.number(operation, "epsilon", 1e-5), "inside_sqrt")
+
+
+def _affine(context: Context, operation: Operation, normal: Node, axes: list[int], dims: int) -> Node:
+    """gamma and beta, which have the shape of x over `axes`, spread over all axes."""
+    for key, apply in (("gamma", op.multiply), ("beta", op.add)):
+        array = context.floats(operation, key)
+        if array is not None:
+            normal = apply(normal, _spread(array, axes, dims))
+    return normal
+
+
+def _spread(array: NDArray, axes: list[int], dims: int) -> NDArray:
+    sizes = iter(array.shape)
+    return array.reshape([next(sizes) if axis in axes else 1 for axis in range(dims)])

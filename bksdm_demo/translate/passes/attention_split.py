@@ -1,0 +1,156 @@
+"""Fuses attention that was cut into heads and query chunks (split_einsum, split_einsum_v2) back into one operation.
+
+Apple's form, for heads of d channels and query chunks of 512 tokens: slices of q [B, C, 1, Sq], of k turned to
+[B, Sk, 1, C] and of v [B, C, 1, Sk]; per slice einsum "bchq,bkhc->bkhq", times d^-0.5, softmax over k, einsum
+"bkhq,bchk->bchq"; chunks joined along q, heads along C. The converter may swap the operands, so the equations decide.
+A site is taken only when the slices cover q, k and v exactly, in order; otherwise it stays as it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bksdm_demo.mil.program import Operation, Program
+from bksdm_demo.translate.passes.attention_sites import Site, fuse, is_scale, is_token_row, scaled
+from bksdm_demo.translate.passes.rewrite import Index, only
+from bksdm_demo.translate.passes.spans import Range, Span, span_of
+
+CHANNELS, TOKENS = 1, 3  # axes of [B, C, 1, S]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One head and query chunk: blocks of q and v [B, C, 1, S] and of the turned key [B, S, 1, C]."""
+
+    query: Span
+    key: Span
+    value: Span
+    scale: float
+
+
+def fuse_split_attention(program: Program) -> tuple[Program, int]:
+    """The program with one operation per attention site, and the number of sites."""
+    index = Index(program)
+    sites = [site for operation in program.operations if (site := _site(index, operation)) is not None]
+    return (fuse(program, sites), len(sites)) if sites else (program, 0)
+
+
+def _site(index: Index, operation: Operation) -> Site | None:
+    """The site that ends in this operation, a concat of heads."""
+    heads = [_head(index, name) for name in _joined(index, operation, CHANNELS)]
+    found = [head for head in heads if head is not None]
+    if not found or len(found) != len(heads):
+        return None
+    first = found[0]
+    roots = (first.query.root, first.key.root, first.value.root)
+    if any((head.query.root, head.key.root, head.value.root) != roots for head in found):
+        return None
+    key = _turned(index, first.key.root)
+    if key is None or not _same_batch(index, first.query.root, key, first.value.root):
+        return None
+    channels = index.shape(first.query.root)[CHANNELS]
+    tiled = all(
+        _tiles([getattr(head, part).ranges[axis] for head in found], channels)
+        for part, axis in (("query", CHANNELS), ("key", TOKENS), ("value", CHANNELS))
+    )
+    widths = {_width(head.query.ranges[CHANNELS]) for head in found}
+    if not tiled or len(widths) != 1 or not all(is_scale(head.scale, max(widths)) for head in found):
+        return None
+    return Site(operation, first.query.root, key, first.value.root, len(found))
+
+
+def _joined(index: Index, operation: Operation | None, axis: int) -> tuple[str, ...]:
+    """What a plain concat along `axis` joins; () for any other operation."""
+    if operation is None or operation.kind != "concat" or index.scalar(operation, "interleave", 0.0) != 0.0:
+        return ()
+    stored = index.scalar(operation, "axis")
+    dims = len(operation.outputs[0].type.shape)
+    return operation.inputs.get("values", ()) if dims == 4 and stored is not None and stored % dims == axis else ()
+
+
+def _head(index: Index, name: str) -> _Piece | None:
+    """One head, its query chunks put together again."""
+    chunks = _joined(index, index.producer(name, "concat"), TOKENS) or (name,)
+    pieces = [_piece(index, index.producer(chunk, "einsum")) for chunk in chunks]
+    found = [piece for piece in pieces if piece is not None]
+    if len(found) != len(pieces):
+        return None
+    first = found[0]
+    same = {(piece.query.root, piece.query.ranges[CHANNELS], piece.key, piece.value, piece.scale) for piece in found}
+    tokens = index.shape(first.query.root)[TOKENS]
+    if len(same) != 1 or not _tiles([piece.query.ranges[TOKENS] for piece in found], tokens):
+        return None
+    uncut = first.query.whole(index, 0, 2) and first.key.whole(index, 0, 1, 2) and first.value.whole(index, 0, 2, 3)
+    return first if uncut else None
+
+
+def _piece(index: Index, mix: Operation | None) -> _Piece | None:
+    """Backwards from the second einsum: weights from softmax, mul and the first einsum."""
+    operands = _operands(index, mix)
+    if operands is None:
+        return None
+    for (weights, weight_axes), (value, value_axes) in (operands.pair, operands.pair[::-1]):
+        b, c, h, q = tuple(operands.result)
+        k = value_axes[3]
+        if value_axes == f"{b}{c}{h}{k}" and weight_axes == f"{b}{k}{h}{q}" and len({b, c, h, q, k}) == 5:
+            return _scored(index, weights, value)
+    return None
+
+
+def _scored(index: Index, weights: str, value: str) -> _Piece | None:
+    softmax = index.producer(weights, "softmax")
+    axis = index.scalar(softmax, "axis", -1.0) if softmax is not None else None
+    product = index.producer(only(softmax, "x"), "mul") if softmax is not None and axis in (1.0, -3.0) else None
+    factors = scaled(index, product) if product is not None else None
+    operands = _operands(index, index.producer(factors[0], "einsum")) if factors is not None else None
+    if factors is None or operands is None:
+        return None
+    for (query, query_axes), (key, key_axes) in (operands.pair, operands.pair[::-1]):
+        b, k, h, q = tuple(operands.result)
+        c = query_axes[1]
+        if query_axes == f"{b}{c}{h}{q}" and key_axes == f"{b}{k}{h}{c}" and len({b, c, h, q, k}) == 5:
+            blocks = span_of(index, query), span_of(index, key), span_of(index, value)
+            return None if None in blocks else _Piece(*blocks, factors[1])  # type: ignore[arg-type]
+    return None
+
+
+@dataclass(frozen=True)
+class _Operands:
+    """Names and axis letters of an einsum's two operands, and the letters of its result; four letters each."""
+
+    pair: tuple[tuple[str, str], tuple[str, str]]
+    result: str
+
+
+def _operands(index: Index, einsum: Operation | None) -> _Operands | None:
+    names = einsum.inputs.get("values", ()) if einsum is not None else ()
+    equation = (index.text(einsum, "equation") or "").replace(" ", "") if einsum is not None else ""
+    left, _, result = equation.partition("->")
+    letters = left.split(",")
+    if len(names) != 2 or len(letters) != 2 or {len(letters[0]), len(letters[1]), len(result)} != {4}:
+        return None
+    return _Operands(((names[0], letters[0]), (names[1], letters[1])), result)
+
+
+def _turned(index: Index, name: str) -> str | None:
+    """The key [B, C, 1, S] before its channels and tokens were exchanged."""
+    transpose = index.producer(name, "transpose")
+    perm = index.array(transpose, "perm") if transpose is not None else None
+    if transpose is None or perm is None or [int(axis) % 4 for axis in perm] != [0, 3, 2, 1]:
+        return None
+    return only(transpose, "x")
+
+
+def _same_batch(index: Index, *names: str) -> bool:
+    shapes = [index.shape(name) for name in names]
+    return all(is_token_row(shape) for shape in shapes) and len({shape[:2] for shape in shapes}) == 1
+
+
+def _width(range_: Range) -> int:
+    return range_[1] - range_[0]
+
+
+def _tiles(ranges: list[Range], total: int | None) -> bool:
+    """Whether the ranges follow each other from 0 to `total` without gap or overlap."""
+    ends = [0, *(stop for _, stop in ranges)]
+    return ends[-1] == total and all(start == end for (start, _), end in zip(ranges, ends, strict=False))

@@ -1,0 +1,101 @@
+"""What every pass needs: an index of who makes and who uses a value, new constants, and replacing operations.
+
+A pass finds an operation at the end of a pattern and replaces it by another that yields the same value; what the
+pattern no longer needs is swept away. Programs are never changed in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bksdm_demo.mil.program import Constant, Operation, Program, TensorType
+
+
+@dataclass(frozen=True)
+class Added:
+    """A constant that a pass has computed."""
+
+    type: TensorType
+    value: NDArray
+    encoding: str = "immediate"
+
+    @property
+    def stored_bytes(self) -> int:
+        return self.value.nbytes
+
+    def array(self) -> NDArray:
+        return self.value
+
+
+def added_int(number: int) -> Added:
+    """A scalar int32 constant."""
+    return Added(TensorType("int32"), np.array(number, np.int32))
+
+
+class Index:
+    """Looks up a program from its values backwards."""
+
+    def __init__(self, program: Program) -> None:
+        self._constants = program.constants
+        self._producers = {value.name: operation for operation in program.operations for value in operation.outputs}
+        self._types = {value.name: value.type for value in program.inputs}
+        self._types |= {value.name: value.type for operation in program.operations for value in operation.outputs}
+
+    def producer(self, name: str | None, *kinds: str) -> Operation | None:
+        """The operation that makes the value, if it is of one of these kinds (or of any, when none are named)."""
+        operation = self._producers.get(name) if name is not None else None
+        return operation if operation is not None and (not kinds or operation.kind in kinds) else None
+
+    def shape(self, name: str) -> tuple[int | None, ...]:
+        """The declared shape of a value or constant; KeyError for an unknown name."""
+        return self._types[name].shape if name in self._types else self._constants[name].type.shape
+
+    def array(self, operation: Operation, key: str) -> NDArray | None:
+        """The constant under an input key, or None when it is absent or computed."""
+        names = operation.inputs.get(key, ())
+        if len(names) != 1 or names[0] not in self._constants:
+            return None
+        return np.asarray(self._constants[names[0]].array())
+
+    def scalar(self, operation: Operation, key: str, default: float | None = None) -> float | None:
+        """The number under an input key; the default when the key is absent, None when it is no constant number."""
+        if not operation.inputs.get(key):
+            return default
+        array = self.array(operation, key)
+        return float(array.item()) if array is not None and array.size == 1 and array.dtype.kind in "fiub" else None
+
+    def text(self, operation: Operation, key: str) -> str | None:
+        """The string under an input key, or None."""
+        array = self.array(operation, key)
+        return None if array is None else str(array.item())
+
+
+def only(operation: Operation, key: str) -> str | None:
+    """The single name under an input key, or None."""
+    names = operation.inputs.get(key, ())
+    return names[0] if len(names) == 1 else None
+
+
+def replaced(program: Program, changes: Mapping[str, Operation], constants: Mapping[str, Constant]) -> Program:
+    """The program with operations exchanged (keyed by the name of their first output), dead operations swept away."""
+    operations = (changes.get(operation.outputs[0].name, operation) for operation in program.operations)
+    return replace(
+        program,
+        operations=needed(operations, program.outputs),
+        constants={**program.constants, **constants},
+    )
+
+
+def needed(operations: Iterable[Operation], outputs: Iterable[str]) -> tuple[Operation, ...]:
+    """The operations that the outputs depend on, in order."""
+    wanted = set(outputs)
+    kept = []
+    for operation in reversed(tuple(operations)):
+        if any(value.name in wanted for value in operation.outputs):
+            kept.append(operation)
+            wanted.update(name for names in operation.inputs.values() for name in names)
+    return tuple(reversed(kept))
