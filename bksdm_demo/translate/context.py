@@ -135,7 +135,7 @@ def constant_node(array: NDArray) -> Node:
     """A constant in its running type: floats f32, integers i32, bool boolean; large fp16 stays fp16 and is widened."""
     array = np.ascontiguousarray(array).reshape(array.shape)
     if array.dtype == np.float16 and array.size >= SMALL:
-        return op.convert(op.constant(array, shared_memory=True), "f32")
+        return op.convert(op.constant(_shareable(array), shared_memory=True), "f32")
     if array.dtype.kind == "f":
         return op.constant(array.astype(np.float32))
     if array.dtype == bool:
@@ -145,6 +145,20 @@ def constant_node(array: NDArray) -> Node:
             raise UnsupportedModelError("An integer constant does not fit into 32 bits.")
         return op.constant(array.astype(np.int32))
     raise UnsupportedModelError(f"A constant of type {array.dtype} cannot be computed with.")
+
+
+class _Memory:
+    """The memory of a read-only array, offered as writeable: OpenVINO shares no other, and never writes to it."""
+
+    def __init__(self, array: NDArray) -> None:
+        self._owner = array
+        interface = dict(array.__array_interface__)
+        self.__array_interface__ = interface | {"data": (interface["data"][0], False)}
+
+
+def _shareable(array: NDArray) -> NDArray:
+    """The array, or a view of it that OpenVINO takes without copying (a memory-mapped file is read-only)."""
+    return array if array.flags.writeable else np.asarray(_Memory(array))
 
 
 def rank(output: Output) -> int:
