@@ -80,7 +80,7 @@ class Compressed:
         arrays = {key: operand.array() for key, operand in self.operands.items()}
         try:
             dense = self.decode(arrays)
-        except ValueError as error:
+        except (ValueError, TypeError, IndexError, OverflowError) as error:  # operands of unfit types or values
             raise PackageError(f"{self.where} cannot be decoded: {error}. The package is damaged.") from error
         if dense.shape != self.type.shape:
             raise PackageError(f"{self.where} decodes to {list(dense.shape)}, the model declares {self.type}.")

@@ -66,7 +66,13 @@ def _root_entry(manifest: Path) -> str | None:
 def _inside(package: Path, folder: str, name: str, source: str) -> Path:
     """`package / folder / name`, refused where `name` leads out of the package."""
     joined = os.path.normpath(os.path.join(folder, name))
-    if os.path.isabs(name) or "\\" in name or joined == os.pardir or joined.startswith(os.pardir + os.sep):
+    if (
+        os.path.isabs(name)
+        or "\\" in name
+        or "\0" in name
+        or joined == os.pardir
+        or joined.startswith(os.pardir + os.sep)
+    ):
         raise PackageError(f"{source} refers to {name!r}, outside the package; this package is not trustworthy.")
     return package / joined
 

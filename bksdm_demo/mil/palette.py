@@ -42,8 +42,10 @@ def decode_grouped(indices: NDArray, tables: NDArray, vector_axis: int | None = 
     Position i along axis a uses table i // (d_a / g_a). Each index yields a vector that is laid along `vector_axis`.
     ValueError where the ranks or sizes do not fit each other.
     """
+    if tables.ndim != indices.ndim + 2:
+        raise ValueError(f"tables {list(tables.shape)} for indices {list(indices.shape)}")
     groups, size, vector = tables.shape[:-2], tables.shape[-2], tables.shape[-1]
-    if len(groups) != indices.ndim or any(g == 0 or d % g for d, g in zip(indices.shape, groups, strict=True)):
+    if any(g == 0 or d % g for d, g in zip(indices.shape, groups, strict=True)):
         raise ValueError(f"tables {list(tables.shape)} do not divide indices {list(indices.shape)}")
     if vector > 1 and vector_axis is None:
         raise ValueError(f"vectors of {vector} values and no vector_axis")

@@ -104,6 +104,6 @@ def test_operands_that_do_not_fit(kind: str, operands: dict[str, tuple[object, s
 def test_an_unknown_form_and_a_missing_operand_are_refused() -> None:
     with pytest.raises(PackageError, match="constexpr_lut_to_sparse cannot be decoded"):
         compressed("constexpr_lut_to_sparse", TensorType("fp16", (8,)), {}, "w")
+    data = {"quantized_data": constant([1], "int8"), "scale": constant(1.0, "fp16")}
     with pytest.raises(PackageError, match="lacks zero_point"):
-        data = {"quantized_data": constant([1], "int8"), "scale": constant(1.0, "fp16")}
         compressed("constexpr_affine_dequantize", TensorType("fp16", (1,)), data, "w")

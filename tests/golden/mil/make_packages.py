@@ -244,7 +244,11 @@ def save_element_types() -> None:
     floats = {
         "fp8e4m3fn": codes.view(torch.float8_e4m3fn).float().numpy(),
         "fp8e5m2": codes.view(torch.float8_e5m2).float().numpy(),
-        "bf16": (codes.to(torch.int32) * 257).to(torch.int16).view(torch.bfloat16).float().numpy(),  # codes 0x0000, 0x0101 ...
+        "bf16": (codes.to(torch.int32) * 257)
+        .to(torch.int16)
+        .view(torch.bfloat16)
+        .float()
+        .numpy(),  # codes 0x0000, 0x0101 ...
     }
     entries = {f"offset_{name}": np.array(offset) for name, offset in offsets.items()}
     np.savez_compressed(HERE / "types.npz", versions=VERSIONS, **arrays, **entries, **floats)
