@@ -8,6 +8,7 @@ business, making it run is assemble.py's. Fetching systems from the hub is left 
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -109,6 +110,7 @@ class Catalog:
     ) -> None:
         self._assets, self._models_dir, self._read_metadata = assets, models_dir, read_metadata
         self._systems: tuple[System, ...] | None = None
+        self._counts: dict[Path, int | None] = {}  # parameters by part, as shared parts are asked for often
         self._lock = threading.Lock()
 
     def systems(self) -> tuple[System, ...]:
@@ -122,6 +124,7 @@ class Catalog:
         """Look again at the next question."""
         with self._lock:
             self._systems = None
+            self._counts.clear()
 
     def get(self, key: str) -> System:
         """The available system of that key; ModelUnavailableError says why not, or which ones there are."""
@@ -160,7 +163,7 @@ class Catalog:
         shared = top / SHARED
         return self._examine(
             System(
-                key=_unused(name.replace("/", "-"), taken),
+                key=_unused(_plain(name), taken),
                 name=name,
                 family="On this machine",
                 summary=f"Found in {name}.",
@@ -194,6 +197,12 @@ class Catalog:
         )
 
     def _parameters(self, part: Path) -> int | None:
+        if part not in self._counts:
+            self._counts[part] = self._count(part)
+        return self._counts[part]
+
+    def _count(self, part: Path) -> int | None:
+        """The part's number of weights as its metadata says; None where it does not or cannot be read."""
         if self._read_metadata is None:
             return None
         try:
@@ -221,6 +230,11 @@ def _local_folders(models_dir: Path) -> list[Path]:
 def _places(folder: Path) -> tuple[Path, ...]:
     places = find_systems(folder)
     return places if len(places) > 1 else (folder,)
+
+
+def _plain(name: str) -> str:
+    """A name as a key: letters, digits, dots, dashes and underscores, fit for a command line and a link."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
 
 
 def _unused(key: str, taken: set[str]) -> str:

@@ -1,0 +1,148 @@
+"""The catalogue: embedded words and numbers, local folders good and bad, and reasons instead of crashes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bksdm_demo.errors import ModelUnavailableError, PackageError
+from bksdm_demo.library.catalog import EMBEDDED, Availability, Catalog
+from bksdm_demo.library.identity import size_bytes
+from bksdm_demo.records import Request
+from tests.fakes import FAMILY, fake_catalog, write_compiled, write_family
+
+
+def local_system(folder: Path) -> Path:
+    for role in ("TextEncoder", "Unet", "VAEDecoder", "SafetyChecker"):
+        write_compiled(folder / f"{role}.mlmodelc")
+    (folder / "vocab.json").write_text("{}")
+    (folder / "merges.txt").write_text("")
+    return folder
+
+
+def test_the_embedded_family_says_what_it_is(tmp_path: Path) -> None:
+    systems = fake_catalog(tmp_path).systems()
+    assert tuple(system.key for system in systems) == FAMILY
+    for system in systems:
+        assert system.availability is Availability.EMBEDDED
+        assert "miniature" in system.summary
+        assert "no substitute for BK-SDM" in system.summary
+        Request("x", steps=system.steps, guidance_scale=system.guidance_scale, scheduler=system.scheduler)
+
+
+def test_sizes_count_shared_parts_in_every_system_and_say_how_much_is_shared(tmp_path: Path) -> None:
+    catalog = fake_catalog(tmp_path)
+    folder = tmp_path / "assets" / "emoji"
+    shared = sum(size_bytes(part) for part in (folder / "shared").glob("*.mlpackage"))
+    for system in catalog.systems():
+        assert system.shared_bytes == shared
+        assert system.size_bytes == shared + size_bytes(folder / system.key)
+
+
+def test_parameters_come_from_metadata_read_once_for_each_part(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def read(path: Path) -> dict[str, str]:
+        asked.append(path.stem)
+        return {"parameters": "1000" if path.stem.endswith("unet") else "10"}
+
+    system = Catalog(write_family(tmp_path), read_metadata=read).get("emoji-tiny")
+    assert (system.parameters, system.unet_parameters) == (1030, 1000)
+    assert len(asked) == len(set(asked)) == 4 + 3  # four U-Nets, three shared parts
+
+
+@pytest.mark.parametrize("answer", [{}, {"parameters": "many"}, PackageError("torn")])
+def test_unknown_parameters_are_none(tmp_path: Path, answer: dict[str, str] | Exception) -> None:
+    def read(path: Path) -> dict[str, str]:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if path.stem.endswith("unet") else {"parameters": "1"}
+
+    system = Catalog(write_family(tmp_path), read_metadata=read).get("emoji-tiny")
+    assert (system.parameters, system.unet_parameters) == (None, None)
+    assert Catalog(tmp_path).get("emoji-tiny").parameters is None
+
+
+def test_an_embedded_system_without_files_is_unavailable_with_a_reason(tmp_path: Path) -> None:
+    shutil.rmtree(write_family(tmp_path) / "emoji" / "emoji-small")
+    catalog = Catalog(tmp_path)
+    by_key = {system.key: system for system in catalog.systems()}
+    assert not by_key["emoji-small"].available
+    assert "U-Net" in by_key["emoji-small"].reason
+    assert by_key["emoji-tiny"].available
+    with pytest.raises(ModelUnavailableError, match=r"Emoji Small cannot be used.*U-Net"):
+        catalog.get("emoji-small")
+
+
+def test_an_unknown_key_is_answered_with_what_exists(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match=r"'sdxl'.*emoji-original, emoji-base, emoji-small, emoji-tiny"):
+        fake_catalog(tmp_path).get("sdxl")
+
+
+def test_local_folders_become_systems_and_bad_ones_reasons(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    local_system(models / "good")
+    shutil.rmtree(local_system(models / "unchecked") / "SafetyChecker.mlmodelc")
+    shutil.rmtree(local_system(models / "torn") / "VAEDecoder.mlmodelc")
+    (models / "holiday").mkdir()
+    (models / ".cache").mkdir()
+    (models / "readme.txt").write_text("a file")
+    local = {system.key: system for system in fake_catalog(tmp_path, models).systems()[len(EMBEDDED) :]}
+    assert set(local) == {"good", "unchecked", "torn", "holiday"}
+    assert local["good"].availability is Availability.ON_DISK
+    assert local["good"].size_bytes == size_bytes(models / "good") - len("{}")  # vocab.json is no Core ML part
+    assert local["good"].shared_bytes == 0
+    assert "no safety checker" in local["unchecked"].reason
+    assert "image decoder" in local["torn"].reason
+    assert "holds no system" in local["holiday"].reason
+
+
+def test_a_checker_in_the_shared_folder_makes_a_system_usable(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    shutil.rmtree(local_system(models / "unchecked") / "SafetyChecker.mlmodelc")
+    write_compiled(models / "shared" / "SafetyChecker.mlmodelc", b"checker")
+    catalog = fake_catalog(tmp_path, models)
+    assert catalog.get("unchecked").shared_bytes == size_bytes(models / "shared" / "SafetyChecker.mlmodelc")
+    assert "shared" not in {system.key for system in catalog.systems()}
+
+
+def test_the_models_folder_may_be_the_system_itself(tmp_path: Path) -> None:
+    catalog = fake_catalog(tmp_path, local_system(tmp_path / "mine"))
+    assert catalog.get("mine").available
+
+
+def test_several_systems_in_one_folder_get_keys_of_their_own(tmp_path: Path) -> None:
+    for attention in ("original", "split_einsum"):
+        local_system(tmp_path / "models" / "sd" / attention)
+    catalog = fake_catalog(tmp_path, tmp_path / "models")
+    assert catalog.get("sd-original").folder != catalog.get("sd-split_einsum").folder
+
+
+def test_keys_are_plain_words_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    local_system(tmp_path / "models" / "my model, v2 (é)")
+    local = fake_catalog(tmp_path, tmp_path / "models").get("my-model-v2")
+    assert local.name == "my model, v2 (é)"
+
+
+def test_a_local_folder_cannot_take_an_embedded_key(tmp_path: Path) -> None:
+    local_system(tmp_path / "models" / "emoji-tiny")
+    catalog = fake_catalog(tmp_path, tmp_path / "models")
+    assert catalog.get("emoji-tiny").availability is Availability.EMBEDDED
+    assert catalog.get("emoji-tiny-2").availability is Availability.ON_DISK
+
+
+def test_a_models_folder_that_is_not_there_crashes_nothing(tmp_path: Path) -> None:
+    assert len(fake_catalog(tmp_path, tmp_path / "nowhere").systems()) == len(EMBEDDED)
+
+
+def test_refresh_looks_again(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    catalog = fake_catalog(tmp_path, models)
+    assert len(catalog.systems()) == len(EMBEDDED)
+    local_system(models / "new")
+    assert len(catalog.systems()) == len(EMBEDDED)
+    catalog.refresh()
+    assert catalog.get("new").available
