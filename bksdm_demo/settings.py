@@ -44,7 +44,7 @@ class Settings:
     compute_units: str = "auto"
     cache_dir: Path | None = None
     threads: int | None = None  # None: the engine decides
-    memory_bytes: int = 4 * GIB
+    memory_bytes: int = 2 * GIB
     queue_size: int = 16
 
     def __post_init__(self) -> None:

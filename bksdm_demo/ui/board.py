@@ -1,0 +1,131 @@
+"""The board: one comparison as HTML, a heading and one column per model. The only logic is escaping.
+
+Words come from present.py, looks from page.css. Pictures are named by address and never embedded, so a withheld one
+cannot be here by mistake. Gradio's HTML component patches the page with the differences only, which keeps finished
+pictures still while others are drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from bksdm_demo.library.catalog import System
+from bksdm_demo.records import Job
+from bksdm_demo.ui.present import (
+    PROMPT_SHOWN,
+    ColumnView,
+    column_views,
+    cut_off_words,
+    preview_views,
+    request_facts,
+    shorten,
+    status_words,
+)
+
+_STROKE = 'fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
+ICONS = {
+    "blocked": "M12 3.5 5 6v5.5c0 4.4 3 7.6 7 9 4-1.4 7-4.6 7-9V6z M9 12h6",
+    "failed": "M12 4 3.5 19h17z M12 10v4 M12 16.6v.1",
+    "stopped": "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17z M9.5 9.5h5v5h-5z",
+}
+
+
+def job_board(job: Job, systems: Mapping[str, System]) -> str:
+    """The board of a job, running or finished."""
+    views = column_views(job, systems)
+    running = "false" if job.finished else "true"
+    return (
+        f'<section class="bk-board" aria-label="Comparison" aria-busy="{running}">'
+        f"{_heading(job, systems)}{_columns(views)}</section>"
+    )
+
+
+def empty_board(systems: Sequence[System]) -> str:
+    """The board before anything ran: the models that are chosen, with what they are."""
+    if not systems:
+        return _message_board("No model is chosen", "Choose at least one model; two or more make a comparison.")
+    heading = (
+        '<header class="bk-head"><p class="bk-status">Nothing drawn yet</p>'
+        '<h2 class="bk-prompt bk-quiet">One prompt, one noise, side by side</h2></header>'
+    )
+    return f'<section class="bk-board" aria-label="Comparison">{heading}{_columns(preview_views(systems))}</section>'
+
+
+def _message_board(title: str, sentence: str) -> str:
+    return (
+        '<section class="bk-board" aria-label="Comparison"><header class="bk-head">'
+        f'<h2 class="bk-prompt bk-quiet">{escape(title)}</h2><p class="bk-status">{escape(sentence)}</p>'
+        "</header></section>"
+    )
+
+
+def notice(sentence: str) -> str:
+    """A sentence beside the button that was pressed; empty markup for an empty sentence."""
+    return f'<p class="bk-notice" role="alert" dir="auto">{escape(sentence)}</p>' if sentence else ""
+
+
+def _heading(job: Job, systems: Mapping[str, System]) -> str:
+    facts = "".join(
+        f'<div><dt>{escape(label)}</dt><dd dir="auto">{escape(value)}</dd></div>'
+        for label, value in request_facts(job.request)
+    )
+    cut_off = cut_off_words(job)
+    warning = f'<p class="bk-cut" dir="auto">{escape(cut_off)}</p>' if cut_off else ""
+    return (
+        '<header class="bk-head">'
+        f'<p class="bk-status" role="status">{escape(status_words(job, systems))}</p>'
+        f'<h2 class="bk-prompt" dir="auto">{escape(shorten(job.request.prompt, PROMPT_SHOWN))}</h2>'
+        f'<dl class="bk-facts">{facts}</dl>{warning}</header>'
+    )
+
+
+def _columns(views: Sequence[ColumnView]) -> str:
+    columns = "".join(_column(view) for view in views)
+    return f'<ol class="bk-columns" style="--columns:{min(len(views), 4)}">{columns}</ol>'
+
+
+def _column(view: ColumnView) -> str:
+    return (
+        f'<li class="bk-column" data-tone="{view.tone}"><figure>'
+        f'<div class="bk-frame">{_frame(view)}</div><figcaption>{_caption(view)}</figcaption></figure></li>'
+    )
+
+
+def _frame(view: ColumnView) -> str:
+    """The square: the picture, or what there is to say in its place."""
+    if view.picture:
+        source, alt, name = escape(view.picture), escape(view.alt), escape(view.file_name)
+        return (
+            f'<a class="bk-picture" href="{source}" download="{name}" title="Save as PNG, with its parameters inside">'
+            f'<img src="{source}" alt="{alt}" draggable="false"></a>'
+        )
+    if view.tone == "empty":
+        return f'<div class="bk-say"><p>{escape(view.detail)}</p></div>'
+    if view.tone in ICONS:
+        return (
+            f'<div class="bk-say"><svg viewBox="0 0 24 24" aria-hidden="true"><path d="{ICONS[view.tone]}" {_STROKE}/>'
+            f'</svg><strong>{escape(view.title)}</strong><p dir="auto">{escape(view.detail)}</p></div>'
+        )
+    return _progress(view)
+
+
+def _progress(view: ColumnView) -> str:
+    percent = "" if view.progress is None else f'aria-valuenow="{view.progress:.0%}"'.replace("%", "")
+    width = 0.0 if view.progress is None else view.progress
+    bar = (
+        f'<div class="bk-progress" role="progressbar" aria-label="{escape(view.name)}" aria-valuemin="0"'
+        f' aria-valuemax="100" {percent}><span style="transform:scaleX({width:.3f})"></span></div>'
+    )
+    return (
+        f'<div class="bk-wait"><strong>{escape(view.title)}</strong><span>{escape(view.detail)}</span>'
+        f"{bar if view.tone == 'working' else ''}</div>"
+    )
+
+
+def _caption(view: ColumnView) -> str:
+    speed = f'<span class="bk-speed">{escape(view.speed)}</span>' if view.speed else ""
+    measure = f'<p class="bk-measure"><span class="bk-seconds">{escape(view.seconds)}</span>{speed}</p>'
+    facts = [*view.facts, *([view.loading] if view.loading else [])]
+    lines = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    return f'<h3>{escape(view.name)}</h3>{measure if view.seconds else ""}<ul class="bk-small">{lines}</ul>'

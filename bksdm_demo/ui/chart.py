@@ -1,0 +1,81 @@
+"""The timing section as HTML: stacked bars drawn with CSS, and a table that says the same in numbers.
+
+Bars are lengths in seconds divided by the longest bar; the browser does the division, so that loading can be left
+out with a tick and no round trip. Leaves out hovering details beyond titles: the table has every number.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from bksdm_demo.ui.timing import PHASE_LABELS, PHASES, Bar, Row, Segment, TimingView, format_seconds
+
+
+def timing_section(view: TimingView | None) -> str:
+    """Chart and table, or nothing before the first model has finished."""
+    if view is None:
+        return ""
+    return (
+        '<section class="bk-timing" aria-labelledby="bk-timing-title"><header>'
+        '<h2 id="bk-timing-title">Where the time went</h2>'
+        '<label class="bk-toggle"><input type="checkbox" checked> with loading</label></header>'
+        f'<div class="bk-timing-body"><div>{_chart(view)}<p class="bk-note">{escape(_explanation(view))}</p></div>'
+        f"{_table(view)}</div></section>"
+    )
+
+
+def _explanation(view: TimingView) -> str:
+    return (
+        "Drawing is encode + denoise + decode + safety. Loading is told apart because it is paid once; a model that "
+        f"had to be loaded is marked cold. Speed compares drawing with {view.baseline}, the first column to finish."
+    )
+
+
+def _chart(view: TimingView) -> str:
+    drawing = max(bar.drawing for bar in view.bars)
+    total = max(bar.total for bar in view.bars)
+    legend = "".join(
+        f'<li data-phase="{phase}"><i class="bk-swatch" data-phase="{phase}"></i>{PHASE_LABELS[phase]}</li>'
+        for phase in PHASES
+    )
+    rows = "".join(_bar(bar) for bar in view.bars)
+    return (
+        f'<div class="bk-chart" style="--drawing:{drawing:.6f};--total:{total:.6f}">'
+        '<div role="img" aria-label="Stacked bars of the seconds of each phase; the table has the same numbers.">'
+        f'<ul class="bk-legend" aria-hidden="true">{legend}</ul>{rows}</div></div>'
+    )
+
+
+def _bar(bar: Bar) -> str:
+    segments = "".join(_segment(segment) for segment in bar.segments)
+    cold = '<em class="bk-cold">cold</em>' if bar.cold else ""
+    return (
+        f'<div class="bk-row"><span class="bk-row-name">{escape(bar.name)}{cold}</span>'
+        f'<span class="bk-track">{segments}</span><span class="bk-row-sum">'
+        f'<b class="bk-with">{format_seconds(bar.total)}</b><b class="bk-without">{format_seconds(bar.drawing)}</b>'
+        "</span></div>"
+    )
+
+
+def _segment(segment: Segment) -> str:
+    return (
+        f'<i class="bk-segment" data-phase="{segment.phase}" style="--seconds:{segment.seconds:.6f}"'
+        f' title="{escape(segment.label)}"></i>'
+    )
+
+
+def _table(view: TimingView) -> str:
+    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in view.names)
+    rows = "".join(_row(row) for row in view.rows)
+    return (
+        '<div class="bk-table" tabindex="0" role="group" aria-label="Table of phase times"><table>'
+        '<caption class="bk-hidden">Seconds of each phase by model</caption>'
+        f'<thead><tr><th scope="col">Seconds</th>{names}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _row(row: Row) -> str:
+    swatch = f'<i class="bk-swatch" data-phase="{row.phase}"></i>' if row.phase else ""
+    cells = "".join(f"<td>{escape(cell)}</td>" for cell in row.cells)
+    strong = ' class="bk-strong"' if row.strong else ""
+    return f'<tr{strong}><th scope="row">{swatch}{escape(row.label)}</th>{cells}</tr>'

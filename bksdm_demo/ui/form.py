@@ -1,0 +1,139 @@
+"""The form: prompt, models, seed and settings as Gradio components, and the way back from their values to a Request.
+
+Builds components and reads values; knows nothing of jobs. Ranges are checked by Request alone, so that the page, the
+command line and the API refuse with the same sentence.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from bksdm_demo.errors import RequestError
+from bksdm_demo.library.catalog import System
+from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, STEPS_RANGE, Request
+from bksdm_demo.ui.present import GENERATOR_NAMES, SCHEDULER_NAMES, choice_label
+
+FIRST_SEED = 7
+DRAWN_SEEDS = 1_000_000  # seeds drawn for the visitor stay short enough to be read out; typed ones go up to 2**32 - 1
+EXAMPLES = ("red apple", "cat face", "rocket", "pizza", "sunflower", "guitar", "spouting whale", "birthday cake")
+
+DRAW_SEED_JS = f"() => Math.floor(Math.random() * {DRAWN_SEEDS})"
+
+
+class Form(NamedTuple):
+    """The input components, in the order in which handlers take their values."""
+
+    prompt: gr.Textbox
+    negative_prompt: gr.Textbox
+    models: gr.CheckboxGroup
+    seed: gr.Number
+    locked: gr.Checkbox
+    steps: gr.Slider
+    guidance_scale: gr.Slider
+    scheduler: gr.Dropdown
+    generator: gr.Dropdown
+
+
+def build_form(systems: Sequence[System]) -> Form:
+    """Lay the form out; `systems` are those that can be chosen, the recommended settings are the first one's."""
+    prompt = gr.Textbox(
+        value=EXAMPLES[0],
+        label="Prompt",
+        lines=2,
+        max_lines=6,
+        placeholder="What should the picture show?",
+        elem_id="bk-prompt",
+        submit_btn=False,
+    )
+    _examples(prompt)
+    models = gr.CheckboxGroup(
+        [(choice_label(system), system.key) for system in systems],
+        value=default_choice(systems),
+        label="Models to compare",
+        elem_id="bk-models",
+    )
+    with gr.Row(elem_id="bk-seed-row"):
+        seed = gr.Number(value=FIRST_SEED, precision=0, label="Seed", min_width=80, scale=3, elem_id="bk-seed")
+        draw = gr.Button("Random", min_width=72, scale=1, elem_id="bk-random", size="md")
+        locked = gr.Checkbox(value=False, label="Lock", min_width=72, scale=1, elem_id="bk-lock", container=False)
+    draw.click(None, outputs=seed, js=DRAW_SEED_JS, api_visibility="private")
+    return Form(prompt, *_settings(systems[0] if systems else None, models, seed, locked))
+
+
+def _examples(prompt: gr.Textbox) -> None:
+    with gr.Row(elem_id="bk-examples"):
+        for example in EXAMPLES:
+            chip = gr.Button(example, size="sm", min_width=0, scale=0, elem_classes="bk-chip")
+            chip.click(None, outputs=prompt, js=f"() => {example!r}", api_visibility="private")
+
+
+def _settings(
+    system: System | None, models: gr.CheckboxGroup, seed: gr.Number, locked: gr.Checkbox
+) -> tuple[Any, ...]:
+    """The folded settings; returns every component after the prompt in Form's order."""
+    steps, guidance, scheduler = (
+        (system.steps, system.guidance_scale, system.scheduler) if system else (20, 7.5, "dpmpp-2m")
+    )
+    with gr.Accordion("Settings", open=False, elem_id="bk-settings"):
+        negative = gr.Textbox(
+            label="Negative prompt", lines=1, max_lines=4, placeholder="What to keep away from", elem_id="bk-negative"
+        )
+        step_slider = gr.Slider(*STEPS_RANGE, value=steps, step=1, label="Steps", buttons=[])
+        guidance_slider = gr.Slider(*GUIDANCE_RANGE, value=guidance, step=0.5, label="Guidance", buttons=[])
+        scheduler_list = gr.Dropdown(
+            [(SCHEDULER_NAMES[name], name) for name in SCHEDULERS], value=scheduler, label="Scheduler"
+        )
+        generator_list = gr.Dropdown(
+            [(GENERATOR_NAMES[name], name) for name in GENERATORS],
+            value=GENERATORS[0],
+            label="Start noise",
+            info="NumPy as Apple's Swift pipeline, PyTorch as diffusers",
+        )
+    return negative, models, seed, locked, step_slider, guidance_slider, scheduler_list, generator_list
+
+
+def default_choice(systems: Sequence[System]) -> list[str]:
+    """The first family whole, or the first two systems where every family has one."""
+    family = [system.key for system in systems if system.family == systems[0].family]
+    return family if len(family) > 1 else [system.key for system in systems[:2]]
+
+
+def choose_seed(seed: object, locked: bool, used: int | None) -> int:
+    """The seed to run with: the one shown, unless it is not locked and was already used for the last comparison.
+
+    Raises RequestError for an empty field; any other wrong value is Request's to refuse.
+    """
+    if seed is None:
+        raise RequestError("The seed is empty: type a whole number or press Random.")
+    number = whole(seed)
+    return number if locked or number != used else secrets.randbelow(DRAWN_SEEDS)
+
+
+def whole(value: Any) -> Any:
+    """7.0 -> 7: browsers and JSON know one kind of number. Anything else goes through for Request to refuse."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def read_request(
+    prompt: str,
+    negative_prompt: str,
+    seed: int,
+    steps: float,
+    guidance_scale: float,
+    scheduler: str,
+    generator: str,
+) -> Request:
+    """The form's values as a Request; raises RequestError naming the setting that does not fit."""
+    return Request(
+        prompt=prompt or "",
+        negative_prompt=negative_prompt or "",
+        seed=seed,
+        steps=whole(steps),
+        guidance_scale=guidance_scale,
+        scheduler=scheduler,
+        generator=generator,
+    )

@@ -1,0 +1,31 @@
+// What the page does in the browser beyond Gradio: keeps the job in the address, and submits with Ctrl/Cmd + Enter.
+(() => {
+  const narrow = () => window.matchMedia("(max-width: 1023px)").matches;
+  const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  // The job's id goes into ?job=, so that a reload or a second tab opens the same comparison. Inside a Space's frame
+  // the address bar belongs to the page around it, which takes a new query string by message.
+  function follow(job) {
+    const address = new URL(window.location.href);
+    if (!job || address.searchParams.get("job") === job) return;
+    address.searchParams.set("job", job);
+    window.history.replaceState(window.history.state, "", address);
+    if (window.parent !== window) {
+      window.parent.postMessage({ queryString: `job=${encodeURIComponent(job)}` }, "https://huggingface.co");
+    }
+    if (narrow()) {
+      document.getElementById("bk-results")?.scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+    }
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    const button = document.getElementById("bk-compare");
+    if (!button || button.disabled) return;
+    event.preventDefault();
+    document.activeElement?.dispatchEvent(new Event("change", { bubbles: true }));
+    button.click();
+  }, true);
+
+  window.bksdm = { follow };
+})();

@@ -1,0 +1,95 @@
+"""The page: lays out the form and the board and ties events to handlers. Building it starts nothing.
+
+`launch_options` says how Gradio is to serve it: looks, scripts, the picture route, no analytics, no run history, no
+server-side rendering. Leaves out flags and threads (app.py) and every word about a job (present.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from bksdm_demo.library.catalog import Catalog
+from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.ui.board import empty_board
+from bksdm_demo.ui.form import Form, build_form, default_choice
+from bksdm_demo.ui.handlers import Handlers, Live
+from bksdm_demo.ui.pictures import picture_route
+from bksdm_demo.ui.present import unavailable_words
+from bksdm_demo.ui.theme import build_theme
+
+TITLE = "BK-SDM Core ML, side by side"
+HERE = Path(__file__).resolve().parent
+HEADER = f"""<header class="bk-header"><h1>{TITLE}</h1>
+<p>One prompt, one noise, several Core ML text-to-image models: what each of them draws, and where its time goes.</p>
+</header>"""
+EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</strong> They repeat BK-SDM’s recipe on
+128-pixel emoji, so that everything here can be tried without a download. They are no substitute for BK-SDM.
+Every picture passes a safety checker before it leaves the server.</p>"""
+WATCHERS = 256  # pages that may watch at once; each holds a thread that mostly sleeps
+
+FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
+
+
+def build_page(comparisons: Comparisons, catalog: Catalog) -> gr.Blocks:
+    """The whole page over one service; build as many as you like."""
+    handlers = Handlers(comparisons, catalog)
+    systems = [system for system in catalog.systems() if system.available]
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+        gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
+        with gr.Row(elem_id="bk-main"):
+            with gr.Column(elem_id="bk-side", min_width=280):
+                form = build_form(systems)
+                with gr.Row(elem_id="bk-actions"):
+                    compare = gr.Button("Compare", variant="primary", elem_id="bk-compare", interactive=bool(systems))
+                    cancel = gr.Button("Cancel", variant="secondary", elem_id="bk-cancel", visible=False)
+                said = gr.HTML(apply_default_css=False, elem_id="bk-said")
+                gr.HTML(_notes(catalog), apply_default_css=False, elem_id="bk-about")
+            with gr.Column(elem_id="bk-results", min_width=280):
+                chosen = [system for system in systems if system.key in default_choice(systems)]
+                board = gr.HTML(empty_board(chosen), apply_default_css=False, elem_id="bk-board")
+                timing = gr.HTML(apply_default_css=False, elem_id="bk-timing")
+        job_id = gr.Textbox(visible=False, elem_id="bk-job")
+        _wire(page, handlers, form, Live(job_id, form.seed, said, board, timing, compare, cancel))
+    page.queue(default_concurrency_limit=None)
+    return page
+
+
+def _notes(catalog: Catalog) -> str:
+    absent = unavailable_words(catalog.systems())
+    return EMOJI_NOTE + (f'<p class="bk-note">{gr.utils.html.escape(absent)}</p>' if absent else "")
+
+
+def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live) -> None:
+    """Tie every event to its handler. Watching events show their own progress, so Gradio's is hidden."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
+    live.compare.click(
+        handlers.compare, inputs=[*form, live.job_id], outputs=list(live), api_name="compare", **quiet
+    )
+    live.cancel.click(
+        handlers.cancel, inputs=live.job_id, outputs=[live.notice, live.cancel], api_name="cancel", queue=False, **quiet
+    )
+    form.models.change(
+        handlers.preview, inputs=[form.models, live.job_id], outputs=live.board, queue=False, **quiet
+    )
+    live.job_id.change(None, inputs=live.job_id, js=FOLLOW_JOB_JS, api_visibility="private")
+    page.load(handlers.reopen, outputs=[*form, *live], **quiet)
+
+
+def launch_options(comparisons: Comparisons, catalog: Catalog, environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords for Blocks.launch() that belong to the page itself."""
+    return {
+        "theme": build_theme(),
+        "css": (HERE / "page.css").read_text(encoding="utf-8"),
+        "head": f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>",
+        "app_kwargs": {"routes": [picture_route(comparisons, catalog, environment)]},
+        "footer_links": [],
+        "run_history": False,
+        "enable_monitoring": False,
+        "ssr_mode": False,
+        "pwa": False,
+        "max_threads": WATCHERS,
+    }

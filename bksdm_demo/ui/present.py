@@ -1,0 +1,265 @@
+"""Records -> words: what the page says about a job, a column and a system. Pure functions, no markup, no gradio.
+
+Numbers are written once here so that a column, the table and the command line never disagree. Timings have their own
+file (timing.py). Leaves out escaping, which belongs to the files that write HTML (board.py, chart.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from bksdm_demo.library.catalog import System
+from bksdm_demo.records import Column, Job, Phase, Request
+from bksdm_demo.services.export import picture_name
+from bksdm_demo.ui.timing import baseline_of, drawing_seconds, format_seconds, format_speed
+
+PROMPT_SHOWN = 240  # characters of a prompt in the heading
+ALT_SHOWN = 160  # characters of a prompt in a picture's description
+WORDS_SHOWN = 24  # cut-off words that are listed before "and n more"
+
+SCHEDULER_NAMES = {
+    "pndm": "PNDM",
+    "ddim": "DDIM",
+    "dpmpp-2m": "DPM-Solver++ 2M",
+    "dpmpp-2m-karras": "DPM-Solver++ 2M Karras",
+    "euler": "Euler",
+    "euler-ancestral": "Euler ancestral",
+}
+GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
+
+PHASE_TITLES = {
+    Phase.QUEUED: "Waiting",
+    Phase.LOADING: "Loading the model",
+    Phase.ENCODING: "Reading the prompt",
+    Phase.DENOISING: "Denoising",
+    Phase.DECODING: "Decoding the picture",
+    Phase.CHECKING: "Safety check",
+    Phase.DONE: "Done",
+    Phase.BLOCKED: "Picture withheld",
+    Phase.FAILED: "This model failed",
+    Phase.CANCELLED: "Stopped",
+    Phase.INTERRUPTED: "Interrupted",
+}
+PHASE_DEFAULTS = {  # the sentence where a column brings none
+    Phase.BLOCKED: "The safety checker did not pass this picture. Another prompt or seed may do.",
+    Phase.FAILED: "It did not say why; the server's log may.",
+    Phase.CANCELLED: "The run was stopped before this picture was finished.",
+    Phase.INTERRUPTED: "The server stopped before this picture was finished. Compare again.",
+}
+TONES = {Phase.QUEUED: "waiting", Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed"}
+
+
+@dataclass(frozen=True)
+class ColumnView:
+    """One column in words. `tone` is waiting, working, done, blocked, failed or stopped.
+
+    `progress` is in [0, 1], None where nothing measurable happens; `picture` is the address of the PNG relative to
+    the page, "" when there is none to show.
+    """
+
+    name: str
+    facts: tuple[str, ...]
+    tone: str
+    title: str
+    detail: str = ""
+    progress: float | None = None
+    seconds: str = ""
+    speed: str = ""
+    loading: str = ""
+    picture: str = ""
+    alt: str = ""
+    file_name: str = ""
+
+
+def column_views(job: Job, systems: Mapping[str, System]) -> tuple[ColumnView, ...]:
+    """Every column of a job; a model that the catalogue no longer knows goes by its key."""
+    return tuple(_column_view(job, index, systems) for index in range(len(job.columns)))
+
+
+def preview_views(systems: Sequence[System]) -> tuple[ColumnView, ...]:
+    """The chosen systems before anything ran."""
+    return tuple(ColumnView(system.name, system_facts(system), "empty", "", system.summary) for system in systems)
+
+
+def _column_view(job: Job, index: int, systems: Mapping[str, System]) -> ColumnView:
+    column = job.columns[index]
+    system = systems.get(column.model)
+    name = system.name if system else column.model
+    facts = system_facts(system) if system else size_facts(column)
+    shown = column.phase is Phase.DONE and column.result is not None and column.result.image is not None
+    return ColumnView(
+        name=name,
+        facts=facts,
+        tone=TONES.get(column.phase, "stopped" if column.phase.final else "working"),
+        title=PHASE_TITLES[column.phase],
+        detail=column_detail(job, index),
+        progress=column_progress(column),
+        picture=picture_address(job, index) if shown else "",
+        alt=picture_alt(job.request, name) if shown else "",
+        file_name=f"seed-{job.request.seed}-{picture_name(index + 1, column.model)}" if shown else "",
+        **_timing_words(job, column),
+    )
+
+
+def _timing_words(job: Job, column: Column) -> dict[str, str]:
+    if column.result is None or column.phase not in (Phase.DONE, Phase.BLOCKED):
+        return {}
+    timings, baseline = column.result.timings, baseline_of(job)
+    return {
+        "seconds": format_seconds(drawing_seconds(timings)),
+        "speed": "" if baseline is None else speed_words(format_speed(column, baseline)),
+        "loading": f"+ {format_seconds(timings.load)} loading" if timings.cold else "",
+    }
+
+
+def speed_words(speed: str) -> str:
+    """ "1.42×" -> "1.42× as fast"; "baseline" stays."""
+    return f"{speed} as fast" if speed.endswith("×") else speed
+
+
+def column_detail(job: Job, index: int) -> str:
+    """The sentence below a column's title: its step, its place in the queue, or what went wrong."""
+    column = job.columns[index]
+    if column.phase is Phase.QUEUED:
+        return waiting_words(job, index)
+    if column.phase is Phase.DENOISING and column.steps:
+        return f"step {column.step} of {column.steps}"
+    if column.phase in PHASE_DEFAULTS:
+        return column.message or PHASE_DEFAULTS[column.phase]
+    return ""
+
+
+def waiting_words(job: Job, index: int) -> str:
+    """Where a waiting column stands: behind other visitors' comparisons, or behind its neighbours."""
+    if job.position:
+        return queue_words(job.position)
+    before = sum(not column.phase.final for column in job.columns[:index])
+    if before <= 1:
+        return "next"
+    return f"after {before} others"
+
+
+def queue_words(position: int) -> str:
+    """ "next in the queue", "3rd in the queue"."""
+    return "next in the queue" if position == 1 else f"{ordinal(position)} in the queue"
+
+
+def column_progress(column: Column) -> float | None:
+    """The share of denoising steps done; None before the first phase with steps and after the end."""
+    if column.phase is Phase.DENOISING and column.steps:
+        return column.step / column.steps
+    return 1.0 if column.phase in (Phase.DECODING, Phase.CHECKING) else None
+
+
+def picture_address(job: Job, index: int) -> str:
+    """Where the page finds a picture (pictures.py serves it), relative so that a proxy's prefix does not matter."""
+    return f"pictures/{quote(job.id, safe='')}/{picture_name(index + 1, job.columns[index].model)}"
+
+
+def picture_alt(request: Request, name: str) -> str:
+    return f"{shorten(request.prompt, ALT_SHOWN)} – drawn by {name}"
+
+
+def status_words(job: Job, systems: Mapping[str, System]) -> str:
+    """One line on the whole comparison; changes once per column, so that a screen reader is not flooded."""
+    phases = [column.phase for column in job.columns]
+    done = phases.count(Phase.DONE)
+    if job.finished:
+        return _outcome_words(phases, done)
+    if job.position:
+        return f"Waiting: {queue_words(job.position)}"
+    current = next(index for index, phase in enumerate(phases) if not phase.final)
+    model = job.columns[current].model
+    name = systems[model].name if model in systems else model
+    return f"Drawing {current + 1} of {len(phases)}: {name}"
+
+
+def _outcome_words(phases: Sequence[Phase], done: int) -> str:
+    if done == len(phases):
+        return plural(done, "picture") + " from the same noise" if done > 1 else "1 picture"
+    parts = [plural(done, "picture")] if done else ["No picture"]
+    words = {Phase.BLOCKED: "withheld", Phase.FAILED: "failed", Phase.CANCELLED: "stopped", Phase.INTERRUPTED: "lost"}
+    parts += [f"{phases.count(phase)} {word}" for phase, word in words.items() if phase in phases]
+    return ", ".join(parts)
+
+
+def request_facts(request: Request) -> tuple[tuple[str, str], ...]:
+    """The settings of a comparison as (label, value)."""
+    facts = [
+        ("Seed", str(request.seed)),
+        ("Steps", str(request.steps)),
+        ("Guidance", f"{request.guidance_scale:g}"),
+        ("Scheduler", SCHEDULER_NAMES[request.scheduler]),
+        ("Noise", GENERATOR_NAMES[request.generator]),
+    ]
+    if request.negative_prompt.strip():
+        facts.append(("Without", shorten(request.negative_prompt, ALT_SHOWN)))
+    return tuple(facts)
+
+
+def cut_off_words(job: Job) -> str:
+    """A sentence on the words no model read, "" when everything was read."""
+    found = [column.result.cut_off for column in job.columns if column.result is not None and column.result.cut_off]
+    if not found:
+        return ""
+    words = max(found, key=len)
+    listed = " ".join(words[:WORDS_SHOWN])
+    more = f" … and {len(words) - WORDS_SHOWN} more" if len(words) > WORDS_SHOWN else ""
+    return f"The prompt is longer than the text encoder reads. Not seen by the models: “{listed}”{more}"
+
+
+def system_facts(system: System) -> tuple[str, ...]:
+    """The U-Net's weights, where the packages say how many, and the bytes on disk."""
+    counted = (f"U-Net {format_count(system.unet_parameters)} weights",) if system.unet_parameters else ()
+    return (*counted, f"{format_bytes(system.size_bytes)} on disk")
+
+
+def size_facts(column: Column) -> tuple[str, ...]:
+    return (f"{format_bytes(column.result.size_bytes)} on disk",) if column.result else ()
+
+
+def choice_label(system: System) -> str:
+    """A system in the list of variants to compare."""
+    return f"{system.name} · {system_facts(system)[0].removesuffix(' weights')}"
+
+
+def unavailable_words(systems: Sequence[System]) -> str:
+    """A sentence for each system that cannot be chosen."""
+    return " ".join(f"{system.name} cannot be used: {system.reason}" for system in systems if not system.available)
+
+
+def format_bytes(size: int) -> str:
+    """Decimal units, three significant digits: "987 B", "1.23 MB", "45.6 MB", "2.09 GB"."""
+    return _scaled(size, ("B", "kB", "MB", "GB", "TB"))
+
+
+def format_count(count: int) -> str:
+    """ "4200" -> "4.20 k", "12_990_000" -> "13.0 M"."""
+    return _scaled(count, ("", "k", "M", "G", "T")).rstrip()
+
+
+def _scaled(value: float, units: Sequence[str]) -> str:
+    power = 0
+    while power < len(units) - 1 and value >= 999.5:
+        value, power = value / 1000, power + 1
+    if power == 0:
+        return f"{value:.0f} {units[0]}"
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {units[power]}"
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def ordinal(number: int) -> str:
+    """ "1st", "2nd", "3rd", "11th", "22nd"."""
+    ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def shorten(text: str, limit: int) -> str:
+    """One line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
