@@ -51,10 +51,9 @@ def save_job(
     check_folder(folder, overwrite)
     names = names or {}
     with _appearing(folder) as staging:
-        files = {}
-        for index, column in enumerate(job.columns, start=1):
-            if column.result is not None and image_of(column) is not None:
-                files[column.model] = picture_name(index, column.model)
+        files = picture_names(job)
+        for column in job.columns:
+            if column.result is not None and column.model in files:
                 name = names.get(column.model, column.model)
                 data = encode_png(column.result, name, environment, with_parameters)
                 _write(staging / files[column.model], data)
@@ -85,6 +84,14 @@ def save_picture(
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def picture_names(job: Job) -> dict[str, str]:
+    """The file names of the pictures that may be written, by model key."""
+    numbered = enumerate(job.columns, start=1)
+    return {
+        column.model: picture_name(index, column.model) for index, column in numbered if image_of(column) is not None
+    }
 
 
 def picture_name(index: int, model: str) -> str:

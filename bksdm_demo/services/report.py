@@ -7,16 +7,22 @@ needs a new number. Leaves out pictures: a blocked one must not travel, and the 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Column, Job, Request, Result, Timings, Verdict
 
 SCHEMA = "bksdm-demo/result"
+SYSTEMS_SCHEMA = "bksdm-demo/models"
+PACKAGES_SCHEMA = "bksdm-demo/packages"
 SCHEMA_VERSION = 1
 PHASES = ("load", "encode", "denoise", "decode", "safety", "total")
+_SYSTEM_FACTS = tuple(
+    field.name for field in fields(System) if field.name not in ("folder", "shared", "parts", "availability")
+)
 
 
 def job_report(
@@ -35,6 +41,30 @@ def job_report(
         "models": [column_report(column, names, files.get(column.model)) for column in job.columns],
         "contact_sheet": contact_sheet,
         "environment": dict(environment),
+    }
+
+
+def systems_report(systems: Sequence[System]) -> dict[str, Any]:
+    """The catalogue for `models --json`; counts are numbers of weights, sizes bytes."""
+    return {
+        "schema": SYSTEMS_SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "models": [system_report(system) for system in systems],
+    }
+
+
+def system_report(system: System) -> dict[str, Any]:
+    """Every plain fact of a system; of its parts only the folder."""
+    facts = {name: getattr(system, name) for name in _SYSTEM_FACTS}
+    return {**facts, "availability": system.availability.value, "folder": str(system.folder)}
+
+
+def packages_report(packages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The facts of packages for `inspect --json`."""
+    return {
+        "schema": PACKAGES_SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "packages": [dict(facts) for facts in packages],
     }
 
 

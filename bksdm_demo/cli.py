@@ -1,0 +1,311 @@
+"""The command line: compare, generate, models, inspect.
+
+Answers go to stdout (tables, or JSON with --json), progress and errors to stderr, an error as one sentence. Exit codes
+are the contract of `EXIT_CODES`. Leaves out serving the page, which is app.py's, and every default that a model
+recommends: those come from the catalogue.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bksdm_demo import console
+from bksdm_demo.commands import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    UsageError,
+    Wish,
+    chosen_systems,
+    draw,
+    error_code,
+    inspect_all,
+    job_code,
+)
+from bksdm_demo.engines.base import ENGINE_KINDS, PRECISIONS
+from bksdm_demo.errors import DemoError
+from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, STEPS_RANGE
+from bksdm_demo.services import export, report
+from bksdm_demo.services.contact_sheet import image_of
+from bksdm_demo.settings import Settings, from_environment
+from bksdm_demo.start import Services, start
+
+EXIT_CODES = """\b
+Exit codes:
+  0    all pictures were drawn
+  1    a model failed or a file could not be written; the other models' pictures are there
+  2    wrong usage: an unknown option, a value out of range, a place that cannot be written to
+  3    the safety checker blocked at least one picture, and nothing failed
+  4    a model or file is not there or cannot be read
+  130  interrupted (Ctrl-C); nothing was written"""
+
+app = typer.Typer(
+    help="Compare Core ML text-to-image pipelines side by side: the same prompt, the same noise, several models.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Start = Callable[[Settings], Services]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What every command shares: how to start the services (a test puts its own), and whether to show tracebacks."""
+
+    start: Start
+    debug: bool = False
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and the log instead of sentences.")] = False,
+) -> None:
+    context.obj = Shell(context.obj or start, debug)
+
+
+def _choices(*names: str) -> str:
+    return "|".join(names)
+
+
+PromptArgument = Annotated[
+    str, typer.Argument(help="What the picture should show. Words that exceed the model's length are told.")
+]
+NegativeOption = Annotated[str, typer.Option("--negative", help="What the picture should not show.")]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(min=0, max=SEED_LIMIT - 1, help="Start of the noise.  [default: chosen by chance and told]"),
+]
+StepsOption = Annotated[
+    int | None,
+    typer.Option(min=STEPS_RANGE[0], max=STEPS_RANGE[1], help="Denoising steps.  [default: as the model recommends]"),
+]
+GuidanceOption = Annotated[
+    float | None,
+    typer.Option(
+        min=GUIDANCE_RANGE[0],
+        max=GUIDANCE_RANGE[1],
+        help="Classifier-free guidance scale, without unit; 1 turns it off.  [default: as the model recommends]",
+    ),
+]
+SchedulerOption = Annotated[
+    str | None,
+    typer.Option(metavar=_choices(*SCHEDULERS), help="Sampling method.  [default: as the model recommends]"),
+]
+RngOption = Annotated[
+    str,
+    typer.Option(
+        "--rng",
+        metavar=_choices(*GENERATORS),
+        help="Whose noise a seed means: numpy (as Apple's Swift pipeline) or torch (as diffusers on a CPU).",
+    ),
+]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(metavar=_choices(*ENGINE_KINDS), help="What runs the models.  [default: auto]"),
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(metavar=_choices(*PRECISIONS), help="Arithmetic of the U-Net and decoder.  [default: auto]"),
+]
+ModelsDirOption = Annotated[
+    Path | None, typer.Option(help="A folder of further model folders.  [default: $BKSDM_MODELS_DIR]")
+]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result of this program.")]
+BareOption = Annotated[bool, typer.Option("--no-metadata", help="Write pictures without prompt and parameters inside.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
+
+
+@app.command(epilog=EXIT_CODES)
+def compare(
+    context: typer.Context,
+    prompt: PromptArgument,
+    out: Annotated[Path, typer.Option(help="New folder for the pictures, contact-sheet.png and result.json.")],
+    models: Annotated[
+        str | None, typer.Option(metavar="KEY,KEY,...", help="Models in order.  [default: the embedded family]")
+    ] = None,
+    seed: SeedOption = None,
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
+    scheduler: SchedulerOption = None,
+    rng: RngOption = "numpy",
+    negative: NegativeOption = "",
+    engine: EngineOption = None,
+    precision: PrecisionOption = None,
+    models_dir: ModelsDirOption = None,
+    overwrite: OverwriteOption = False,
+    no_metadata: BareOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw one prompt with several models from the same noise, one after the other."""
+    with _sentences(context):
+        with _usage():
+            export.check_folder(out, overwrite)
+        with _services(context, engine, precision, models_dir) as services:
+            systems = chosen_systems(services.catalog, models)
+            request = Wish(prompt, negative, seed, steps, guidance, scheduler, rng).request(systems[0])
+            names = {system.key: system.name for system in systems}
+            job = draw(services.comparisons, request, list(names), names, sys.stderr)
+            environment = services.environment()
+        written = export.save_job(job, out, environment, names, overwrite, not no_metadata)
+        if as_json:
+            typer.echo((out / export.RESULT_NAME).read_text(encoding="utf-8"), nl=False)
+        else:
+            typer.echo(console.comparison_table(job, names, export.picture_names(job)))
+            typer.echo(f"Written to {out}: {', '.join(path.name for path in written)}")
+    raise typer.Exit(job_code(job))
+
+
+@app.command(epilog=EXIT_CODES)
+def generate(
+    context: typer.Context,
+    prompt: PromptArgument,
+    model: Annotated[str, typer.Option(metavar="KEY", help="The model; `models` lists them.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="New PNG file.")],
+    seed: SeedOption = None,
+    steps: StepsOption = None,
+    guidance: GuidanceOption = None,
+    scheduler: SchedulerOption = None,
+    rng: RngOption = "numpy",
+    negative: NegativeOption = "",
+    engine: EngineOption = None,
+    precision: PrecisionOption = None,
+    models_dir: ModelsDirOption = None,
+    overwrite: OverwriteOption = False,
+    no_metadata: BareOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw one picture with one model."""
+    with _sentences(context):
+        with _usage():
+            export.check_picture_path(out, overwrite)
+        with _services(context, engine, precision, models_dir) as services:
+            system = services.catalog.get(model)
+            request = Wish(prompt, negative, seed, steps, guidance, scheduler, rng).request(system)
+            job = draw(services.comparisons, request, [system.key], {system.key: system.name}, sys.stderr)
+            environment = services.environment()
+        (column,) = job.columns
+        drawn = column.result is not None and image_of(column) is not None
+        if column.result is not None and drawn:
+            export.save_picture(column.result, out, environment, system.name, overwrite, not no_metadata)
+        if as_json:
+            files = {system.key: str(out)} if drawn else {}
+            _answer(report.job_report(job, {system.key: system.name}, files, environment))
+        elif drawn:
+            typer.echo(str(out))
+    raise typer.Exit(job_code(job))
+
+
+@app.command(epilog=EXIT_CODES)
+def models(context: typer.Context, models_dir: ModelsDirOption = None, as_json: JsonOption = False) -> None:
+    """List the models of this machine: size on disk (1 MB = 1,000,000 bytes), weights, and where they are."""
+    with _sentences(context), _services(context, None, None, models_dir) as services:
+        systems = services.catalog.systems()
+        if as_json:
+            _answer(report.systems_report(systems))
+        else:
+            typer.echo(console.systems_table(systems))
+
+
+@app.command(epilog=EXIT_CODES)
+def inspect(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="An .mlpackage, or a folder with some in it.")],
+    load: Annotated[
+        bool, typer.Option("--load", help="Load each package once: the last word on whether this machine runs it.")
+    ] = False,
+    engine: EngineOption = None,
+    precision: PrecisionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a Core ML file holds: inputs, outputs, operations, weights by width, and what cannot run here.
+
+    Exits with 1 when this machine cannot run a package.
+    """
+    with _sentences(context), _services(context, engine, precision, None) as services:
+        inspections = inspect_all(path, services.cache.open_part if load else None)
+        if as_json:
+            _answer(report.packages_report([inspection.as_json() for inspection in inspections]))
+        else:
+            texts = [console.facts_text(inspection.facts, inspection.refusal) for inspection in inspections]
+            typer.echo("\n\n\n".join(texts))
+    raise typer.Exit(OK if all(inspection.runs for inspection in inspections) else FAILED)
+
+
+# --- The door that every command goes through ------------------------------------------------------------------------
+
+
+@contextmanager
+def _usage() -> Iterator[None]:
+    """Whatever goes wrong inside was asked for wrongly."""
+    try:
+        yield
+    except DemoError as error:
+        raise UsageError(str(error)) from error
+
+
+@contextmanager
+def _sentences(context: typer.Context) -> Iterator[None]:
+    """Turn an error into one sentence on stderr and its exit code; with --debug into its traceback as well."""
+    debug = context.obj.debug
+    with _quiet_log(debug):
+        try:
+            yield
+        except KeyboardInterrupt as interrupt:
+            typer.echo("Interrupted; nothing was written.", err=True)
+            raise typer.Exit(INTERRUPTED) from interrupt
+        except DemoError as error:
+            _tell(str(error), debug)
+            raise typer.Exit(error_code(error)) from error
+        except (typer.Exit, BrokenPipeError):
+            raise
+        except Exception as error:
+            _tell(f"Unexpected {type(error).__name__}: {error} (run again with --debug to see where).", debug)
+            raise typer.Exit(FAILED) from error
+
+
+def _tell(message: str, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    typer.echo(" ".join(message.split()), err=True)
+
+
+@contextmanager
+def _quiet_log(debug: bool) -> Iterator[None]:
+    """Without --debug the log is silent: what went wrong is told in the answer."""
+    logger = logging.getLogger("bksdm_demo")
+    level = logger.level
+    logger.setLevel(level if debug else logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _services(
+    context: typer.Context, engine: str | None, precision: str | None, models_dir: Path | None
+) -> Iterator[Services]:
+    """The services for these flags over the environment's settings, closed at the end."""
+    with _usage():
+        settings = from_environment(os.environ).override(engine=engine, precision=precision, models_dir=models_dir)
+    with closing(context.obj.start(settings)) as services:
+        yield services
+
+
+def _answer(record: Mapping[str, Any]) -> None:
+    typer.echo(json.dumps(record, indent=2, allow_nan=False))

@@ -1,0 +1,191 @@
+"""What the command line says to people: progress while models draw, and tables of plain text.
+
+Follows one rule: progress goes where the caller's stream goes (stderr), answers are returned as text. Leaves out JSON,
+which is services/report.py's, and exit codes, which are cli.py's.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from bksdm_demo.library.catalog import System
+from bksdm_demo.records import Column, Job, Phase
+from bksdm_demo.services.contact_sheet import megabytes, seconds, time_line
+from bksdm_demo.services.inspection import Facts, Tensor
+
+WORDS = {
+    Phase.QUEUED: "waiting",
+    Phase.LOADING: "loading the model",
+    Phase.ENCODING: "reading the prompt",
+    Phase.DENOISING: "drawing",
+    Phase.DECODING: "turning latents into a picture",
+    Phase.CHECKING: "checking the picture",
+    Phase.DONE: "done",
+    Phase.BLOCKED: "blocked",
+    Phase.FAILED: "failed",
+    Phase.CANCELLED: "cancelled",
+    Phase.INTERRUPTED: "interrupted",
+}
+LINE = 110  # characters
+GLUE = "\xa0"  # a space at which a line does not break
+CLEAR_LINE = "\r\x1b[2K"  # return to the line's start and wipe it (ECMA-48)
+
+
+class Progress:
+    """Tells a job's progress: a line for every finished model and, on a terminal, one live line below them."""
+
+    def __init__(self, stream: TextIO, names: Mapping[str, str]) -> None:
+        self._stream, self._names = stream, names
+        self._live = stream.isatty()
+        self._told: set[str] = set()
+
+    def show(self, job: Job) -> None:
+        """Take the newest snapshot."""
+        for column in job.columns:
+            if column.phase.final and column.model not in self._told:
+                self._told.add(column.model)
+                self._wipe()
+                self._stream.write(self._finished(column) + "\n")
+        if self._live and not job.finished:
+            self._wipe()
+            self._stream.write(self._present(job))
+        self._stream.flush()
+
+    def _wipe(self) -> None:
+        if self._live:
+            self._stream.write(CLEAR_LINE)
+
+    def _finished(self, column: Column) -> str:
+        name = self._names.get(column.model, column.model)
+        took = f" in {time_line(column.result)}" if column.phase is Phase.DONE and column.result else ""
+        return f"{name}: {WORDS[column.phase]}{took}" + (f". {column.message}" if column.message else "")
+
+    def _present(self, job: Job) -> str:
+        place, column = next((index, column) for index, column in enumerate(job.columns) if not column.phase.final)
+        name = self._names.get(column.model, column.model)
+        step = f", step {column.step} of {column.steps}" if column.phase is Phase.DENOISING else ""
+        return f"[{place + 1}/{len(job.columns)}] {name}: {WORDS[column.phase]}{step}"
+
+
+def cut_off_line(job: Job) -> str:
+    """The words of the prompt that no model read, in a sentence; "" when all were read."""
+    for column in job.columns:
+        if column.result is not None and column.result.cut_off:
+            return f"The prompt is too long for the text encoder; not read: {' '.join(column.result.cut_off)}"
+    return ""
+
+
+def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[str, str]) -> str:
+    """One row per model: name, outcome, seconds without and with loading, size on disk, file."""
+    rows = []
+    for column in job.columns:
+        result = column.result
+        rows.append(
+            (
+                names.get(column.model, column.model),
+                WORDS[column.phase],
+                seconds(result.timings.total - result.timings.load) if result else "",
+                seconds(result.timings.load) if result else "",
+                megabytes(result.size_bytes) if result else "",
+                files.get(column.model, ""),
+            )
+        )
+    return table(("Model", "Outcome", "Drawing", "Loading", "Size", "File"), rows)
+
+
+def systems_table(systems: Sequence[System]) -> str:
+    """One row per system, and below the table why some cannot be used."""
+    rows = [
+        (
+            system.key,
+            system.name,
+            megabytes(system.size_bytes) if system.available else "",
+            millions(system.unet_parameters),
+            system.weights,
+            system.availability.value,
+        )
+        for system in systems
+    ]
+    text = table(("Key", "Name", "Size", "U-Net weights", "Stored as", "Where"), rows)
+    reasons = [f"{system.key}: {system.reason}" for system in systems if not system.available]
+    return "\n".join([text, *(["", *reasons] if reasons else [])])
+
+
+def facts_text(facts: Facts, refusal: str | None = None) -> str:
+    """One package for people; `refusal` is why a trial load failed, "" that it went well, None that there was none."""
+    system = f"; Core ML runs it from {facts.needs}" if facts.needs else ""
+    encodings = [
+        (
+            encoding.name,
+            str(encoding.constants),
+            f"{encoding.elements:,}",
+            f"{encoding.stored_bytes:,}",
+            f"{encoding.bits_per_element:.2f}",
+        )
+        for encoding in facts.encodings
+    ]
+    ports = [*_ports("input", facts.inputs), *_ports("output", facts.outputs)]
+    lines = [
+        facts.path,
+        f"{megabytes(facts.size_bytes)}, {millions(facts.parameters)} parameters, {facts.operation_count} operations",
+        f"opset {facts.opset or 'unknown'}, specification {facts.specification_version}{system}",
+        "",
+        table(("Interface", "Name", "Type", "Shape"), ports),
+        "",
+        table(("Stored as", "Constants", "Elements", "Bytes", "Bits each"), encodings),
+        "",
+        wrapped("Operations: ", [f"{kind} {count}" for kind, count in facts.operations.items()]),
+    ]
+    if facts.metadata:
+        lines += ["", table(("Metadata", ""), [(key, _short(value)) for key, value in facts.metadata.items()])]
+    return "\n".join([*lines, "", *_runs_here(facts, refusal)])
+
+
+def _ports(role: str, tensors: Sequence[Tensor]) -> list[tuple[str, ...]]:
+    return [(role, tensor.name, tensor.dtype, _shape(tensor)) for tensor in tensors]
+
+
+def _shape(tensor: Tensor) -> str:
+    """ "2 x 4 x 16 x 16", with "?" for an open dimension."""
+    return " x ".join("?" if dim is None else str(dim) for dim in tensor.shape) or "scalar"
+
+
+def _runs_here(facts: Facts, refusal: str | None) -> list[str]:
+    if facts.missing:
+        listed = [f"{kind} {count}" for kind, count in facts.missing.items()]
+        return [wrapped("This machine cannot run it; operations without a translation: ", listed)]
+    if refusal:
+        return [f"This machine cannot run it: {refusal}"]
+    if refusal is not None:
+        return ["This machine runs it: it was loaded and compiled."]
+    if facts.missing is None:
+        return ["Whether this machine runs it is Core ML's decision; try with --load."]
+    return ["Every operation has a translation; --load tries the whole model."]
+
+
+def wrapped(head: str, items: Sequence[str]) -> str:
+    """The items with commas between them in lines of LINE characters, indented under the head's first line."""
+    glued = (item.replace(" ", GLUE) for item in items)
+    filled = textwrap.fill(head + ", ".join(glued), LINE, subsequent_indent="  ", break_long_words=False)
+    return filled.replace(GLUE, " ")
+
+
+def _short(text: str) -> str:
+    return textwrap.shorten(text, LINE - 40, placeholder=" ...")
+
+
+def millions(count: int | None) -> str:
+    """A number of weights in millions; "" where it is not known."""
+    return "" if count is None else f"{count / 1e6:.1f} M"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns wide enough for their longest cell, two spaces apart; a column empty in every row is left out."""
+    kept = [index for index in range(len(heads)) if any(row[index] for row in rows)]
+    lines = [[heads[index] for index in kept], *([row[index] for index in kept] for row in rows)]
+    widths = [max(len(line[place]) for line in lines) for place in range(len(kept))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
