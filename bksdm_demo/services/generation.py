@@ -58,8 +58,15 @@ class _Run:
     count: int = 0  # steps in all, known with the first: some schedulers take one more than asked for
 
     def enter(self, phase: Phase) -> None:
+        """Begin a phase, unless the run was cancelled."""
+        self.check()
+        self.tell(phase)
+
+    def check(self) -> None:
         if self.cancelled():
             raise CancelledError("Stopped by the visitor.")
+
+    def tell(self, phase: Phase) -> None:
         self.report(phase, len(self.steps), self.count or self.request.steps)
 
     def draw(self, lease: Lease, start: float) -> Result:
@@ -97,7 +104,8 @@ class _Run:
         for step in pipeline.steps(self.request, encoded):
             latents, self.count = step.latents, step.count
             self.steps.append(step.seconds)
-            self.enter(Phase.DENOISING)
+            self.tell(Phase.DENOISING)
+            self.check()
         assert latents is not None, "a request has at least one step"
         return latents
 

@@ -100,7 +100,7 @@ class JobQueue:
                 self._put(replace(job, cancelled=True))
                 if job_id in self._waiting:
                     self._waiting.remove(job_id)
-                    self._finish(job_id, Phase.CANCELLED, STOPPED)
+                    self._finish(self._jobs[job_id], Phase.CANCELLED, STOPPED)
                     self._place()
             return self._jobs[job_id]
 
@@ -121,19 +121,20 @@ class JobQueue:
     def _newer(self, seen: Job, timeout: float | None) -> Job:
         """The job's next snapshot after `seen`, or `seen` itself after `timeout` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs[seen.id] is not seen, timeout)
-            return self._jobs[seen.id]
+            self._changed.wait_for(lambda: self._jobs.get(seen.id) is not seen, timeout)
+            return self.get(seen.id)
 
     def stopped(self, job_id: str) -> bool:
         """True once a running job should end."""
-        return self._closed or self._jobs[job_id].cancelled
+        job = self._jobs.get(job_id)
+        return self._closed or job is None or job.cancelled
 
     def change(self, job_id: str, index: int, phase: Phase, changes: Mapping[str, object]) -> None:
         """Bring one column to a phase; final columns stay, as `close()` may have interrupted the job meanwhile."""
         with self._changed:
-            job = self._jobs[job_id]
-            columns = list(job.columns)
-            if not columns[index].phase.final:
+            job = self._jobs.get(job_id)
+            columns = list(job.columns) if job is not None else []
+            if job is not None and not columns[index].phase.final:
                 columns[index] = columns[index].at(phase, **changes)
                 self._put(replace(job, columns=tuple(columns)))
 
@@ -142,8 +143,8 @@ class JobQueue:
         with self._changed:
             self._closed = True
             self._waiting.clear()
-            for job_id in [job.id for job in self._jobs.values() if not job.finished]:
-                self._finish(job_id, Phase.INTERRUPTED, CLOSED)
+            for job in list(self._jobs.values()):
+                self._finish(job, Phase.INTERRUPTED, CLOSED)
             self._changed.notify_all()
         if threading.current_thread() is not self._worker:
             self._worker.join(timeout)
@@ -155,11 +156,11 @@ class JobQueue:
             except Exception:
                 logger.exception("A comparison ended unexpectedly")
             with self._changed:
-                if self._closed:
-                    return
-                cancelled = self._jobs[job_id].cancelled
-                phase, message = (Phase.CANCELLED, STOPPED) if cancelled else (Phase.FAILED, UNEXPECTED)
-                self._finish(job_id, phase, message)
+                job = self._jobs.get(job_id)
+                if job is not None and job.cancelled:
+                    self._finish(job, Phase.CANCELLED, STOPPED)
+                elif job is not None:
+                    self._finish(job, Phase.FAILED, UNEXPECTED)
 
     def _next(self) -> str | None:
         """The next job's id once there is one; None when closed."""
@@ -172,13 +173,11 @@ class JobQueue:
             self._place()
             return job_id
 
-    def _finish(self, job_id: str, phase: Phase, message: str) -> None:
-        """Bring every column that is not final to `phase`; from here on the job's age counts."""
-        job = self._jobs[job_id]
+    def _finish(self, job: Job, phase: Phase, message: str) -> None:
+        """Bring every column that is not final to `phase`."""
         columns = tuple(column if column.phase.final else column.at(phase, message=message) for column in job.columns)
         if not job.finished:
             self._put(replace(job, columns=columns, position=0))
-        self._ended[job_id] = self._clock()
 
     def _place(self) -> None:
         """Give every waiting job its position, 1 being the next in line."""
@@ -188,12 +187,12 @@ class JobQueue:
 
     def _put(self, job: Job) -> None:
         self._jobs[job.id] = replace(job, version=job.version + 1)
+        if job.finished:
+            self._ended.setdefault(job.id, self._clock())
         self._changed.notify_all()
 
     def _forget(self) -> None:
-        """Drop finished jobs that are too many or too old; none while closing, as the worker may still hold one."""
-        if self._closed:
-            return
+        """Drop finished jobs that are too many or too old."""
         limit = self._clock() - self._keep_seconds
         while self._ended and (len(self._ended) > self._keep_jobs or next(iter(self._ended.values())) < limit):
             job_id = next(iter(self._ended))
