@@ -192,7 +192,7 @@ class Sample(torch.nn.Module):
 
 
 def save_converted() -> None:
-    """A package as the torch converter writes it, with metadata, and the network's own weights in float16."""
+    """A package as the torch converter writes it, the network's own weights in float16, and one input with its output."""
     torch.manual_seed(0)
     network = Sample().eval()
     model = ct.convert(
@@ -207,6 +207,9 @@ def save_converted() -> None:
     model.user_defined_metadata["attention"] = "original"
     model.save(str(HERE / "converted.mlpackage"))
     state = {key: value.half().numpy() for key, value in network.state_dict().items()}
+    x = torch.randn(1, 4, 6, 6)
+    with torch.no_grad():
+        state |= {"x": x.numpy(), "y": network(x).numpy()}
     np.savez_compressed(HERE / "converted.npz", versions=VERSIONS, **state)
 
 

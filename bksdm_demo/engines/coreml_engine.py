@@ -1,0 +1,173 @@
+"""Runs a part through Core ML itself, on a Mac: an `.mlpackage`, compiled once and kept, or an `.mlmodelc` as it is.
+
+Thin on purpose: coremltools' `CompiledMLModel` does the work. Names, shapes and metadata come from the file, so they
+are known, and wrong arrays refused, before Core ML is started. Leaves out: flexible shapes, state, image inputs, batch
+prediction and optimisation hints. `exact` has no counterpart: Core ML chooses the precision of each operation.
+"""
+
+from __future__ import annotations
+
+import gc
+import platform
+import threading
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import coremltools
+import numpy as np
+from numpy.typing import NDArray
+
+from bksdm_demo.engines.base import EngineOptions, Port, check_inputs
+from bksdm_demo.engines.compiled_models import kept_model
+from bksdm_demo.errors import EngineError
+from bksdm_demo.mil.metadata import CompiledFacts, read_metadata
+from bksdm_demo.mil.package import package_bytes, read_package
+from bksdm_demo.mil.program import TensorType, Value
+
+UNITS = {"all": "ALL", "cpu-only": "CPU_ONLY", "cpu-and-gpu": "CPU_AND_GPU", "cpu-and-ne": "CPU_AND_NE"}
+
+
+class CoreMlTools(Protocol):
+    """What is used of coremltools; the tests pass a stand-in."""
+
+    __version__: str
+    ComputeUnit: Any
+    models: Any  # .CompiledMLModel(path, compute_units).predict(dict), .utils.compile_model(source, destination)
+
+
+class CoreMlEngine:
+    """The Engine contract over one `.mlpackage` or `.mlmodelc`. Reading the file raises PackageError, at the first
+    question to it; `load` compiles where needed and raises EngineError for whatever Core ML refuses."""
+
+    kind = "coreml"
+
+    def __init__(
+        self, path: Path, options: EngineOptions | None = None, exact: bool = False, tools: CoreMlTools = coremltools
+    ) -> None:
+        self.path = path
+        self._options = options or EngineOptions()
+        self._tools = tools
+        self._lock = threading.RLock()
+        self._model: Any = None
+        self._buffers: dict[str, NDArray] = {}
+
+    @cached_property
+    def _facts(self) -> CompiledFacts:
+        return read_metadata(self.path) if self.path.suffix == ".mlmodelc" else _package_facts(self.path)
+
+    @cached_property
+    def inputs(self) -> tuple[Port, ...]:
+        return tuple(self._port(value) for value in self._facts.inputs)
+
+    @cached_property
+    def outputs(self) -> tuple[Port, ...]:
+        return tuple(Port(port.name, port.shape) for port in map(self._port, self._facts.outputs))
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self._facts.metadata
+
+    @cached_property
+    def size_bytes(self) -> int:
+        return package_bytes(self.path)
+
+    @property
+    def loaded(self) -> bool:
+        return self._model is not None
+
+    @property
+    def compute_units(self) -> str:
+        """The units this part runs on, in EngineOptions' spelling: the given ones, or what suits its attention."""
+        wanted = self._options.compute_units
+        return best_units(self._facts) if wanted == "auto" else wanted
+
+    def load(self) -> None:
+        with self._lock:
+            if self._model is None:
+                units = getattr(self._tools.ComputeUnit, UNITS[self.compute_units])
+                compiled = self._compiled_path()
+                try:
+                    self._model = self._tools.models.CompiledMLModel(str(compiled), compute_units=units)
+                except Exception as error:  # coremltools raises bare Exception and RuntimeError
+                    raise EngineError(f"{self.path.name}: Core ML cannot load {compiled}. {error}") from error
+
+    def unload(self) -> None:
+        with self._lock:
+            self._model = None
+            gc.collect()  # Core ML gives the memory back when the last reference goes; the buffers stay, see _filled
+
+    def run(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        checked = check_inputs(self.inputs, arrays, self.path.name)
+        with self._lock:
+            self.load()
+            try:
+                produced = self._model.predict(self._filled(checked))
+            except Exception as error:  # an NSError's text in a RuntimeError, or a bare Exception
+                raise EngineError(f"{self.path.name}: Core ML failed while running. {error}") from error
+        return {port.name: self._output(port, produced) for port in self.outputs}
+
+    def _filled(self, checked: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        """The inputs copied into buffers that live as long as this engine.
+
+        Core ML drops its reference to an input about a second after predict returned, on a thread of its own and
+        without Python's lock: if that were the last one, the process would crash. For the same reason floats are
+        handed over as float32, which coremltools takes as they are, and never as float16, which it copies.
+        """
+        for name, array in checked.items():
+            if name not in self._buffers:
+                self._buffers[name] = np.empty_like(array, order="C", subok=False)
+            np.copyto(self._buffers[name], array)
+        return dict(self._buffers)
+
+    def _output(self, port: Port, produced: Mapping[str, Any]) -> NDArray:
+        if port.name not in produced:
+            raise EngineError(f"{self.path.name}: Core ML returned {sorted(produced)}, but no {port.name}.")
+        array = np.array(produced[port.name], dtype=np.float32)
+        if port.shape and array.shape != port.shape:
+            raise EngineError(f"{self.path.name}: output {port} came back with the shape {list(array.shape)}.")
+        return array
+
+    def _port(self, value: Value) -> Port:
+        return Port(value.name, _fixed(value, self.path.name), "int32" if "int" in value.type.dtype else "float32")
+
+    def _compiled_path(self) -> Path:
+        if self.path.suffix == ".mlmodelc":
+            return self.path
+        versions = (self._tools.__version__, platform.mac_ver()[0], platform.version())  # the last names macOS' build
+        compile_ = self._tools.models.utils.compile_model
+        return kept_model(self.path, self._options.cache_dir, versions, lambda src, to: compile_(str(src), str(to)))
+
+
+def best_units(facts: CompiledFacts) -> str:
+    """The units that suit a part's attention: split_einsum was made for the neural engine, original for the GPU.
+
+    The package's own metadata key "attention" decides; without it, whether the program holds an einsum.
+    """
+    attention = facts.metadata.get("attention", "")
+    if not attention:
+        einsum = any(kind.casefold().split(".")[-1] == "einsum" for kind in facts.operations)
+        attention = "split_einsum" if einsum else "original"
+    return "cpu-and-ne" if attention.casefold().startswith("split_einsum") else "cpu-and-gpu"
+
+
+def _package_facts(path: Path) -> CompiledFacts:
+    program = read_package(path)
+    types = {value.name: value.type for operation in program.operations for value in operation.outputs}
+    types |= {value.name: value.type for value in program.inputs}
+    kinds = [operation.kind for operation in program.operations]
+    return CompiledFacts(
+        inputs=program.inputs,
+        outputs=tuple(Value(name, types.get(name, TensorType("fp32"))) for name in program.outputs),
+        metadata=program.metadata,
+        operations={kind: kinds.count(kind) for kind in set(kinds)},
+        specification_version=program.specification_version,
+    )
+
+
+def _fixed(value: Value, part: str) -> tuple[int, ...]:
+    shape = tuple(dim for dim in value.type.shape if dim is not None)
+    if len(shape) != len(value.type.shape):
+        raise EngineError(f"{part}: {value.name} has the open shape {value.type}; convert it with fixed shapes.")
+    return shape

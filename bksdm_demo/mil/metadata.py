@@ -1,0 +1,78 @@
+"""What `metadata.json` says of a compiled Core ML model (`.mlmodelc`): interface, metadata, operations by count.
+
+Follows the files that Apple's compiler wrote from 2022 on. The older of them give outputs the shape "[]": then the
+output's own line in `model.mil` is asked. Leaves out the program itself, and compiled neural networks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bksdm_demo.errors import PackageError
+from bksdm_demo.mil.program import TensorType, Value
+
+_ELEMENT_TYPES = {"Float16": "fp16", "Float32": "fp32", "Double": "fp64", "Int32": "int32", "Int8": "int8"}
+
+
+@dataclass(frozen=True)
+class CompiledFacts:
+    """The interface of a compiled model; `operations` counts the kinds as the file spells them ("Ios16.einsum")."""
+
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    metadata: Mapping[str, str]
+    operations: Mapping[str, int]
+    specification_version: int
+
+
+def read_metadata(path: Path) -> CompiledFacts:
+    """The facts of the compiled model in the folder `path`. Raises PackageError."""
+    file = path / "metadata.json"
+    try:
+        (content,) = json.loads(file.read_bytes())
+        text = _program_text(path) if any(_shape(item) == () for item in content["outputSchema"]) else ""
+        return CompiledFacts(
+            inputs=tuple(_value(item) for item in content["inputSchema"]),
+            outputs=tuple(_output(item, text) for item in content["outputSchema"]),
+            metadata={str(key): str(item) for key, item in content.get("userDefinedMetadata", {}).items()},
+            operations={key: int(count) for key, count in content.get("mlProgramOperationTypeHistogram", {}).items()},
+            specification_version=int(content.get("specificationVersion", 0)),
+        )
+    except OSError as error:
+        raise PackageError(f"{file} cannot be read: {error.strerror}. {path} is no whole compiled model.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise PackageError(f"{file} is damaged ({error}); download the model again.") from error
+
+
+def _program_text(path: Path) -> str:
+    program = path / "model.mil"
+    return program.read_text(encoding="utf-8") if program.is_file() else ""
+
+
+def _shape(item: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(dim) for dim in json.loads(item.get("shape", "[]")))
+
+
+def _value(item: Mapping[str, Any]) -> Value:
+    """An input or output; where its shape may vary, the dimensions that vary are open."""
+    if item.get("type", "MultiArray") != "MultiArray":
+        raise ValueError(f"{item['name']} is of the type {item['type']}; only MultiArray is supported")
+    shape: tuple[int | None, ...] = _shape(item)
+    if str(item.get("hasShapeFlexibility", "0")) != "0":
+        ranges = json.loads(item["shapeRange"]) if item.get("shapeRange") else [[0, 1]] * len(shape)
+        shape = tuple(dim if low == high else None for dim, (low, high) in zip(shape, ranges, strict=True))
+    return Value(str(item["name"]), TensorType(_ELEMENT_TYPES[item["dataType"]], shape))
+
+
+def _output(item: Mapping[str, Any], text: str) -> Value:
+    value = _value(item)
+    declared = re.search(rf"tensor<(\w+), \[([\d, ]+)\]>\s+{re.escape(value.name)}\s*=", text)
+    if value.type.shape or declared is None:
+        return value
+    shape = tuple(int(dim) for dim in declared[2].split(","))
+    return Value(value.name, TensorType(value.type.dtype, shape))

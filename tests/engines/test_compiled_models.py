@@ -1,0 +1,82 @@
+"""Compiled models are made once per content and versions, and never seen half made."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bksdm_demo.engines.compiled_models import kept_model
+from bksdm_demo.errors import EngineError
+from tests.mil.samples import MODEL, copy
+
+VERSIONS = ("9.0", "15.1")
+
+
+class Compiler:
+    """Counts, and copies the package as its "compiled" form."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, package: Path, destination: Path) -> None:
+        self.calls += 1
+        shutil.copytree(package, destination)
+
+
+def test_the_second_start_compiles_nothing(tmp_path: Path) -> None:
+    compiler, package = Compiler(), copy("converted", tmp_path)
+    first = kept_model(package, tmp_path / "cache", VERSIONS, compiler)
+    second = kept_model(package, tmp_path / "cache", VERSIONS, compiler)
+    assert first == second
+    assert compiler.calls == 1
+    assert first.suffix == ".mlmodelc"
+    assert (first / MODEL).is_file()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [first.name]  # nothing half made is left
+
+
+def test_the_same_content_elsewhere_is_the_same_model(tmp_path: Path) -> None:
+    compiler, package = Compiler(), copy("converted", tmp_path)
+    (tmp_path / "b").mkdir()
+    kept_model(package, tmp_path / "cache", VERSIONS, compiler)
+    kept_model(copy("converted", tmp_path / "b"), tmp_path / "cache", VERSIONS, compiler)
+    assert compiler.calls == 1
+
+
+@pytest.mark.parametrize("change", ["weights", "versions"])
+def test_other_content_or_versions_make_another_model(change: str, tmp_path: Path) -> None:
+    compiler, package = Compiler(), copy("converted", tmp_path)
+    first = kept_model(package, tmp_path / "cache", VERSIONS, compiler)
+    if change == "weights":
+        (package / MODEL).write_bytes((package / MODEL).read_bytes() + b"\0")
+    versions = VERSIONS if change == "weights" else ("9.0", "15.2")
+    assert kept_model(package, tmp_path / "cache", versions, compiler) != first
+    assert first.is_dir()
+
+
+def test_a_failed_compilation_leaves_nothing(tmp_path: Path) -> None:
+    def failing(package: Path, destination: Path) -> None:
+        destination.mkdir()
+        raise Exception("compiler says no")  # what coremltools raises
+
+    package = copy("converted", tmp_path)
+    with pytest.raises(EngineError, match=r"converted\.mlpackage: Core ML cannot compile it\. compiler says no"):
+        kept_model(package, tmp_path / "cache", VERSIONS, failing)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_two_that_compile_at_once_share_one_model(tmp_path: Path) -> None:
+    package, inner = copy("converted", tmp_path), Compiler()
+
+    def slow(source: Path, destination: Path) -> None:
+        kept_model(package, tmp_path / "cache", VERSIONS, inner)  # another process is faster
+        inner(source, destination)
+
+    kept = kept_model(package, tmp_path / "cache", VERSIONS, slow)
+    assert (kept / MODEL).is_file()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [kept.name]
+
+
+def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(EngineError, match="cannot be used"):
+        kept_model(copy("converted", tmp_path), tmp_path / "file", VERSIONS, Compiler())
