@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,7 @@ MARKS = 2  # begin and end
 class Tokens:
     """ids int32 [length]: begin mark, tokens, end mark, padding. `cut_off` are the words that did not fit, in order.
 
-    A word whose tail did not fit counts as cut off as a whole.
+    A word of which a letter or digit did not fit counts as cut off as a whole.
     """
 
     ids: NDArray[np.int32]
@@ -63,11 +64,17 @@ class Tokenizer:
 def _words_from(
     text: str, word_ids: list[int | None], offsets: list[tuple[int, int]], position: int
 ) -> tuple[str, ...]:
-    """The words of `text` from the one that the token at `position` belongs to; that word is taken as a whole."""
-    word = word_ids[position]
-    while word is not None and word_ids[position - 1] == word:
+    """The words of `text` from the token at `position` on; of a word that lost only punctuation, just that."""
+    piece = word_ids[position]
+    while piece is not None and word_ids[position - 1] == piece:
         position -= 1
-    return tuple(text[offsets[position][0] :].split())
+    start = offsets[position][0]
+    words = []
+    for word in re.finditer(r"\S+", text):
+        if word.end() > start:
+            lost = text[max(start, word.start()) : word.end()]
+            words.append(word.group() if any(letter.isalnum() for letter in lost) else lost)
+    return tuple(words)
 
 
 def _read_vocab(path: Path) -> dict[str, int]:

@@ -1,0 +1,97 @@
+"""Records diffusers' samplers over whole trajectories: `python tests/golden/schedulers/make.py` from the repository root.
+
+Needs requirements-reference.txt. Made with diffusers 0.42.1, torch 2.13.0+cpu, numpy 2.3.5, Python 3.11. Every
+scheduler is built the way a user of Stable Diffusion v1.4 gets it: PNDM from that model's published configuration, the
+others by `from_config` of PNDM's. The network is tests/diffusion/fake_network.py, fed float32 and rounded to float32.
+
+trajectories.npz holds, for each scheduler NAME and step count N: `NAME/N/timesteps`, `NAME/N/scale` (initial noise
+scale) and `NAME/N/samples` [calls, 1, 4, 4, 4], the sample after every call (above 50 steps only the last); `start`,
+the unscaled start noise; `versions`. The ancestral noise goes on from the start noise in the stream of `torch.manual_seed(SEED)`.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import torch
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parents[2]))
+
+from tests.diffusion.fake_network import predict_noise  # noqa: E402
+
+SHAPE = (1, 4, 4, 4)
+SEED = 7
+STEP_COUNTS = (1, 2, 10, 20, 50, 150)
+FULL_UP_TO = 50  # steps
+
+# https://huggingface.co/CompVis/stable-diffusion-v1-4: scheduler/scheduler_config.json
+SD_V1_4 = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "trained_betas": None,
+    "skip_prk_steps": True,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+    "clip_sample": False,
+}
+
+
+def reference_schedulers() -> dict[str, object]:
+    """diffusers' schedulers by the names that this project gives them."""
+    published = diffusers.PNDMScheduler.from_config(SD_V1_4).config
+    solver = diffusers.DPMSolverMultistepScheduler
+    return {
+        "pndm": diffusers.PNDMScheduler.from_config(published),
+        "ddim": diffusers.DDIMScheduler.from_config(published),
+        "dpmpp-2m": solver.from_config(published),
+        "dpmpp-2m-karras": solver.from_config(published, use_karras_sigmas=True),
+        "euler": diffusers.EulerDiscreteScheduler.from_config(published),
+        "euler-ancestral": diffusers.EulerAncestralDiscreteScheduler.from_config(published),
+    }
+
+
+def reference_run(scheduler: object, steps: int, seed: int = SEED) -> dict[str, np.ndarray]:
+    """One trajectory as diffusers' pipeline runs it: start noise, then every call of the network."""
+    generator = torch.Generator().manual_seed(seed)
+    start = torch.randn(SHAPE, generator=generator)
+    scheduler.set_timesteps(steps)
+    sample = start * scheduler.init_noise_sigma
+    extra = {"generator": generator} if isinstance(scheduler, diffusers.EulerAncestralDiscreteScheduler) else {}
+    samples = []
+    for time in scheduler.timesteps:
+        seen = scheduler.scale_model_input(sample, time)
+        noise = torch.from_numpy(predict_noise(seen.numpy(), float(time)).astype(np.float32))
+        sample = scheduler.step(noise, time, sample, **extra).prev_sample
+        samples.append(sample.numpy().copy())
+    return {
+        "start": start.numpy(),
+        "timesteps": scheduler.timesteps.numpy().astype(np.float64),
+        "scale": np.float64(scheduler.init_noise_sigma),
+        "samples": np.stack(samples).astype(np.float32),
+    }
+
+
+def main() -> None:
+    versions = f"diffusers {diffusers.__version__}, torch {torch.__version__}, numpy {np.__version__}"
+    versions += f", Python {platform.python_version()}"
+    arrays: dict[str, np.ndarray] = {"versions": np.array(versions)}
+    for name, scheduler in reference_schedulers().items():
+        for steps in STEP_COUNTS:
+            run = reference_run(scheduler, steps)
+            arrays["start"] = run.pop("start")
+            if steps > FULL_UP_TO:
+                run["samples"] = run["samples"][-1:]
+            arrays |= {f"{name}/{steps}/{key}": value for key, value in run.items()}
+    np.savez_compressed(HERE / "trajectories.npz", **arrays)
+    print(f"trajectories.npz: {versions}")
+
+
+if __name__ == "__main__":
+    main()
