@@ -303,7 +303,8 @@ def _services(
     """The services for these flags over the environment's settings, closed at the end."""
     with _usage():
         settings = from_environment(os.environ).override(engine=engine, precision=precision, models_dir=models_dir)
-    with closing(context.obj.start(settings)) as services:
+        services = context.obj.start(settings)
+    with closing(services):
         yield services
 
 

@@ -7,12 +7,14 @@ the command line, which sit on top.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bksdm_demo.engines.base import Engine, EngineOptions
-from bksdm_demo.engines.choose import open_engine
+from bksdm_demo.engines.choose import engine_kind, open_engine
+from bksdm_demo.errors import EngineError
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.mil.package import read_package
 from bksdm_demo.services import environment
@@ -23,16 +25,21 @@ from bksdm_demo.settings import Settings
 
 @dataclass(frozen=True)
 class Services:
-    """What a front end needs; `close()` it when done. `choices` are the engine settings that timings depend on."""
+    """What a front end needs; `close()` it when done.
+
+    `choices` are the engine settings that timings depend on, `opened` the engines of the parts opened so far.
+    """
 
     catalog: Catalog
     cache: PipelineCache
     comparisons: Comparisons
     choices: Mapping[str, Any] = field(default_factory=dict)
+    opened: Mapping[str, Engine] = field(default_factory=dict)
 
     def environment(self) -> dict[str, Any]:
-        """This machine and the engine settings, for `result.json` and picture metadata."""
-        return environment.describe(**self.choices)
+        """This machine, the engine settings and how each part opened so far runs, for `result.json` and pictures."""
+        parts = {name: _manner(engine) for name, engine in self.opened.items()}
+        return environment.describe(**self.choices, parts=parts)
 
     def close(self) -> None:
         """Interrupt what runs and unload every model."""
@@ -40,7 +47,7 @@ class Services:
 
 
 def start(settings: Settings) -> Services:
-    """The services for these settings. Raises EngineError for engine settings that contradict each other."""
+    """The services for these settings. Raises EngineError for an engine that this machine does not have."""
     options = EngineOptions(
         kind=settings.engine,
         precision=settings.precision,
@@ -48,16 +55,28 @@ def start(settings: Settings) -> Services:
         cache_dir=settings.cache_dir,
         threads=settings.threads,
     )
+    choices = {"engine": engine_kind(options), "precision": options.precision, "threads": options.threads}
+    opened: dict[str, Engine] = {}
 
     def open_part(path: Path, exact: bool) -> Engine:
-        return open_engine(path, options, exact)
+        opened[path.stem] = open_engine(path, options, exact)
+        return opened[path.stem]
 
     catalog = Catalog(settings.assets, settings.models_dir, read_metadata=_metadata)
     cache = PipelineCache(catalog, open_part, settings.memory_bytes)
     comparisons = Comparisons(cache, queue_size=settings.queue_size)
-    choices = {"engine": options.kind, "precision": options.precision, "threads": options.threads}
-    return Services(catalog, cache, comparisons, choices)
+    return Services(catalog, cache, comparisons, choices, opened)
 
 
 def _metadata(part: Path) -> Mapping[str, str]:
     return read_package(part).metadata
+
+
+def _manner(engine: Engine) -> dict[str, str]:
+    """What "auto" came to for this part: OpenVINO's precision, Core ML's compute units."""
+    manner = {"engine": engine.kind}
+    for fact in ("precision", "compute_units"):
+        with suppress(EngineError):  # a choice that was refused has come to nothing
+            value = getattr(engine, fact, None)
+            manner |= {} if value is None else {fact: str(value)}
+    return manner

@@ -24,7 +24,7 @@ from bksdm_demo import commands
 from bksdm_demo.cli import app
 from bksdm_demo.errors import EngineError
 from bksdm_demo.settings import ASSETS, Settings
-from bksdm_demo.start import Services
+from bksdm_demo.start import Services, start
 from tests.fakes import BLOCKED_WORD, CUT_OFF_WORD, FAMILY, fake_comparisons, write_family
 
 ROOT = Path(__file__).parents[1]
@@ -38,12 +38,12 @@ Run = Callable[..., Result]
 def fake_start(folder: Path, options: Mapping[str, Mapping[str, Any]] | None = None) -> Callable[[Settings], Services]:
     """A start function over the fakes that remembers the settings it was given."""
 
-    def start(settings: Settings) -> Services:
-        start.settings = settings  # type: ignore[attr-defined]
+    def assemble(settings: Settings) -> Services:
+        assemble.settings = settings  # type: ignore[attr-defined]
         service = fake_comparisons(folder, options)
         return Services(service.catalog, service.cache, service, {"engine": settings.engine})
 
-    return start
+    return assemble
 
 
 @pytest.fixture
@@ -124,9 +124,9 @@ def test_a_model_named_twice_is_drawn_once(run: Run):
 
 
 def test_every_setting_reaches_the_request_and_the_settings(run: Run, tmp_path: Path):
-    start = fake_start(tmp_path)
+    assemble = fake_start(tmp_path)
     flags = "--steps 3 --guidance 2.5 --scheduler euler --rng torch --negative blurry --engine openvino --precision f32"
-    run("compare", "cat", "--models", "emoji-tiny", "--out", "o", "--seed", "0", *flags.split(), start=start)
+    run("compare", "cat", "--models", "emoji-tiny", "--out", "o", "--seed", "0", *flags.split(), start=assemble)
     request = json.loads(Path("o/result.json").read_text())["request"]
     assert request == {
         "prompt": "cat",
@@ -137,7 +137,7 @@ def test_every_setting_reaches_the_request_and_the_settings(run: Run, tmp_path: 
         "scheduler": "euler",
         "generator": "torch",
     }
-    assert (start.settings.engine, start.settings.precision) == ("openvino", "f32")
+    assert (assemble.settings.engine, assemble.settings.precision) == ("openvino", "f32")
 
 
 def test_cut_off_words_are_told(run: Run):
@@ -261,6 +261,14 @@ def test_a_damaged_family_is_unavailable(run: Run, tmp_path: Path):
     assert "safety checker" in result.stderr
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="Core ML runs there")
+def test_core_ml_off_a_mac_is_wrong_usage(run: Run):
+    result = run(*compare("--engine", "coreml"), start=start)
+    assert result.exit_code == commands.USAGE
+    assert "macOS" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_start_that_breaks_is_a_sentence(run: Run):
     def broken(settings: Settings) -> Services:
         raise ValueError("two\nlines")
@@ -367,12 +375,16 @@ def test_ctrl_c_stops_between_steps_and_writes_nothing(tmp_path: Path):
 # --- End to end ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(sys.platform == "darwin", reason="states OpenVINO's precision")
 @pytest.mark.skipif(not EMOJI.is_dir(), reason="the embedded family is not built yet")
 def test_the_embedded_family_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*compare("--precision", "f32")])
     made = json.loads(Path("o/result.json").read_text())
     assert result.exit_code == commands.OK, result.output
+    parts = made["environment"]["parts"]
+    assert len(parts) == 2 + 3  # two U-Nets, and three parts that both models share
+    assert {part["precision"] for part in parts.values()} == {"f32"}
     for model in made["models"]:
         assert model["width"] == model["height"] == 128
         assert len(model["step_seconds"]) == 2
