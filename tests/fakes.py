@@ -34,6 +34,7 @@ BLOCKED_WORD = "weapon"
 CUT_OFF_WORD = "superfluous"  # reported as cut off when the prompt holds it
 FAMILY = ("emoji-original", "emoji-base", "emoji-small", "emoji-tiny")
 LATENTS = (1, 4, 8, 8)
+MARK = 1e6  # a latent value that no sampler reaches
 TOKENS, WIDTH, SCALE = 16, 8, 8  # text length, hidden width, pixels per latent
 
 
@@ -131,12 +132,13 @@ def _predictor(strength: float) -> Function:
 
 
 def _decode(arrays: Arrays) -> dict[str, NDArray]:
-    rgb = np.tanh(arrays["z"][:, :3] / 3)
+    rgb = 0.99 * np.tanh(arrays["z"][:, :3] / 3)
+    rgb[arrays["z"][:, :3] >= MARK] = 1.0  # pure white is for marks only
     return {"image": rgb.repeat(SCALE, axis=2).repeat(SCALE, axis=3)}
 
 
 def _judge(arrays: Arrays) -> dict[str, NDArray]:
-    marked = bool((arrays["images"][0, 0, 0] == 1.0).all())  # the pure white corner that FakePipeline.steps plants
+    marked = bool((arrays["images"][0, 0, 0] == 1.0).all())  # a corner of pure white
     return {"has_nsfw_concepts": np.array([marked]), "concept_scores": np.array([[0.5 if marked else -0.5]])}
 
 
@@ -160,7 +162,7 @@ def fake_part(path: Path, **options: Any) -> FakeEngine:
         ),
         "vae_decoder": ([Port("z", LATENTS)], [Port("image", (1, 3, *picture[1:3]))], _decode),
         "safety_checker": (
-            [Port("images", picture)],
+            [Port("clip_input", (1, 3, 16, 16)), Port("images", picture), Port("adjustment", (1,))],
             [Port("has_nsfw_concepts", (1,)), Port("concept_scores", (1, 1))],
             _judge,
         ),
@@ -232,7 +234,7 @@ class FakePipeline:
             )["noise_pred"]
             latents = latents - (noise[:1] + request.guidance_scale * (noise[1:] - noise[:1])) / request.steps
             if encoded.blocked:
-                latents[:, :, 0, 0] = 1e6  # _decode makes it pure white, _judge sees it
+                latents[:, :, 0, 0] = MARK  # _decode makes it pure white, _judge sees it
             yield Step(index, request.steps, timestep, latents, time.perf_counter() - start)
 
     def decode(self, latents: NDArray) -> NDArray:
@@ -240,7 +242,8 @@ class FakePipeline:
         return np.round((image[0].transpose(1, 2, 0) + 1) * 127.5).astype(np.uint8)  # [64, 64, 3]
 
     def check(self, image: NDArray) -> Verdict:
-        judged = self.safety.run({"images": image[None] / 255.0})
+        arrays = {port.name: np.zeros(port.shape) for port in self.safety.inputs}
+        judged = self.safety.run(arrays | {"images": image[None] / 255.0})
         blocked = bool(judged["has_nsfw_concepts"][0])
         scores = tuple(float(score) for score in judged["concept_scores"][0])
         return Verdict(blocked, "The fake checker saw its mark." if blocked else "", scores)
