@@ -13,6 +13,7 @@ from bksdm_demo.diffusion.schedulers import TrainingSchedule, build_scheduler, s
 from bksdm_demo.diffusion.schedulers.base import register
 from bksdm_demo.diffusion.schedulers.prediction import estimate
 from bksdm_demo.diffusion.schedulers.times import karras_sigmas, leading_times
+from bksdm_demo.diffusion.schedulers.training import PREDICTIONS
 from bksdm_demo.errors import PackageError, RequestError
 from bksdm_demo.records import SCHEDULERS, STEPS_RANGE
 from tests.diffusion.fake_network import predict_noise
@@ -74,9 +75,8 @@ def endpoint(name: str, steps: int) -> NDArray[np.float64]:
     scheduler = build_scheduler(name, TrainingSchedule(), steps)
     sample: NDArray = NumpySource(1).normal(SHAPE) * scheduler.initial_scale
     for index, time in enumerate(scheduler.timesteps):
-        sample = scheduler.step(
-            predict_noise(scheduler.scale_input(sample, index), float(time)), index, sample, Silent()
-        )
+        output = predict_noise(scheduler.scale_input(sample, index), float(time))
+        sample = scheduler.step(output, index, sample, Silent())
     return sample
 
 
@@ -148,28 +148,27 @@ def test_a_name_cannot_be_taken_twice() -> None:
         register("ddim")(lambda training, steps: build_scheduler("pndm", training, steps))
 
 
-def test_velocity_and_noise_say_the_same() -> None:
-    """A network that returns the velocity leads every sampler to the same samples as one that returns the noise."""
-    noise_schedule, velocity_schedule = TrainingSchedule(), TrainingSchedule(prediction="v_prediction")
-    for name in SCHEDULERS:
-        ends = []
-        for training in (noise_schedule, velocity_schedule):
-            scheduler = build_scheduler(name, training, 8)
-            sigmas = karras_sigmas(training, 8) if "karras" in name else None
-            source = NumpySource(2)
-            sample: NDArray = source.normal(SHAPE) * scheduler.initial_scale
-            start: NDArray = sample
-            for index, time in enumerate(scheduler.timesteps):
-                seen = scheduler.scale_input(sample, index)
-                output = predict_noise(seen, float(time))
-                if training is velocity_schedule:
-                    sigma = np.interp(time, np.arange(1000), training.sigmas) if sigmas is None else sigmas[index]
-                    signal = 1 / np.sqrt(1 + sigma**2)
-                    output = (output - sigma * signal * seen) / signal
-                sample = scheduler.step(output, index, sample, source)
-            ends.append(sample)
-        assert start.shape == SHAPE
-        np.testing.assert_allclose(ends[0], ends[1], rtol=0, atol=1e-4, err_msg=name)
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_velocity_and_noise_say_the_same(name: str) -> None:
+    """A network that returns the velocity leads a sampler to the same end as one that returns the noise."""
+    steps, ends = 8, {}
+    for prediction in PREDICTIONS:
+        training = TrainingSchedule(prediction=prediction)
+        scheduler = build_scheduler(name, training, steps)
+        sigmas = np.interp(scheduler.timesteps, np.arange(training.train_steps), training.sigmas)
+        if name.endswith("karras"):
+            sigmas = karras_sigmas(training, steps)
+        source = NumpySource(2)
+        sample: NDArray = source.normal(SHAPE) * scheduler.initial_scale
+        for index, time in enumerate(scheduler.timesteps):
+            seen = scheduler.scale_input(sample, index)
+            output = predict_noise(seen, float(time))
+            if prediction == "v_prediction":  # velocity = (noise - level * seen) / signal
+                signal = 1 / np.sqrt(1 + sigmas[index] ** 2)
+                output = (output - sigmas[index] * signal * seen) / signal
+            sample = scheduler.step(output, index, sample, source)
+        ends[prediction] = sample
+    np.testing.assert_allclose(ends["epsilon"], ends["v_prediction"], rtol=0, atol=1e-4)
 
 
 def test_estimate_inverts_the_mixture() -> None:

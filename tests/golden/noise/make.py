@@ -2,8 +2,8 @@
 
 Needs requirements-reference.txt. Made with torch 2.13.0+cpu (its AVX2 code; torch picks it on every x86 processor that
 has AVX2) and numpy 2.3.5, Python 3.11. draws.npz holds, for each generator G and seed S: `G/S/first`, the first draws
-of SIZES numbers, each from a fresh generator, one after the other; `G/S/next`, the draws of SEQUENCE one after the other from one generator; `G/S/latents`, the SHA-256 of
-the bytes of a draw of 4 x 64 x 64; and `versions`.
+of SIZES numbers, each from a fresh generator, one after the other; `G/S/next`, the draws of SEQUENCE from one and the
+same generator; `G/S/latents`, the SHA-256 of the bytes of a draw of 4 x 64 x 64; and `versions`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Records diffusers' samplers over whole trajectories: `python tests/golden/schedulers/make.py` from the repository root.
+"""Records diffusers' samplers over whole trajectories: run `python tests/golden/schedulers/make.py`.
 
 Needs requirements-reference.txt. Made with diffusers 0.42.1, torch 2.13.0+cpu, numpy 2.3.5, Python 3.11. Every
 scheduler is built the way a user of Stable Diffusion v1.4 gets it: PNDM from that model's published configuration, the
@@ -6,7 +6,8 @@ others by `from_config` of PNDM's. The network is tests/diffusion/fake_network.p
 
 trajectories.npz holds, for each scheduler NAME and step count N: `NAME/N/timesteps`, `NAME/N/scale` (initial noise
 scale) and `NAME/N/samples` [calls, 1, 4, 4, 4], the sample after every call (above 50 steps only the last); `start`,
-the unscaled start noise; `versions`. The ancestral noise goes on from the start noise in the stream of `torch.manual_seed(SEED)`.
+the unscaled start noise; `versions`. The ancestral noise goes on from the start noise in the stream of
+`torch.manual_seed(SEED)`.
 """
 
 from __future__ import annotations

@@ -43,7 +43,8 @@ def main() -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 
-    lines = gzip.open(folder / "bpe_simple_vocab_16e6.txt.gz").read().decode("utf-8").split("\n")[: 1 + MERGES]
+    merges = gzip.decompress((folder / "bpe_simple_vocab_16e6.txt.gz").read_bytes()).decode("utf-8")
+    lines = merges.split("\n")[: 1 + MERGES]
     with tempfile.NamedTemporaryFile(suffix=".gz") as short:
         short.write(gzip.compress("\n".join(lines).encode("utf-8")))
         short.flush()
