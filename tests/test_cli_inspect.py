@@ -1,0 +1,110 @@
+"""`inspect` on the golden packages of tests/golden/mil, whole and damaged, and on the embedded family."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bksdm_demo import commands
+from bksdm_demo.cli import app
+from bksdm_demo.engines.base import Engine
+from bksdm_demo.errors import UnsupportedModelError
+from bksdm_demo.settings import ASSETS
+from bksdm_demo.start import start
+from tests.mil.samples import MODEL, WEIGHTS, copy, edited, operation
+
+EMOJI = ASSETS / "emoji" / "emoji-tiny"
+
+
+def inspect(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["inspect", *(str(argument) for argument in arguments)], obj=start)
+
+
+def test_a_package_for_people(tmp_path: Path):
+    result = inspect(copy("converted", tmp_path))
+    assert result.exit_code == commands.OK, result.output
+    text = result.stdout
+    assert "input      x     fp16  1 x 4 x 6 x 6" in text
+    assert "output     y     fp32  1 x 36 x 6" in text
+    assert "Core ML runs it from iOS 16, macOS 13" in text
+    assert "Operations: reshape 3, reduce_mean 2" in text
+    assert "17 operations" in text
+
+
+def test_a_package_for_scripts(tmp_path: Path):
+    result = inspect(copy("ios16", tmp_path), "--json")
+    answer = json.loads(result.stdout)
+    assert (answer["schema"], answer["schema_version"]) == ("bksdm-demo/packages", 1)
+    (package,) = answer["packages"]
+    assert {encoding["name"] for encoding in package["encodings"]} >= {"palette1", "palette6", "affine8", "float16"}
+    assert package["refusal"] is None
+
+
+def test_a_folder_means_every_package_in_it(tmp_path: Path):
+    for name in ("converted", "ios16"):
+        copy(name, tmp_path / "deep")
+    packages = json.loads(inspect(tmp_path, "--json").stdout)["packages"]
+    assert [Path(package["path"]).name for package in packages] == ["converted.mlpackage", "ios16.mlpackage"]
+
+
+def test_an_unknown_operation_is_listed_and_fails(tmp_path: Path):
+    def rename(model: Any) -> None:
+        operation(model, "conv").type = "conv_of_tomorrow"
+
+    package = edited(tmp_path, rename)
+    text, data = inspect(package), inspect(package, "--json")
+    assert text.exit_code == data.exit_code == commands.FAILED
+    assert "cannot run it; operations without a translation: conv_of_tomorrow 1" in text.stdout
+    (facts,) = json.loads(data.stdout)["packages"]
+    assert (facts["missing"], facts["runs_here"]) == ({"conv_of_tomorrow": 1}, False)
+
+
+def test_a_trial_load_has_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(path: Path, options: object, exact: bool) -> Engine:
+        raise UnsupportedModelError("It asks too much.")
+
+    package = copy("converted", tmp_path)
+    loaded = inspect(package, "--load", "--json")
+    assert loaded.exit_code == commands.OK, loaded.output
+    assert json.loads(loaded.stdout)["packages"][0]["runs_here"] is True
+    monkeypatch.setattr("bksdm_demo.start.open_engine", refuse)
+    refused = inspect(package, "--load")
+    assert refused.exit_code == commands.FAILED
+    assert "This machine cannot run it: It asks too much." in refused.stdout
+
+
+def truncate(package: Path, part: Path) -> None:
+    data = (package / part).read_bytes()
+    (package / part).write_bytes(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("part", [MODEL, WEIGHTS], ids=["model", "weights"])
+def test_a_truncated_file_cannot_be_read(tmp_path: Path, part: Path):
+    package = copy("converted", tmp_path)
+    truncate(package, part)
+    result = inspect(package)
+    assert result.exit_code == commands.UNAVAILABLE
+    assert result.stderr.count("\n") == 1
+    assert "Traceback" not in result.output
+
+
+def test_what_is_no_package_is_said_in_a_sentence(tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.mlpackage").write_text("")
+    for path in (tmp_path / "empty", tmp_path / "file.mlpackage", tmp_path / "nowhere"):
+        result = inspect(path)
+        assert result.exit_code == commands.UNAVAILABLE
+        assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not EMOJI.is_dir(), reason="the embedded family is not built yet")
+def test_the_embedded_family_is_palettized_to_six_bits():
+    (package,) = json.loads(inspect(EMOJI, "--json").stdout)["packages"]
+    heaviest = package["encodings"][0]
+    assert heaviest["name"] == "palette6"
+    assert heaviest["elements"] > 0.9 * package["parameters"]
+    assert package["missing"] in ({}, None)
