@@ -15,11 +15,12 @@ def timing_section(view: TimingView | None) -> str:
     """Chart and table, or nothing before the first model has finished."""
     if view is None:
         return ""
+    note = f'<p class="bk-note">{escape(_explanation(view))}</p>'
     return (
         '<section class="bk-timing" aria-labelledby="bk-timing-title"><header>'
         '<h2 id="bk-timing-title">Where the time went</h2>'
         '<label class="bk-toggle"><input type="checkbox" checked> with loading</label></header>'
-        f'<div class="bk-timing-body"><div>{_chart(view)}<p class="bk-note">{escape(_explanation(view))}</p></div>'
+        f'<div class="bk-timing-body" style="--models:{len(view.names)}"><div>{_chart(view)}{note}</div>'
         f"{_table(view)}</div></section>"
     )
 

@@ -71,9 +71,7 @@ def _examples(prompt: gr.Textbox) -> None:
             chip.click(None, outputs=prompt, js=f"() => {example!r}", api_visibility="private")
 
 
-def _settings(
-    system: System | None, models: gr.CheckboxGroup, seed: gr.Number, locked: gr.Checkbox
-) -> tuple[Any, ...]:
+def _settings(system: System | None, models: gr.CheckboxGroup, seed: gr.Number, locked: gr.Checkbox) -> tuple[Any, ...]:
     """The folded settings; returns every component after the prompt in Form's order."""
     steps, guidance, scheduler = (
         (system.steps, system.guidance_scale, system.scheduler) if system else (20, 7.5, "dpmpp-2m")

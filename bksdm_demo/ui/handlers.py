@@ -171,6 +171,4 @@ def _compare_button(job: Job) -> Update:
 
 def _cancel_button(job: Job) -> Update:
     stopping = job.cancelled and not job.finished
-    return gr.update(
-        visible=not job.finished, interactive=not stopping, value="Stopping…" if stopping else "Cancel"
-    )
+    return gr.update(visible=not job.finished, interactive=not stopping, value="Stopping…" if stopping else "Cancel")

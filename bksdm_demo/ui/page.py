@@ -66,15 +66,11 @@ def _notes(catalog: Catalog) -> str:
 def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live) -> None:
     """Tie every event to its handler. Watching events show their own progress, so Gradio's is hidden."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
-    live.compare.click(
-        handlers.compare, inputs=[*form, live.job_id], outputs=list(live), api_name="compare", **quiet
-    )
+    live.compare.click(handlers.compare, inputs=[*form, live.job_id], outputs=list(live), api_name="compare", **quiet)
     live.cancel.click(
         handlers.cancel, inputs=live.job_id, outputs=[live.notice, live.cancel], api_name="cancel", queue=False, **quiet
     )
-    form.models.change(
-        handlers.preview, inputs=[form.models, live.job_id], outputs=live.board, queue=False, **quiet
-    )
+    form.models.change(handlers.preview, inputs=[form.models, live.job_id], outputs=live.board, queue=False, **quiet)
     live.job_id.change(None, inputs=live.job_id, js=FOLLOW_JOB_JS, api_visibility="private")
     page.load(handlers.reopen, outputs=[*form, *live], **quiet)
 
@@ -83,8 +79,8 @@ def launch_options(comparisons: Comparisons, catalog: Catalog, environment: Mapp
     """Keywords for Blocks.launch() that belong to the page itself."""
     return {
         "theme": build_theme(),
-        "css": (HERE / "page.css").read_text(encoding="utf-8"),
-        "head": f"<script>{(HERE / 'page.js').read_text(encoding='utf-8')}</script>",
+        # In the head, because css= rewrites selectors and would undo the narrow layout.
+        "head": f"<style>{_text('page.css')}</style><script>{_text('page.js')}</script>",
         "app_kwargs": {"routes": [picture_route(comparisons, catalog, environment)]},
         "footer_links": [],
         "run_history": False,
@@ -93,3 +89,7 @@ def launch_options(comparisons: Comparisons, catalog: Catalog, environment: Mapp
         "pwa": False,
         "max_threads": WATCHERS,
     }
+
+
+def _text(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")

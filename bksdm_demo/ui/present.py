@@ -137,7 +137,7 @@ def waiting_words(job: Job, index: int) -> str:
         return queue_words(job.position)
     before = sum(not column.phase.final for column in job.columns[:index])
     if before <= 1:
-        return "next"
+        return "up next"
     return f"after {before} others"
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import gradio as gr
 
-FONT = (gr.themes.LocalFont("IBM Plex Sans", weights=(400, 600)), "ui-sans-serif", "system-ui", "sans-serif")
-MONO = (gr.themes.LocalFont("IBM Plex Mono", weights=(400, 600)), "ui-monospace", "Menlo", "monospace")
+# Weight 600 in Gradio's files holds accented letters only, so 700 stands in for it.
+FONT = (gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif")
+MONO = (gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Menlo", "monospace")
 
 COLOURS = {
     "body_background_fill": "var(--bk-paper)",
@@ -69,6 +70,5 @@ def build_theme() -> gr.themes.Base:
     theme = gr.themes.Base(
         font=FONT, font_mono=MONO, radius_size=gr.themes.sizes.radius_md, text_size=gr.themes.sizes.text_md
     )
-    known = {name for name in vars(theme)}
-    dark = {f"{name}_dark": value for name, value in COLOURS.items() if f"{name}_dark" in known}
+    dark = {f"{name}_dark": value for name, value in COLOURS.items() if hasattr(theme, f"{name}_dark")}
     return theme.set(**COLOURS, **dark, **SHAPES)

@@ -15,6 +15,7 @@ from bksdm_demo.records import Column, Job, Phase, Timings
 PHASES = ("load", "encode", "denoise", "decode", "safety")
 PHASE_LABELS = {"load": "Load", "encode": "Encode", "denoise": "Denoise", "decode": "Decode", "safety": "Safety"}
 NOTHING = "–"  # an empty cell
+WARM = "warm"  # in place of a loading time: every part was loaded already
 
 
 @dataclass(frozen=True)
@@ -151,4 +152,4 @@ def _rows(columns: list[Column], baseline: Column) -> tuple[Row, ...]:
 
 
 def _load_cell(timings: Timings, digits: int) -> str:
-    return f"{timings.load:.{digits}f}" if timings.cold else "was ready"
+    return f"{timings.load:.{digits}f}" if timings.cold else WARM
