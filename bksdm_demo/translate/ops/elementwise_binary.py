@@ -15,7 +15,6 @@ from bksdm_demo.translate.translator import translates
 _DIRECT: dict[str, Callable[[Output, Output], Node]] = {
     "add": op.add,
     "equal": op.equal,
-    "floor_div": lambda x, y: op.floor(op.divide(x, y)),
     "greater": op.greater,
     "greater_equal": op.greater_equal,
     "less": op.less,
@@ -45,3 +44,12 @@ def real_div(context: Context, operation: Operation) -> Node:
     if x.get_element_type() != ov.Type.i32:
         return op.divide(x, y)
     return op.convert(op.divide(op.convert(x, "f32"), op.convert(y, "f32")), "i32")
+
+
+@translates("floor_div")
+def floor_div(context: Context, operation: Operation) -> Node:
+    """floor(x / y), by way of the remainder for integers, whose division the runtime truncates."""
+    x, y = context.value(operation, "x"), context.value(operation, "y")
+    if x.get_element_type() != ov.Type.i32:
+        return op.floor(op.divide(x, y))
+    return op.divide(op.subtract(x, op.floor_mod(x, y)), y)

@@ -50,9 +50,13 @@ class Index:
         operation = self._producers.get(name) if name is not None else None
         return operation if operation is not None and (not kinds or operation.kind in kinds) else None
 
+    def type(self, name: str) -> TensorType:
+        """The declared type of a value or constant; KeyError for an unknown name."""
+        return self._types[name] if name in self._types else self._constants[name].type
+
     def shape(self, name: str) -> tuple[int | None, ...]:
         """The declared shape of a value or constant; KeyError for an unknown name."""
-        return self._types[name].shape if name in self._types else self._constants[name].type.shape
+        return self.type(name).shape
 
     def array(self, operation: Operation, key: str) -> NDArray | None:
         """The constant under an input key, or None when it is absent or computed."""

@@ -1,0 +1,49 @@
+"""Writes one constant over a picture where a mask says so, in place of listing the mask's positions and scattering.
+
+The converter turns `images[mask] = 0.0` of SD's safety checker into cast(mask) -> non_zero -> scatter_nd(images, the
+positions, a constant tiled to their number): the only dynamic shapes in any part. It is select(mask, constant, images).
+"""
+
+from __future__ import annotations
+
+from numpy.typing import NDArray
+
+from bksdm_demo.mil.program import Operation, Program, TensorType
+from bksdm_demo.translate.passes.rewrite import Added, Index, only, replaced
+
+
+def fuse_black_out(program: Program) -> tuple[Program, int]:
+    """The program with one select per site, and the number of sites."""
+    index = Index(program)
+    changes, constants = {}, {}
+    for operation in program.operations:
+        mask, filler = _mask(index, operation), _filler(index, operation)
+        if mask is None or filler is None:
+            continue
+        name = f"{operation.outputs[0].name}:filler"
+        constants[name] = Added(TensorType(operation.outputs[0].type.dtype), filler.reshape(()))
+        inputs = {"cond": (mask,), "a": (name,), "b": operation.inputs["data"]}
+        changes[operation.outputs[0].name] = Operation("select", operation.name, inputs, operation.outputs)
+    return (replaced(program, changes, constants), len(changes)) if changes else (program, 0)
+
+
+def _mask(index: Index, scatter: Operation) -> str | None:
+    """The bool value of the data's shape whose true positions are written, for a scatter_nd that overwrites."""
+    if scatter.kind != "scatter_nd" or index.text(scatter, "mode") != "update":
+        return None
+    listing = index.producer(only(scatter, "indices"), "non_zero")
+    listed = only(listing, "x") if listing is not None else None
+    cast = index.producer(listed, "cast")
+    mask = only(cast, "x") if cast is not None else listed
+    if mask is None or index.type(mask) != TensorType("bool", scatter.outputs[0].type.shape):
+        return None
+    return mask
+
+
+def _filler(index: Index, scatter: Operation) -> NDArray | None:
+    """The single constant that is repeated once per position."""
+    repeated = index.producer(only(scatter, "updates"), "tile", "fill") if scatter.kind == "scatter_nd" else None
+    if repeated is None or len(repeated.outputs[0].type.shape) != 1:
+        return None
+    array = index.array(repeated, "x" if repeated.kind == "tile" else "value")
+    return array if array is not None and array.size == 1 else None

@@ -1,0 +1,83 @@
+"""Reading and writing by computed positions, against numpy: negative indices, every mode, repeated positions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bksdm_demo.errors import UnsupportedModelError
+from tests.translate.programs import Const, check_op
+
+X = np.random.default_rng(9).normal(size=(4, 3, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+@pytest.mark.parametrize("indices", [[0, 2], [-1, 1], [[0, 1], [2, -3]], 1])
+def test_gather(axis, indices):
+    expected = np.take(X, indices, axis)
+    check_op("gather", expected, x=X, indices=np.array(indices, np.int32), axis=axis)
+    check_op("gather", expected, x=X, indices=Const(np.array(indices, np.int32)), axis=axis)
+
+
+def test_gather_from_a_constant_table_by_small_integers():
+    table = X.reshape(12, 5).astype(np.float16)
+    ids = np.array([[11, 0, 3]], np.uint16)
+    check_op("gather", table[ids.astype(int)].astype(np.float32), x=Const(table), indices=ids)
+
+
+def test_gather_with_batch_axes():
+    indices = np.array([[0, 2], [1, 1], [2, 0], [-1, 0]], np.int32)
+    expected = np.stack([X[row][indices[row]] for row in range(4)])
+    check_op("gather", expected, x=X, indices=indices, axis=1, batch_dims=1)
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_gather_along_axis(axis):
+    indices = np.random.default_rng(1).integers(-3, 3, X.shape).astype(np.int32)
+    check_op("gather_along_axis", np.take_along_axis(X, indices % X.shape[axis], axis), x=X, indices=indices, axis=axis)
+
+
+@pytest.mark.parametrize("indices", [[[0, 2], [3, 1]], [[1], [-1]], [[[0, 0, 4]], [[-1, -1, -1]]]])
+def test_gather_nd(indices):
+    array = np.array(indices, np.int32)
+    expected = X[tuple(np.moveaxis(array, -1, 0))]
+    check_op("gather_nd", expected, x=X, indices=array)
+    check_op("gather_nd", expected, x=X, indices=Const(array))
+
+
+def test_gather_nd_with_batch_axes():
+    indices = np.array([[0], [2], [-1], [1]], np.int32)
+    check_op("gather_nd", X[np.arange(4), indices[:, 0]], x=X, indices=indices, batch_dims=1)
+
+
+POSITIONS = np.array([[0, 2], [3, 1], [0, 2], [-1, -1]], np.int32)  # one twice, one from the end
+UPDATES = np.random.default_rng(2).normal(size=(4, 5)).astype(np.float32)
+MODES = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "min": np.minimum,
+    "max": np.maximum,
+    "update": lambda old, new: new,
+}
+
+
+def scattered(mode):
+    result = X.copy()
+    for (row, column), update in zip(POSITIONS, UPDATES, strict=True):
+        result[row, column] = MODES[mode](result[row, column], update)
+    return result
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_scatter_nd(mode):
+    check_op("scatter_nd", scattered(mode), data=X, indices=POSITIONS, updates=UPDATES, mode=mode)
+
+
+def test_scatter_nd_adds_by_default():
+    check_op("scatter_nd", scattered("add"), data=X, indices=POSITIONS, updates=UPDATES)
+
+
+def test_an_unknown_scatter_mode_is_refused():
+    with pytest.raises(UnsupportedModelError, match="div"):
+        check_op("scatter_nd", X, data=X, indices=POSITIONS, updates=UPDATES, mode="div")
