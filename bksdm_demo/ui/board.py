@@ -17,6 +17,7 @@ from bksdm_demo.ui.present import (
     ColumnView,
     column_views,
     cut_off_words,
+    plural,
     preview_views,
     request_facts,
     shorten,
@@ -29,6 +30,14 @@ ICONS = {
     "failed": "M12 4 3.5 19h17z M12 10v4 M12 16.6v.1",
     "stopped": "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17z M9.5 9.5h5v5h-5z",
 }
+
+HOW = """<dl class="bk-how">
+<div><dt>Same noise</dt><dd>Seed and generator fix the first noise. Every model starts from those very numbers and takes
+the same steps.</dd></div>
+<div><dt>Same files</dt><dd>The Core ML packages run as they are: through Core ML on a Mac, through OpenVINO elsewhere.</dd></div>
+<div><dt>Honest times</dt><dd>Loading, encoding, denoising, decoding and the safety check are timed apart. Speed leaves
+loading out, which is paid once.</dd></div>
+</dl>"""
 
 
 def job_board(job: Job, systems: Mapping[str, System]) -> str:
@@ -45,11 +54,15 @@ def empty_board(systems: Sequence[System]) -> str:
     """The board before anything ran: the models that are chosen, with what they are."""
     if not systems:
         return _message_board("No model is chosen", "Choose at least one model; two or more make a comparison.")
-    heading = (
-        '<header class="bk-head"><p class="bk-status">Nothing drawn yet</p>'
-        '<h2 class="bk-prompt bk-quiet">One prompt, one noise, side by side</h2></header>'
+    ready = (
+        f"Ready to compare {plural(len(systems), 'model')}" if len(systems) > 1 else f"Ready to run {systems[0].name}"
     )
-    return f'<section class="bk-board" aria-label="Comparison">{heading}{_columns(preview_views(systems))}</section>'
+    heading = (
+        '<header class="bk-head"><p class="bk-status">Press Compare, or Ctrl + Enter in the prompt</p>'
+        f'<h2 class="bk-prompt bk-quiet">{escape(ready)}</h2></header>'
+    )
+    columns = _columns(preview_views(systems))
+    return f'<section class="bk-board" aria-label="Comparison">{heading}{columns}{HOW}</section>'
 
 
 def _message_board(title: str, sentence: str) -> str:

@@ -7,12 +7,13 @@ server-side rendering. Leaves out flags and threads (app.py) and every word abou
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from bksdm_demo.library.catalog import Catalog
+from bksdm_demo.library.catalog import EMOJI_FAMILY, Catalog
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.ui.board import empty_board
 from bksdm_demo.ui.form import Form, build_form, default_choice
@@ -59,8 +60,10 @@ def build_page(comparisons: Comparisons, catalog: Catalog) -> gr.Blocks:
 
 
 def _notes(catalog: Catalog) -> str:
-    absent = unavailable_words(catalog.systems())
-    return EMOJI_NOTE + (f'<p class="bk-note">{gr.utils.html.escape(absent)}</p>' if absent else "")
+    systems = catalog.systems()
+    about = EMOJI_NOTE if any(system.family == EMOJI_FAMILY for system in systems) else ""
+    absent = unavailable_words(systems)
+    return about + (f'<p class="bk-note">{escape(absent)}</p>' if absent else "")
 
 
 def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from bksdm_demo.library.catalog import System
+from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.records import Column, Job, Phase, Request
 from bksdm_demo.services.export import picture_name
 from bksdm_demo.ui.timing import baseline_of, drawing_seconds, format_seconds, format_speed
@@ -79,8 +79,11 @@ def column_views(job: Job, systems: Mapping[str, System]) -> tuple[ColumnView, .
 
 
 def preview_views(systems: Sequence[System]) -> tuple[ColumnView, ...]:
-    """The chosen systems before anything ran."""
-    return tuple(ColumnView(system.name, system_facts(system), "empty", "", system.summary) for system in systems)
+    """The chosen systems before anything ran. What all miniatures have in common stands elsewhere on the page."""
+    return tuple(
+        ColumnView(system.name, system_facts(system), "empty", "", system.summary.replace(EMOJI_NOTE, "").strip())
+        for system in systems
+    )
 
 
 def _column_view(job: Job, index: int, systems: Mapping[str, System]) -> ColumnView:
