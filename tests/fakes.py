@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from bksdm_demo.engines.base import Engine, Port, check_inputs
 from bksdm_demo.errors import EngineError
 from bksdm_demo.library.catalog import Catalog
+from bksdm_demo.library.identity import size_bytes
 from bksdm_demo.library.layout import Parts
 from bksdm_demo.records import Request, Step, Verdict
 from bksdm_demo.services.cache import PipelineCache
@@ -169,12 +170,14 @@ def fake_part(path: Path, **options: Any) -> FakeEngine:
     }
     for ending, (inputs, outputs, function) in ports.items():
         if path.stem.endswith(ending):
-            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-            metadata = {"parameters": str(size)} | options.pop("metadata", {})
-            return FakeEngine(
-                inputs, outputs, function, **({"name": path.stem, "size_bytes": size, "metadata": metadata} | options)
-            )
+            defaults = {"name": path.stem, "size_bytes": size_bytes(path), "metadata": fake_metadata(path)}
+            return FakeEngine(inputs, outputs, function, **(defaults | options))
     raise EngineError(f"There is no fake for {path.name}.")
+
+
+def fake_metadata(path: Path) -> dict[str, str]:
+    """A fake part has as many parameters as bytes."""
+    return {"parameters": str(size_bytes(path))}
 
 
 # --- A pipeline over them ---------------------------------------------------------------------------------------------
@@ -323,7 +326,7 @@ def fake_catalog(folder: Path, models_dir: Path | None = None) -> Catalog:
     assets = folder / "assets"
     if not assets.exists():
         write_family(assets)
-    return Catalog(assets, models_dir, read_metadata=lambda path: fake_part(path).metadata)
+    return Catalog(assets, models_dir, read_metadata=fake_metadata)
 
 
 def fake_comparisons(

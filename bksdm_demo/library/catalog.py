@@ -8,6 +8,7 @@ business, making it run is assemble.py's. Fetching systems from the hub is left 
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from bksdm_demo.errors import DemoError, ModelUnavailableError, PackageError
+from bksdm_demo.errors import DemoError, ModelUnavailableError
 from bksdm_demo.library.identity import size_bytes
 from bksdm_demo.library.layout import Parts, find_parts, find_systems
 
@@ -68,6 +69,10 @@ class System:
     def available(self) -> bool:
         return self.availability is not Availability.UNAVAILABLE
 
+    def told(self, error: Exception) -> str:
+        """The error's text for a visitor, who need not know where on this machine the systems lie."""
+        return str(error).replace(f"{self.folder.parent}{os.sep}", "")
+
 
 EMOJI_FAMILY = "Emoji miniatures"
 EMOJI_NOTE = (
@@ -102,7 +107,8 @@ class Catalog:
 
     `assets` holds the embedded family in `emoji/`. Every folder in `models_dir` that holds a system (or several, up
     to two folders deep) becomes one of the family "On this machine", named after its folder; `models_dir/shared` may
-    hold parts they share. `read_metadata` gives the user-defined metadata of a part, for its parameter count.
+    hold parts they share. `read_metadata` gives the user-defined metadata of a part, for its parameter count; a
+    DemoError it raises makes the system unavailable, as such a part cannot be run either.
     """
 
     def __init__(
@@ -179,13 +185,13 @@ class Catalog:
             parts = find_parts(system.folder, system.shared)
             parts.checker()
             sizes = {path: size_bytes(path) for path in parts.models}
-        except PackageError as error:
-            return replace(system, reason=str(error))
+            counts = {path: self._parameters(path) for path in parts.models if path != parts.vae_encoder}
+        except DemoError as error:
+            return replace(system, reason=system.told(error))
         except OSError as error:
-            return replace(system, reason=f"{system.folder} cannot be read: {error.strerror}.")
+            return replace(system, reason=f"{system.folder.name} cannot be read: {error.strerror}.")
         shared = system.shared
         inherited = [size for path, size in sizes.items() if shared is not None and path.is_relative_to(shared)]
-        counts = {path: self._parameters(path) for path in parts.models if path != parts.vae_encoder}
         return replace(
             system,
             availability=availability,
@@ -197,21 +203,13 @@ class Catalog:
         )
 
     def _parameters(self, part: Path) -> int | None:
-        if part not in self._counts:
-            self._counts[part] = self._count(part)
-        return self._counts[part]
-
-    def _count(self, part: Path) -> int | None:
-        """The part's number of weights as its metadata says; None where it does not or cannot be read."""
+        """The part's number of weights as its metadata says, None where it does not; asked once for each part."""
         if self._read_metadata is None:
             return None
-        try:
-            return int(self._read_metadata(part)["parameters"])
-        except (KeyError, ValueError):
-            return None
-        except DemoError as error:
-            logger.warning("No metadata of %s: %s", part.name, error)
-            return None
+        if part not in self._counts:
+            text = self._read_metadata(part).get("parameters", "")
+            self._counts[part] = int(text) if text.isdecimal() else None
+        return self._counts[part]
 
 
 def _local_folders(models_dir: Path) -> list[Path]:

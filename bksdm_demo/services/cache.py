@@ -59,7 +59,7 @@ class CacheState:
 class _Part:
     """One engine: `loading` is set from the decision to load until unloaded; `leases` counts its present users."""
 
-    name: str
+    path: Path
     engine: Engine
     size_bytes: int
     loading: Future[None] | None = None
@@ -69,6 +69,11 @@ class _Part:
     @property
     def ready(self) -> bool:
         return self.loading is not None and self.loading.done()
+
+    @property
+    def usable(self) -> bool:
+        """False once the files it was opened from are gone; those of another system with the same content may do."""
+        return self.loading is not None or self.path.exists()
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,7 @@ class PipelineCache:
     def state(self) -> CacheState:
         """A snapshot for people."""
         with self._lock:
-            loaded = tuple((part.name, part.size_bytes) for part in self._parts.values() if part.ready)
+            loaded = tuple((part.path.stem, part.size_bytes) for part in self._parts.values() if part.ready)
             return CacheState(loaded, self.budget_bytes, self._counts.hits, self._counts.loads, self._counts.evictions)
 
     def clear(self) -> None:
@@ -137,7 +142,8 @@ class PipelineCache:
             raise ModelUnavailableError(f"{system.name} cannot be used: {system.reason}")
         identity = tuple(content_identity(path) for path in (*parts.models, parts.vocab, parts.merges))
         with self._assembling:
-            if identity not in self._pipelines:
+            known = self._pipelines.get(identity)
+            if known is None or not all(part.usable for part in known.parts):
                 used: list[_Part] = []
 
                 def open_shared(path: Path, exact: bool) -> Engine:
@@ -148,15 +154,16 @@ class PipelineCache:
             return self._pipelines[identity]
 
     def _part(self, path: Path, exact: bool) -> _Part:
+        """The part of that content, opened if need be; called by one thread at a time."""
         key = (content_identity(path), exact)
-        with self._lock:
-            known = self._parts.get(key)
-        if known is not None:
+        known = self._parts.get(key)
+        if known is not None and known.usable:
             return known
         engine = self.open_part(path, exact)
-        part = _Part(path.stem, engine, engine.size_bytes)
+        part = _Part(path, engine, engine.size_bytes)
         with self._lock:
-            return self._parts.setdefault(key, part)
+            self._parts[key] = part
+        return part
 
     def _reserve(self, system: System, parts: Sequence[_Part]) -> tuple[list[_Part], list[Future[None]]]:
         """Mark the parts as leased and make room; the ones this caller must load, and loads of others to wait for."""

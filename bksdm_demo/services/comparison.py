@@ -7,7 +7,7 @@ so with a sentence and the others go on. Queueing and watching are jobs.py's, dr
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bksdm_demo.errors import CancelledError, DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog
@@ -76,12 +76,14 @@ class Comparisons:
         def report(phase: Phase, step: int, steps: int) -> None:
             run.change(index, phase, step=step, steps=steps)
 
+        told: Callable[[Exception], str] = str
         try:
+            told = self.catalog.get(model).told
             result = generate(self.cache, model, request, report, run.stopped)
         except CancelledError:
             return  # the queue marks every unfinished column
         except DemoError as error:
-            run.change(index, Phase.FAILED, message=str(error))
+            run.change(index, Phase.FAILED, message=told(error))
         except Exception:
             logger.exception("%s failed unexpectedly", model)
             run.change(index, Phase.FAILED, message=UNEXPECTED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -69,19 +70,36 @@ def test_systems_share_parts_of_the_same_content(tmp_path: Path) -> None:
 
 def test_parts_are_keyed_by_content_not_by_path(tmp_path: Path) -> None:
     """A local system whose text encoder holds the same bytes as another's shares it; different bytes do not."""
+    write_pair(tmp_path / "models")
+    cache = PipelineCache(fake_catalog(tmp_path, tmp_path / "models"), FakeParts(), PLENTY, assemble=fake_assemble)
+    with cache.lease("first") as first, cache.lease("second") as second:
+        assert first.pipeline.text_encoder is second.pipeline.text_encoder
+        assert first.pipeline.safety is second.pipeline.safety
+        assert first.pipeline.vae is not second.pipeline.vae
+
+
+def test_a_shared_part_outlives_the_files_it_was_opened_from(tmp_path: Path) -> None:
+    write_pair(tmp_path / "models")
+    parts = FakeParts()
+    cache = PipelineCache(fake_catalog(tmp_path, tmp_path / "models"), parts, PLENTY, assemble=fake_assemble)
+    warm(cache, "first", "second")
+    cache.clear()
+    shutil.rmtree(tmp_path / "models" / "first")
+    warm(cache, "second")
+    assert parts.opened[tmp_path / "models" / "second" / "emoji_text_encoder.mlpackage"].loaded
+    assert len(cache.state().parts) == 4
+
+
+def write_pair(models: Path) -> None:
+    """Two local systems: the same text encoder and checker, another U-Net and image decoder."""
     for name, unet in (("first", b"1"), ("second", b"2")):
-        folder = tmp_path / "models" / name
+        folder = models / name
         for role in ("emoji_text_encoder", "emoji_vae_decoder", "emoji_safety_checker"):
             content = role.encode() + (b"other" if (name, role) == ("second", "emoji_vae_decoder") else b"")
             write_package_beside(folder, role, content)
         write_package_beside(folder, "emoji_unet", unet)
         (folder / "vocab.json").write_text("{}")
         (folder / "merges.txt").write_text("")
-    cache = PipelineCache(fake_catalog(tmp_path, tmp_path / "models"), FakeParts(), PLENTY, assemble=fake_assemble)
-    with cache.lease("first") as first, cache.lease("second") as second:
-        assert first.pipeline.text_encoder is second.pipeline.text_encoder
-        assert first.pipeline.safety is second.pipeline.safety
-        assert first.pipeline.vae is not second.pipeline.vae
 
 
 def write_package_beside(folder: Path, role: str, content: bytes) -> None:

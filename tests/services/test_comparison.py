@@ -120,6 +120,12 @@ def test_a_known_error_is_told_and_the_others_go_on(start: Callable[..., Compari
     assert job.columns[1].result is None
 
 
+def test_an_error_does_not_tell_where_the_files_lie(start: Callable[..., Comparisons], tmp_path: Path) -> None:
+    folder = tmp_path / "assets" / "emoji" / "emoji-base"
+    job = run(start({"base_unet": {"load_failure": EngineError(f"{folder / 'x_unet.mlpackage'} is torn.")}}))
+    assert job.columns[1].message == "emoji-base/x_unet.mlpackage is torn."
+
+
 def test_an_unexpected_error_shows_no_internals(
     start: Callable[..., Comparisons], caplog: pytest.LogCaptureFixture
 ) -> None:
