@@ -11,14 +11,17 @@ from bksdm_demo.engines.base import Port
 from bksdm_demo.errors import EngineError, PackageError
 
 
-def find_port(ports: Sequence[Port], name: str, part: str) -> Port:
-    """The port of that name, or the only one there is. Raises PackageError naming what there is."""
+def named_port(ports: Sequence[Port], name: str, part: str) -> Port:
+    """The port of that name. Raises PackageError naming what there is."""
     for port in ports:
         if port.name == name:
             return port
-    if len(ports) == 1:
-        return ports[0]
     raise PackageError(f"{part}: there is no {name}; it has {describe(ports)}.")
+
+
+def find_port(ports: Sequence[Port], name: str, part: str) -> Port:
+    """The port of that name, or the only one there is whatever its name. Raises PackageError naming what there is."""
+    return ports[0] if len(ports) == 1 else named_port(ports, name, part)
 
 
 def check_rank(port: Port, rank: int, part: str) -> Port:

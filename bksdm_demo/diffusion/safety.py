@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.pixels import to_clip, to_unit
-from bksdm_demo.diffusion.ports import check_rank, find_port, take_finite
+from bksdm_demo.diffusion.ports import check_rank, named_port, take_finite
 from bksdm_demo.engines.base import Engine, Port
 from bksdm_demo.errors import EngineError
 from bksdm_demo.records import Verdict
@@ -33,10 +33,11 @@ class SafetyChecker:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._clip = check_rank(find_port(engine.inputs, "clip_input", PART), 4, PART)
-        self._images = check_rank(find_port(engine.inputs, "images", PART), 4, PART)
-        self._adjustment: Port = find_port(engine.inputs, "adjustment", PART)
-        find_port(engine.outputs, FLAGS, PART)
+        self._clip = check_rank(named_port(engine.inputs, "clip_input", PART), 4, PART)
+        self._images = check_rank(named_port(engine.inputs, "images", PART), 4, PART)
+        self._adjustment: Port = named_port(engine.inputs, "adjustment", PART)
+        for name in (FLAGS, SCORES):
+            named_port(engine.outputs, name, PART)
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
