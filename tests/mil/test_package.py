@@ -225,7 +225,7 @@ def unknown_encoding(model: Any) -> None:
         (escaping_weights, "outside the package"),
         (absolute_weights, "outside the package"),
         (no_value, r"const \w+ has no value"),
-        (empty_value, r"const \w+ is a string value"),
+        (empty_value, r"const \w+\.val is a string value"),
         (network, "a neuralNetwork model, not an ML Program; convert it again"),
         (pipeline, "a pipeline of several models; give the packages of its parts"),
         (nothing, "an empty or cut off model file"),
