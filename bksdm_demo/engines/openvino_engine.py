@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +142,16 @@ def choose_precision(wanted: str, exact: bool) -> str:
     """
     if exact or wanted == "f32":
         return "f32"
-    native = "BF16" in ov.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
+    native = native_bf16()
     if wanted == "bf16" and not native:
         raise EngineError("This processor does not compute in bf16; choose the precision auto or f32.")
     return "bf16" if native else "f32"
+
+
+@cache
+def native_bf16() -> bool:
+    """Whether this processor computes in bf16; elsewhere it would only be imitated, slowly."""
+    return "BF16" in ov.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
 def _port(name: str, type_: TensorType) -> Port:

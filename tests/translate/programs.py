@@ -46,7 +46,7 @@ class Ref:
     """The name of a value inside a program under construction."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
     dtype: str = "fp16"
 
 
@@ -58,7 +58,7 @@ class Builder:
         self.operations: list[Operation] = []
         self.constants: dict[str, Constant] = {}
 
-    def input(self, name: str, shape: Sequence[int], dtype: str = "fp16") -> Ref:
+    def input(self, name: str, shape: Sequence[int | None], dtype: str = "fp16") -> Ref:
         self.inputs.append(Value(name, TensorType(dtype, tuple(shape))))
         return Ref(name, tuple(shape), dtype)
 
@@ -68,12 +68,14 @@ class Builder:
         self.constants[name] = Added(mil_type(array), array)
         return Ref(name, array.shape, mil_type(array).dtype)
 
-    def op(self, kind: str, shape: Sequence[int], type_: str = "fp16", /, **inputs: Any) -> Ref:
+    def op(self, kind: str, shape: Sequence[int | None], type_: str = "fp16", /, **inputs: Any) -> Ref:
         """One operation with one output; inputs are refs, lists of refs, or plain data for constants."""
         (made,) = self.ops(kind, [shape], type_, **inputs)
         return made
 
-    def ops(self, kind: str, shapes: Sequence[Sequence[int]], type_: str = "fp16", /, **inputs: Any) -> list[Ref]:
+    def ops(
+        self, kind: str, shapes: Sequence[Sequence[int | None]], type_: str = "fp16", /, **inputs: Any
+    ) -> list[Ref]:
         """One operation with several outputs."""
         number = len(self.operations)
         made = [Ref(f"{kind}_{number}_{place}", tuple(shape), type_) for place, shape in enumerate(shapes)]

@@ -1,0 +1,26 @@
+"""All passes together: what hits is counted by name, and a program without any pattern comes back as it was."""
+
+from __future__ import annotations
+
+from bksdm_demo.translate.passes.order import PASSES, rewrite
+from tests.translate.passes import test_attention_matmul, test_attention_split, test_black_out
+from tests.translate.programs import Builder
+
+
+def test_every_pass_runs_and_is_counted():
+    examples = {
+        "split attention": test_attention_split.site(test_attention_split.HIT),
+        "matmul attention": test_attention_matmul.site(test_attention_matmul.HIT),
+        "black-out": test_black_out.site(test_black_out.HIT),
+    }
+    assert set(examples) == set(PASSES)
+    for name, program in examples.items():
+        rewritten, counts = rewrite(program)
+        assert counts == {other: int(other == name) for other in PASSES}
+        assert rewrite(rewritten) == (rewritten, dict.fromkeys(PASSES, 0))
+
+
+def test_nothing_to_do():
+    b = Builder()
+    program = b.program(b.op("relu", (2,), x=b.input("x", (2,))))
+    assert rewrite(program) == (program, dict.fromkeys(PASSES, 0))

@@ -1,0 +1,99 @@
+"""What an operation reads, and the check of each made value against its declaration."""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from bksdm_demo.errors import PackageError, UnsupportedModelError
+from bksdm_demo.mil.program import Program, TensorType, Value
+from bksdm_demo.translate.context import Context, constant_node, element_type
+from tests.translate.programs import Builder
+
+
+def operation(**inputs):
+    b = Builder()
+    b.input("x", (2, 3))
+    ref = b.op("relu", (2, 3), **inputs)
+    program = b.program(ref)
+    return Context(program), program.operations[0]
+
+
+@pytest.mark.parametrize(
+    ("mil", "running"),
+    [("fp16", "f32"), ("fp32", "f32"), ("int32", "i32"), ("uint16", "i32"), ("int8", "i32"), ("bool", "boolean")],
+)
+def test_type_policy(mil, running):
+    assert element_type(mil).to_string() == running
+
+
+def test_text_is_no_number():
+    with pytest.raises(UnsupportedModelError, match="string"):
+        element_type("string")
+
+
+def test_constants_as_plain_data():
+    context, op = operation(a=[1, -2], b=3, c=0.5, d="EXACT", e=np.bool_(True), f=np.ones((2, 2), np.float16))
+    assert context.ints(op, "a") == [1, -2]
+    assert context.integer(op, "b") == 3
+    assert context.number(op, "c") == 0.5
+    assert context.text(op, "d") == "EXACT"
+    assert context.flag(op, "e", False) is True
+    floats = context.floats(op, "f")
+    assert floats is not None
+    assert floats.dtype == np.float32
+
+
+def test_defaults_of_absent_keys():
+    context, op = operation()
+    assert context.ints(op, "a", [7]) == [7]
+    assert context.integer(op, "a", 0) == 0
+    assert context.flag(op, "a", False) is False
+    assert context.floats(op, "a") is None
+    assert context.optional(op, "a") is None
+    with pytest.raises(PackageError, match="relu op_0: the required input a is absent"):
+        context.integer(op, "a")
+    with pytest.raises(PackageError, match="needs 1 value, not 0"):
+        context.value(op, "a")
+
+
+def test_an_undefined_value_is_named():
+    program = Program((), ("ghost",), (), {})
+    with pytest.raises(PackageError, match="'ghost'"):
+        Context(program).lookup("ghost")
+
+
+@pytest.mark.parametrize(
+    "declared", [TensorType("fp16", (2, 4)), TensorType("int32", (2, 3)), TensorType("fp16", (6,))]
+)
+def test_a_value_other_than_declared_is_refused(declared):
+    context, _ = operation()
+    made = ov.opset13.parameter([2, 3], ov.Type.f32).output(0)
+    with pytest.raises(PackageError, match=r"relu r: output y came out as f32\[2,3\], the file declares"):
+        context.define(Value("y", declared), made, "relu r")
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (None, 3), (None, None)])
+def test_open_dimensions_fit_any_size(shape):
+    context, _ = operation()
+    made = ov.opset13.parameter([2, 3], ov.Type.f32).output(0)
+    context.define(Value("y", TensorType("fp32", shape)), made, "relu r")
+    assert context.lookup("y") == made
+
+
+@pytest.mark.parametrize("size", [3, 3000])
+@pytest.mark.parametrize("writeable", [True, False])
+def test_a_half_precision_constant_survives_its_array(size, writeable):
+    array = np.arange(size).astype(np.float16)
+    array.flags.writeable = writeable
+    node = constant_node(array)
+    expected = array.astype(np.float32)
+    del array
+    compiled = ov.Core().compile_model(ov.Model([node], [], "constant"), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    np.testing.assert_array_equal(compiled([])[0], expected)
+
+
+def test_an_integer_beyond_32_bits_is_refused():
+    with pytest.raises(UnsupportedModelError, match="32 bits"):
+        constant_node(np.array([2**40]))
