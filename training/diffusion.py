@@ -1,0 +1,41 @@
+"""SD v1.4's noise schedule and the training targets on it.
+
+betas are linear in their square roots from 0.00085 to 0.012 over 1000 steps; the network predicts the noise. The loss
+weight is min-SNR-gamma (Hang et al., arXiv 2303.09556, equation 5, for noise prediction) with gamma 5.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+STEPS = 1000
+GAMMA = 5.0
+_betas = torch.linspace(0.00085**0.5, 0.012**0.5, STEPS, dtype=torch.float64).square()
+ALPHA_BAR = torch.cumprod(1 - _betas, dim=0).float()  # [1000]
+
+
+@dataclass(frozen=True)
+class Noised:
+    """A batch on its way to noise: latents x_t [B, 4, H, W], noise eps, timesteps [B], loss weights [B]."""
+
+    latents: torch.Tensor
+    noise: torch.Tensor
+    timesteps: torch.Tensor
+    weights: torch.Tensor
+
+
+def add_noise(clean: torch.Tensor, generator: torch.Generator) -> Noised:
+    """x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps at a uniformly drawn step for every picture."""
+    size = clean.shape[0]
+    # one step from each of `size` equal parts of the schedule: the same mean, less variance
+    timesteps = ((torch.arange(size) + torch.rand(size, generator=generator)) * STEPS / size).long().clamp(max=STEPS - 1)
+    noise = torch.randn(clean.shape, generator=generator)
+    alpha = ALPHA_BAR[timesteps][:, None, None, None]
+    latents = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+    ratio = ALPHA_BAR[timesteps] / (1 - ALPHA_BAR[timesteps])
+    return Noised(latents, noise, timesteps, ratio.clamp(max=GAMMA) / ratio)
+
+
+def weighted_error(predicted: torch.Tensor, target: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Mean squared error, every picture times its weight."""
+    return ((predicted.float() - target).square().mean(dim=(1, 2, 3)) * weights).mean()
