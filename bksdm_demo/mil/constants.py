@@ -79,8 +79,9 @@ class Compressed:
     def array(self) -> NDArray:
         arrays = {key: operand.array() for key, operand in self.operands.items()}
         try:
-            dense = self.decode(arrays)
-        except (ValueError, TypeError, IndexError, OverflowError) as error:  # operands of unfit types or values
+            with np.errstate(over="raise", invalid="ignore"):
+                dense = self.decode(arrays)
+        except (ValueError, TypeError, IndexError, ArithmeticError) as error:  # operands of unfit types or values
             raise PackageError(f"{self.where} cannot be decoded: {error}. The package is damaged.") from error
         if dense.shape != self.type.shape:
             raise PackageError(f"{self.where} decodes to {list(dense.shape)}, the model declares {self.type}.")

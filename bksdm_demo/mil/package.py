@@ -30,7 +30,7 @@ def read_package(path: Path) -> Program:
     model_file = find_model(path)
     model = parse_model(_read(model_file), str(model_file))
     _check_kind(model, model_file)
-    weights = _Weights(path, model_file.parent)
+    weights = WeightFiles(path, model_file.parent)
     return read_function(model, weights.open, str(path))
 
 
@@ -97,8 +97,8 @@ def _check_kind(model: Message, model_file: Path) -> None:
     raise PackageError(f"{model_file} is {what.get(kind, older)}.")
 
 
-class _Weights:
-    """The weight files of one package, each opened once."""
+class WeightFiles:
+    """The weight files of one model, each opened once; `model_folder` is the package itself or lies inside it."""
 
     def __init__(self, package: Path, model_folder: Path) -> None:
         self._package = package

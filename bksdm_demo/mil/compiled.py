@@ -1,0 +1,70 @@
+"""Reads a compiled model, an `.mlmodelc` folder, into the same Program as the package it was compiled from.
+
+The program is text in `model.mil`, weights lie where its BLOBFILE values say, interface metadata in `metadata.json`.
+Leaves out compiled neural networks, which hold no program and are refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bksdm_demo.errors import PackageError
+from bksdm_demo.mil.builder import ProgramBuilder
+from bksdm_demo.mil.function import main_name
+from bksdm_demo.mil.metadata import read_metadata
+from bksdm_demo.mil.package import WeightFiles
+from bksdm_demo.mil.program import Program
+from bksdm_demo.mil.text import TextProgram
+
+OPSETS = {"ios15": "CoreML5", "ios16": "CoreML6", "ios17": "CoreML7", "ios18": "CoreML8", "ios26": "CoreML9"}
+
+
+def read_compiled(path: Path) -> Program:
+    """The main function of the compiled ML Program in the folder `path`, its weights memory-mapped.
+
+    Raises PackageError, which names the file with line and column, or the operation.
+    """
+    file = path / "model.mil"
+    text = TextProgram(_text(path, file), str(file))
+    names = [function.name for function in text.functions]
+    name = main_name(names, "", str(file))
+    function = text.functions[names.index(name)]
+    builder = ProgramBuilder(WeightFiles(path, path).open, str(file))
+    for value in function.inputs:
+        builder.input(value)
+    for item in text.operations(function):
+        try:
+            builder.operation(item.kind, item.name, item.outputs, item.arguments, item.attributes)
+        except PackageError as error:
+            raise PackageError(f"{error} (line:column {text.position(item)})") from error
+    outputs = text.outputs()
+    for output in outputs:
+        builder.check_known(output, "the function's outputs")
+    facts = read_metadata(path) if (path / "metadata.json").is_file() else None
+    return Program(
+        inputs=function.inputs,
+        outputs=outputs,
+        operations=tuple(builder.operations),
+        constants=builder.constants,
+        opset=OPSETS.get(function.opset, function.opset),
+        specification_version=facts.specification_version if facts else 0,
+        metadata=facts.metadata if facts else {},
+        extra={"function": name, "functions": sorted(names)},
+    )
+
+
+def _text(path: Path, file: Path) -> str:
+    if not path.is_dir():
+        raise PackageError(f"{path} does not exist or is a file; give the path of an .mlmodelc folder.")
+    if not file.is_file():
+        network = any(path.glob("model.espresso.*"))
+        what = (
+            "a compiled neural network, not an ML Program"
+            if network
+            else "no whole compiled model: it has no model.mil"
+        )
+        raise PackageError(f"{path} is {what}; download it again or take the .mlpackage it was compiled from.")
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PackageError(f"{file} cannot be read ({error}); download it again.") from error

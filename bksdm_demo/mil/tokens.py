@@ -1,0 +1,96 @@
+"""A cursor over the tokens of MIL text: strings, names, numbers and single signs; spaces and comments are skipped.
+
+All tokens are cut at once, which is fast; line and column are worked out only for an error message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NoReturn, TypeVar
+
+from bksdm_demo.errors import PackageError
+
+_TOKEN = re.compile(
+    r"""(?:\s|//[^\n]*+)*+                              # space and comments, never given back
+    ( "(?:[^"\\]|\\.)*"                                 # a string
+    | [A-Za-z_][\w.]*                                   # a name, a keyword, inf, nan
+    | ->
+    | [-+]?(?:0x[0-9a-fA-F.]+(?:[pP][-+]?\d+)?|inf\b|nan\b|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)
+    | [^\s]
+    | \Z )""",
+    re.VERBOSE,
+)
+_CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">"}
+_CLOSERS = frozenset(_CLOSING.values())
+
+Item = TypeVar("Item")
+
+
+class Tokens:
+    """The tokens of `text` and a place among them, `at`; `source` names the file in errors."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._text, self._source = text, source
+        self.list: list[str] = _TOKEN.findall(text)  # the last one is empty
+        self.at = 0
+
+    def peek(self) -> str:
+        """The token here, "" at the end."""
+        return self.list[self.at]
+
+    def take(self) -> str:
+        """The token here, and past it."""
+        token = self.list[self.at]
+        if not token:
+            self.fail("the text ends here, it is cut off")
+        self.at += 1
+        return token
+
+    def expect(self, *wanted: str) -> None:
+        """Past these tokens, or an error."""
+        for token in wanted:
+            if self.list[self.at] != token:
+                self.fail(f"expected {token!r}, found {self.peek() or 'the end'!r}")
+            self.at += 1
+
+    def word(self) -> str:
+        """A name, and past it."""
+        token = self.list[self.at]
+        if not (token[:1].isalpha() or token[:1] == "_"):
+            self.fail(f"expected a name, found {token or 'the end'!r}")
+        self.at += 1
+        return token
+
+    def separated(self, read: Callable[[], Item], end: str) -> Iterator[Item]:
+        """What `read` reads, between commas, up to and past `end`; there may be none."""
+        while self.list[self.at] != end:
+            yield read()
+            if self.list[self.at] != ",":
+                break
+            self.at += 1
+        self.expect(end)
+
+    def skip_balanced(self) -> None:
+        """Past the bracket that closes the one here."""
+        if self.peek() not in _CLOSING:
+            self.fail(f"expected a bracket, found {self.peek() or 'the end'!r}")
+        waiting = [_CLOSING[self.take()]]
+        while waiting:
+            token = self.take()
+            if token in _CLOSING:
+                waiting.append(_CLOSING[token])
+            elif token in _CLOSERS and token != waiting.pop():
+                self.at -= 1
+                self.fail(f"{token!r} closes a bracket that is not open")
+
+    def fail(self, what: str) -> NoReturn:
+        """A PackageError that names file, line and column of the token here."""
+        raise PackageError(f"{self._source}:{self.position()}: {what}.")
+
+    def position(self, at: int | None = None) -> str:
+        """Where the token `at` (None: the one here) starts, as "line:column", both from 1."""
+        number = self.at if at is None else at
+        start = next(islice(_TOKEN.finditer(self._text), number, None)).start(1)
+        return f"{self._text.count(chr(10), 0, start) + 1}:{start - self._text.rfind(chr(10), 0, start)}"

@@ -1,0 +1,80 @@
+"""Compiled models read into the very program of the package they stand for, in both spellings."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bksdm_demo.errors import PackageError
+from bksdm_demo.mil.compiled import read_compiled
+from bksdm_demo.mil.package import read_package
+from tests.mil.emit import SPELLINGS, compiled
+from tests.mil.samples import GOLDEN
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("name", ["converted", "functions", "ios16", "ios18"])
+def test_gives_the_program_of_the_package(name: str, spelling: str, tmp_path: Path) -> None:
+    ours, theirs = read_compiled(compiled(name, tmp_path, spelling)), read_package(GOLDEN / f"{name}.mlpackage")
+    assert (ours.inputs, ours.outputs, ours.opset) == (theirs.inputs, theirs.outputs, theirs.opset)
+    assert ours.operations == theirs.operations
+    assert list(ours.constants) == list(theirs.constants)
+    for key, constant in theirs.constants.items():
+        same = ours.constants[key]
+        assert (same.type, same.encoding, same.stored_bytes) == (
+            constant.type,
+            constant.encoding,
+            constant.stored_bytes,
+        )
+        assert same.array().dtype == constant.array().dtype
+        assert same.array().tolist() == constant.array().tolist()
+
+
+def test_metadata(tmp_path: Path) -> None:
+    model = compiled("converted", tmp_path, "1.0")
+    entry = {"inputSchema": [], "outputSchema": [], "specificationVersion": 7, "userDefinedMetadata": {"a": "b"}}
+    (model / "metadata.json").write_text(json.dumps([entry]))
+    program = read_compiled(model)
+    assert (program.specification_version, dict(program.metadata)) == (7, {"a": "b"})
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("weights/weight.bin", "../../secret", "outside the package"),
+        ("weights/weight.bin", "weights/other.bin", r"other\.bin cannot be opened"),
+        (
+            "offset = tensor<uint64, []>(64)",
+            "offset = tensor<uint64, []>(65)",
+            r"no weight starts there.*line:column \d+:13",
+        ),
+        ("x = input_1_cast_fp16", "x = ghost", r"refers to 'ghost'.*line:column \d+:13"),
+        ("-> (y)", "-> (z)", "the function's outputs refers to 'z'"),
+        ("func main", "func other", None),
+        ("-> (y);\n", "-> (y);\n    func main<ios16>() { } -> ();\n", None),
+        ("func main", "fun main", r"model\.mil:4:5: expected 'func', found 'fun'"),
+    ],
+)
+def test_changes_to_the_text(old: str, new: str, message: str | None, tmp_path: Path) -> None:
+    model = compiled("converted", tmp_path, "1.0")
+    text = (model / "model.mil").read_text()
+    assert old in text
+    (model / "model.mil").write_text(text.replace(old, new))
+    if message is None:
+        read_compiled(model)
+        return
+    with pytest.raises(PackageError, match=message):
+        read_compiled(model)
+
+
+def test_what_is_no_compiled_program(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="does not exist"):
+        read_compiled(tmp_path / "gone.mlmodelc")
+    with pytest.raises(PackageError, match=r"no model\.mil"):
+        read_compiled(tmp_path)
+    (tmp_path / "model.espresso.net").write_text("{}")
+    with pytest.raises(PackageError, match="a compiled neural network"):
+        read_compiled(tmp_path)
+    (tmp_path / "model.mil").write_bytes(b"\xff\xfe")
+    with pytest.raises(PackageError, match="cannot be read"):
+        read_compiled(tmp_path)
