@@ -1,0 +1,258 @@
+"""Downloads one file of the hub: resumed where it stopped, checked against the hub's hash, every failure a sentence.
+
+Follows the hub's `resolve` protocol through huggingface_hub's own addresses, headers, session and errors, so a token,
+HF_HUB_OFFLINE, HF_ENDPOINT, proxies and time limits work as everywhere else. The transfer itself is written out here
+because that client starts again from nothing after a kill. It goes by plain HTTP ranges; leaves out the hub's chunked
+storage (xet) and the shared cache: an archive is unpacked once and thrown away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx2
+from huggingface_hub import constants, get_hf_file_metadata, get_session, hf_hub_url
+from huggingface_hub.errors import FileMetadataError, GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    build_hf_headers,
+    hf_raise_for_status,
+    parse_ratelimit_headers,
+)
+
+from bksdm_demo.errors import CancelledError, DemoError, ModelUnavailableError
+from bksdm_demo.library.archive import unpacked_bytes
+from bksdm_demo.library.disk import disk_error
+from bksdm_demo.library.progress import Meter, Report, Stage, silent
+from bksdm_demo.library.published import HubFile
+
+PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each further try after a broken connection
+GAIN = 2**20  # bytes a try must bring for the count of tries to begin anew
+CHUNK = 2**20  # bytes
+TAIL = 2**16 + 22  # bytes; a zip's end record, its comment and, in front of them, a directory of some hundred files
+PASSING = (408, 500, 502, 503, 504)  # statuses of a server that may be well in a moment
+DIGEST = re.compile("[0-9a-f]{64}|[0-9a-f]{40}")  # SHA-256 of a large file, git's SHA-1 of a small one
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file as the hub describes it: `file.revision` is a commit, `digest` its SHA-256 (or git's SHA-1) in hex.
+
+    `unpacked_bytes` is what a zip holds, None for other files and for zips that do not tell.
+    """
+
+    file: HubFile
+    size_bytes: int
+    digest: str
+    unpacked_bytes: int | None = None
+
+
+def look_up(file: HubFile) -> RemoteFile:
+    """Ask the hub for size, hash and commit of a file; one try. Raises ModelUnavailableError with the reason."""
+    with _sentences(file):
+        found = get_hf_file_metadata(_address(file), timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        if found.size is None or found.commit_hash is None or DIGEST.fullmatch(found.etag or "") is None:
+            raise FileMetadataError("no size, commit or hash")
+        remote = RemoteFile(replace(file, revision=found.commit_hash), found.size, found.etag or "")
+        return replace(remote, unpacked_bytes=_zip_contents(remote) if file.name.endswith(".zip") else None)
+
+
+def download(
+    remote: RemoteFile,
+    path: Path,
+    *,
+    report: Report = silent,
+    cancelled: threading.Event | None = None,
+    pauses: Sequence[float] = PAUSES,
+) -> None:
+    """Bring a file to `path`, going on from `path`.incomplete if an earlier download was cut off.
+
+    Only a file with the hub's hash gets its name; a present one is taken as it is. Raises CancelledError when
+    `cancelled` is set and ModelUnavailableError otherwise; both keep what has come, except a wrong hash. The caller
+    sees to it that no other process downloads to the same path.
+    """
+    partial = path.with_name(f"{path.name}.incomplete")
+    stop = cancelled or threading.Event()
+    with _sentences(remote.file, path.parent):
+        if path.is_file():
+            return
+        _receive_all(remote, partial, report, stop, pauses)
+        if _digest(partial, remote, report, stop) != remote.digest:
+            partial.unlink()
+            raise ModelUnavailableError(
+                f"{remote.file.name} arrived damaged: its hash is not the one the hub announces, so it was thrown "
+                "away. Fetch again; if that does not help, a proxy between here and the hub changes files."
+            )
+        partial.rename(path)
+
+
+def _address(file: HubFile) -> str:
+    return hf_hub_url(file.repo, file.name, revision=file.revision)
+
+
+def _headers(**more: str) -> dict[str, str]:
+    """Who we are, with the token if there is one, and no compression, which would break ranges and sizes."""
+    return build_hf_headers(library_name="bksdm-demo", headers={"Accept-Encoding": "identity", **more})
+
+
+def _zip_contents(remote: RemoteFile) -> int | None:
+    """Bytes a zip on the hub unpacks to, from its last bytes; None where the server gives no ranges."""
+    first = max(remote.size_bytes - TAIL, 0)
+    headers = _headers(Range=f"bytes={first}-{remote.size_bytes - 1}")
+    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with get_session().stream("GET", _address(remote.file), headers=headers, timeout=timeout) as response:
+        hf_raise_for_status(response)
+        return unpacked_bytes(response.read()) if response.status_code == 206 else None
+
+
+def _receive_all(
+    remote: RemoteFile, partial: Path, report: Report, stop: threading.Event, pauses: Sequence[float]
+) -> None:
+    """Receive until all is there, trying again as often as there are pauses without gaining ground."""
+    with partial.open("ab") as file:
+        if file.tell() > remote.size_bytes:
+            _empty(file)
+        meter = Meter(Stage.DOWNLOADING, remote.size_bytes, report, file.tell())
+        tries = 0
+        while file.tell() < remote.size_bytes:
+            before = file.tell()
+            try:
+                _receive(remote, file, meter, stop)
+            except (httpx2.TransportError, HfHubHTTPError) as error:
+                tries = 1 if file.tell() - before >= GAIN else tries + 1
+                if not _passing(error) or tries > len(pauses):
+                    raise
+                _check_stop(stop, pauses[tries - 1])
+
+
+def _receive(remote: RemoteFile, file: BinaryIO, meter: Meter, stop: threading.Event) -> None:
+    """Append the rest of the file in one request; raises httpx2.TransportError when it ends early."""
+    _check_stop(stop)
+    headers = _headers(Range=f"bytes={file.tell()}-") if file.tell() else _headers()
+    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with get_session().stream("GET", _address(remote.file), headers=headers, timeout=timeout) as response:
+        hf_raise_for_status(response)
+        if file.tell() and not response.headers.get("Content-Range", "").startswith(f"bytes {file.tell()}-"):
+            _empty(file)  # a server that knows no ranges sends everything again
+            meter.restart(0)
+        for chunk in response.iter_bytes():
+            if file.tell() + len(chunk) > remote.size_bytes:
+                raise FileMetadataError("more bytes than announced")
+            file.write(chunk)
+            meter.add(len(chunk))
+            _check_stop(stop)
+    if file.tell() < remote.size_bytes:
+        raise httpx2.RemoteProtocolError("fewer bytes than announced")
+
+
+def _empty(file: BinaryIO) -> None:
+    file.seek(0)
+    file.truncate()
+
+
+def _check_stop(stop: threading.Event, seconds: float = 0) -> None:
+    """Raise CancelledError if the download is to stop, at once or within so many seconds."""
+    if stop.wait(seconds) if seconds else stop.is_set():
+        raise CancelledError("The download was stopped; what has come is kept, and fetching again goes on from there.")
+
+
+def _passing(error: Exception) -> bool:
+    """Whether trying again in a few seconds can help."""
+    if isinstance(error, HfHubHTTPError):
+        return error.response.status_code in PASSING
+    return not isinstance(error, (httpx2.ProxyError, httpx2.UnsupportedProtocol))
+
+
+def _digest(path: Path, remote: RemoteFile, report: Report, stop: threading.Event) -> str:
+    """The hash of a file in the kind the hub announced, in hex."""
+    if len(remote.digest) == 64:
+        hasher = hashlib.sha256()
+    else:
+        hasher = hashlib.sha1(f"blob {remote.size_bytes}\0".encode(), usedforsecurity=False)
+    meter = Meter(Stage.VERIFYING, remote.size_bytes, report)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            _check_stop(stop)
+            hasher.update(chunk)
+            meter.add(len(chunk))
+    return hasher.hexdigest()
+
+
+@contextmanager
+def _sentences(file: HubFile, folder: Path | None = None) -> Iterator[None]:
+    """Turns what the hub's client, its transport and the disk raise into sentences for a person."""
+    try:
+        yield
+    except HfHubHTTPError as error:
+        raise ModelUnavailableError(_refusal(error, file)) from error
+    except OfflineModeIsEnabled as error:
+        raise ModelUnavailableError(
+            f"{file.name} is not on this machine and the hub is switched off by HF_HUB_OFFLINE; "
+            "unset it and fetch again."
+        ) from error
+    except FileMetadataError as error:
+        raise ModelUnavailableError(
+            f"{constants.ENDPOINT} does not answer as the hub does ({error}); check HF_ENDPOINT and any proxy between."
+        ) from error
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise ModelUnavailableError(_lost(error, file)) from error
+    except OSError as error:
+        raise _disk(error, folder) from error
+
+
+def _disk(error: OSError, folder: Path | None) -> DemoError:
+    return (
+        disk_error(error, folder) if folder is not None else ModelUnavailableError(f"The hub cannot be asked: {error}.")
+    )
+
+
+def _refusal(error: HfHubHTTPError, file: HubFile) -> str:
+    """What an answer of 400 or more means for a person, and what to do."""
+    status = error.response.status_code
+    page = f"{constants.ENDPOINT}/{file.repo}"
+    if isinstance(error, GatedRepoError) or status == 403:
+        return (
+            f"The hub does not let you read {file.repo} ({status}): open {page}, accept its conditions if it asks "
+            "for it, and use a token that may read it (`hf auth login` or HF_TOKEN)."
+        )
+    if status == 401:
+        return (
+            f"The hub does not know you, and {file.repo} is not open to everybody (401): log in with `hf auth login` "
+            "or set HF_TOKEN. If you did, the token has run out: make a new one, or unset it to read as a guest."
+        )
+    if status == 404:
+        return (
+            f"The hub has no {file.name} in {file.repo} at {file.revision} (404): it was moved or removed. "
+            f"See {page}; a zip fetched by hand can be unpacked into a folder of the models directory."
+        )
+    if status == 429:
+        when = _when(error)
+        return f"The hub has had too many requests from here (429): fetch again {when}. Logging in raises the limit."
+    if status >= 500:
+        return f"The hub is not well just now ({status}): fetch again in a few minutes. What has come is kept."
+    return f"The hub refused {file.name} of {file.repo} with status {status}; see {page}."
+
+
+def _when(error: HfHubHTTPError) -> str:
+    headers = error.response.headers
+    limit = parse_ratelimit_headers(headers)
+    seconds = str(limit.reset_in_seconds) if limit is not None else headers.get("Retry-After", "")
+    return f"in {seconds} seconds" if seconds.isdigit() else "in a few minutes"
+
+
+def _lost(error: Exception, file: HubFile) -> str:
+    """What a failing connection means for a person, and what to do."""
+    if isinstance(error, httpx2.ProxyError):
+        return f"The proxy refused to reach {constants.ENDPOINT} ({error}): check HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
+    if isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol, httpx2.InvalidURL)):
+        return (
+            f"{constants.ENDPOINT} cannot be reached ({error}): check the network, HTTPS_PROXY and HF_ENDPOINT. "
+            "What is already on this machine works without it."
+        )
+    return f"The connection broke off while {file.name} was coming ({error}): fetch again, it goes on where it stopped."

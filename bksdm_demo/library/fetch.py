@@ -1,0 +1,106 @@
+"""Fetches a published system into the models directory: look up, check the disk, download, unpack, under one lock.
+
+Everything unfinished lies in the hidden folder `.fetch` of the models directory and is found again after a kill; the
+system's own folder appears by one rename. However many processes and threads ask at once, one of them fetches and
+the others wait for it. Leaves out updating: a folder that is there is left alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from bksdm_demo.errors import CancelledError
+from bksdm_demo.library.archive import unpack
+from bksdm_demo.library.disk import FreeBytes, check_room, disk_error, free_bytes
+from bksdm_demo.library.download import PAUSES, RemoteFile, download, look_up
+from bksdm_demo.library.progress import Progress, Report, Stage, silent
+from bksdm_demo.library.published import PublishedSystem
+
+WORK = ".fetch"  # folder of unfinished business in the models directory
+POLL = 0.1  # seconds between two looks whether the other process has finished
+SWELL = 1.25  # unpacked to packed, where a zip does not tell: weights hardly shrink
+
+
+def fetch(
+    system: PublishedSystem,
+    models_dir: Path,
+    *,
+    attention: str | None = None,
+    report: Report = silent,
+    cancelled: threading.Event | None = None,
+    free: FreeBytes = free_bytes,
+    pauses: Sequence[float] = PAUSES,
+) -> Path:
+    """The folder of a published system below `models_dir`, fetched unless it is there.
+
+    `attention` chooses among its archives. Raises CancelledError when `cancelled` is set (what has come is kept),
+    PackageError for an archive that is refused, ModelUnavailableError for everything else that stands in the way.
+    """
+    archive = system.archive(attention)
+    target = models_dir / system.folder_name(archive)
+    stop = cancelled or threading.Event()
+    if target.exists():
+        return target
+    with _alone(models_dir, target.name, report, stop):
+        if not target.exists():  # another one may have fetched it while this one waited
+            remote = look_up(archive.file)
+            work = _workplace(models_dir, target.name, remote)
+            _check_disk(remote, work, free)
+            download(remote, work, report=report, cancelled=stop, pauses=pauses)
+            unpack(work, target, report=report, cancelled=stop, free=free)
+            shutil.rmtree(work.parent, ignore_errors=True)
+    return target
+
+
+def _workplace(models_dir: Path, name: str, remote: RemoteFile) -> Path:
+    """Where the archive is to lie, named by its content; remains of other contents are removed."""
+    work = models_dir / WORK / name / f"{remote.digest}.zip"
+    try:
+        work.parent.mkdir(parents=True, exist_ok=True)
+        for other in work.parent.iterdir():
+            if not other.name.startswith(work.name):
+                other.unlink()
+    except OSError as error:
+        raise disk_error(error, work.parent) from error
+    return work
+
+
+def _check_disk(remote: RemoteFile, work: Path, free: FreeBytes) -> None:
+    """Room for what is still to come and for all of it unpacked, before the first byte is asked for."""
+    here = sum(path.stat().st_size for path in work.parent.iterdir())
+    unpacked = remote.unpacked_bytes if remote.unpacked_bytes is not None else int(remote.size_bytes * SWELL)
+    needed = max(remote.size_bytes - here, 0) + unpacked
+    check_room(work.parent, needed, free, f"{remote.file.name}, packed and unpacked,")
+
+
+@contextmanager
+def _alone(models_dir: Path, name: str, report: Report, stop: threading.Event) -> Iterator[None]:
+    """Holds the system's lock, waiting for whoever has it; the lock of a killed process is free."""
+    folder = models_dir / WORK
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{name}.lock")
+        _acquire(lock, report, stop)
+    except (OSError, NotImplementedError) as error:  # filelock raises the latter on disks that have no locks
+        raise disk_error(error if isinstance(error, OSError) else OSError(str(error)), folder) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquire(lock: FileLock, report: Report, stop: threading.Event) -> None:
+    while True:
+        try:
+            lock.acquire(timeout=0)
+            return
+        except Timeout:
+            report(Progress(Stage.WAITING))
+        if stop.wait(POLL):
+            raise CancelledError("The download was not waited for any longer: stopped on request.")
