@@ -1,7 +1,7 @@
-"""What one Core ML package holds, as plain facts: interface, operations, weights by encoding, what cannot run here.
+"""What one Core ML model holds, as plain facts: interface, operations, weights by encoding, what cannot run here.
 
 The facts behind the command `inspect`; printing is the caller's business. Weights are counted from their headers and
-never decoded, so a package of gigabytes takes as long as its model file. Leaves out compiled models.
+never decoded, so a package of gigabytes takes as long as its model file. Leaves out what the weights are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from bksdm_demo.mil.package import package_bytes, read_package
+from bksdm_demo.mil.model import read_model
+from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.mil.program import Constant, Program, Value
 
 Missing = Callable[[Program], Mapping[str, int]]  # operation kinds an engine lacks -> how often the program uses them
@@ -85,8 +86,8 @@ class Facts:
 
 
 def inspect_package(path: Path, missing: Missing | None = None) -> Facts:
-    """The facts of the `.mlpackage` at `path`; `missing` tells what an engine lacks for it. Raises PackageError."""
-    program = read_package(path)
+    """The facts of the `.mlpackage` or `.mlmodelc` at `path`; `missing` tells what an engine lacks for it. Raises PackageError."""
+    program = read_model(path)
     types = {value.name: value for operation in program.operations for value in operation.outputs}
     types |= {value.name: value for value in program.inputs}
     return Facts(

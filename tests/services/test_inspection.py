@@ -7,6 +7,7 @@ import pytest
 
 from bksdm_demo.errors import PackageError
 from bksdm_demo.services.inspection import Encoding, Tensor, inspect_package
+from tests.mil.emit import compiled
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "mil"
 
@@ -58,3 +59,9 @@ def test_facts_fit_json(name: str) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="does not exist"):
         inspect_package(tmp_path / "gone.mlpackage")
+
+
+def test_a_compiled_model_has_the_same_facts(tmp_path: Path) -> None:
+    package, model = inspect_package(GOLDEN / "ios16.mlpackage"), inspect_package(compiled("ios16", tmp_path, "1.0"))
+    same = ("inputs", "outputs", "operations", "encodings", "opset", "functions")
+    assert [getattr(model, name) for name in same] == [getattr(package, name) for name in same]

@@ -1,0 +1,15 @@
+"""One door for a Core ML model in either form: an `.mlpackage`, or the `.mlmodelc` compiled from one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bksdm_demo.mil.compiled import read_compiled
+from bksdm_demo.mil.package import read_package
+from bksdm_demo.mil.program import Program
+
+
+def read_model(path: Path) -> Program:
+    """The program of the model at `path`. Raises PackageError for anything missing, damaged or of another kind."""
+    compiled = path.suffix == ".mlmodelc" or (path / "model.mil").is_file()
+    return read_compiled(path) if compiled else read_package(path)
