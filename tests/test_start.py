@@ -1,0 +1,90 @@
+"""The assembly of the services: settings reach the engines, and starting tells nobody."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bksdm_demo.engines.base import EngineOptions
+from bksdm_demo.errors import EngineError
+from bksdm_demo.settings import Settings
+from bksdm_demo.start import start
+from tests.fakes import FAMILY, FakeEngine, fake_part, write_package
+
+ROOT = Path(__file__).parents[1]
+CONNECTS = """
+import socket, sys
+import multiprocessing
+
+def refuse(*_, **__):
+    print("tried to reach the network", flush=True)
+    raise OSError
+
+socket.getaddrinfo = socket.socket.connect = refuse
+multiprocessing.Process.start = refuse  # in which openvino_telemetry hides its call
+from bksdm_demo.start import start
+import openvino
+print("started")
+"""
+
+
+def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    asked: list[tuple[EngineOptions, bool]] = []
+
+    def open_engine(path: Path, options: EngineOptions, exact: bool) -> FakeEngine:
+        asked.append((options, exact))
+        return fake_part(path)
+
+    monkeypatch.setattr("bksdm_demo.start.open_engine", open_engine)
+    settings = Settings(assets=tmp_path, precision="f32", threads=2, cache_dir=tmp_path / "cache")
+    services = start(settings)
+    try:
+        services.cache.open_part(write_package(tmp_path / "a_unet.mlpackage"), False)
+        assert asked == [(EngineOptions("auto", "f32", "auto", tmp_path / "cache", 2), False)]
+        assert [system.key for system in services.catalog.systems()] == list(FAMILY)
+        environment = services.environment()
+        assert (environment["precision"], environment["threads"]) == ("f32", 2)
+        assert environment["engine"] in ("openvino", "coreml")
+        assert environment["parts"] == {"a_unet": {"engine": "fake"}}
+    finally:
+        services.close()
+
+
+def test_what_auto_came_to_is_told_and_a_refused_choice_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    class Telling(FakeEngine):
+        precision = "bf16"
+
+    class Refusing(FakeEngine):
+        @property
+        def precision(self) -> str:
+            raise EngineError("No bf16 here.")
+
+    kinds: Any = iter((Telling, Refusing))
+    monkeypatch.setattr("bksdm_demo.start.open_engine", lambda *_: next(kinds)([], [], dict))
+    services = start(Settings(assets=tmp_path))
+    try:
+        services.cache.open_part(tmp_path / "one", False)
+        services.cache.open_part(tmp_path / "two", False)
+        assert services.environment()["parts"] == {
+            "one": {"engine": "fake", "precision": "bf16"},
+            "two": {"engine": "fake"},
+        }
+    finally:
+        services.close()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Core ML runs there")
+def test_an_engine_that_is_not_here_is_refused_at_once():
+    with pytest.raises(EngineError, match="macOS"):
+        start(replace(Settings(), engine="coreml"))
+
+
+def test_starting_reaches_for_no_network():
+    pytest.importorskip("openvino")
+    done = subprocess.run([sys.executable, "-c", CONNECTS], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "started\n"
