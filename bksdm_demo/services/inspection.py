@@ -86,7 +86,10 @@ class Facts:
 
 
 def inspect_package(path: Path, missing: Missing | None = None) -> Facts:
-    """The facts of the `.mlpackage` or `.mlmodelc` at `path`; `missing` tells what an engine lacks for it. Raises PackageError."""
+    """The facts of the `.mlpackage` or `.mlmodelc` at `path`; `missing` tells what an engine lacks for it.
+
+    Raises PackageError.
+    """
     program = read_model(path)
     types = {value.name: value for operation in program.operations for value in operation.outputs}
     types |= {value.name: value for value in program.inputs}
