@@ -34,7 +34,8 @@ ICONS = {
 HOW = """<dl class="bk-how">
 <div><dt>Same noise</dt><dd>Seed and generator fix the first noise. Every model starts from those very numbers and takes
 the same steps.</dd></div>
-<div><dt>Same files</dt><dd>The Core ML packages run as they are: through Core ML on a Mac, through OpenVINO elsewhere.</dd></div>
+<div><dt>Same files</dt><dd>The Core ML packages run as they are: through Core ML on a Mac,
+through OpenVINO elsewhere.</dd></div>
 <div><dt>Honest times</dt><dd>Loading, encoding, denoising, decoding and the safety check are timed apart. Speed leaves
 loading out, which is paid once.</dd></div>
 </dl>"""

@@ -1,0 +1,26 @@
+"""Gradio's Blocks make event loops and leave them open; here they are closed, so that no later test trips over them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_loop_stays_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    made: list[asyncio.AbstractEventLoop] = []
+    original = asyncio.new_event_loop
+
+    def remember() -> asyncio.AbstractEventLoop:
+        made.append(original())
+        return made[-1]
+
+    monkeypatch.setattr(asyncio, "new_event_loop", remember)
+    yield
+    for loop in made:
+        if not loop.is_running():
+            loop.close()
+    if made:
+        asyncio.set_event_loop(None)

@@ -1,0 +1,45 @@
+"""Records for the page's tests: jobs and systems in every state, without any service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bksdm_demo.library.catalog import Availability, System
+from bksdm_demo.records import Column, Job, Phase, Request, Result, Timings, Verdict
+
+REQUEST = Request("red apple", seed=7, steps=20)
+PIXELS = np.zeros((8, 8, 3), np.uint8)
+
+
+def system(key: str, name: str, **changes: Any) -> System:
+    fields = {"family": "Test", "summary": f"About {name}.", "availability": Availability.EMBEDDED}
+    return System(key=key, name=name, folder=Path(key), size_bytes=12_100_000, **(fields | changes))
+
+
+SYSTEMS = {"a": system("a", "Alpha", unet_parameters=12_990_000), "b": system("b", "Beta"), "c": system("c", "Gamma")}
+
+
+def timings(denoise: float, load: float = 0.0, steps: int = 4) -> Timings:
+    """0.1 s encode, 0.3 s decode, 0.1 s safety around the given load and denoise."""
+    total = load + 0.5 + denoise
+    return Timings(load, 0.1, denoise, 0.3, 0.1, total, (denoise / steps,) * steps if steps else (), load > 0)
+
+
+def result(model: str, taken: Timings, blocked: bool = False, cut_off: tuple[str, ...] = ()) -> Result:
+    image = None if blocked else PIXELS
+    return Result(model, REQUEST, Verdict(blocked), taken, image, cut_off, "fake", 12_100_000)
+
+
+def done(model: str, denoise: float = 1.0, load: float = 0.0, **fields: Any) -> Column:
+    return Column(model, Phase.DONE, 20, 20, result(model, timings(denoise, load), **fields))
+
+
+def blocked(model: str, denoise: float = 1.0) -> Column:
+    return Column(model, Phase.BLOCKED, 20, 20, result(model, timings(denoise), blocked=True), "Not for this page.")
+
+
+def job(*columns: Column, request: Request = REQUEST, **changes: Any) -> Job:
+    return Job("job-1", request, columns, **changes)

@@ -1,0 +1,82 @@
+"""From the form's raw values to a seed and a Request."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+
+from bksdm_demo.errors import RequestError
+from bksdm_demo.records import SCHEDULERS, Request
+from bksdm_demo.ui.form import DRAWN_SEEDS, Form, build_form, choose_seed, default_choice, read_request, whole
+from tests.ui.records import SYSTEMS, system
+
+VALUES = ("red apple", "", 7, 20, 7.5, SCHEDULERS[0], "numpy")
+
+
+@pytest.mark.parametrize(
+    ("seed", "locked", "used", "expected"),
+    [
+        (7, False, None, 7),
+        (7, False, 8, 7),
+        (7, True, 7, 7),
+        (7.0, False, None, 7),
+        (0, False, None, 0),
+        (0, True, 0, 0),
+    ],
+)
+def test_the_shown_seed_is_used(seed: float, locked: bool, used: int | None, expected: int) -> None:
+    assert choose_seed(seed, locked, used) == expected
+
+
+def test_a_used_seed_that_is_not_locked_is_drawn_anew() -> None:
+    drawn = {choose_seed(7, False, 7) for _ in range(20)}
+    assert len(drawn) > 1
+    assert all(0 <= seed < DRAWN_SEEDS for seed in drawn)
+
+
+def test_an_empty_seed_is_refused_in_words() -> None:
+    with pytest.raises(RequestError, match="The seed is empty"):
+        choose_seed(None, False, None)
+
+
+@pytest.mark.parametrize(("value", "expected"), [(7.0, 7), (7.5, 7.5), (7, 7), ("7", "7"), (None, None)])
+def test_whole(value: object, expected: object) -> None:
+    assert whole(value) == expected
+    assert type(whole(value)) is type(expected)
+
+
+def test_read_request() -> None:
+    assert read_request(*VALUES) == Request("red apple", seed=7, scheduler=SCHEDULERS[0])
+
+
+@pytest.mark.parametrize(
+    ("index", "value", "words"),
+    [
+        (0, "", "prompt is empty"), (0, None, "prompt is empty"), (0, "x" * 20_001, "20001 characters"),
+        (2, 2**32, "seed is 4294967296"), (2, -1, "seed is -1"), (2, 7.5, "seed must be a whole number"),
+        (3, 0, "steps is 0"), (3, 2.5, "steps must be a whole number"), (4, 31.0, "guidance_scale is 31.0"),
+        (4, None, "guidance_scale must be a number"), (5, "best", "scheduler is 'best'"), (6, "dice", "generator"),
+    ],
+)  # fmt: skip
+def test_wrong_values_are_refused_in_words(index: int, value: object, words: str) -> None:
+    values: list[object] = list(VALUES)
+    values[index] = value
+    with pytest.raises(RequestError, match=words):
+        read_request(*values)  # type: ignore[arg-type]
+
+
+def test_the_default_choice_compares() -> None:
+    assert default_choice(list(SYSTEMS.values())) == ["a", "b", "c"]
+    families = [system("x", "X", family="One"), system("y", "Y", family="Two"), system("z", "Z", family="Two")]
+    assert default_choice(families) == ["x", "y"]
+    assert default_choice([]) == []
+
+
+def test_the_form_takes_its_settings_from_the_first_system() -> None:
+    with gr.Blocks():
+        form = build_form([system("x", "X", steps=12, guidance_scale=4.0, scheduler="euler")])
+    assert isinstance(form, Form)
+    assert (form.steps.value, form.guidance_scale.value, form.scheduler.value) == (12, 4.0, "euler")
+    assert form.models.value == ["x"]
+    with gr.Blocks():
+        assert build_form([]).models.choices == []

@@ -1,0 +1,201 @@
+"""The page's events called as plain functions and generators over a real service with fake parts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from bksdm_demo.errors import EngineError
+from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.ui import handlers as handlers_module
+from bksdm_demo.ui.handlers import FORM_FIELDS, GONE, Handlers, Live
+from tests.fakes import BLOCKED_WORD, CUT_OFF_WORD, FAMILY, fake_comparisons
+
+SKIP = gr.skip()
+SETTINGS: dict[str, Any] = {
+    "prompt": "red apple",
+    "negative_prompt": "",
+    "models": FAMILY[:2],
+    "seed": 7,
+    "locked": False,
+    "steps": 3,
+    "guidance_scale": 4.0,
+    "scheduler": "ddim",
+    "generator": "numpy",
+    "last_job": "",
+}
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Comparisons]:
+    comparisons = fake_comparisons(tmp_path)
+    yield comparisons
+    comparisons.close()
+
+
+def handlers(comparisons: Comparisons) -> Handlers:
+    return Handlers(comparisons, comparisons.catalog, pause=0)
+
+
+def compare(comparisons: Comparisons, **changes: Any) -> list[Live]:
+    return list(handlers(comparisons).compare(**(SETTINGS | changes)))
+
+
+def page_of(query: dict[str, str]) -> gr.Request:
+    return SimpleNamespace(query_params=query)  # type: ignore[return-value]
+
+
+def test_a_comparison_from_click_to_pictures(service: Comparisons) -> None:
+    updates = compare(service)
+    first, last = updates[0], updates[-1]
+    assert service.get(first.job_id).finished
+    assert first.seed == 7
+    assert first.compare["interactive"] is False
+    assert first.cancel["visible"] is True
+    assert last.compare["interactive"] is True
+    assert last.cancel["visible"] is False
+    assert last.board.count("<img") == 2
+    assert "Where the time went" in last.timing
+    assert all(update.job_id == SKIP for update in updates[1:])
+
+
+def test_what_has_not_changed_is_not_sent_again(service: Comparisons) -> None:
+    timings = [update.timing for update in compare(service)]
+    sent = [timing for timing in timings if timing != SKIP]
+    assert len(sent) == len(set(sent))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"prompt": "  "}, "The prompt is empty"), ({"seed": None}, "The seed is empty"), ({"models": []}, "No model"),
+        ({"models": ["nothing"]}, "There is no model called"), ({"steps": 999}, "steps is 999"),
+    ],
+)  # fmt: skip
+def test_a_refused_form_is_a_sentence_and_leaves_the_board(
+    service: Comparisons, changes: dict[str, Any], words: str
+) -> None:
+    (update,) = compare(service, **changes)
+    assert words in update.notice
+    assert (update.board, update.timing, update.job_id, update.seed) == (SKIP,) * 4
+    assert update.compare["interactive"] is True
+
+
+def test_a_full_queue_is_a_sentence(tmp_path: Path) -> None:
+    gate = threading.Event()
+    service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}}, queue_size=1)
+    try:
+        watching = [handlers(service).compare(**SETTINGS) for _ in range(3)]
+        first = next(watching[0])
+        while service.get(first.job_id).position:
+            pass  # until the worker has taken it and the queue has its one place again
+        next(watching[1])
+        assert "The queue is full" in next(watching[2]).notice
+    finally:
+        gate.set()
+        service.close()
+
+
+def test_a_blocked_picture_and_cut_off_words_are_told(service: Comparisons) -> None:
+    board = compare(service, prompt=f"{BLOCKED_WORD} {CUT_OFF_WORD}")[-1].board
+    assert "<img" not in board
+    assert board.count("Picture withheld") == 2
+    assert CUT_OFF_WORD in board
+
+
+def test_one_model_fails_and_the_others_go_on(tmp_path: Path) -> None:
+    service = fake_comparisons(tmp_path, {"base_unet": {"failure": EngineError("No room left.")}})
+    try:
+        board = compare(service)[-1].board
+        assert "No room left." in board
+        assert board.count("<img") == 1
+    finally:
+        service.close()
+
+
+def test_an_unlocked_seed_is_new_at_the_second_click(service: Comparisons) -> None:
+    first = compare(service)[0]
+    again = compare(service, last_job=first.job_id)[0]
+    locked = compare(service, last_job=first.job_id, locked=True)[0]
+    assert again.seed != 7
+    assert locked.seed == 7
+
+
+def test_cancel_stops_at_the_next_step(tmp_path: Path) -> None:
+    service = fake_comparisons(tmp_path, {"unet": {"delay": 0.01}})
+    try:
+        watching = handlers(service).compare(**SETTINGS | {"steps": 150})
+        first = next(watching)
+        said, button = handlers(service).cancel(first.job_id)
+        assert (said, button["interactive"]) == ("", False)
+        last = list(watching)[-1]
+        assert "stopped" in last.board
+        assert last.compare["interactive"] is True
+    finally:
+        service.close()
+
+
+def test_cancelling_a_forgotten_job_is_a_sentence(service: Comparisons) -> None:
+    said, button = handlers(service).cancel("nobody")
+    assert "There is no comparison" in said
+    assert button["visible"] is False
+
+
+def test_reloading_the_page_opens_the_job_again(service: Comparisons) -> None:
+    job_id = compare(service)[0].job_id
+    (update,) = handlers(service).reopen(page_of({"job": job_id}))
+    fields = dict(zip(FORM_FIELDS, update, strict=False))
+    assert fields["prompt"] == "red apple"
+    assert fields["models"] == list(FAMILY[:2])
+    assert fields["scheduler"] == "ddim"
+    live = Live(*update[len(FORM_FIELDS) :])
+    assert (live.job_id, live.seed) == (job_id, 7)
+    assert live.board.count("<img") == 2
+
+
+def test_leaving_the_page_leaves_the_job(tmp_path: Path) -> None:
+    gate = threading.Event()
+    service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}})
+    try:
+        watching = handlers(service).compare(**SETTINGS)
+        job_id = next(watching).job_id
+        watching.close()  # what Gradio does when the tab is closed
+        gate.set()
+        *_, last = handlers(service).reopen(page_of({"job": job_id}))
+        assert Live(*last[len(FORM_FIELDS) :]).board.count("<img") == 2
+    finally:
+        gate.set()
+        service.close()
+
+
+@pytest.mark.parametrize(("query", "words"), [({}, None), ({"job": ""}, None), ({"job": "forgotten"}, GONE)])
+def test_an_address_without_a_known_job(service: Comparisons, query: dict[str, str], words: str | None) -> None:
+    (update,) = handlers(service).reopen(page_of(query))
+    live = Live(*update[len(FORM_FIELDS) :])
+    assert update[: len(FORM_FIELDS)] == (SKIP,) * len(FORM_FIELDS)
+    assert live.board == SKIP
+    assert live.notice == SKIP if words is None else words in live.notice
+
+
+def test_a_quiet_job_lets_the_watcher_breathe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers_module, "HEARTBEAT", 0.01)
+    gate = threading.Event()
+    service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}})
+    try:
+        watching = handlers(service).compare(**SETTINGS)
+        assert any(update == (SKIP,) * len(Live._fields) for update, _ in zip(watching, range(50), strict=False))
+    finally:
+        gate.set()
+        service.close()
+
+
+def test_the_preview_follows_the_choice_until_something_was_drawn(service: Comparisons) -> None:
+    shown = handlers(service).preview(list(FAMILY[:3]), "")
+    assert "Ready to compare 3 models" in shown
+    assert handlers(service).preview(list(FAMILY[:3]), "some-job") == SKIP

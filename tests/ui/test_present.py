@@ -1,0 +1,140 @@
+"""Words from records, by table."""
+
+from __future__ import annotations
+
+import pytest
+
+from bksdm_demo.library.catalog import EMOJI_NOTE, Availability
+from bksdm_demo.records import GENERATORS, SCHEDULERS, Column, Phase, Request
+from bksdm_demo.ui import present
+from tests.ui.records import SYSTEMS, blocked, done, job, system
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 B"), (987, "987 B"), (999.6, "1.00 kB"), (1230, "1.23 kB"), (45_600_000, "45.6 MB"),
+     (999_600_000, "1.00 GB"), (2_090_000_000, "2.09 GB"), (7e15, "7000 TB")],
+)  # fmt: skip
+def test_bytes_have_three_digits(size: int, words: str) -> None:
+    assert present.format_bytes(size) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(7, "7"), (4200, "4.20 k"), (12_990_000, "13.0 M"), (859_520_964, "860 M")]
+)
+def test_counts(count: int, words: str) -> None:
+    assert present.format_count(count) == words
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (22, "22nd"), (112, "112th")]
+)
+def test_ordinals(number: int, words: str) -> None:
+    assert present.ordinal(number) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "line"),
+    [("red  apple\n", 20, "red apple"), ("abcdef", 6, "abcdef"), ("abcdefg", 6, "abcde…"), ("abcd efg", 6, "abcd…")],
+)
+def test_shorten(text: str, limit: int, line: str) -> None:
+    assert present.shorten(text, limit) == line
+    assert len(present.shorten(text, limit)) <= limit
+
+
+@pytest.mark.parametrize(
+    ("column", "tone", "title", "detail", "progress"),
+    [
+        (Column("a"), "waiting", "Waiting", "up next", None),
+        (Column("a", Phase.LOADING, 0, 20), "working", "Loading the model", "", None),
+        (Column("a", Phase.ENCODING, 0, 20), "working", "Reading the prompt", "", None),
+        (Column("a", Phase.DENOISING, 5, 20), "working", "Denoising", "step 5 of 20", 0.25),
+        (Column("a", Phase.DECODING, 20, 20), "working", "Decoding the picture", "", 1.0),
+        (Column("a", Phase.CHECKING, 20, 20), "working", "Safety check", "", 1.0),
+        (done("a"), "done", "Done", "", None),
+        (blocked("a"), "blocked", "Picture withheld", "Not for this page.", None),
+        (Column("a", Phase.FAILED, message="No memory."), "failed", "This model failed", "No memory.", None),
+        (Column("a", Phase.CANCELLED, 3, 20, message="Stopped."), "stopped", "Stopped", "Stopped.", None),
+        (Column("a", Phase.INTERRUPTED), "stopped", "Interrupted", present.PHASE_DEFAULTS[Phase.INTERRUPTED], None),
+    ],
+)
+def test_every_phase_has_words(column: Column, tone: str, title: str, detail: str, progress: float | None) -> None:
+    (view,) = present.column_views(job(column), SYSTEMS)
+    assert (view.tone, view.title, view.detail, view.progress) == (tone, title, detail, progress)
+
+
+def test_every_name_of_a_setting_has_words() -> None:
+    assert set(present.PHASE_TITLES) == set(Phase)
+    assert set(present.SCHEDULER_NAMES) == set(SCHEDULERS)
+    assert set(present.GENERATOR_NAMES) == set(GENERATORS)
+
+
+def test_waiting_columns_tell_their_place() -> None:
+    running = job(Column("a", Phase.DENOISING, 1, 20), Column("b"), Column("c"))
+    assert [present.column_detail(running, index) for index in (1, 2)] == ["up next", "after 2 others"]
+    queued = job(Column("a"), Column("b"), position=3)
+    assert present.column_detail(queued, 1) == "3rd in the queue"
+    assert present.column_detail(job(Column("a"), position=1), 0) == "next in the queue"
+
+
+def test_a_finished_column_shows_time_speed_and_picture() -> None:
+    first, second = present.column_views(job(done("a", 1.5), done("b", 0.5, load=0.25)), SYSTEMS)
+    assert (first.seconds, first.speed, first.loading) == ("2.00 s", "baseline", "")
+    assert (second.seconds, second.speed, second.loading) == ("1.00 s", "2.00× as fast", "+ 0.25 s loading")
+    assert second.picture == "pictures/job-1/02-b.png"
+    assert second.file_name == "seed-7-02-b.png"
+    assert second.alt == "red apple – drawn by Beta"
+    assert first.facts == ("U-Net 13.0 M weights", "12.1 MB on disk")
+
+
+def test_a_blocked_column_has_times_but_no_picture() -> None:
+    (view,) = present.column_views(job(blocked("a")), SYSTEMS)
+    assert view.seconds == "1.50 s"
+    assert (view.picture, view.alt, view.file_name) == ("", "", "")
+
+
+def test_a_model_unknown_to_the_catalogue_goes_by_its_key() -> None:
+    (view,) = present.column_views(job(done("gone")), SYSTEMS)
+    assert (view.name, view.facts) == ("gone", ("12.1 MB on disk",))
+
+
+@pytest.mark.parametrize(
+    ("phases", "position", "words"),
+    [
+        ([Phase.QUEUED, Phase.QUEUED], 2, "Waiting: 2nd in the queue"),
+        ([Phase.DONE, Phase.LOADING], 0, "Drawing 2 of 2: Beta"),
+        ([Phase.DONE, Phase.DONE], 0, "2 pictures from the same noise"),
+        ([Phase.DONE], 0, "1 picture"),
+        ([Phase.DONE, Phase.BLOCKED, Phase.FAILED], 0, "1 picture, 1 withheld, 1 failed"),
+        ([Phase.CANCELLED, Phase.CANCELLED], 0, "No picture, 2 stopped"),
+    ],
+)
+def test_status(phases: list[Phase], position: int, words: str) -> None:
+    columns = [Column(key, phase) for key, phase in zip("abc", phases, strict=False)]
+    assert present.status_words(job(*columns, position=position), SYSTEMS) == words
+
+
+def test_request_facts_name_every_setting() -> None:
+    request = Request("x", "blurry", 0, 25, 4.0, "euler", "torch")
+    assert present.request_facts(request) == (
+        ("Seed", "0"), ("Steps", "25"), ("Guidance", "4"), ("Scheduler", "Euler"), ("Noise", "PyTorch (CPU)"),
+        ("Without", "blurry"),
+    )  # fmt: skip
+
+
+def test_cut_off_words_are_told_once_and_not_without_end() -> None:
+    assert present.cut_off_words(job(done("a"), done("b"))) == ""
+    sentence = present.cut_off_words(job(done("a", cut_off=("tall", "tower")), done("b", cut_off=("tower",))))
+    assert sentence.endswith("“tall tower”")
+    many = present.cut_off_words(job(done("a", cut_off=tuple("w" * 10_000))))
+    assert many.endswith("and 9976 more")
+    assert len(many) < 200
+
+
+def test_systems_in_words() -> None:
+    assert present.choice_label(SYSTEMS["a"]) == "Alpha · U-Net 13.0 M"
+    assert present.choice_label(SYSTEMS["b"]) == "Beta · 12.1 MB on disk"
+    (view,) = present.preview_views([system("e", "E", summary=f"As SD. {EMOJI_NOTE}")])
+    assert view.detail == "As SD."
+    lost = system("x", "X", availability=Availability.UNAVAILABLE, reason="its U-Net is missing.")
+    assert present.unavailable_words([SYSTEMS["a"], lost]) == "X cannot be used: its U-Net is missing."

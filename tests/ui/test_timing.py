@@ -1,0 +1,60 @@
+"""Rows, bars and speeds from timings, by table."""
+
+from __future__ import annotations
+
+import pytest
+
+from bksdm_demo.records import Column, Phase
+from bksdm_demo.ui import timing
+from tests.ui.records import SYSTEMS, blocked, done, job
+
+NAMES = {key: system.name for key, system in SYSTEMS.items()}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0 ms"), (0.0084, "8 ms"), (0.0994, "99 ms"), (0.0996, "0.10 s"), (0.94, "0.94 s"), (9.994, "9.99 s"),
+     (9.996, "10.0 s"), (12.34, "12.3 s"), (99.96, "1 min 40 s"), (125.4, "2 min 05 s")],
+)  # fmt: skip
+def test_seconds(seconds: float, words: str) -> None:
+    assert timing.format_seconds(seconds) == words
+
+
+def test_nothing_before_the_first_column_finished() -> None:
+    assert timing.timing_view(job(Column("a", Phase.DENOISING, 1, 20), Column("b")), NAMES) is None
+
+
+def test_speed_leaves_loading_out_and_refers_to_the_first_finished_column() -> None:
+    view = timing.timing_view(job(Column("a", Phase.FAILED), done("b", 1.5, load=9.0), done("c", 0.5)), NAMES)
+    assert view is not None
+    assert view.baseline == "Beta"
+    assert view.names == ("Beta", "Gamma")
+    (speeds,) = [row.cells for row in view.rows if row.label == "Speed"]
+    assert speeds == ("baseline", "2.00×")
+
+
+def test_rows_say_what_the_bars_show() -> None:
+    view = timing.timing_view(job(done("a", 1.5, load=0.25), blocked("b", 0.5)), NAMES)
+    assert view is not None
+    cells = {row.label: row.cells for row in view.rows}
+    assert cells == {
+        "Encode": ("0.100", "0.100"), "Denoise": ("1.500", "0.500"), "Decode": ("0.300", "0.300"),
+        "Safety": ("0.100", "0.100"), "Drawing": ("2.000", "1.000"), "Speed": ("baseline", "2.00×"),
+        "One step, ms": ("375.0", "125.0"), "Load": ("0.250", timing.WARM),
+    }  # fmt: skip
+    first, second = view.bars
+    assert [segment.phase for segment in first.segments] == ["load", "encode", "denoise", "decode", "safety"]
+    assert [segment.phase for segment in second.segments] == ["encode", "denoise", "decode", "safety"]
+    assert (first.drawing, first.total, first.cold) == pytest.approx((2.0, 2.25, True))
+    assert (second.drawing, second.total, second.cold) == pytest.approx((1.0, 1.0, False))
+
+
+@pytest.mark.parametrize(("longest", "digits"), [(0.4, 3), (9.99, 3), (10.0, 2), (250.0, 1)])
+def test_long_runs_get_fewer_digits(longest: float, digits: int) -> None:
+    assert timing.decimals(longest) == digits
+
+
+def test_no_division_by_nothing() -> None:
+    slow, instant = done("a", 1.0), Column("b", Phase.DONE, result=done("b").result)
+    assert timing.speed_up(slow, instant) == pytest.approx(1.0)
+    assert timing.format_speed(slow, slow) == "baseline"
