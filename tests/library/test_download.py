@@ -136,6 +136,17 @@ def test_a_connection_that_keeps_breaking_is_given_up_and_what_came_is_kept(hub:
     assert hub.bodies()[-1] == kept
 
 
+def test_a_server_that_falls_silent_is_a_broken_connection(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
+    hub.faults.stall_after = 100_000
+    remote = look_up(FILE)
+    with pytest.raises(ModelUnavailableError, match="broke off while tiny.zip was coming"):
+        download(remote, tmp_path / "tiny.zip", pauses=())
+    assert (tmp_path / "tiny.zip.incomplete").stat().st_size > 0
+
+
 def test_tries_are_counted_anew_while_there_is_ground_gained(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
