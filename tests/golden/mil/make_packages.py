@@ -192,7 +192,7 @@ class Sample(torch.nn.Module):
 
 
 def save_converted() -> None:
-    """A package as the torch converter writes it, the network's own weights in float16, and one input with its output."""
+    """A package as the torch converter writes it; the network's weights in float16, one input and its output."""
     torch.manual_seed(0)
     network = Sample().eval()
     model = ct.convert(
