@@ -126,11 +126,14 @@ def test_two_processes_make_one_download(hub: HubServer, tmp_path: Path) -> None
     with child(hub, models) as first, child(hub, models) as second:
         assert hub.faults.stalled.wait(PATIENCE)
         loser = threading.Event()
-        for process in (first, second):
-            threading.Thread(target=_listen, args=(process, loser), daemon=True).start()
+        listeners = [threading.Thread(target=_listen, args=(process, loser)) for process in (first, second)]
+        for listener in listeners:
+            listener.start()
         assert loser.wait(PATIENCE)
         hub.faults.release.set()
         assert [first.wait(PATIENCE), second.wait(PATIENCE)] == [0, 0]
+        for listener in listeners:
+            listener.join(PATIENCE)
     assert (models / "tiny").is_dir()
     assert hub.bodies() == [0]
 
