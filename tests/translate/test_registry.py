@@ -20,7 +20,7 @@ NEEDED = {
 
 
 def test_every_needed_op_has_a_translator():
-    assert NEEDED <= set(registry.kinds())
+    assert set(registry.kinds()) >= NEEDED
 
 
 def test_a_duplicate_is_refused():

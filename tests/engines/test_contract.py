@@ -1,0 +1,141 @@
+"""The engine contract, one suite over every engine: the fake, OpenVINO, and Core ML on a Mac.
+
+The engines that run files run golden/mil/converted.mlpackage, x [1, 4, 6, 6] -> y [1, 36, 6].
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from bksdm_demo.engines.base import Engine, EngineOptions, Port
+from bksdm_demo.errors import EngineError
+from tests.fakes import FakeEngine
+from tests.mil.samples import GOLDEN
+
+PACKAGE = GOLDEN / "converted.mlpackage"
+X = np.linspace(-1, 1, 144, dtype=np.float32).reshape(1, 4, 6, 6)
+KINDS = [
+    "fake",
+    "openvino",
+    pytest.param("coreml", marks=pytest.mark.skipif(sys.platform != "darwin", reason="Core ML runs on macOS only")),
+]
+
+
+@pytest.fixture(params=KINDS)
+def engine(request, tmp_path) -> Iterator[Engine]:
+    if request.param == "fake":
+        yield FakeEngine(
+            [Port("x", X.shape)],
+            [Port("y", (1, 36, 6))],
+            lambda x: {"y": x["x"].reshape(1, 4, 36)[:, :1].repeat(6, 1).reshape(1, 36, 6)},
+        )
+        return
+    module = importlib.import_module(f"bksdm_demo.engines.{request.param}_engine")
+    kinds = {"openvino": "OpenVinoEngine", "coreml": "CoreMlEngine"}
+    made = getattr(module, kinds[request.param])(PACKAGE, EngineOptions(cache_dir=tmp_path), exact=True)
+    yield made
+    made.unload()
+
+
+def test_facts_are_known_before_loading(engine):
+    assert engine.inputs == (Port("x", (1, 4, 6, 6), "float32"),)
+    assert engine.outputs == (Port("y", (1, 36, 6), "float32"),)
+    assert engine.kind in ("fake", "openvino", "coreml")
+    assert engine.size_bytes > 0
+    assert all(isinstance(text, str) for pair in engine.metadata.items() for text in pair)
+    assert not engine.loaded
+
+
+def test_load_and_unload_any_number_of_times(engine):
+    engine.unload()
+    for _ in range(2):
+        engine.load()
+        engine.load()
+        assert engine.loaded
+        engine.unload()
+        engine.unload()
+        assert not engine.loaded
+
+
+def test_run_loads_by_itself_also_after_unloading(engine):
+    first = engine.run({"x": X})
+    assert engine.loaded
+    engine.unload()
+    np.testing.assert_array_equal(engine.run({"x": X})["y"], first["y"])
+
+
+def test_outputs_have_their_names_shapes_and_type(engine):
+    made = engine.run({"x": X})
+    assert {name: (array.shape, array.dtype.name) for name, array in made.items()} == {"y": ((1, 36, 6), "float32")}
+
+
+def test_the_caller_owns_what_run_returns(engine):
+    first = engine.run({"x": X})["y"]
+    kept = first.copy()
+    second = engine.run({"x": -X})["y"]
+    np.testing.assert_array_equal(first, kept)
+    assert not np.array_equal(first, second)
+    first[:] = 7
+    np.testing.assert_array_equal(engine.run({"x": X})["y"], kept)
+
+
+def test_inputs_are_left_alone(engine):
+    given = X.copy()
+    expected = engine.run({"x": given})["y"]
+    np.testing.assert_array_equal(given, X)
+    given[:] = 9
+    np.testing.assert_array_equal(engine.run({"x": X})["y"], expected)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.bool_])
+def test_every_number_type_is_taken(engine, dtype):
+    given = (X * 4).astype(dtype)
+    expected = engine.run({"x": given.astype(np.float32)})["y"]
+    np.testing.assert_array_equal(engine.run({"x": given})["y"], expected)
+
+
+def test_arrays_need_not_be_contiguous(engine):
+    turned = X.transpose(0, 1, 3, 2)
+    np.testing.assert_array_equal(engine.run({"x": turned})["y"], engine.run({"x": turned.copy()})["y"])
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({"y": X}, r"unknown inputs \['y'\], missing inputs \['x'\]; it takes x float32\[1, 4, 6, 6\]"),
+        ({}, r"missing inputs \['x'\]"),
+        ({"x": X, "z": X}, r"unknown inputs \['z'\]"),
+        ({"x": X[0]}, r"input x is float32\[4, 6, 6\], it must be float32\[1, 4, 6, 6\]"),
+        ({"x": X.astype(complex)}, r"input x is complex128\[1, 4, 6, 6\], it must be float32"),
+        ({"x": np.full(X.shape, "a")}, r"input x is <U1"),
+        ({"x": np.full(X.shape, None)}, r"input x is object"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name_shape_and_type(engine, arrays, words):
+    with pytest.raises(EngineError, match=words):
+        engine.run(arrays)
+
+
+def test_several_threads_get_their_own_answers(engine):
+    given = [X * factor for factor in (1, 2, 3, 4)]
+    expected = [engine.run({"x": array})["y"] for array in given]
+    made: dict[int, list[np.ndarray]] = {}
+
+    def work(place: int) -> None:
+        made[place] = [engine.run({"x": given[place]})["y"] for _ in range(5)]
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(given))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for place, arrays in made.items():
+        for array in arrays:
+            np.testing.assert_array_equal(array, expected[place])
+    assert len(made) == len(given)

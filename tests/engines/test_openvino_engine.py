@@ -1,0 +1,133 @@
+"""The OpenVINO engine: precision, threads, files that cannot run, and failures of the runtime."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import openvino as ov
+import pytest
+
+from bksdm_demo.engines import openvino_engine
+from bksdm_demo.engines.base import EngineOptions
+from bksdm_demo.engines.openvino_engine import OpenVinoEngine, choose_precision
+from bksdm_demo.errors import EngineError, PackageError, UnsupportedModelError
+from bksdm_demo.translate import translator
+from tests.mil.samples import GOLDEN
+
+PACKAGE = GOLDEN / "converted.mlpackage"
+X = {"x": np.linspace(-1, 1, 144, dtype=np.float32).reshape(1, 4, 6, 6)}
+FLOOR = 60.0  # dB against torch
+
+
+@pytest.mark.parametrize(
+    ("wanted", "exact", "native", "chosen"),
+    [
+        ("auto", False, True, "bf16"),
+        ("auto", False, False, "f32"),
+        ("auto", True, True, "f32"),
+        ("f32", False, True, "f32"),
+        ("bf16", False, True, "bf16"),
+        ("bf16", True, True, "f32"),
+        ("bf16", True, False, "f32"),
+    ],
+)
+def test_precision(monkeypatch, wanted, exact, native, chosen):
+    monkeypatch.setattr(openvino_engine, "native_bf16", lambda: native)
+    assert choose_precision(wanted, exact) == chosen
+    assert OpenVinoEngine(PACKAGE, EngineOptions(precision=wanted), exact).precision == chosen
+
+
+def test_bf16_is_refused_where_the_processor_lacks_it(monkeypatch):
+    monkeypatch.setattr(openvino_engine, "native_bf16", lambda: False)
+    with pytest.raises(EngineError, match="auto or f32"):
+        OpenVinoEngine(PACKAGE, EngineOptions(precision="bf16")).load()
+
+
+def test_the_runtime_is_told(monkeypatch):
+    told = {}
+
+    def compile_model(self, model, device, settings):
+        told.update(settings, device=device)
+        return original(self, model, device, settings)
+
+    original = ov.Core.compile_model
+    monkeypatch.setattr(ov.Core, "compile_model", compile_model)
+    OpenVinoEngine(PACKAGE, EngineOptions(precision="f32", threads=1)).run(X)
+    assert told == {
+        "device": "CPU",
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": 1,
+    }
+
+
+def test_f32_matches_torch():
+    with np.load(GOLDEN / "converted.npz") as network:
+        made = OpenVinoEngine(PACKAGE, exact=True).run({"x": network["x"]})["y"]
+        error = np.mean((made - network["y"]) ** 2)
+        assert 10 * np.log10(np.ptp(network["y"]) ** 2 / error) > FLOOR
+
+
+def test_size_is_that_of_all_files():
+    files = [file for file in PACKAGE.rglob("*") if file.is_file()]
+    assert len(files) == 3
+    assert OpenVinoEngine(PACKAGE).size_bytes == sum(file.stat().st_size for file in files)
+
+
+def test_a_truncated_weight_file_is_refused(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "cut.mlpackage")
+    weights = next((tmp_path / "cut.mlpackage").rglob("weight.bin"))
+    weights.write_bytes(weights.read_bytes()[:-100])
+    engine = OpenVinoEngine(tmp_path / "cut.mlpackage")
+    with pytest.raises(PackageError, match=r"cut\.mlpackage"):
+        engine.load()
+    assert not engine.loaded
+
+
+def test_a_missing_package_is_named(tmp_path):
+    engine = OpenVinoEngine(tmp_path / "gone.mlpackage")
+    with pytest.raises(PackageError, match=r"gone\.mlpackage"):
+        _ = engine.inputs
+
+
+def test_unsupported_operations_are_refused_at_load(monkeypatch):
+    monkeypatch.delitem(translator.TRANSLATORS, "conv")
+    engine = OpenVinoEngine(PACKAGE)
+    assert engine.inputs
+    with pytest.raises(UnsupportedModelError, match=r"conv \(\d+\)"):
+        engine.run(X)
+
+
+def test_a_failing_run_is_an_engine_error(monkeypatch):
+    engine = OpenVinoEngine(PACKAGE)
+    engine.load()
+
+    def fail(self, arrays):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(openvino_engine._Request, "run", fail)
+    with pytest.raises(EngineError, match=r"converted\.mlpackage: OpenVINO failed while running\. out of memory"):
+        engine.run(X)
+    monkeypatch.undo()
+    assert engine.run(X)["y"].shape == (1, 36, 6)
+
+
+def test_a_failing_compilation_is_an_engine_error(monkeypatch):
+    def fail(self, model, device, settings):
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr(ov.Core, "compile_model", fail)
+    engine = OpenVinoEngine(PACKAGE)
+    with pytest.raises(EngineError, match=r"converted\.mlpackage: OpenVINO cannot compile the model\. no such device"):
+        engine.load()
+    assert not engine.loaded
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"kind": "cuda"}, {"precision": "f16"}, {"compute_units": "gpu"}, {"threads": 0}], ids=str
+)
+def test_wrong_options_name_the_option_and_the_value(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(EngineError, match=f"Engine {name} is '?{value}'?; "):
+        EngineOptions(**wrong)
