@@ -68,6 +68,7 @@ def hub(_client: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Itera
     """A running hub with one repository, and a client without token, proxies or offline mode."""
     monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)  # it would ask the hub things of its own
     other = zip_bytes({"Unet.mlmodelc/model.mil": b"program(1.0) {}\n"})
     with HubServer({REPO: {"tiny.zip": ZIP, "tiny_original.zip": other, "vocab.json": b"{}"}}).running() as server:
         monkeypatch.setattr(constants, "ENDPOINT", server.hub)

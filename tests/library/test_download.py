@@ -142,7 +142,7 @@ def test_a_server_that_falls_silent_is_a_broken_connection(
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
     hub.faults.stall_after = 100_000
     remote = look_up(FILE)
-    with pytest.raises(ModelUnavailableError, match="broke off while tiny.zip was coming"):
+    with pytest.raises(ModelUnavailableError, match="broke off while"):
         download(remote, tmp_path / "tiny.zip", pauses=())
     assert (tmp_path / "tiny.zip.incomplete").stat().st_size > 0
 

@@ -43,6 +43,7 @@ def child(hub: HubServer, models: Path) -> Iterator[subprocess.Popen[str]]:
     ours = {name for proxy in PROXIES for name in (proxy, proxy.upper())} | {"HF_TOKEN", "HF_HUB_OFFLINE"}
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment |= {"HF_ENDPOINT": hub.hub, "HF_HOME": str(models.parent / "hf"), "PYTHONPATH": str(ROOT)}
+    environment |= {"HF_HUB_DISABLE_TELEMETRY": "1"}
     command = [sys.executable, "-c", CHILD, str(models)]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         try:
