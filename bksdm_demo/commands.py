@@ -92,7 +92,7 @@ def draw(
     try:
         finished = _follow(comparisons, submitted, progress)
     except KeyboardInterrupt:
-        print("Stopping after the present step; Ctrl-C again stops at once.", file=stream)
+        progress.say("Stopping after the present step; Ctrl-C again stops at once.")
         _follow(comparisons, comparisons.cancel(submitted.id), progress)
         raise
     if cut_off := cut_off_line(finished):

@@ -46,12 +46,16 @@ class Progress:
         for column in job.columns:
             if column.phase.final and column.model not in self._told:
                 self._told.add(column.model)
-                self._wipe()
-                self._stream.write(self._finished(column) + "\n")
+                self.say(self._finished(column))
         if self._live and not job.finished:
             self._wipe()
             self._stream.write(self._present(job))
         self._stream.flush()
+
+    def say(self, line: str) -> None:
+        """A line of its own, in place of the live one."""
+        self._wipe()
+        self._stream.write(line + "\n")
 
     def _wipe(self) -> None:
         if self._live:
