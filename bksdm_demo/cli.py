@@ -224,7 +224,7 @@ def models(context: typer.Context, models_dir: ModelsDirOption = None, as_json: 
 @app.command(epilog=EXIT_CODES)
 def inspect(
     context: typer.Context,
-    path: Annotated[Path, typer.Argument(help="An .mlpackage, or a folder with some in it.")],
+    path: Annotated[Path, typer.Argument(help="An .mlpackage or .mlmodelc, or a folder with some in it.")],
     load: Annotated[
         bool, typer.Option("--load", help="Load each package once: the last word on whether this machine runs it.")
     ] = False,

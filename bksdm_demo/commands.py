@@ -127,9 +127,9 @@ class Inspection:
 
 
 def inspect_all(path: Path, open_part: OpenPart | None = None) -> list[Inspection]:
-    """The package at `path`, or every package below it; each is loaded once where `open_part` is given.
+    """The model at `path`, or every model below it; each is loaded once where `open_part` is given.
 
-    Raises PackageError for a package that cannot be read, and where there is none.
+    Raises PackageError for one that cannot be read, and where there is none.
     """
     inspections = []
     for package in _packages(path):
@@ -141,7 +141,7 @@ def inspect_all(path: Path, open_part: OpenPart | None = None) -> list[Inspectio
 def _packages(path: Path) -> list[Path]:
     if path.suffix in (".mlpackage", ".mlmodelc") or (path / "Manifest.json").exists():
         return [path]
-    return sorted(path.rglob("*.mlpackage")) or [path]
+    return sorted(found for kind in ("mlpackage", "mlmodelc") for found in path.rglob(f"*.{kind}")) or [path]
 
 
 def _refusal(package: Path, open_part: OpenPart) -> str:

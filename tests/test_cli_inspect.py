@@ -15,6 +15,7 @@ from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import UnsupportedModelError
 from bksdm_demo.settings import ASSETS
 from bksdm_demo.start import start
+from tests.mil.emit import compiled
 from tests.mil.samples import MODEL, WEIGHTS, copy, edited, operation
 
 EMOJI = ASSETS / "emoji" / "emoji-tiny"
@@ -44,11 +45,13 @@ def test_a_package_for_scripts(tmp_path: Path):
     assert package["refusal"] is None
 
 
-def test_a_folder_means_every_package_in_it(tmp_path: Path):
+def test_a_folder_means_every_model_in_it(tmp_path: Path):
     for name in ("converted", "ios16"):
         copy(name, tmp_path / "deep")
+    compiled("ios18", tmp_path / "deeper", "1.3")
     packages = json.loads(inspect(tmp_path, "--json").stdout)["packages"]
-    assert [Path(package["path"]).name for package in packages] == ["converted.mlpackage", "ios16.mlpackage"]
+    names = [Path(package["path"]).name for package in packages]
+    assert names == ["converted.mlpackage", "ios16.mlpackage", "ios18.mlmodelc"]
 
 
 def test_an_unknown_operation_is_listed_and_fails(tmp_path: Path):

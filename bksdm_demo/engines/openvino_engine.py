@@ -1,6 +1,6 @@
-"""Runs a Core ML package through OpenVINO on the processor, on any machine.
+"""Runs a Core ML package or compiled model through OpenVINO on the processor, on any machine.
 
-Inputs, outputs and metadata come from the package's program alone; weights are decoded when the part is loaded. In
+Inputs, outputs and metadata come from the file's program alone; weights are decoded when the part is loaded. In
 "auto" precision a part runs in bf16 where the processor computes in it (half the time, about 40 dB against f32),
 otherwise in f32; `exact` keeps a part in f32. The timestep's sinusoid always runs in f32. Leaves out: GPUs, and a cache
 of compiled models on disk.
@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from bksdm_demo.engines.base import EngineOptions, Port, check_inputs
 from bksdm_demo.errors import EngineError
-from bksdm_demo.mil.package import package_bytes, read_package
+from bksdm_demo.mil.model import read_model
+from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.mil.program import Program, TensorType
 from bksdm_demo.translate.graph import Translation, translate
 
@@ -31,8 +32,8 @@ Arrays = Mapping[str, NDArray]
 
 
 class OpenVinoEngine:
-    """The Engine contract over one `.mlpackage`. Reading the package raises PackageError, at the first question to it;
-    `load` raises UnsupportedModelError for a model that OpenVINO cannot be given."""
+    """The Engine contract over one `.mlpackage` or `.mlmodelc`. Reading it raises PackageError, at the first question
+    to it; `load` raises UnsupportedModelError for a model that OpenVINO cannot be given."""
 
     kind = "openvino"
 
@@ -45,7 +46,7 @@ class OpenVinoEngine:
 
     @cached_property
     def _program(self) -> Program:
-        return read_package(self.path)
+        return read_model(self.path)
 
     @cached_property
     def size_bytes(self) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from bksdm_demo.mil.compiled import read_compiled
+from bksdm_demo.mil.metadata import read_metadata
 from bksdm_demo.mil.package import read_package
 from bksdm_demo.mil.program import Program
 
@@ -13,3 +15,13 @@ def read_model(path: Path) -> Program:
     """The program of the model at `path`. Raises PackageError for anything missing, damaged or of another kind."""
     compiled = path.suffix == ".mlmodelc" or (path / "model.mil").is_file()
     return read_compiled(path) if compiled else read_package(path)
+
+
+def user_metadata(path: Path) -> Mapping[str, str]:
+    """What the model at `path` says of itself, without reading more of it than needs be: a compiled program is long.
+
+    Raises PackageError.
+    """
+    facts = path / "metadata.json"
+    whole = (path / "model.mil").is_file() and facts.is_file()
+    return read_metadata(path).metadata if whole else read_model(path).metadata

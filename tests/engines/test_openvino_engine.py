@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import openvino as ov
@@ -13,10 +14,12 @@ from bksdm_demo.engines.base import EngineOptions
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine, choose_precision
 from bksdm_demo.errors import EngineError, PackageError, UnsupportedModelError
 from bksdm_demo.translate import translator
+from tests.mil.emit import SPELLINGS, compile_package
 from tests.mil.samples import GOLDEN
 
 PACKAGE = GOLDEN / "converted.mlpackage"
 X = {"x": np.linspace(-1, 1, 144, dtype=np.float32).reshape(1, 4, 6, 6)}
+PARTS = GOLDEN.parent / "parts"
 FLOOR = 60.0  # dB against torch
 
 
@@ -67,6 +70,19 @@ def test_f32_matches_torch():
         made = OpenVinoEngine(PACKAGE, exact=True).run({"x": network["x"]})["y"]
         error = np.mean((made - network["y"]) ** 2)
         assert 10 * np.log10(np.ptp(network["y"]) ** 2 / error) > FLOOR
+
+
+@pytest.mark.parametrize(("name", "spelling"), list(zip(["unet_split", "text_encoder"], SPELLINGS, strict=True)))
+def test_a_compiled_model_is_the_package_bit_for_bit(name: str, spelling: str, tmp_path: Path):
+    package = OpenVinoEngine(PARTS / f"{name}.mlpackage")
+    compiled = OpenVinoEngine(compile_package(package.path, tmp_path / "any.mlmodelc", spelling))
+    with np.load(PARTS / f"{name}.npz") as recorded:
+        given = {port.name: recorded[f"in.{port.name}"][0] for port in package.inputs}
+    assert (compiled.inputs, compiled.outputs, compiled.metadata) == (package.inputs, package.outputs, package.metadata)
+    theirs, ours = package.run(given), compiled.run(given)
+    assert list(ours) == list(theirs)
+    for key, array in theirs.items():
+        np.testing.assert_array_equal(ours[key], array)
 
 
 def test_size_is_that_of_all_files():

@@ -1,11 +1,14 @@
-"""Writes a Program as MIL text in both of the compiler's spellings, so that a package gives a compiled model to read.
+"""Writes a Program as a compiled model, its text in either of the compiler's spellings, so that a package gives one.
 
-Follows the samples of Apple's compiler: alphabetical arguments, hexadecimal floats, constants in brackets.
+Follows the samples of Apple's compiler: alphabetical arguments, hexadecimal floats, constants in brackets; outputs
+without a shape in `metadata.json`, as in all files of 2022 and 2023.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +16,50 @@ import numpy as np
 
 from bksdm_demo.mil.constants import Compressed, Stored
 from bksdm_demo.mil.package import read_package
-from bksdm_demo.mil.program import Constant, TensorType
+from bksdm_demo.mil.program import Constant, Program, TensorType, Value
 from tests.mil.samples import GOLDEN, WEIGHTS
 
 SPELLINGS = ("1.0", "1.3")
 IOS = {"CoreML6": "ios16", "CoreML7": "ios17", "CoreML8": "ios18"}
+ELEMENTS = {"fp16": "Float16", "fp32": "Float32", "int32": "Int32"}
 
 
 def compiled(name: str, folder: Path, spelling: str) -> Path:
     """The golden package `name` as an `.mlmodelc` folder without metadata.json."""
-    package, model = GOLDEN / f"{name}.mlpackage", folder / f"{name}.mlmodelc"
-    (model / "weights").mkdir(parents=True)
-    if (package / WEIGHTS).exists():
-        shutil.copy(package / WEIGHTS, model / "weights" / "weight.bin")
-    (model / "model.mil").write_text(Writer(spelling).program(read_package(package)), encoding="utf-8")
+    model = compile_package(GOLDEN / f"{name}.mlpackage", folder / f"{name}.mlmodelc", spelling)
+    (model / "metadata.json").unlink()
     return model
+
+
+def compile_package(package: Path, model: Path, spelling: str = "1.0") -> Path:
+    """The package as the `.mlmodelc` folder `model`, metadata included."""
+    return compile_program(read_package(package), package / WEIGHTS, model, spelling)
+
+
+def compile_program(program: Program, weights: Path, model: Path, spelling: str = "1.0") -> Path:
+    """The program as the `.mlmodelc` folder `model`; its stored constants lie in the file `weights`, if anywhere."""
+    (model / "weights").mkdir(parents=True)
+    if weights.exists():
+        shutil.copy(weights, model / "weights" / "weight.bin")
+    (model / "model.mil").write_text(Writer(spelling).program(program), encoding="utf-8")
+    (model / "metadata.json").write_text(json.dumps([_metadata(program)]), encoding="utf-8")
+    return model
+
+
+def _metadata(program: Program) -> dict[str, Any]:
+    values = {value.name: value for operation in program.operations for value in operation.outputs}
+    return {
+        "inputSchema": [_schema(value, str(list(value.type.shape))) for value in program.inputs],
+        "outputSchema": [_schema(values[name], "[]") for name in program.outputs],
+        "specificationVersion": program.specification_version,
+        "userDefinedMetadata": dict(program.metadata),
+        "mlProgramOperationTypeHistogram": dict(Counter(operation.kind for operation in program.operations)),
+    }
+
+
+def _schema(value: Value, shape: str) -> dict[str, str]:
+    kind = {"type": "MultiArray", "hasShapeFlexibility": "0", "isOptional": "0"}
+    return kind | {"name": value.name, "dataType": ELEMENTS[value.type.dtype], "shape": shape}
 
 
 class Writer:

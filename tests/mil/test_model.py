@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from bksdm_demo.errors import PackageError
-from bksdm_demo.mil.model import read_model
-from tests.mil.emit import compiled
+from bksdm_demo.mil.model import read_model, user_metadata
+from tests.mil.emit import compile_package, compiled
 from tests.mil.samples import GOLDEN
 
 
@@ -15,6 +15,21 @@ def test_either_form(tmp_path: Path) -> None:
     assert read_model(model).operations == read_model(GOLDEN / "converted.mlpackage").operations
     renamed = model.rename(tmp_path / "Unet")
     assert read_model(renamed).outputs == ("y",)
+
+
+def test_metadata_of_a_compiled_model_needs_no_reading_of_its_program(tmp_path: Path) -> None:
+    package = GOLDEN / "converted.mlpackage"
+    model = compile_package(package, tmp_path / "Unet.mlmodelc")
+    (model / "model.mil").write_text("no program at all")
+    assert user_metadata(model) == user_metadata(package) == read_model(package).metadata
+    assert user_metadata(package)
+
+
+def test_metadata_of_a_model_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    model = compile_package(GOLDEN / "converted.mlpackage", tmp_path / "Unet.mlmodelc")
+    (model / "model.mil").unlink()
+    with pytest.raises(PackageError, match=r"no model\.mil"):
+        user_metadata(model)
 
 
 @pytest.mark.parametrize(("name", "message"), [("a.mlmodelc", "mlmodelc folder"), ("a.mlpackage", "mlpackage folder")])
