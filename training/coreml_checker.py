@@ -6,7 +6,6 @@ special-care concept that passes its own threshold lowers all the others by 0.01
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 SPECIAL_ADJUSTMENT = 0.01

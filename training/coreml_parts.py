@@ -1,4 +1,4 @@
-"""The text encoder and the autoencoder's decoder as Core ML takes them: fixed shapes, no branches, nothing to configure."""
+"""The text encoder and the autoencoder's decoder as Core ML takes them: fixed shapes, no branches."""
 
 import math
 

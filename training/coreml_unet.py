@@ -25,7 +25,7 @@ def as_conv(linear: nn.Linear) -> nn.Conv2d:
 
 
 class ChannelNorm(nn.Module):
-    """LayerNorm over axis 1 of [B, C, 1, S]; shift before scale, the order that the converter folds into one layer_norm."""
+    """LayerNorm over axis 1 of [B, C, 1, S]; shift before scale is what the converter folds into one layer_norm."""
 
     def __init__(self, norm: nn.LayerNorm) -> None:
         super().__init__()

@@ -68,7 +68,8 @@ def build() -> None:
     others = [
         render(body)
         for record in records()
-        if record["label"] not in wanted and record.get("group", 9) not in SKIPPED_GROUPS
+        if record["label"] not in wanted
+        and record.get("group", 9) not in SKIPPED_GROUPS
         and (body := _icon(record, names, icons))
     ]
     words = [

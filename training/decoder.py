@@ -2,8 +2,8 @@
 
     python -m training.decoder [--minutes 6]
 
-Same loss as stage 3, on the cached latents of the chosen pictures with a little noise, so that the decoder is also at ease
-with latents that the U-Nets get almost right.
+Same loss as stage 3, on the cached latents of the chosen pictures with a little noise, so that the decoder is also at
+ease with latents that the U-Nets get almost right.
 """
 
 import argparse
@@ -29,8 +29,12 @@ def loss_of(decoded: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 
 def train(team: Team, minutes: float) -> None:
     network, saved = vae.load(), load_checkpoint("decoder")
-    parts = torch.nn.ModuleDict({"post": network.post_quant_conv, "decoder": network.decoder}).requires_grad_(True).train()
-    optimiser = torch.optim.AdamW(parts.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
+    parts = (
+        torch.nn.ModuleDict({"post": network.post_quant_conv, "decoder": network.decoder}).requires_grad_(True).train()
+    )
+    optimiser = torch.optim.AdamW(
+        parts.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
+    )
     step, spent = 0, 0.0
     if saved:
         parts.load_state_dict(saved["model"])
@@ -41,7 +45,9 @@ def train(team: Team, minutes: float) -> None:
     watch, losses = Stopwatch(spent), []
     while (share := team.agree(watch.spent / (60 * minutes))) < 1:
         for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 50) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+            group["lr"] = (
+                LEARNING_RATE * min(1, (step + 1) / 50) * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+            )
         places = torch.randint(len(images), (BATCH // team.size,), generator=draw)
         deviation = NOISE * torch.rand(len(places), 1, 1, 1, generator=draw)
         noisy = clean[places] + deviation * torch.randn(clean[places].shape, generator=draw)
@@ -56,7 +62,9 @@ def train(team: Team, minutes: float) -> None:
         step += 1
         losses.append(loss.item())
         if team.leads and step % SAVE_EVERY == 0:
-            log("decoder", f"step {step}, {watch.spent / 60:.1f} min, loss {sum(losses[-SAVE_EVERY:]) / SAVE_EVERY:.4f}")
+            log(
+                "decoder", f"step {step}, {watch.spent / 60:.1f} min, loss {sum(losses[-SAVE_EVERY:]) / SAVE_EVERY:.4f}"
+            )
             _save(parts, optimiser, step, watch.spent, done=False)
     if team.leads:
         _save(parts, optimiser, step, watch.spent, done=True)

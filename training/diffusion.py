@@ -28,7 +28,9 @@ def add_noise(clean: torch.Tensor, generator: torch.Generator) -> Noised:
     """x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps at a uniformly drawn step for every picture."""
     size = clean.shape[0]
     # one step from each of `size` equal parts of the schedule: the same mean, less variance
-    timesteps = ((torch.arange(size) + torch.rand(size, generator=generator)) * STEPS / size).long().clamp(max=STEPS - 1)
+    timesteps = (
+        ((torch.arange(size) + torch.rand(size, generator=generator)) * STEPS / size).long().clamp(max=STEPS - 1)
+    )
     noise = torch.randn(clean.shape, generator=generator)
     alpha = ALPHA_BAR[timesteps][:, None, None, None]
     latents = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise

@@ -2,10 +2,10 @@
 
     python -m training.distill [--student base small tiny] [--minutes 27]
 
-A student starts from the teacher's weights: a down stage keeps the first resnet(+attention) pair, an up stage the first and
-the third, the rest is copied as it is; tiny's stages are the teacher's outer ones. Three terms teach it: the denoising
-loss, the squared difference of the outputs, and of the features after every stage (before its resampling). The text
-encoder is the teacher's, frozen.
+A student starts from the teacher's weights: a down stage keeps the first resnet(+attention) pair, an up stage the
+first and the third, the rest is copied as it is; tiny's stages are the teacher's outer ones. Three terms teach it:
+the denoising loss, the squared difference of the outputs, and of the features after every stage (before its
+resampling). The text encoder is the teacher's, frozen.
 """
 
 import argparse
@@ -23,6 +23,7 @@ BATCH = 32
 LEARNING_RATE = 6e-4
 FINAL_SHARE = 0.03
 WARM_UP = 100  # steps
+EVERY = {"base": 2, "small": 2, "tiny": 1}  # learns from every such batch: tiny has the most to recover
 FEATURE_SCALE = 0.1  # relative squared differences of features are some ten times the other two terms
 SAVE_EVERY = 120  # seconds
 LOG_EVERY = 100  # steps
@@ -92,8 +93,10 @@ class Student:
         initialise(self.unet, teacher)
         self.features = Features(self.unet)
         self.average = original.RunningAverage(self.unet)
-        self.optimiser = torch.optim.AdamW(self.unet.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
-        self.terms = torch.zeros(3)
+        self.optimiser = torch.optim.AdamW(
+            self.unet.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
+        )
+        self.terms, self.lessons = torch.zeros(3), 0
 
     def learn(self, lesson: Lesson, teacher: Features, rate: float, team: Team) -> None:
         noised = lesson.noised
@@ -109,16 +112,21 @@ class Student:
         team.average_gradients(self.unet.parameters())
         torch.nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
         self.optimiser.step()
+        self.lessons += 1
+        self.average.update(self.lessons)
         self.terms += torch.stack([task, copy, feature]).detach()
 
     def state(self) -> dict:
         parts = {"unet": self.unet, "optimiser": self.optimiser}
-        return {key: part.state_dict() for key, part in parts.items()} | {"average": self.average.weights}
+        return {key: part.state_dict() for key, part in parts.items()} | {
+            "average": self.average.weights,
+            "lessons": self.lessons,
+        }
 
     def restore(self, state: dict) -> None:
         self.unet.load_state_dict(state["unet"])
         self.optimiser.load_state_dict(state["optimiser"])
-        self.average.weights = state["average"]
+        self.average.weights, self.lessons = state["average"], state["lessons"]
 
 
 def _save(students: list[Student], step: int, spent: float, done: bool) -> None:
@@ -158,9 +166,9 @@ def train(team: Team, names: list[str], minutes: float) -> None:
         cosine = FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * share))
         rate = LEARNING_RATE * cosine * min(1.0, (step + 1) / WARM_UP)
         step += 1
-        for student in students:
-            student.learn(lesson, watched, rate, team)
-            student.average.update(step)
+        for place, student in enumerate(students):
+            if (step + place) % EVERY[student.name] == 0:
+                student.learn(lesson, watched, rate, team)
         if team.leads and step % LOG_EVERY == 0:
             _report(students, step, watch.spent)
         if team.leads and watch.spent - last_save > SAVE_EVERY:
@@ -173,7 +181,7 @@ def train(team: Team, names: list[str], minutes: float) -> None:
 
 def _report(students: list[Student], step: int, spent: float) -> None:
     for student in students:
-        task, copy, feature = (student.terms / LOG_EVERY).tolist()
+        task, copy, feature = (student.terms * EVERY[student.name] / LOG_EVERY).tolist()
         student.terms.zero_()
         line = f"{student.name} loss {task:.4f}, output {copy:.4f}, features {feature:.4f}"
         log("distill", f"step {step}, {spent / 60:.1f} min, {line}")

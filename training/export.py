@@ -1,6 +1,6 @@
 """Stage 8: convert everything to Core ML packages under assets/emoji.
 
-    python -m training.export [--random] [--only unet|shared] 
+    python -m training.export [--random] [--only unet|shared]
 
 mlprogram, float16, iOS 16 / macOS 13, weights palettized to 6 bits by k-means. Parts that the four systems share are
 stored once, in assets/emoji/shared. `--random` writes untrained networks of the same shapes, to develop against.

@@ -1,4 +1,4 @@
-"""The clean latents that the U-Nets learn, encoded once and cached: 16x16 of the pictures, 8x8 of their half-size copies."""
+"""The clean latents that the U-Nets learn, encoded once: 16x16 of the pictures, 8x8 of their half-size copies."""
 
 import numpy as np
 import torch

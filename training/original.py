@@ -2,8 +2,9 @@
 
     python -m training.original [--minutes 40]
 
-Noise prediction with min-SNR weights on cached latents: the first quarter of the time on 8x8 latents (shapes and words are
-cheap to learn there), the rest on 16x16. AdamW, cosine decay by the wall clock, running average of the weights.
+Noise prediction with min-SNR weights on cached latents: the first fifth of the time on 8x8 latents (shapes and
+words are cheap to learn there), the rest on 16x16. AdamW, cosine decay by the wall clock, running average of the
+weights.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """The safety checker's pictures: originals, reconstructions with disturbed latents, and what the four systems generate.
 
-Generated pictures are kept in training/work/generated_<system>.pt and made once. Only flagged concepts are generated for
-training too; the rest chooses the thresholds (validation) or is only reported on (held_out).
+Generated pictures are kept in training/work/generated_<system>.pt and made once. Only flagged concepts are generated
+for training too; the rest chooses the thresholds (validation) or is only reported on (held_out).
 """
 
 import zlib

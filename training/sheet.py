@@ -1,7 +1,7 @@
 """A contact sheet to look at: sixteen common prompts, one row per system.
 
-    python -m training.sheet [--systems original tiny] [--out sheet.png]
-    python -m training.sheet --reconstructions
+python -m training.sheet [--systems original tiny] [--out sheet.png]
+python -m training.sheet --reconstructions
 """
 
 import argparse

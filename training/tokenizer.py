@@ -2,13 +2,14 @@
 
     python -m training.tokenizer
 
-Follows Sennrich et al. (arXiv 1508.07909) on the labels and tags of emojibase. Writes vocab.json and merges.txt, the two
-files that transformers' CLIPTokenizer and Apple's pipeline read. The begin and end tokens have the two highest ids, so
-that the first maximum of the ids is the end of the prompt.
+Follows Sennrich et al. (arXiv 1508.07909) on the labels and tags of emojibase. Writes vocab.json and merges.txt, the
+two files that transformers' CLIPTokenizer and Apple's pipeline read. The begin and end tokens have the two highest
+ids, so that the first maximum of the ids is the end of the prompt.
 """
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import regex
@@ -58,7 +59,7 @@ def learn(counts: Counter[str], wanted: int) -> list[tuple[str, str]]:
     while len(merges) < wanted:
         pairs: Counter[tuple[str, str]] = Counter()
         for pieces, count in words:
-            for pair in zip(pieces, pieces[1:], strict=False):
+            for pair in pairwise(pieces):
                 pairs[pair] += count
         if not pairs:
             break

@@ -2,10 +2,10 @@
 
     python -m training.vae [--minutes 13]
 
-Loss: L1 + L1 of the pixel differences (gradient) + a tiny KL. Half of the time on 64 px crops at batch 16, half on whole
-128 px pictures at batch 8. Afterwards the latents are normalised by folding a shift (the latent of white, per channel)
-and a scale (unit deviation over all pictures) into quant_conv and post_quant_conv, so that the scaling factor is 1 and
-a white background is the origin.
+Loss: L1 + L1 of the pixel differences (gradient) + a tiny KL. First on 64 px crops at batch 16, then on whole 128 px
+pictures at batch 8. Afterwards the latents are normalised by folding a shift (the latent of white, per channel) and a
+scale (unit deviation over all pictures) into quant_conv and post_quant_conv, so that the scaling factor is 1 and a
+white background is the origin.
 """
 
 import argparse

@@ -1,7 +1,8 @@
-"""Data-parallel training on the cores of one machine: one single-threaded process per core, gradients through shared memory.
+"""Data-parallel training on one machine: a single-threaded process per core, gradients through shared memory.
 
-For networks this small it beats one process with several threads, which meet at the end of every operation; here they meet
-once per step. All workers start from the same weights and apply the same averaged gradients, so they stay equal.
+For networks this small it beats one process with several threads, which meet at the end of every operation; here
+they meet once per step. All workers start from the same weights and apply the same averaged gradients, so they
+stay equal.
 """
 
 import os
