@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def _no_loop_stays_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="package", autouse=True)
+def close_loops() -> Iterator[None]:
     made: list[asyncio.AbstractEventLoop] = []
     original = asyncio.new_event_loop
 
@@ -17,8 +17,9 @@ def _no_loop_stays_open(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         made.append(original())
         return made[-1]
 
-    monkeypatch.setattr(asyncio, "new_event_loop", remember)
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio, "new_event_loop", remember)
+        yield
     for loop in made:
         if not loop.is_running():
             loop.close()
