@@ -38,11 +38,13 @@ class Form:
     by_split: bool = False
     masked: bool = False
     second_value: bool = False  # the last head mixes another tensor
-    key_tokens: int = KEYS  # how many keys the heads look at
+    key_tokens: int = 99  # how many keys the heads look at
     stride: int = 1
     batch_keys: int = BATCH
     computed_scale: bool = False
     interleave: bool = False
+    keys: int = KEYS
+    last_scale: float | None = None  # of the last chunk of each head
 
 
 HIT = Form()
@@ -89,20 +91,22 @@ def attend(b: Builder, form: Form, query: Ref, key: Ref, value: Ref) -> Ref:
 def site(form: Form) -> Program:
     b = Builder()
     query = b.input("query", (BATCH, CHANNELS, 1, QUERIES))
-    key = b.input("key", (form.batch_keys, CHANNELS, 1, KEYS))
-    value = b.input("value", (form.batch_keys, CHANNELS, 1, KEYS))
+    key = b.input("key", (form.batch_keys, CHANNELS, 1, form.keys))
+    value = b.input("value", (form.batch_keys, CHANNELS, 1, form.keys))
     other = b.op("relu", value.shape, x=value)
     turned = b.op("transpose", [key.shape[axis % 4] for axis in form.perm], x=key, perm=list(form.perm))
     queries, keys, values = parts(b, query, 1, form), parts(b, turned, 3, form), parts(b, value, 1, form)
     if form.second_value:
         values[-1] = part(b, other, 1, form.slices[-1])
-    if form.key_tokens != KEYS:
+    if form.key_tokens < form.keys:
         keys = [part(b, ref, 1, (0, form.key_tokens)) for ref in keys]
         values = [part(b, ref, 3, (0, form.key_tokens)) for ref in values]
     heads = []
     for head in form.order:
         chunks = [part(b, queries[head], 3, bounds, form.stride) for bounds in form.chunks] or [queries[head]]
-        mixed = [attend(b, form, chunk, keys[form.key_order[head]], values[form.value_order[head]]) for chunk in chunks]
+        forms = [form] * (len(chunks) - 1) + [replace(form, scale=form.last_scale or form.scale)]
+        pair = keys[form.key_order[head]], values[form.value_order[head]]
+        mixed = [attend(b, each, chunk, *pair) for each, chunk in zip(forms, chunks, strict=True)]
         if form.chunks:
             total = sum(ref.shape[3] for ref in mixed)
             mixed = [b.op("concat", (*mixed[0].shape[:3], total), values=mixed, axis=3)]
@@ -160,6 +164,15 @@ MISSES = {
     "overlapping heads": replace(HIT, slices=((0, 4), (3, 7), (8, 12))),
     "heads that leave channels out": replace(HIT, slices=((0, 4), (4, 8), (7, 11))),
     "heads of different width": replace(HIT, slices=((0, 4), (4, 10), (10, 12))),
+    "narrow heads beside wide ones": replace(
+        HIT,
+        slices=((0, 4), (4, 8), (8, 10), (10, 12)),
+        order=(0, 1, 2, 3),
+        key_order=(0, 1, 2, 3),
+        value_order=(0, 1, 2, 3),
+    ),
+    "a chunk with another scale": replace(HIT, last_scale=1.0),
+    "keys that are not turned": replace(HIT, keys=CHANNELS, perm=(0, 1, 2, 3)),
     "chunks out of order": replace(HIT, chunks=((4, 8), (0, 4), (8, 10))),
     "chunks that overlap": replace(HIT, chunks=((0, 4), (3, 7), (7, 10))),
     "chunks that leave tokens out": replace(HIT, chunks=((0, 4), (4, 8))),

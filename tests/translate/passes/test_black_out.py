@@ -19,6 +19,7 @@ class Form:
     mode: str | None = "update"
     cast: bool = True
     rows: bool = False  # the mask covers rows, not elements
+    narrow: bool = False  # the mask covers the first column alone
     counted: bool = False  # the mask is a count, not a bool
     filler: tuple[float, ...] = (0.0,)
     computed: bool = False  # the updates are data
@@ -30,7 +31,7 @@ HIT = Form()
 def site(form: Form) -> Program:
     b = Builder()
     images = b.input("images", SHAPE)
-    shape = SHAPE[:3] if form.rows else SHAPE
+    shape = SHAPE[:3] if form.rows else (*SHAPE[:3], 1) if form.narrow else SHAPE
     mask = b.input("mask", shape, "int32" if form.counted else "bool")
     listed = b.op("cast", shape, "int32", x=mask, dtype="int32") if form.cast else mask
     places = b.op("non_zero", (None, len(shape)), "int32", x=listed)
@@ -67,6 +68,7 @@ MISSES = {
     "adding": replace(HIT, mode="add"),
     "adding by default": replace(HIT, mode=None),
     "whole rows": replace(HIT, rows=True),
+    "a mask of another shape": replace(HIT, narrow=True),
     "a mask of counts": replace(HIT, counted=True),
     "several constants in turn": replace(HIT, filler=(0.0, 0.5)),
     "updates that are data": replace(HIT, computed=True),
