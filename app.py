@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bksdm_demo.engines.base import COMPUTE_UNITS, ENGINE_KINDS, PRECISIONS
 from bksdm_demo.errors import DemoError
-from bksdm_demo.settings import GIB, Settings, from_environment
+from bksdm_demo.settings import Settings, from_environment, gibibytes
 from bksdm_demo.start import Services, start
 from bksdm_demo.ui.page import build_page, launch_options
 
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         return serve(services, settings)
+    except KeyboardInterrupt:  # before serve() listens for it
+        return 130
     finally:
         services.close()
 
@@ -44,7 +46,7 @@ def read_settings(arguments: Sequence[str] | None) -> Settings:
     """The environment's settings with the flags put over them; raises DemoError for a value that does not fit."""
     flags = vars(_parser().parse_args(arguments))
     memory = flags.pop("memory_gb")
-    flags["memory_bytes"] = None if memory is None else int(memory * GIB)
+    flags["memory_bytes"] = None if memory is None else gibibytes(memory)
     return from_environment(os.environ).override(**flags)
 
 
@@ -59,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--compute-units", choices=COMPUTE_UNITS, help="Core ML's processors (default: auto)")
     parser.add_argument("--cache-dir", type=Path, help="folder for compiled models")
     parser.add_argument("--threads", type=int, help="processor threads of one model (default: all)")
-    parser.add_argument("--memory-gb", type=float, help="budget for loaded models, in GiB of their files (default: 2)")
+    parser.add_argument("--memory-gb", help="budget for loaded models, in GiB of their files (default: 2)")
     parser.add_argument("--queue-size", type=int, help="comparisons that may wait (default: 16)")
     return parser
 

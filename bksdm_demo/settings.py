@@ -91,8 +91,11 @@ def default_cache_dir(environ: Mapping[str, str], platform: str) -> Path:
 
 
 def gibibytes(text: str) -> int:
-    """Bytes from a number of gibibytes such as "1.5"; raises ValueError or OverflowError for no finite number."""
-    return int(float(text) * GIB)  # OverflowError or ValueError for infinity and not-a-number
+    """Bytes from a number of gibibytes such as "1.5"; raises DemoError for anything that is no finite number."""
+    try:
+        return int(float(text) * GIB)
+    except (ValueError, OverflowError) as error:  # words, not-a-number, infinity
+        raise DemoError(f"The memory budget is {text!r}; it must be a number of GiB such as 1.5.") from error
 
 
 def truth(text: str) -> bool:
@@ -114,7 +117,7 @@ def _read(environ: Mapping[str, str], name: str, convert: Callable[[str], Any]) 
         return None
     try:
         return convert(text)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise DemoError(f"The environment variable {name} is {text!r}, which cannot be read as its value.") from error
 
 

@@ -47,7 +47,6 @@ def build_form(systems: Sequence[System]) -> Form:
         max_lines=6,
         placeholder="What should the picture show?",
         elem_id="bk-prompt",
-        submit_btn=False,
     )
     _examples(prompt)
     models = gr.CheckboxGroup(

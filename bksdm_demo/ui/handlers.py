@@ -87,6 +87,13 @@ class Handlers:
             yield (*fields, *live)
             fields = blank
 
+    def resume(self, job_id: str) -> Iterator[Live]:
+        """Watch on after the connection was cut: a phone that slept, a tab that came back from the background."""
+        try:
+            yield from self._watch(job_id)
+        except DemoError:
+            yield _refused(GONE)
+
     def cancel(self, job_id: str) -> tuple[str, Update]:
         """Stop the job: the watcher shows the rest. Answers the notice and the cancel button."""
         try:

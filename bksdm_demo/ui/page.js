@@ -1,4 +1,5 @@
-// What the page does in the browser beyond Gradio: keeps the job in the address, and submits with Ctrl/Cmd + Enter.
+// What the page does in the browser beyond Gradio: keeps the job in the address, submits with Ctrl/Cmd + Enter,
+// and takes a running job up again when the page comes back from the background.
 (() => {
   const narrow = () => window.matchMedia("(max-width: 1023px)").matches;
   const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -26,6 +27,12 @@
     document.activeElement?.dispatchEvent(new Event("change", { bubbles: true }));
     button.click();
   }, true);
+
+  // A page in the background loses its connection, while the job goes on: watch it again on coming back.
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState !== "visible") return;
+    if (document.querySelector(".bk-board[aria-busy=true]")) document.getElementById("bk-resume")?.click();
+  });
 
   window.bksdm = { follow };
 })();

@@ -54,7 +54,9 @@ def build_page(comparisons: Comparisons, catalog: Catalog) -> gr.Blocks:
                 board = gr.HTML(empty_board(chosen), apply_default_css=False, elem_id="bk-board")
                 timing = gr.HTML(apply_default_css=False, elem_id="bk-timing")
         job_id = gr.Textbox(visible=False, elem_id="bk-job")
-        _wire(page, handlers, form, Live(job_id, form.seed, said, board, timing, compare, cancel))
+        live = Live(job_id, form.seed, said, board, timing, compare, cancel)
+        _wire(page, handlers, form, live)
+        _wire_resume(handlers, live)
     page.queue(default_concurrency_limit=None)
     return page
 
@@ -76,6 +78,14 @@ def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live) -> None:
     form.models.change(handlers.preview, inputs=[form.models, live.job_id], outputs=live.board, queue=False, **quiet)
     live.job_id.change(None, inputs=live.job_id, js=FOLLOW_JOB_JS, api_visibility="private")
     page.load(handlers.reopen, outputs=[*form, *live], **quiet)
+
+
+def _wire_resume(handlers: Handlers, live: Live) -> None:
+    """A button nobody sees, pressed by page.js when the page wakes up in the middle of a run."""
+    resume = gr.Button("Resume", visible="hidden", elem_id="bk-resume")
+    resume.click(
+        handlers.resume, inputs=live.job_id, outputs=list(live), show_progress="hidden", api_visibility="private"
+    )
 
 
 def launch_options(comparisons: Comparisons, catalog: Catalog, environment: Mapping[str, Any]) -> dict[str, Any]:

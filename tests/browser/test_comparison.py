@@ -81,7 +81,7 @@ def test_cancel(chromium: Any, tmp_path: Path) -> None:
 def test_a_withheld_picture_is_nowhere_on_the_wire(chromium: Any, address: str) -> None:
     page = visit(chromium, address)
     answers: list[Any] = []
-    page.on("response", answers.append)
+    page.on("response", lambda answer: answers.append(answer))
     type_and_submit(page, f"{BLOCKED_WORD} on a table")
     page.wait_for_selector(DONE)
     assert page.locator(".bk-column[data-tone=blocked]").count() == 4

@@ -174,6 +174,14 @@ def test_leaving_the_page_leaves_the_job(tmp_path: Path) -> None:
         service.close()
 
 
+def test_a_cut_connection_is_resumed(service: Comparisons) -> None:
+    job_id = compare(service)[0].job_id
+    (live,) = handlers(service).resume(job_id)
+    assert live.board.count("<img") == 2
+    (refused,) = handlers(service).resume("forgotten")
+    assert GONE in refused.notice
+
+
 @pytest.mark.parametrize(("query", "words"), [({}, None), ({"job": ""}, None), ({"job": "forgotten"}, GONE)])
 def test_an_address_without_a_known_job(service: Comparisons, query: dict[str, str], words: str | None) -> None:
     (update,) = handlers(service).reopen(page_of(query))

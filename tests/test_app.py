@@ -1,0 +1,62 @@
+"""app.py: flags become settings, a wrong one is a sentence, and the server starts and stops cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+import app
+from bksdm_demo.errors import DemoError
+from bksdm_demo.settings import GIB
+from tests.ui.test_page import free_port
+
+ROOT = Path(app.__file__).parent
+SECONDS = 120
+
+
+def test_flags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BKSDM_THREADS", "4")
+    settings = app.read_settings(["--port", "8000", "--memory-gb", "0.5", "--models-dir", str(tmp_path), "--share"])
+    assert (settings.port, settings.memory_bytes, settings.models_dir) == (8000, GIB // 2, tmp_path)
+    assert (settings.share, settings.threads) == (True, 4)
+    assert app.read_settings([]).share is False
+
+
+@pytest.mark.parametrize("flags", [["--threads", "0"], ["--models-dir", "/no/such/folder"], ["--memory-gb", "nan"]])
+def test_a_wrong_value_is_one_sentence(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(flags) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("app.py: ")
+    assert said.count("\n") == 1
+
+
+def test_a_wrong_choice_names_the_choices(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        app.read_settings(["--engine", "torch"])
+    assert "openvino" in capsys.readouterr().err
+
+
+def test_no_flag_can_contradict_the_settings() -> None:
+    with pytest.raises(DemoError, match="port is 70000"):
+        app.read_settings(["--port", "70000"])
+
+
+def test_it_starts_says_where_and_stops_cleanly() -> None:
+    port = free_port()
+    command = [sys.executable, "app.py", "--port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline().strip() == f"The page is at http://127.0.0.1:{port}/"
+            assert "BK-SDM" in httpx.get(f"http://127.0.0.1:{port}/", timeout=SECONDS).text
+            process.send_signal(signal.SIGINT)
+            assert process.wait(SECONDS) == 0
+            assert process.stdout.read().strip() == "Closing."
+        finally:
+            process.kill()

@@ -1,0 +1,74 @@
+"""Settings from the environment and from flags: what is read, what is refused, and that they cannot change."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bksdm_demo.errors import DemoError
+from bksdm_demo.settings import GIB, Settings, default_cache_dir, from_environment
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    settings = from_environment({}, platform="linux")
+    assert settings.override(cache_dir=None) == settings
+    assert (settings.host, settings.port, settings.share) == (None, None, False)
+    assert settings.assets.name == "assets"
+    with pytest.raises(FrozenInstanceError):
+        settings.port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field", "value"),
+    [
+        ("GRADIO_SERVER_NAME", "0.0.0.0", "host", "0.0.0.0"),
+        ("GRADIO_SERVER_PORT", "7861", "port", 7861),
+        ("GRADIO_SHARE", "True", "share", True),
+        ("GRADIO_SHARE", "off", "share", False),
+        ("BKSDM_ENGINE", "openvino", "engine", "openvino"),
+        ("BKSDM_PRECISION", "f32", "precision", "f32"),
+        ("BKSDM_COMPUTE_UNITS", "cpu-and-ne", "compute_units", "cpu-and-ne"),
+        ("BKSDM_CACHE_DIR", "/somewhere", "cache_dir", Path("/somewhere")),
+        ("BKSDM_THREADS", " 3 ", "threads", 3),
+        ("BKSDM_THREADS", "", "threads", None),
+        ("BKSDM_MEMORY_GB", "0.5", "memory_bytes", GIB // 2),
+        ("BKSDM_QUEUE_SIZE", "2", "queue_size", 2),
+    ],
+)
+def test_variables(name: str, text: str, field: str, value: object) -> None:
+    assert getattr(from_environment({name: text}), field) == value
+
+
+def test_models_dir_must_be_a_folder(tmp_path: Path) -> None:
+    assert from_environment({"BKSDM_MODELS_DIR": str(tmp_path)}).models_dir == tmp_path
+    with pytest.raises(DemoError, match="is no folder"):
+        Settings(models_dir=tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("GRADIO_SERVER_PORT", "http"), ("GRADIO_SERVER_PORT", "0"), ("BKSDM_THREADS", "2.5"), ("BKSDM_THREADS", "0"),
+        ("BKSDM_MEMORY_GB", "much"), ("BKSDM_MEMORY_GB", "inf"), ("BKSDM_MEMORY_GB", "nan"), ("BKSDM_MEMORY_GB", "-1"),
+        ("GRADIO_SHARE", "perhaps"), ("BKSDM_ENGINE", "torch"), ("BKSDM_QUEUE_SIZE", "0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_is_refused(name: str, text: str) -> None:
+    with pytest.raises(DemoError):
+        from_environment({name: text})
+
+
+def test_flags_go_over_the_environment_and_absent_flags_do_not() -> None:
+    settings = from_environment({"BKSDM_THREADS": "3", "BKSDM_ENGINE": "openvino"})
+    flags: dict[str, Any] = {"threads": 1, "engine": None, "share": False}
+    changed = settings.override(**flags)
+    assert (changed.threads, changed.engine, changed.share) == (1, "openvino", False)
+
+
+def test_caches_lie_where_the_system_keeps_them() -> None:
+    assert default_cache_dir({"XDG_CACHE_HOME": "/x"}, "linux") == Path("/x/bksdm-demo")
+    assert default_cache_dir({}, "linux") == Path("~/.cache/bksdm-demo").expanduser()
+    assert default_cache_dir({}, "darwin") == Path("~/Library/Caches/bksdm-demo").expanduser()
