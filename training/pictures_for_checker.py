@@ -1,9 +1,12 @@
 """The safety checker's pictures: originals, reconstructions with disturbed latents, and what the four systems generate.
 
+    python -m training.pictures_for_checker [--systems original base small tiny]
+
 Generated pictures are kept in training/work/generated_<system>.pt and made once. Only flagged concepts are generated
 for training too; the rest chooses the thresholds (validation) or is only reported on (held_out).
 """
 
+import argparse
 import zlib
 from dataclasses import dataclass
 
@@ -102,3 +105,11 @@ def held_out() -> dict[str, Pictures]:
     """Never used before the report, by where they come from."""
     parts = {name: _part(name, "test") for name in networks.NAMES}
     return {"reconstructions": _reconstructions(2, (0.2,)), **parts}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--systems", nargs="+", choices=networks.NAMES, default=list(networks.NAMES))
+    torch.set_num_threads(1)
+    for name in parser.parse_args().systems:
+        generated(name)
