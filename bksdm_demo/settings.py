@@ -15,9 +15,11 @@ from typing import Any
 
 from bksdm_demo.engines.base import COMPUTE_UNITS, ENGINE_KINDS, PRECISIONS
 from bksdm_demo.errors import DemoError
+from bksdm_demo.services.environment import usable_memory
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 GIB = 2**30  # bytes
+MEMORY_SHARE = 0.6  # of this machine's memory, for loaded models; the rest is for pictures and everybody else
 PORTS = (1, 65_535)
 QUEUE_RANGE = (1, 1_000)
 THREADS_RANGE = (1, 1_024)
@@ -30,8 +32,8 @@ class Settings:
     """What a start of the page or of the command line may choose.
 
     `host` and `port` None leave the choice to Gradio (127.0.0.1, the first free port from 7860). `models_dir` holds
-    further model folders beside the embedded family; `cache_dir` holds compiled models. `memory_bytes` is the budget
-    for loaded models; `queue_size` the comparisons that may wait. Raises DemoError naming the setting.
+    further model folders beside the embedded family; `cache_dir` holds compiled models. `memory_bytes` is what loaded
+    models may occupy in memory; `queue_size` the comparisons that may wait. Raises DemoError naming the setting.
     """
 
     host: str | None = None
@@ -66,6 +68,7 @@ class Settings:
 
 def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -> Settings:
     """The settings that environment variables ask for; raises DemoError naming a variable that cannot be read."""
+    memory = _read(environ, "BKSDM_MEMORY_GB", gibibytes)
     read = {
         "host": _read(environ, "GRADIO_SERVER_NAME", str),
         "port": _read(environ, "GRADIO_SERVER_PORT", int),
@@ -76,7 +79,7 @@ def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -
         "compute_units": _read(environ, "BKSDM_COMPUTE_UNITS", str),
         "cache_dir": _read(environ, "BKSDM_CACHE_DIR", _folder) or default_cache_dir(environ, platform),
         "threads": _read(environ, "BKSDM_THREADS", int),
-        "memory_bytes": _read(environ, "BKSDM_MEMORY_GB", gibibytes),
+        "memory_bytes": default_memory(usable_memory()) if memory is None else memory,
         "queue_size": _read(environ, "BKSDM_QUEUE_SIZE", int),
     }
     return Settings().override(**read)
@@ -88,6 +91,11 @@ def default_cache_dir(environ: Mapping[str, str], platform: str) -> Path:
         return Path("~/Library/Caches/bksdm-demo").expanduser()
     base = environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base else Path("~/.cache").expanduser()) / "bksdm-demo"
+
+
+def default_memory(usable: int | None) -> int | None:
+    """The budget for loaded models on a machine with so many bytes; None, for the smallest one, where it is unknown."""
+    return None if usable is None else max(int(usable * MEMORY_SHARE), Settings.memory_bytes)
 
 
 def gibibytes(text: str) -> int:

@@ -58,6 +58,7 @@ class FakeEngine:
         name: str = "fake part",
         metadata: Mapping[str, str] | None = None,
         size_bytes: int = 1000,
+        memory_bytes: int | None = None,
         delay: float = 0.0,
         failure: Exception | None = None,
         load_failure: Exception | None = None,
@@ -68,6 +69,7 @@ class FakeEngine:
         self.function, self.name = function, name
         self.metadata = dict(metadata or {})
         self.size_bytes, self.delay = size_bytes, delay
+        self.memory_bytes = size_bytes if memory_bytes is None else memory_bytes
         self.failure, self.load_failure = failure, load_failure
         self.load_gate, self.run_gate = load_gate, run_gate
         self.load_entered, self.run_entered = threading.Event(), threading.Event()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bksdm_demo.errors import DemoError
-from bksdm_demo.settings import GIB, Settings, default_cache_dir, from_environment
+from bksdm_demo.settings import GIB, Settings, default_cache_dir, default_memory, from_environment
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -54,11 +54,18 @@ def test_models_dir_must_be_a_folder(tmp_path: Path) -> None:
         ("GRADIO_SERVER_PORT", "http"), ("GRADIO_SERVER_PORT", "0"), ("BKSDM_THREADS", "2.5"), ("BKSDM_THREADS", "0"),
         ("BKSDM_MEMORY_GB", "much"), ("BKSDM_MEMORY_GB", "inf"), ("BKSDM_MEMORY_GB", "nan"), ("BKSDM_MEMORY_GB", "-1"),
         ("GRADIO_SHARE", "perhaps"), ("BKSDM_ENGINE", "torch"), ("BKSDM_QUEUE_SIZE", "0"),
+        ("BKSDM_MEMORY_GB", "0"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(name: str, text: str) -> None:
     with pytest.raises(DemoError):
         from_environment({name: text})
+
+
+def test_the_memory_budget_follows_the_machine() -> None:
+    assert default_memory(16 * GIB) == int(9.6 * GIB)
+    assert default_memory(GIB) == default_memory(0) == Settings().memory_bytes  # the embedded family always fits
+    assert default_memory(None) is None
 
 
 def test_flags_go_over_the_environment_and_absent_flags_do_not() -> None:

@@ -55,9 +55,10 @@ class Port:
 class Engine(Protocol):
     """One Core ML part made runnable. load/unload may be called any number of times; run() loads if needed.
 
-    `metadata` is the package's user-defined metadata; `size_bytes` the bytes of its files on disk. `run` is safe to
-    call from several threads (one runs at a time) and returns float32 arrays the caller owns. It raises EngineError
-    for a wrong name, shape or type (naming all three) and for a failure of the runtime.
+    `metadata` is the package's user-defined metadata; `size_bytes` the bytes of its files on disk; `memory_bytes` an
+    estimate of the resident bytes that loading and running it adds to the process, known before it is loaded. `run`
+    is safe to call from several threads (one runs at a time) and returns float32 arrays the caller owns. It raises
+    EngineError for a wrong name, shape or type (naming all three) and for a failure of the runtime.
     """
 
     kind: str  # "openvino", "coreml", "fake"
@@ -73,6 +74,9 @@ class Engine(Protocol):
 
     @property
     def size_bytes(self) -> int: ...
+
+    @property
+    def memory_bytes(self) -> int: ...
 
     @property
     def loaded(self) -> bool: ...

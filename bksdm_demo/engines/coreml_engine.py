@@ -74,6 +74,11 @@ class CoreMlEngine:
         return package_bytes(self.path)
 
     @property
+    def memory_bytes(self) -> int:
+        """The bytes of its files: Core ML maps them into memory and keeps palettized weights as they are."""
+        return self.size_bytes
+
+    @property
     def loaded(self) -> bool:
         return self._model is not None
 

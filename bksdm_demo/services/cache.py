@@ -1,7 +1,7 @@
 """Loaded models: parts shared by content, one load however many ask, least recently used out at a byte budget.
 
-A caller leases a pipeline and gives it back by leaving the `with` block; leased parts stay loaded. Bytes are those of
-the parts' files on disk, the only figure every engine knows; a runtime may need a multiple of it in memory.
+A caller leases a pipeline and gives it back by leaving the `with` block; leased parts stay loaded. Bytes are what the
+engines expect their parts to occupy in memory; the process itself and what a picture needs on its way are left out.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class CacheState:
-    """What the cache holds now (names and bytes of loaded parts) and did so far (parts found loaded, loads, ...)."""
+    """What the cache holds (names of loaded parts, bytes in memory) and did so far (parts found loaded, loads, ...)."""
 
     parts: tuple[tuple[str, int], ...]
     budget_bytes: int
@@ -61,7 +61,7 @@ class _Part:
 
     path: Path
     engine: Engine
-    size_bytes: int
+    memory_bytes: int
     loading: Future[None] | None = None
     leases: int = 0
     last_used: int = 0
@@ -127,7 +127,7 @@ class PipelineCache:
     def state(self) -> CacheState:
         """A snapshot for people."""
         with self._lock:
-            loaded = tuple((part.path.stem, part.size_bytes) for part in self._parts.values() if part.ready)
+            loaded = tuple((part.path.stem, part.memory_bytes) for part in self._parts.values() if part.ready)
             return CacheState(loaded, self.budget_bytes, self._counts.hits, self._counts.loads, self._counts.evictions)
 
     def clear(self) -> None:
@@ -160,7 +160,7 @@ class PipelineCache:
         if known is not None and known.usable:
             return known
         engine = self.open_part(path, exact)
-        part = _Part(path, engine, engine.size_bytes)
+        part = _Part(path, engine, engine.memory_bytes)
         with self._lock:
             self._parts[key] = part
         return part
@@ -173,7 +173,7 @@ class PipelineCache:
             for part in parts:
                 part.leases += 1
             try:
-                self._make_room(system, sum(part.size_bytes for part in own))
+                self._make_room(system, parts, sum(part.memory_bytes for part in own))
             except BusyError:
                 for part in parts:
                     part.leases -= 1
@@ -184,23 +184,31 @@ class PipelineCache:
             self._counts.loads += len(own)
             return own, others
 
-    def _make_room(self, system: System, needed: int) -> None:
-        """Unload idle parts, least recently used first, until `needed` bytes fit the budget."""
-        occupied = sum(part.size_bytes for part in self._parts.values() if part.loading is not None)
+    def _make_room(self, system: System, parts: Sequence[_Part], needed: int) -> None:
+        """Unload idle parts, least recently used first, until the `needed` bytes of the system's parts fit."""
+        occupied = sum(part.memory_bytes for part in self._parts.values() if part.loading is not None)
         idle = self._idle()
         excess = occupied + needed - self.budget_bytes
-        if excess > sum(part.size_bytes for part in idle):
-            leased = sum(part.size_bytes for part in self._parts.values() if part.leases and part.loading is not None)
-            raise BusyError(
-                f"{system.name} needs {needed / 1e6:.1f} MB, and {leased / 1e6:.1f} MB of the budget of "
-                f"{self.budget_bytes / 1e6:.1f} MB are in use. Try again later, or raise the memory budget."
-            )
+        short = excess - sum(part.memory_bytes for part in idle)
+        if short > 0:
+            raise BusyError(self._no_room(system, parts, short))
         going = []
         while excess > 0:
             part = idle.pop(0)
-            excess -= part.size_bytes
+            excess -= part.memory_bytes
             going.append(part)
         self._evict(going)
+
+    def _no_room(self, system: System, parts: Sequence[_Part], short: int) -> str:
+        """What is needed, by how much it does not fit, and what to do."""
+        total = sum(part.memory_bytes for part in parts)
+        head = f"{system.name} needs {_megabytes(total)} of memory, {_megabytes(short)} more than there is: "
+        budget = f"the budget for loaded models is {_megabytes(self.budget_bytes)}"
+        if total > self.budget_bytes:
+            return f"{head}{budget}. Raise the memory budget, or choose a smaller model."
+        others = (part for part in self._parts.values() if part.leases and part.loading is not None)
+        used = sum(part.memory_bytes for part in others if part not in parts)
+        return f"{head}{budget}, and {_megabytes(used)} of it are in use. Try again later, or raise the memory budget."
 
     def _idle(self) -> list[_Part]:
         """Loaded parts nobody leases, least recently used first."""
@@ -245,3 +253,8 @@ class PipelineCache:
             for part in parts:
                 part.leases -= 1
                 part.last_used = next(self._counts.clock)
+
+
+def _megabytes(count: int) -> str:
+    """1,234,567 -> "1.2 MB"."""
+    return f"{count / 1e6:.1f} MB"

@@ -19,6 +19,7 @@ import bksdm_demo
 PACKAGES = ("numpy", "openvino", "coremltools", "transformers", "tokenizers", "Pillow", "gradio")
 CPUINFO = Path("/proc/cpuinfo")
 CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 SYSCTL_SECONDS = 5  # a hung sysctl must not hang the report
 
 
@@ -95,6 +96,16 @@ def memory_bytes() -> int | None:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return None
+
+
+def usable_memory(memory_max: Path = MEMORY_LIMIT) -> int | None:
+    """Bytes of memory this process may come to use: the machine's, or what a container (cgroup v2) grants of it."""
+    known = memory_bytes()
+    try:
+        granted = int(memory_max.read_text())
+    except (OSError, ValueError):  # absent, "max", or another cgroup layout
+        return known
+    return granted if known is None else min(granted, known)
 
 
 def _sysctl(name: str) -> str:

@@ -48,6 +48,7 @@ def test_facts_are_known_before_loading(engine):
     assert engine.outputs == (Port("y", (1, 36, 6), "float32"),)
     assert engine.kind in ("fake", "openvino", "coreml")
     assert engine.size_bytes > 0
+    assert engine.memory_bytes > 0
     assert all(isinstance(text, str) for pair in engine.metadata.items() for text in pair)
     assert not engine.loaded
 

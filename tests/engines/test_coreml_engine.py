@@ -66,6 +66,7 @@ def test_the_interface_needs_no_core_ml(tmp_path: Path) -> None:
     assert made.outputs == (Port("y", (1, 36, 6)),)
     assert made.metadata["attention"] == "original"
     assert made.size_bytes == sum(file.stat().st_size for file in PACKAGE.rglob("*") if file.is_file())
+    assert made.memory_bytes == made.size_bytes
     assert not made.loaded
     assert tools.loads == tools.compiled == []
 

@@ -11,11 +11,12 @@ import pytest
 
 from bksdm_demo.engines import openvino_engine
 from bksdm_demo.engines.base import EngineOptions
-from bksdm_demo.engines.openvino_engine import OpenVinoEngine, choose_precision
+from bksdm_demo.engines.openvino_engine import OpenVinoEngine, choose_precision, estimate_memory
 from bksdm_demo.errors import EngineError, PackageError, UnsupportedModelError
 from bksdm_demo.translate import translator
 from tests.mil.emit import SPELLINGS, compile_package
 from tests.mil.samples import GOLDEN
+from tests.translate.programs import Builder
 
 PACKAGE = GOLDEN / "converted.mlpackage"
 X = {"x": np.linspace(-1, 1, 144, dtype=np.float32).reshape(1, 4, 6, 6)}
@@ -89,6 +90,24 @@ def test_size_is_that_of_all_files():
     files = [file for file in PACKAGE.rglob("*") if file.is_file()]
     assert len(files) == 3
     assert OpenVinoEngine(PACKAGE).size_bytes == sum(file.stat().st_size for file in files)
+
+
+@pytest.mark.parametrize(("precision", "weight_bytes"), [("f32", 8), ("bf16", 6)])
+def test_memory_follows_weights_operations_and_the_largest_value(precision: str, weight_bytes: int):
+    """y = linear(x) + x, by hand: 16 x 16 weights, 16 biases, two operations, values of 64."""
+    builder = Builder()
+    x = builder.input("x", (4, 16))
+    product = builder.op("linear", (4, 16), x=x, weight=np.ones((16, 16), np.float16), bias=np.ones(16, np.float16))
+    program = builder.program(builder.op("add", (4, 16), x=product, y=x))
+    assert estimate_memory(program, precision) == weight_bytes * (256 + 16) + 2 * 70_000 + 4 * (4 * 64)
+
+
+def test_memory_is_estimated_for_the_precision_it_runs_in(monkeypatch):
+    monkeypatch.setattr(openvino_engine, "native_bf16", lambda: True)
+    package = PARTS / "unet_split.mlpackage"
+    fast, exact = OpenVinoEngine(package), OpenVinoEngine(package, exact=True)
+    assert not exact.loaded
+    assert exact.memory_bytes > fast.memory_bytes > fast.size_bytes
 
 
 def test_a_truncated_weight_file_is_refused(tmp_path):

@@ -212,18 +212,34 @@ def test_leased_parts_stay_and_what_does_not_fit_beside_them_is_refused(tmp_path
     budget = shared_bytes(tmp_path) + family_bytes(tmp_path, "emoji-original")
     cache, parts = build(tmp_path, budget=budget)
     with cache.lease("emoji-original"):
-        with pytest.raises(BusyError, match=r"Emoji Tiny needs .* in use"):
+        short = family_bytes(tmp_path, "emoji-tiny") / 1e6  # its other parts are loaded
+        words = rf"Emoji Tiny needs .*, {short:.1f} MB more than there is: .* in use\. Try again later"
+        with pytest.raises(BusyError, match=words):
             warm(cache, "emoji-tiny")
         assert parts.engine("original_unet").unloads == 0
     warm(cache, "emoji-tiny")  # fits now
     assert parts.engine("original_unet").unloads == 1
 
 
-def test_a_system_above_the_whole_budget_is_refused(tmp_path: Path) -> None:
-    cache, parts = build(tmp_path, budget=10)
-    with pytest.raises(BusyError, match="raise the memory budget"):
+def test_a_system_above_the_whole_budget_is_refused_saying_by_how_much(tmp_path: Path) -> None:
+    cache, parts = build(tmp_path, {"": {"memory_bytes": 10_000_000}}, budget=25_000_000)
+    with pytest.raises(BusyError) as refusal:
         warm(cache, "emoji-tiny")
+    assert str(refusal.value) == (
+        "Emoji Tiny needs 40.0 MB of memory, 15.0 MB more than there is: the budget for loaded models is 25.0 MB. "
+        "Raise the memory budget, or choose a smaller model."
+    )
     assert not any(engine.loaded for engine in parts.opened.values())
+
+
+def test_memory_counts_not_bytes_on_disk(tmp_path: Path) -> None:
+    options = {"": {"memory_bytes": 1000}, "unet": {"memory_bytes": 5000}}
+    cache, parts = build(tmp_path, options, budget=13_000)
+    warm(cache, "emoji-original", "emoji-base")
+    assert cache.state().bytes == 3 * 1000 + 2 * 5000
+    warm(cache, "emoji-tiny")
+    assert cache.state().bytes == 13_000
+    assert not parts.engine("original_unet").loaded
 
 
 def test_clear_leaves_what_is_leased(tmp_path: Path) -> None:

@@ -61,6 +61,16 @@ def test_cpu_quota(tmp_path: Path, text: str, cores: float | None):
     assert environment.cpu_quota(tmp_path / "absent") is None
 
 
+@pytest.mark.parametrize(("granted", "usable"), [("1000\n", 1000), ("max\n", 5000), ("9000\n", 5000)])
+def test_memory_is_what_a_container_grants(
+    granted: str, usable: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "memory_bytes", lambda: 5000)
+    (tmp_path / "memory.max").write_text(granted)
+    assert environment.usable_memory(tmp_path / "memory.max") == usable
+    assert environment.usable_memory(tmp_path / "absent") == 5000
+
+
 def test_a_mac_answers_through_sysctl(monkeypatch: pytest.MonkeyPatch):
     answers = {"machdep.cpu.brand_string": "Apple M2 Pro\n", "hw.memsize": "17179869184\n"}
 

@@ -1,0 +1,71 @@
+"""How much memory a loaded part takes: what the OpenVINO engine estimates beside what the process really grows by.
+
+    python -m benchmarks.part_memory [PART ...] [--precision f32 bf16]
+
+Each part is loaded and run once in a process of its own, after a tiny part has brought the runtime's own memory in;
+growth is counted in resident bytes, before the run and after it, once freed memory went back to the system. Without
+arguments: the embedded family. Linux only (/proc, glibc).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import gc
+import multiprocessing
+from pathlib import Path
+
+import numpy as np
+
+from bksdm_demo.engines.base import EngineOptions
+from bksdm_demo.engines.openvino_engine import OpenVinoEngine, choose_precision
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / "tests" / "golden" / "mil" / "converted.mlpackage"
+STATUS = Path("/proc/self/smaps_rollup")
+FILL = 5.0  # in every input; also a valid token id
+
+
+def resident_bytes() -> int:
+    """What this process occupies, after giving back what it can."""
+    gc.collect()
+    ctypes.CDLL("libc.so.6").malloc_trim(0)
+    fields = dict(line.split(maxsplit=1) for line in STATUS.read_text().splitlines()[1:])
+    return int(fields["Rss:"].split()[0]) * 1024
+
+
+def run_once(engine: OpenVinoEngine) -> None:
+    engine.run({port.name: np.full(port.shape, FILL) for port in engine.inputs})
+
+
+def measure(path: Path, precision: str) -> tuple[int, int, int]:
+    """Bytes estimated, grown by loading, grown by loading and a run."""
+    options = EngineOptions(precision=precision)
+    tiny = OpenVinoEngine(TINY, options)
+    run_once(tiny)
+    engine = OpenVinoEngine(path, options)
+    estimated = engine.memory_bytes  # reads the program, which is not counted
+    before = resident_bytes()
+    engine.load()
+    loaded = resident_bytes() - before
+    run_once(engine)
+    return estimated, loaded, resident_bytes() - before
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", type=Path, metavar="PART", help=".mlpackage or .mlmodelc folders")
+    parser.add_argument("--precision", nargs="+", default=["f32", choose_precision("auto", False)])
+    flags = parser.parse_args()
+    parts = flags.parts or sorted((ROOT / "assets" / "emoji").glob("*/*.mlpackage"))
+    print(f"{'part':<48} {'':<5} {'estimate':>9} {'loaded':>9} {'and run':>9}   MB")
+    context = multiprocessing.get_context("spawn")
+    for part in parts:
+        for precision in dict.fromkeys(flags.precision):
+            with context.Pool(1) as pool:
+                figures = pool.apply(measure, (part, precision))
+            print(f"{part.stem[-48:]:<48} {precision:<5} " + " ".join(f"{figure / 1e6:9.1f}" for figure in figures))
+
+
+if __name__ == "__main__":
+    main()
