@@ -25,6 +25,7 @@ from bksdm_demo.ui.present import (
 )
 
 _STROKE = 'fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
+LONG_PROMPT = 60  # characters from which the heading is set smaller
 ICONS = {
     "blocked": "M12 3.5 5 6v5.5c0 4.4 3 7.6 7 9 4-1.4 7-4.6 7-9V6z M9 12h6",
     "failed": "M12 4 3.5 19h17z M12 10v4 M12 16.6v.1",
@@ -85,11 +86,12 @@ def _heading(job: Job, systems: Mapping[str, System]) -> str:
         for label, value in request_facts(job.request)
     )
     cut_off = cut_off_words(job)
+    long = " bk-long" if len(job.request.prompt) > LONG_PROMPT else ""
     warning = f'<p class="bk-cut" dir="auto">{escape(cut_off)}</p>' if cut_off else ""
     return (
         '<header class="bk-head">'
         f'<p class="bk-status" role="status">{escape(status_words(job, systems))}</p>'
-        f'<h2 class="bk-prompt" dir="auto">{escape(shorten(job.request.prompt, PROMPT_SHOWN))}</h2>'
+        f'<h2 class="bk-prompt{long}" dir="auto">{escape(shorten(job.request.prompt, PROMPT_SHOWN))}</h2>'
         f'<dl class="bk-facts">{facts}</dl>{warning}</header>'
     )
 

@@ -28,18 +28,18 @@ class Form(NamedTuple):
     """The input components, in the order in which handlers take their values."""
 
     prompt: gr.Textbox
-    negative_prompt: gr.Textbox
     models: gr.CheckboxGroup
     seed: gr.Number
     locked: gr.Checkbox
+    negative_prompt: gr.Textbox
     steps: gr.Slider
     guidance_scale: gr.Slider
     scheduler: gr.Dropdown
     generator: gr.Dropdown
 
 
-def build_form(systems: Sequence[System]) -> Form:
-    """Lay the form out; `systems` are those that can be chosen, the recommended settings are the first one's."""
+def build_essentials(systems: Sequence[System]) -> tuple[gr.Textbox, gr.CheckboxGroup, gr.Number, gr.Checkbox]:
+    """Lay out what every visitor uses: prompt, models, seed and lock. `systems` are those that can be chosen."""
     prompt = gr.Textbox(
         value=EXAMPLES[0],
         label="Prompt",
@@ -55,12 +55,16 @@ def build_form(systems: Sequence[System]) -> Form:
         label="Models to compare",
         elem_id="bk-models",
     )
+    return prompt, models, *_seed_row()
+
+
+def _seed_row() -> tuple[gr.Number, gr.Checkbox]:
     with gr.Row(elem_id="bk-seed-row"):
         seed = gr.Number(value=FIRST_SEED, precision=0, label="Seed", min_width=80, scale=3, elem_id="bk-seed")
         draw = gr.Button("Random", min_width=72, scale=1, elem_id="bk-random", size="md")
         locked = gr.Checkbox(value=False, label="Lock", min_width=72, scale=1, elem_id="bk-lock", container=False)
     draw.click(None, outputs=seed, js=DRAW_SEED_JS, api_visibility="private")
-    return Form(prompt, *_settings(systems[0] if systems else None, models, seed, locked))
+    return seed, locked
 
 
 def _examples(prompt: gr.Textbox) -> None:
@@ -70,8 +74,8 @@ def _examples(prompt: gr.Textbox) -> None:
             chip.click(None, outputs=prompt, js=f"() => {example!r}", api_visibility="private")
 
 
-def _settings(system: System | None, models: gr.CheckboxGroup, seed: gr.Number, locked: gr.Checkbox) -> tuple[Any, ...]:
-    """The folded settings; returns every component after the prompt in Form's order."""
+def build_settings(system: System | None) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown]:
+    """Lay out the folded rest of the form, with the settings that `system` recommends."""
     steps, guidance, scheduler = (
         (system.steps, system.guidance_scale, system.scheduler) if system else (20, 7.5, "dpmpp-2m")
     )
@@ -90,7 +94,7 @@ def _settings(system: System | None, models: gr.CheckboxGroup, seed: gr.Number, 
             label="Start noise",
             info="NumPy as Apple's Swift pipeline, PyTorch as diffusers",
         )
-    return negative, models, seed, locked, step_slider, guidance_slider, scheduler_list, generator_list
+    return negative, step_slider, guidance_slider, scheduler_list, generator_list
 
 
 def default_choice(systems: Sequence[System]) -> list[str]:

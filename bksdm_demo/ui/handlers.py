@@ -18,7 +18,7 @@ from bksdm_demo.records import Job
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.ui.board import empty_board, job_board, notice
 from bksdm_demo.ui.chart import timing_section
-from bksdm_demo.ui.form import choose_seed, read_request
+from bksdm_demo.ui.form import Form, choose_seed, read_request
 from bksdm_demo.ui.timing import timing_view
 
 JOB_PARAMETER = "job"  # of the page's address
@@ -50,10 +50,10 @@ class Handlers:
     def compare(
         self,
         prompt: str,
-        negative_prompt: str,
         models: Sequence[str],
         seed: float | None,
         locked: bool,
+        negative_prompt: str,
         steps: float,
         guidance_scale: float,
         scheduler: str,
@@ -73,7 +73,7 @@ class Handlers:
     def reopen(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
         """On loading the page: fill the form from the job in the address, if any, and watch it."""
         job_id = request.query_params.get(JOB_PARAMETER, "")
-        blank = (gr.skip(),) * len(FORM_FIELDS)
+        blank = (gr.skip(),) * len(Form._fields)
         if not job_id:
             yield (*blank, *_untouched())
             return
@@ -82,7 +82,7 @@ class Handlers:
         except DemoError:
             yield (*blank, *_refused(GONE))
             return
-        fields = tuple(_field(job, name) for name in FORM_FIELDS)
+        fields = tuple(_field(job, name) for name in Form._fields)
         for live in self._watch(job_id):
             yield (*fields, *live)
             fields = blank
@@ -143,20 +143,8 @@ class Handlers:
             return None
 
 
-FORM_FIELDS = (  # Form's order; "locked" is no part of a request and stays as it is
-    "prompt",
-    "negative_prompt",
-    "models",
-    "seed",
-    "locked",
-    "steps",
-    "guidance_scale",
-    "scheduler",
-    "generator",
-)
-
-
 def _field(job: Job, name: str) -> Any:
+    """The job's value of one input of the form; the lock is no part of a request and stays as it is."""
     if name == "models":
         return [column.model for column in job.columns]
     return gr.skip() if name in ("locked", "seed") else getattr(job.request, name)

@@ -16,7 +16,7 @@ import gradio as gr
 from bksdm_demo.library.catalog import EMOJI_FAMILY, Catalog
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.ui.board import empty_board
-from bksdm_demo.ui.form import Form, build_form, default_choice
+from bksdm_demo.ui.form import Form, build_essentials, build_settings, default_choice
 from bksdm_demo.ui.handlers import Handlers, Live
 from bksdm_demo.ui.pictures import picture_route
 from bksdm_demo.ui.present import unavailable_words
@@ -43,11 +43,12 @@ def build_page(comparisons: Comparisons, catalog: Catalog) -> gr.Blocks:
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
         with gr.Row(elem_id="bk-main"):
             with gr.Column(elem_id="bk-side", min_width=280):
-                form = build_form(systems)
+                prompt, models, seed, locked = build_essentials(systems)
                 with gr.Row(elem_id="bk-actions"):
                     compare = gr.Button("Compare", variant="primary", elem_id="bk-compare", interactive=bool(systems))
                     cancel = gr.Button("Cancel", variant="secondary", elem_id="bk-cancel", visible=False)
                 said = gr.HTML(apply_default_css=False, elem_id="bk-said")
+                form = Form(prompt, models, seed, locked, *build_settings(systems[0] if systems else None))
                 gr.HTML(_notes(catalog), apply_default_css=False, elem_id="bk-about")
             with gr.Column(elem_id="bk-results", min_width=280):
                 chosen = [system for system in systems if system.key in default_choice(systems)]

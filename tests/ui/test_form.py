@@ -7,7 +7,16 @@ import pytest
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.records import SCHEDULERS, Request
-from bksdm_demo.ui.form import DRAWN_SEEDS, Form, build_form, choose_seed, default_choice, read_request, whole
+from bksdm_demo.ui.form import (
+    DRAWN_SEEDS,
+    Form,
+    build_essentials,
+    build_settings,
+    choose_seed,
+    default_choice,
+    read_request,
+    whole,
+)
 from tests.ui.records import SYSTEMS, system
 
 VALUES = ("red apple", "", 7, 20, 7.5, SCHEDULERS[0], "numpy")
@@ -72,11 +81,11 @@ def test_the_default_choice_compares() -> None:
     assert default_choice([]) == []
 
 
-def test_the_form_takes_its_settings_from_the_first_system() -> None:
+def test_the_settings_are_those_that_a_system_recommends() -> None:
     with gr.Blocks():
-        form = build_form([system("x", "X", steps=12, guidance_scale=4.0, scheduler="euler")])
-    assert isinstance(form, Form)
+        chosen = system("x", "X", steps=12, guidance_scale=4.0, scheduler="euler")
+        form = Form(*build_essentials([chosen]), *build_settings(chosen))
+        bare = Form(*build_essentials([]), *build_settings(None))
     assert (form.steps.value, form.guidance_scale.value, form.scheduler.value) == (12, 4.0, "euler")
     assert form.models.value == ["x"]
-    with gr.Blocks():
-        assert build_form([]).models.choices == []
+    assert bare.models.choices == []

@@ -14,7 +14,8 @@ import pytest
 from bksdm_demo.errors import EngineError
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.ui import handlers as handlers_module
-from bksdm_demo.ui.handlers import FORM_FIELDS, GONE, Handlers, Live
+from bksdm_demo.ui.form import Form
+from bksdm_demo.ui.handlers import GONE, Handlers, Live
 from tests.fakes import BLOCKED_WORD, CUT_OFF_WORD, FAMILY, fake_comparisons
 
 SKIP = gr.skip()
@@ -150,11 +151,11 @@ def test_cancelling_a_forgotten_job_is_a_sentence(service: Comparisons) -> None:
 def test_reloading_the_page_opens_the_job_again(service: Comparisons) -> None:
     job_id = compare(service)[0].job_id
     (update,) = handlers(service).reopen(page_of({"job": job_id}))
-    fields = dict(zip(FORM_FIELDS, update, strict=False))
+    fields = dict(zip(Form._fields, update, strict=False))
     assert fields["prompt"] == "red apple"
     assert fields["models"] == list(FAMILY[:2])
     assert fields["scheduler"] == "ddim"
-    live = Live(*update[len(FORM_FIELDS) :])
+    live = Live(*update[len(Form._fields) :])
     assert (live.job_id, live.seed) == (job_id, 7)
     assert live.board.count("<img") == 2
 
@@ -168,7 +169,7 @@ def test_leaving_the_page_leaves_the_job(tmp_path: Path) -> None:
         watching.close()  # what Gradio does when the tab is closed
         gate.set()
         *_, last = handlers(service).reopen(page_of({"job": job_id}))
-        assert Live(*last[len(FORM_FIELDS) :]).board.count("<img") == 2
+        assert Live(*last[len(Form._fields) :]).board.count("<img") == 2
     finally:
         gate.set()
         service.close()
@@ -185,8 +186,8 @@ def test_a_cut_connection_is_resumed(service: Comparisons) -> None:
 @pytest.mark.parametrize(("query", "words"), [({}, None), ({"job": ""}, None), ({"job": "forgotten"}, GONE)])
 def test_an_address_without_a_known_job(service: Comparisons, query: dict[str, str], words: str | None) -> None:
     (update,) = handlers(service).reopen(page_of(query))
-    live = Live(*update[len(FORM_FIELDS) :])
-    assert update[: len(FORM_FIELDS)] == (SKIP,) * len(FORM_FIELDS)
+    live = Live(*update[len(Form._fields) :])
+    assert update[: len(Form._fields)] == (SKIP,) * len(Form._fields)
     assert live.board == SKIP
     assert live.notice == SKIP if words is None else words in live.notice
 

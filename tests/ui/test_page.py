@@ -60,7 +60,7 @@ def address(site: tuple[str, Comparisons]) -> str:
 def values(prompt: str, **changes: Any) -> list[Any]:
     """The inputs of /compare in order; the last is the job that the page shows now."""
     fields = {
-        "prompt": prompt, "negative_prompt": "", "models": MODELS, "seed": 7, "locked": False, "steps": 3,
+        "prompt": prompt, "models": MODELS, "seed": 7, "locked": False, "negative_prompt": "", "steps": 3,
         "guidance_scale": 4.0, "scheduler": "ddim", "generator": "numpy", "last_job": "",
     }  # fmt: skip
     return list((fields | changes).values())
