@@ -91,6 +91,9 @@ def _emoji(variant: str, blocks: str) -> System:
         shared=Path("emoji") / SHARED,
         weights="6-bit palettized",
         attention="split_einsum_v2",
+        licence="Apache-2.0",
+        licence_url="https://www.apache.org/licenses/LICENSE-2.0",
+        guidance_scale=4.5,  # higher saturates: the miniatures are small
     )
 
 
