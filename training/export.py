@@ -1,6 +1,6 @@
 """Stage 8: convert everything to Core ML packages under assets/emoji.
 
-    python -m training.export [--random] [--only unet|shared]
+    python -m training.export [--random] [--parts text decoder checker original base small tiny]
 
 mlprogram, float16, iOS 16 / macOS 13, weights palettized to 6 bits by k-means. Parts that the four systems share are
 stored once, in assets/emoji/shared. `--random` writes untrained networks of the same shapes, to develop against.
@@ -23,7 +23,9 @@ from training.coreml_parts import CoreDecoder, CoreTextEncoder
 from training.coreml_unet import CoreUnet
 from training.workspace import EMOJI, log
 
-BITS = 6
+BITS, INNER_BITS = 6, 4  # of a palettized weight; the U-Nets' inner stages bear four bits at no visible loss
+INNER_WIDTH = 128  # channels of the stages that count as inner
+SMALLEST = 2048  # weights; fewer stay float16
 PREFIX = "Stable_Diffusion_version"
 AUTHOR = "BK-SDM Core ML demo"
 LICENCE = "Apache-2.0; trained on Fluent Emoji (MIT) and emojibase-data (MIT)"
@@ -34,8 +36,10 @@ PIXELS = 8 * networks.LATENT_SIDE
 Inputs = dict[str, tuple[tuple[int, ...], type]]
 
 
-def convert(module: torch.nn.Module, inputs: Inputs, outputs: list[str]) -> ct.models.MLModel:
-    """Trace, convert and palettize one network."""
+def convert(
+    module: torch.nn.Module, inputs: Inputs, outputs: list[str], inner: tuple[str, ...] = ()
+) -> ct.models.MLModel:
+    """Trace, convert and palettize one network; weights whose names start with one of `inner` get fewer bits."""
     example = [torch.rand(shape) for shape, _ in inputs.values()]
     with torch.no_grad():
         traced = torch.jit.trace(module.float().eval(), example)
@@ -48,8 +52,20 @@ def convert(module: torch.nn.Module, inputs: Inputs, outputs: list[str]) -> ct.m
         compute_precision=ct.precision.FLOAT16,
         skip_model_load=True,
     )
-    palettes = cto.OpPalettizerConfig(mode="kmeans", nbits=BITS)
-    return cto.palettize_weights(model, cto.OptimizationConfig(global_config=palettes))
+    fine, coarse = (
+        cto.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=SMALLEST) for bits in (BITS, INNER_BITS)
+    )
+    weights = cto.get_weights_metadata(model, weight_threshold=SMALLEST)
+    exceptions = {name: coarse for name in weights if inner and name.startswith(inner)}
+    return cto.palettize_weights(model, cto.OptimizationConfig(global_config=fine, op_name_configs=exceptions))
+
+
+def inner_stages(network: UNet2DConditionModel) -> tuple[str, ...]:
+    """How the names of the inner stages' weights begin in CoreUnet."""
+    widths = network.config.block_out_channels
+    downs = [f"downs_{place}_" for place, width in enumerate(widths) if width >= INNER_WIDTH]
+    ups = [f"ups_{place}_" for place, width in enumerate(reversed(widths)) if width >= INNER_WIDTH]
+    return (*downs, "mid_", *ups)
 
 
 def save(model: ct.models.MLModel, folder: Path, name: str, description: str, facts: dict[str, str]) -> None:
@@ -70,7 +86,7 @@ def export_unet(name: str, network: UNet2DConditionModel) -> None:
         "timestep": ((2,), HALF),
         "encoder_hidden_states": ((2, networks.TEXT_WIDTH, 1, networks.TEXT_LENGTH), HALF),
     }
-    model = convert(CoreUnet(network), inputs, ["noise_pred"])
+    model = convert(CoreUnet(network), inputs, ["noise_pred"], inner_stages(network))
     facts = {"attention": "split_einsum_v2", "parameters": str(count)}
     save(model, EMOJI / f"emoji-{name}", f"emoji-{name}_unet", f"Noise predictor of the emoji family, {name}.", facts)
 
@@ -113,32 +129,39 @@ def random_checker() -> CoreChecker:
     return CoreChecker(roughen(networks.vision_encoder()), *groups)
 
 
-def export_random(wanted: Callable[[str], bool]) -> None:
-    if wanted("shared"):
-        export_text(roughen(networks.text_encoder(len(tokenizer.load()))))
-        export_decoder(roughen(vae.build()))
-        export_checker(random_checker(), "untrained")
-    for name in networks.NAMES:
-        if wanted("unet"):
-            export_unet(name, roughen(networks.unet(name)))
+PARTS = ("text", "decoder", "checker", *networks.NAMES)
 
 
-def export_trained(wanted: Callable[[str], bool]) -> None:
-    pair = original.load()
-    if wanted("shared"):
-        export_text(pair["text"])
-        export_decoder(decoder.load())
-        export_checker(*checker.load())
-    if wanted("unet"):
-        export_unet("original", pair["unet"])
-        for name in networks.STUDENTS:
-            export_unet(name, distill.load(name))
+def export_random(parts: list[str]) -> None:
+    jobs: dict[str, Callable[[], None]] = {
+        "text": lambda: export_text(roughen(networks.text_encoder(len(tokenizer.load())))),
+        "decoder": lambda: export_decoder(roughen(vae.build())),
+        "checker": lambda: export_checker(random_checker(), "untrained"),
+    }
+    for part in parts:
+        if part in networks.NAMES:
+            export_unet(part, roughen(networks.unet(part)))
+        else:
+            jobs[part]()
+
+
+def export_trained(parts: list[str]) -> None:
+    jobs: dict[str, Callable[[], None]] = {
+        "text": lambda: export_text(original.load()["text"]),
+        "decoder": lambda: export_decoder(decoder.load()),
+        "checker": lambda: export_checker(*checker.load()),
+        "original": lambda: export_unet("original", original.load()["unet"]),
+    }
+    for part in parts:
+        if part in networks.STUDENTS:
+            export_unet(part, distill.load(part))
+        else:
+            jobs[part]()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--random", action="store_true", help="untrained networks of the same shapes")
-    parser.add_argument("--only", choices=("unet", "shared"))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     options = parser.parse_args()
-    run = export_random if options.random else export_trained
-    run(lambda part: options.only in (None, part))
+    (export_random if options.random else export_trained)(options.parts)
