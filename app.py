@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--compute-units", choices=COMPUTE_UNITS, help="Core ML's processors (default: auto)")
     parser.add_argument("--cache-dir", type=Path, help="folder for compiled models")
     parser.add_argument("--threads", type=int, help="processor threads of one model (default: all)")
-    parser.add_argument("--memory-gb", help="budget for loaded models, in GiB of their files (default: 2)")
+    parser.add_argument("--memory-gb", help="GiB that loaded models may occupy (default: 60 %% of the memory)")
     parser.add_argument("--queue-size", type=int, help="comparisons that may wait (default: 16)")
     return parser
 
