@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
-from bksdm_demo.library.catalog import System
+from bksdm_demo.library.catalog import Availability, System
 from bksdm_demo.records import Column, Job, Phase
 from bksdm_demo.services.contact_sheet import megabytes, seconds, time_line
 from bksdm_demo.services.inspection import Facts, Tensor
@@ -100,12 +100,12 @@ def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[str, str
 
 
 def systems_table(systems: Sequence[System]) -> str:
-    """One row per system, and below the table why some cannot be used."""
+    """One row per system, and below the table why some cannot be used, or how to get those that are not here yet."""
     rows = [
         (
             system.key,
             system.name,
-            megabytes(system.size_bytes) if system.available else "",
+            megabytes(system.size_bytes) if system.size_bytes else "",
             millions(system.unet_parameters),
             system.weights,
             system.availability.value,
@@ -113,8 +113,10 @@ def systems_table(systems: Sequence[System]) -> str:
         for system in systems
     ]
     text = table(("Key", "Name", "Size", "U-Net weights", "Stored as", "Where"), rows)
-    reasons = [f"{system.key}: {system.reason}" for system in systems if not system.available]
-    return "\n".join([text, *(["", *reasons] if reasons else [])])
+    notes = [f"{system.key}: {system.reason}" for system in systems if system.availability is Availability.UNAVAILABLE]
+    if any(system.availability is Availability.TO_DOWNLOAD for system in systems):
+        notes.append("`python -m bksdm_demo fetch KEY` downloads a model.")
+    return "\n".join([text, *(["", *notes] if notes else [])])
 
 
 def facts_text(facts: Facts, refusal: str | None = None) -> str:

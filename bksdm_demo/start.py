@@ -16,6 +16,7 @@ from bksdm_demo.engines.base import Engine, EngineOptions
 from bksdm_demo.engines.choose import engine_kind, open_engine
 from bksdm_demo.errors import EngineError
 from bksdm_demo.library.catalog import Catalog
+from bksdm_demo.library.published import PUBLISHED
 from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.services import environment
 from bksdm_demo.services.cache import PipelineCache
@@ -62,7 +63,7 @@ def start(settings: Settings) -> Services:
         opened[path.stem] = open_engine(path, options, exact)
         return opened[path.stem]
 
-    catalog = Catalog(settings.assets, settings.models_dir, read_metadata=user_metadata)
+    catalog = Catalog(settings.assets, settings.models_dir, read_metadata=user_metadata, published=PUBLISHED)
     cache = PipelineCache(catalog, open_part, settings.memory_bytes)
     comparisons = Comparisons(cache, queue_size=settings.queue_size)
     return Services(catalog, cache, comparisons, choices, opened)

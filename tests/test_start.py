@@ -12,6 +12,7 @@ import pytest
 
 from bksdm_demo.engines.base import EngineOptions
 from bksdm_demo.errors import EngineError
+from bksdm_demo.library.published import PUBLISHED
 from bksdm_demo.settings import Settings
 from bksdm_demo.start import start
 from tests.fakes import FAMILY, FakeEngine, fake_part, write_package
@@ -46,7 +47,8 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     try:
         services.cache.open_part(write_package(tmp_path / "a_unet.mlpackage"), False)
         assert asked == [(EngineOptions("auto", "f32", "auto", tmp_path / "cache", 2), False)]
-        assert [system.key for system in services.catalog.systems()] == list(FAMILY)
+        published = [system.key for system in PUBLISHED]
+        assert [system.key for system in services.catalog.systems()] == [*FAMILY, *published]
         environment = services.environment()
         assert (environment["precision"], environment["threads"]) == ("f32", 2)
         assert environment["engine"] in ("openvino", "coreml")

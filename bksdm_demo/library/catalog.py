@@ -1,77 +1,32 @@
-"""Which text-to-image systems exist here: the embedded emoji family, and folders below a directory of the user's.
+"""Which text-to-image systems exist: the embedded emoji family, the published ones, and folders of the user's own.
 
-Systems are data. A system is embedded (shipped with the demo), on disk (found in the user's models directory) or
-unavailable with a reason; looking never fails and never reads weights. What a system's parts are is layout.py's
-business, making it run is assemble.py's. Fetching systems from the hub is left out.
+Systems are data. A system is embedded (shipped with the demo), on disk (found in the models directory), to download,
+or cannot run here for a reason; looking never fails and never reads weights. What a system's parts are is layout.py's
+business, making it run is assemble.py's, bringing it is fetch.py's.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import re
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from bksdm_demo.errors import DemoError, ModelUnavailableError
+from bksdm_demo.errors import DemoError, ModelUnavailableError, PackageError
+from bksdm_demo.library.disk import megabytes
 from bksdm_demo.library.identity import size_bytes
 from bksdm_demo.library.layout import Parts, find_parts, find_systems
+from bksdm_demo.library.published import Archive, PublishedSystem
+from bksdm_demo.library.system import Availability, System
+
+__all__ = ["EMBEDDED", "EMOJI_FAMILY", "EMOJI_NOTE", "Availability", "Catalog", "System"]
 
 logger = logging.getLogger(__name__)
 
 ReadMetadata = Callable[[Path], Mapping[str, str]]
 SHARED = "shared"  # the folder beside the systems for parts that several of them use
-
-
-class Availability(StrEnum):
-    """Where a system's files are."""
-
-    EMBEDDED = "embedded"
-    ON_DISK = "on disk"
-    UNAVAILABLE = "unavailable"
-
-
-@dataclass(frozen=True)
-class System:
-    """One text-to-image system: words for people, recommended settings, and its files.
-
-    Parameter counts are numbers of weights, None where the packages do not say; sizes are bytes on disk of all Core
-    ML parts, `shared_bytes` those of them that lie in the folder shared with other systems. `reason` says why an
-    unavailable system cannot be used. `parts` is None only then.
-    """
-
-    key: str
-    name: str
-    family: str
-    summary: str
-    folder: Path
-    availability: Availability = Availability.UNAVAILABLE
-    reason: str = ""
-    shared: Path | None = None
-    parts: Parts | None = None
-    parameters: int | None = None
-    unet_parameters: int | None = None
-    size_bytes: int = 0
-    shared_bytes: int = 0
-    weights: str = ""
-    attention: str = ""
-    licence: str = ""
-    licence_url: str = ""
-    card_url: str = ""
-    steps: int = 20
-    guidance_scale: float = 7.5
-    scheduler: str = "dpmpp-2m"
-
-    @property
-    def available(self) -> bool:
-        return self.availability is not Availability.UNAVAILABLE
-
-    def told(self, error: Exception) -> str:
-        """The error's text for a visitor, who need not know where on this machine the systems lie."""
-        return str(error).replace(f"{self.folder.parent}{os.sep}", "")
 
 
 EMOJI_FAMILY = "Emoji miniatures"
@@ -110,23 +65,31 @@ class Catalog:
 
     `assets` holds the embedded family in `emoji/`. Every folder in `models_dir` that holds a system (or several, up
     to two folders deep) becomes one of the family "On this machine", named after its folder; `models_dir/shared` may
-    hold parts they share. `read_metadata` gives the user-defined metadata of a part, for its parameter count; a
-    DemoError it raises makes the system unavailable, as such a part cannot be run either.
+    hold parts they share. `published` are the systems that can be fetched; in `models_dir` they go by their own names,
+    and one without a safety checker borrows that of another, as all of them have the same. `read_metadata` gives the
+    user-defined metadata of a part, for its parameter count; a DemoError it raises makes the system unavailable, as
+    such a part cannot be run either.
     """
 
     def __init__(
-        self, assets: Path, models_dir: Path | None = None, *, read_metadata: ReadMetadata | None = None
+        self,
+        assets: Path,
+        models_dir: Path | None = None,
+        *,
+        read_metadata: ReadMetadata | None = None,
+        published: Sequence[PublishedSystem] = (),
     ) -> None:
         self._assets, self._models_dir, self._read_metadata = assets, models_dir, read_metadata
+        self._offers = tuple(published)
         self._systems: tuple[System, ...] | None = None
         self._counts: dict[Path, int | None] = {}  # parameters by part, as shared parts are asked for often
         self._lock = threading.Lock()
 
     def systems(self) -> tuple[System, ...]:
-        """All systems, unavailable ones included: embedded first, then local ones by name."""
+        """All systems, unavailable ones included: embedded first, then published ones, then local ones by name."""
         with self._lock:
             if self._systems is None:
-                self._systems = (*self._embedded(), *self._local())
+                self._systems = (*self._embedded(), *self._published(), *self._local())
             return self._systems
 
     def refresh(self) -> None:
@@ -155,12 +118,47 @@ class Catalog:
             for system in EMBEDDED
         ]
 
+    def _published(self) -> list[System]:
+        lenders = self._lenders()
+        return [self._published_system(offer, lenders) for offer in self._offers]
+
+    def _published_system(self, offer: PublishedSystem, lenders: Mapping[str, Path]) -> System:
+        archive = self._installed(offer)
+        if archive is None:
+            return _described(offer, offer.archives[0], Path(offer.key), None)
+        folder = self._folder(offer, archive)
+        system = _described(offer, archive, folder, _existing(folder.parent / SHARED))
+        return self._examine(system, Availability.ON_DISK, lenders)
+
+    def _installed(self, offer: PublishedSystem) -> Archive | None:
+        """The first of a published system's archives that is unpacked here."""
+        if self._models_dir is None:
+            return None
+        return next((archive for archive in offer.archives if self._folder(offer, archive).is_dir()), None)
+
+    def _folder(self, offer: PublishedSystem, archive: Archive) -> Path:
+        return (self._models_dir or Path()) / offer.folder_name(archive)
+
+    def _lenders(self) -> dict[str, Path]:
+        """The safety checkers of published systems that are here, by the name of their system."""
+        checkers: dict[str, Path] = {}
+        for offer in self._offers:
+            archive = self._installed(offer)
+            try:
+                checker = None if archive is None else find_parts(self._folder(offer, archive)).safety_checker
+            except PackageError:  # torn systems lend nothing; the reason is told where they are examined
+                continue
+            checkers |= {} if checker is None else {offer.name: checker}
+        return checkers
+
     def _local(self) -> list[System]:
         if self._models_dir is None:
             return []
-        taken = {system.key for system in EMBEDDED}
+        taken = {system.key for system in EMBEDDED} | {offer.key for offer in self._offers}
+        archives = [(offer, self._installed(offer)) for offer in self._offers]
+        theirs = {self._folder(offer, archive) for offer, archive in archives if archive is not None}
         found = []
-        for folder in _local_folders(self._models_dir):
+        for folder in _local_folders(self._models_dir, theirs):
             system = self._local_system(folder, taken)
             taken.add(system.key)
             found.append(system)
@@ -169,7 +167,6 @@ class Catalog:
     def _local_system(self, folder: Path, taken: set[str]) -> System:
         top = self._models_dir or folder
         name = folder.name if folder == top else folder.relative_to(top).as_posix()
-        shared = top / SHARED
         return self._examine(
             System(
                 key=_unused(_plain(name), taken),
@@ -177,32 +174,32 @@ class Catalog:
                 family="On this machine",
                 summary=f"Found in {name}.",
                 folder=folder,
-                shared=shared if shared.is_dir() else None,
+                shared=_existing(top / SHARED),
             ),
             Availability.ON_DISK,
         )
 
-    def _examine(self, system: System, availability: Availability) -> System:
+    def _examine(self, system: System, availability: Availability, lenders: Mapping[str, Path] | None = None) -> System:
         """The system with its parts, sizes and parameter counts, or unavailable with the reason."""
         try:
-            parts = find_parts(system.folder, system.shared)
-            parts.checker()
+            system, parts = _checked(system, find_parts(system.folder, system.shared), lenders)
             sizes = {path: size_bytes(path) for path in parts.models}
             counts = {path: self._parameters(path) for path in parts.models if path != parts.vae_encoder}
         except DemoError as error:
-            return replace(system, reason=system.told(error))
+            return replace(system, availability=Availability.UNAVAILABLE, reason=system.told(error))
         except OSError as error:
-            return replace(system, reason=f"{system.folder.name} cannot be read: {error.strerror}.")
-        shared = system.shared
-        inherited = [size for path, size in sizes.items() if shared is not None and path.is_relative_to(shared)]
+            reason = f"{system.folder.name} cannot be read: {error.strerror}."
+            return replace(system, availability=Availability.UNAVAILABLE, reason=reason)
+        inherited = [size for path, size in sizes.items() if not path.is_relative_to(system.folder)]
         return replace(
             system,
             availability=availability,
+            reason="",
             parts=parts,
             size_bytes=sum(sizes.values()),
             shared_bytes=sum(inherited),
-            parameters=_total(list(counts.values())),
-            unet_parameters=_total([counts[path] for path in parts.unet]),
+            parameters=_total(list(counts.values())) or system.parameters,
+            unet_parameters=_total([counts[path] for path in parts.unet]) or system.unet_parameters,
         )
 
     def _parameters(self, part: Path) -> int | None:
@@ -215,8 +212,52 @@ class Catalog:
         return self._counts[part]
 
 
-def _local_folders(models_dir: Path) -> list[Path]:
-    """The folders that hold one system each, and those that were meant to: every other visible folder."""
+def _described(offer: PublishedSystem, archive: Archive, folder: Path, shared: Path | None) -> System:
+    """A published system as its card says, not on this machine so far."""
+    size = archive.size_bytes or offer.size_bytes
+    return System(
+        key=offer.key,
+        name=offer.name,
+        family=offer.family,
+        summary=f"{offer.summary} {offer.licence_note}".strip(),
+        folder=folder,
+        shared=shared,
+        availability=Availability.TO_DOWNLOAD,
+        reason=f"it is not here yet; `python -m bksdm_demo fetch {offer.key}` downloads it ({megabytes(size)}).",
+        parameters=offer.parameters,
+        unet_parameters=offer.unet_parameters,
+        size_bytes=size,
+        weights=offer.weights,
+        attention=archive.attention,
+        licence=offer.licence,
+        licence_url=offer.licence_url,
+        card_url=offer.card_url,
+        steps=offer.steps,
+        guidance_scale=offer.guidance_scale,
+        scheduler=offer.scheduler,
+    )
+
+
+def _checked(system: System, parts: Parts, lenders: Mapping[str, Path] | None) -> tuple[System, Parts]:
+    """The system and its parts with a safety checker, borrowed if need be; raises PackageError without one."""
+    if parts.safety_checker is None and lenders is not None:
+        for lender, checker in lenders.items():
+            summary = f"{system.summary} Its safety checker is that of {lender}."
+            return replace(system, summary=summary), replace(parts, safety_checker=checker)
+        raise PackageError(
+            f"{system.name} comes without a safety checker, and no picture is shown without one. "
+            "Fetch another published model too: theirs is the same and will be used."
+        )
+    parts.checker()
+    return system, parts
+
+
+def _existing(folder: Path) -> Path | None:
+    return folder if folder.is_dir() else None
+
+
+def _local_folders(models_dir: Path, theirs: set[Path]) -> list[Path]:
+    """The folders that hold one system each, and those that were meant to: every visible folder but `theirs`."""
     if models_dir in find_systems(models_dir):
         return [models_dir]
     try:
@@ -224,7 +265,8 @@ def _local_folders(models_dir: Path) -> list[Path]:
     except OSError as error:
         logger.warning("The models directory %s cannot be read: %s", models_dir, error.strerror)
         return []
-    visible = [path for path in children if not path.name.startswith((".", "__")) and path.name != SHARED]
+    ours = [path for path in children if path.name != SHARED and path not in theirs]
+    visible = [path for path in ours if not path.name.startswith((".", "__"))]
     return [place for folder in visible for place in _places(folder)]
 
 

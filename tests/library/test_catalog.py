@@ -10,6 +10,7 @@ import pytest
 from bksdm_demo.errors import ModelUnavailableError, PackageError
 from bksdm_demo.library.catalog import EMBEDDED, Availability, Catalog
 from bksdm_demo.library.identity import size_bytes
+from bksdm_demo.library.published import PUBLISHED
 from bksdm_demo.records import Request
 from tests.fakes import FAMILY, fake_catalog, write_compiled, write_family
 
@@ -156,3 +157,68 @@ def test_refresh_looks_again(tmp_path: Path) -> None:
     assert len(catalog.systems()) == len(EMBEDDED)
     catalog.refresh()
     assert catalog.get("new").available
+
+
+# --- Published systems -----------------------------------------------------------------------------------------------
+
+
+def published(folder: Path) -> Catalog:
+    """The published systems over `folder`/models, which may be missing, without an embedded family."""
+    return Catalog(folder, folder / "models", published=PUBLISHED)
+
+
+def test_published_systems_that_are_not_here_can_be_downloaded(tmp_path: Path) -> None:
+    by_key = {system.key: system for system in Catalog(tmp_path, published=PUBLISHED).systems()[len(EMBEDDED) :]}
+    assert list(by_key) == [offer.key for offer in PUBLISHED]
+    for system in by_key.values():
+        assert (system.availability, system.available) == (Availability.TO_DOWNLOAD, False)
+        assert system.licence
+        assert system.card_url
+        Request("x", steps=system.steps, guidance_scale=system.guidance_scale, scheduler=system.scheduler)
+    assert by_key["bk-sdm-tiny-2m"].size_bytes == 1_430_000_000
+    with pytest.raises(ModelUnavailableError, match=r"BK-SDM-Tiny-2M .* fetch bk-sdm-tiny-2m` downloads it \(1430 MB"):
+        published(tmp_path).get("bk-sdm-tiny-2m")
+
+
+def test_a_published_system_that_is_here_goes_by_its_card_and_its_true_size(tmp_path: Path) -> None:
+    folder = local_system(tmp_path / "models" / "bk-sdm-tiny-2m" / "coreml-bk-sdm-tiny-2m")
+    systems = published(tmp_path).systems()
+    tiny = {system.key: system for system in systems}["bk-sdm-tiny-2m"]
+    assert (tiny.availability, tiny.name, tiny.reason) == (Availability.ON_DISK, "BK-SDM-Tiny-2M", "")
+    assert tiny.size_bytes == size_bytes(folder) - len("{}")
+    assert tiny.shared_bytes == 0
+    assert tiny.unet_parameters == 330_000_000
+    assert len(systems) == len(EMBEDDED) + len(PUBLISHED)  # its folder is not listed a second time
+
+
+def test_of_several_archives_the_first_that_is_here_is_the_system(tmp_path: Path) -> None:
+    local_system(tmp_path / "models" / "sd-v1-4-palettized-original")
+    assert published(tmp_path).get("sd-v1-4-palettized").attention == "original"
+    local_system(tmp_path / "models" / "sd-v1-4-palettized")
+    catalog = published(tmp_path)
+    assert catalog.get("sd-v1-4-palettized").attention == "split_einsum_v2"
+    assert catalog.get("sd-v1-4-palettized-original").family == "On this machine"
+
+
+def test_a_checker_is_borrowed_from_another_published_system(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    shutil.rmtree(local_system(models / "small-sd-v0") / "SafetyChecker.mlmodelc")
+    with pytest.raises(ModelUnavailableError, match=r"without a safety checker, .* Fetch another published model"):
+        published(tmp_path).get("small-sd-v0")
+    checker = local_system(models / "bk-sdm-base-2m") / "SafetyChecker.mlmodelc"
+    borrower = published(tmp_path).get("small-sd-v0")
+    assert borrower.parts is not None
+    assert borrower.parts.safety_checker == checker
+    assert borrower.shared_bytes == size_bytes(checker)
+    assert "safety checker is that of BK-SDM-Base-2M" in borrower.summary
+
+
+def test_nothing_is_borrowed_from_strangers_or_from_the_torn(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    shutil.rmtree(local_system(models / "small-sd-v0") / "SafetyChecker.mlmodelc")
+    local_system(models / "another-network")
+    shutil.rmtree(local_system(models / "bk-sdm-tiny-2m") / "TextEncoder.mlmodelc")
+    by_key = {system.key: system for system in published(tmp_path).systems()}
+    assert by_key["small-sd-v0"].availability is Availability.UNAVAILABLE
+    assert "text encoder" in by_key["bk-sdm-tiny-2m"].reason
+    assert str(tmp_path) not in by_key["bk-sdm-tiny-2m"].reason
