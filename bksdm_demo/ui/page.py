@@ -28,7 +28,8 @@ HEADER = f"""<header class="bk-header"><h1>{TITLE}</h1>
 <p>One prompt, one noise, several Core ML text-to-image models: what each of them draws, and where its time goes.</p>
 </header>"""
 EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</strong> They repeat BK-SDM’s recipe on
-128-pixel emoji, so that everything here can be tried without a download. They are no substitute for BK-SDM.
+128-pixel emoji, so that everything here can be tried without a download. They know some 160 emoji and nothing else, and
+are no substitute for BK-SDM.
 Every picture passes a safety checker before it leaves the server.</p>"""
 WATCHERS = 256  # pages that may watch at once; each holds a thread that mostly sleeps
 
