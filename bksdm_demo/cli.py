@@ -1,4 +1,4 @@
-"""The command line: compare, generate, models, inspect.
+"""The command line: compare, generate, models, fetch, inspect.
 
 Answers go to stdout (tables, or JSON with --json), progress and errors to stderr, an error as one sentence. Exit codes
 are the contract of `EXIT_CODES`. Leaves out serving the page, which is app.py's, and every default that a model
@@ -27,6 +27,7 @@ from bksdm_demo.commands import (
     OK,
     UsageError,
     Wish,
+    bring,
     chosen_systems,
     draw,
     error_code,
@@ -38,7 +39,7 @@ from bksdm_demo.errors import DemoError
 from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, STEPS_RANGE
 from bksdm_demo.services import export, report
 from bksdm_demo.services.contact_sheet import image_of
-from bksdm_demo.settings import Settings, from_environment
+from bksdm_demo.settings import Settings, default_models_dir, from_environment
 from bksdm_demo.start import Services, start
 
 EXIT_CODES = """\b
@@ -48,7 +49,7 @@ Exit codes:
   2    wrong usage: an unknown option, a value out of range, a place that cannot be written to
   3    the safety checker blocked at least one picture, and nothing failed
   4    a model or file is not there or cannot be read
-  130  interrupted (Ctrl-C); nothing was written"""
+  130  interrupted (Ctrl-C); nothing was written, and of a download what had come is kept"""
 
 app = typer.Typer(
     help="Compare Core ML text-to-image pipelines side by side: the same prompt, the same noise, several models.",
@@ -219,6 +220,26 @@ def models(context: typer.Context, models_dir: ModelsDirOption = None, as_json: 
             _answer(report.systems_report(systems))
         else:
             typer.echo(console.systems_table(systems))
+
+
+@app.command(epilog=EXIT_CODES)
+def fetch(
+    context: typer.Context,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A published model; `models` lists them.")],
+    attention: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Another conversion of it, such as original.")
+    ] = None,
+    models_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where to put it.  [default: $BKSDM_MODELS_DIR, or this system's folder for data]"),
+    ] = None,
+) -> None:
+    """Download a published model from the hub, verified; after an interrupt it goes on where it stopped."""
+    with _sentences(context):
+        with _usage():
+            settings = from_environment(os.environ)
+        folder = models_dir or settings.models_dir or default_models_dir(os.environ)
+        typer.echo(str(bring(key, folder, attention, sys.stderr).folder))
 
 
 @app.command(epilog=EXIT_CODES)

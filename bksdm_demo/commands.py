@@ -1,4 +1,4 @@
-"""What the commands do once their flags are read: choose systems, complete the request, draw with progress, exit codes.
+"""What the commands do once their flags are read: choose systems, complete the request, draw or fetch, exit codes.
 
 Knows nothing of flags and of the library that parses them (cli.py). Exit codes follow the shell's custom: 2 is wrong
 usage, 128 + 2 is an interrupt.
@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from bksdm_demo.arrival import FetchProgress
 from bksdm_demo.console import Progress, cut_off_line
 from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import CancelledError, DemoError, ModelUnavailableError, PackageError, RequestError
+from bksdm_demo.library import published
 from bksdm_demo.library.catalog import Availability, Catalog, System
+from bksdm_demo.library.fetch import fetch
+from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.records import SEED_LIMIT, Job, Phase, Request
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.services.inspection import Facts, inspect_package
@@ -105,6 +109,31 @@ def _follow(comparisons: Comparisons, job: Job, progress: Progress) -> Job:
     for newest in comparisons.watch(job.id, HEARTBEAT):
         progress.show(newest)
     return newest
+
+
+def bring(key: str, models_dir: Path, attention: str | None, stream: TextIO) -> System:
+    """Fetch a published system into `models_dir` with progress on `stream`, and see that it is whole.
+
+    Raises CancelledError for an interrupt, which keeps what has come, ModelUnavailableError and PackageError.
+    """
+    offer = published.published_system(key)
+    print(f"{offer.name}: {offer.licence}, {offer.licence_url}; model card {offer.card_url}", file=stream)
+    progress = FetchProgress(stream, offer.name)
+    try:
+        folder = fetch(offer, models_dir, attention=attention, report=progress)
+    except KeyboardInterrupt as interrupt:
+        raise CancelledError(
+            f"Stopped. What has come of {offer.name} is kept; fetching it again goes on from there."
+        ) from interrupt
+    finally:
+        progress.end()
+    catalog = Catalog(models_dir, models_dir, read_metadata=user_metadata, published=published.PUBLISHED)
+    system = next((system for system in catalog.systems() if system.folder == folder), None)
+    if system is None:
+        raise ModelUnavailableError(f"{offer.name} is in {folder}, with several systems in it; `models` lists them.")
+    if not system.available:
+        raise ModelUnavailableError(f"{offer.name} is in {folder}, but it cannot be used: {system.reason}")
+    return system
 
 
 @dataclass(frozen=True)

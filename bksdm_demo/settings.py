@@ -73,7 +73,7 @@ def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -
         "host": _read(environ, "GRADIO_SERVER_NAME", str),
         "port": _read(environ, "GRADIO_SERVER_PORT", int),
         "share": _read(environ, "GRADIO_SHARE", truth),
-        "models_dir": _read(environ, "BKSDM_MODELS_DIR", _folder),
+        "models_dir": _read(environ, "BKSDM_MODELS_DIR", _folder) or _existing(default_models_dir(environ, platform)),
         "engine": _read(environ, "BKSDM_ENGINE", str),
         "precision": _read(environ, "BKSDM_PRECISION", str),
         "compute_units": _read(environ, "BKSDM_COMPUTE_UNITS", str),
@@ -91,6 +91,17 @@ def default_cache_dir(environ: Mapping[str, str], platform: str) -> Path:
         return Path("~/Library/Caches/bksdm-demo").expanduser()
     base = environ.get("XDG_CACHE_HOME", "")
     return (Path(base) if base else Path("~/.cache").expanduser()) / "bksdm-demo"
+
+
+def default_models_dir(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
+    """Where fetched models go unless told otherwise: this kind of machine's place for a person's application data."""
+    if platform == "darwin":
+        base = Path("~/Library/Application Support")
+    elif platform == "win32":
+        base = Path(environ.get("LOCALAPPDATA") or "~/AppData/Local")
+    else:
+        base = Path(environ.get("XDG_DATA_HOME") or "~/.local/share")
+    return base.expanduser() / "bksdm-demo" / "models"
 
 
 def default_memory(usable: int | None) -> int | None:
@@ -112,6 +123,10 @@ def truth(text: str) -> bool:
     if word in TRUE_WORDS or word in FALSE_WORDS:
         return word in TRUE_WORDS
     raise ValueError(text)
+
+
+def _existing(folder: Path) -> Path | None:
+    return folder if folder.is_dir() else None
 
 
 def _folder(text: str) -> Path:

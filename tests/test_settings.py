@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bksdm_demo.errors import DemoError
-from bksdm_demo.settings import GIB, Settings, default_cache_dir, default_memory, from_environment
+from bksdm_demo.settings import GIB, Settings, default_cache_dir, default_memory, default_models_dir, from_environment
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -60,6 +60,23 @@ def test_models_dir_must_be_a_folder(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused(name: str, text: str) -> None:
     with pytest.raises(DemoError):
         from_environment({name: text})
+
+
+def test_fetched_models_are_found_where_they_go_by_default(tmp_path: Path) -> None:
+    environ = {"XDG_DATA_HOME": str(tmp_path)}
+    folder = default_models_dir(environ, "linux")
+    assert folder == tmp_path / "bksdm-demo" / "models"
+    assert from_environment(environ, "linux").models_dir is None
+    folder.mkdir(parents=True)
+    assert from_environment(environ, "linux").models_dir == folder
+    elsewhere = from_environment({**environ, "BKSDM_MODELS_DIR": str(tmp_path)}, "linux")
+    assert elsewhere.models_dir == tmp_path
+
+
+def test_every_system_has_its_place_for_data() -> None:
+    assert default_models_dir({}, "linux") == Path.home() / ".local" / "share" / "bksdm-demo" / "models"
+    assert "Application Support" in default_models_dir({}, "darwin").parts
+    assert default_models_dir({"LOCALAPPDATA": "/data"}, "win32") == Path("/data/bksdm-demo/models")
 
 
 def test_the_memory_budget_follows_the_machine() -> None:

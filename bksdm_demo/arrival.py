@@ -1,0 +1,68 @@
+"""What the command line says while a published model arrives: bytes, speed and time left, stage by stage.
+
+Follows console.py's rule: progress goes to the stream it is given. What is measured is library/progress.py's business.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TextIO
+
+from bksdm_demo.console import CLEAR_LINE
+from bksdm_demo.library.progress import Progress, Stage
+from bksdm_demo.services.contact_sheet import megabytes
+
+STAGES = {
+    Stage.WAITING: "waiting for another process that downloads it",
+    Stage.DOWNLOADING: "downloading",
+    Stage.VERIFYING: "checking what has come",
+    Stage.UNPACKING: "unpacking",
+}
+SHARES = 10  # lines for each stage of a download where there is no terminal
+
+
+class FetchProgress:
+    """Tells how far a download is: one live line on a terminal, elsewhere a line for every tenth of each stage."""
+
+    def __init__(self, stream: TextIO, name: str) -> None:
+        self._stream, self._name = stream, name
+        self._live = stream.isatty()
+        self._told: tuple[Stage, int] | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Take the newest report."""
+        share = SHARES * progress.done_bytes // progress.total_bytes if progress.total_bytes else 0
+        if not self._live and self._told == (progress.stage, share):
+            return
+        self._told = (progress.stage, share)
+        line = f"{self._name}: {fetch_line(progress)}"
+        self._stream.write(CLEAR_LINE + line if self._live else line + "\n")
+        self._stream.flush()
+
+    def end(self) -> None:
+        """Wipe the live line; call it whatever happened."""
+        if self._live:
+            self._stream.write(CLEAR_LINE)
+            self._stream.flush()
+
+
+def fetch_line(progress: Progress) -> str:
+    """ "downloading, 512.0 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left"; what is not known yet is left out."""
+    parts = [STAGES[progress.stage]]
+    if progress.total_bytes:
+        parts.append(f"{megabytes(progress.done_bytes)} of {megabytes(progress.total_bytes)}")
+    if progress.bytes_per_second is not None:
+        parts.append(f"{megabytes(int(progress.bytes_per_second))} a second")
+    if progress.seconds_left:
+        parts.append(f"{duration(progress.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def duration(length: float) -> str:
+    """Seconds, rounded up, as "45 s", "2 min 5 s" or "3 h 20 min"."""
+    whole = math.ceil(length)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
