@@ -6,7 +6,8 @@ server-side rendering. Leaves out flags and threads (app.py) and every word abou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from bksdm_demo.ui.board import empty_board
 from bksdm_demo.ui.form import Form, build_essentials, build_settings, default_choice
 from bksdm_demo.ui.handlers import Handlers, Live
 from bksdm_demo.ui.pictures import picture_route
-from bksdm_demo.ui.present import unavailable_words
+from bksdm_demo.ui.present import unavailable_facts, unavailable_title
 from bksdm_demo.ui.theme import build_theme
 
 TITLE = "BK-SDM Core ML, side by side"
@@ -66,8 +67,20 @@ def build_page(comparisons: Comparisons, catalog: Catalog) -> gr.Blocks:
 def _notes(catalog: Catalog) -> str:
     systems = catalog.systems()
     about = EMOJI_NOTE if any(system.family == EMOJI_FAMILY for system in systems) else ""
-    absent = unavailable_words(systems)
-    return about + (f'<p class="bk-note">{escape(absent)}</p>' if absent else "")
+    return about + _absent(unavailable_facts(systems))
+
+
+def _absent(facts: Sequence[tuple[str, str]]) -> str:
+    """The systems that cannot be chosen, folded; commands between backticks become code."""
+    if not facts:
+        return ""
+    items = "".join(f"<li><strong>{escape(name)}</strong> {_with_code(reason)}</li>" for name, reason in facts)
+    title = escape(unavailable_title(len(facts)))
+    return f'<details class="bk-note bk-absent"><summary>{title}</summary><ul>{items}</ul></details>'
+
+
+def _with_code(text: str) -> str:
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
 def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live) -> None:

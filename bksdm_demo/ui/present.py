@@ -228,9 +228,14 @@ def choice_label(system: System) -> str:
     return f"{system.name} · {system_facts(system)[0].removesuffix(' weights')}"
 
 
-def unavailable_words(systems: Sequence[System]) -> str:
-    """A sentence for each system that cannot be chosen."""
-    return " ".join(f"{system.name} cannot be used: {system.reason}" for system in systems if not system.available)
+def unavailable_facts(systems: Sequence[System]) -> tuple[tuple[str, str], ...]:
+    """(name, reason) of every system that cannot be chosen; a reason may quote a command in backticks."""
+    return tuple((system.name, system.reason) for system in systems if not system.available)
+
+
+def unavailable_title(count: int) -> str:
+    """The line that folds them."""
+    return f"{plural(count, 'more model')} cannot be chosen yet"
 
 
 def format_bytes(size: int) -> str:

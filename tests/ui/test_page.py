@@ -18,7 +18,7 @@ from gradio_client import Client
 from bksdm_demo.services import environment
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.ui.handlers import Live
-from bksdm_demo.ui.page import build_page, launch_options
+from bksdm_demo.ui.page import _absent, build_page, launch_options
 from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
 
 MODELS = list(FAMILY[:2])
@@ -133,6 +133,14 @@ def _wait_for(find: Any) -> Any:
             return found
         time.sleep(0.02)
     raise AssertionError("Nothing came in time.")
+
+
+def test_absent_models_are_folded_and_escaped() -> None:
+    assert _absent([]) == ""
+    markup = _absent([("A <b>", "it is not here; `fetch a` downloads it.")])
+    assert "1 more model cannot be chosen yet" in markup
+    assert "A &lt;b&gt;" in markup
+    assert "<code>fetch a</code>" in markup
 
 
 def test_nothing_is_fetched_from_elsewhere_or_kept(address: str) -> None:

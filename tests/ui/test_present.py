@@ -137,4 +137,5 @@ def test_systems_in_words() -> None:
     (view,) = present.preview_views([system("e", "E", summary=f"As SD. {EMOJI_NOTE}")])
     assert view.detail == "As SD."
     lost = system("x", "X", availability=Availability.UNAVAILABLE, reason="its U-Net is missing.")
-    assert present.unavailable_words([SYSTEMS["a"], lost]) == "X cannot be used: its U-Net is missing."
+    assert present.unavailable_facts([SYSTEMS["a"], lost]) == (("X", "its U-Net is missing."),)
+    assert present.unavailable_title(1) == "1 more model cannot be chosen yet"
