@@ -36,5 +36,7 @@ def test_linked_files_exist(target: str):
 
 def test_every_make_command_it_names_is_in_the_makefile():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for name in set(re.findall(r"\bmake ([a-z-]+)", README)):
+    code = re.findall(r"^make ([a-z-]+)|`make ([a-z-]+)`", README, re.MULTILINE)
+    assert code
+    for name in {line or inline for line, inline in code}:
         assert re.search(rf"^{name}:", makefile, re.MULTILINE), f"README names `make {name}`"
