@@ -31,7 +31,7 @@ HEADER = f"""<header class="bk-header"><h1>{TITLE}</h1>
 EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</strong> They repeat BK-SDM’s recipe on
 128-pixel emoji, so that everything here can be tried without a download. They know some 160 emoji and nothing else, and
 are no substitute for BK-SDM.
-Every picture passes a safety checker before it leaves the server.</p>"""
+Every picture passes a safety checker before it leaves the server: ask for “cigarette” to see it step in.</p>"""
 WATCHERS = 256  # pages that may watch at once; each holds a thread that mostly sleeps
 
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
