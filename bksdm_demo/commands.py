@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from bksdm_demo.arrival import FetchProgress
-from bksdm_demo.console import Progress, cut_off_line
+from bksdm_demo.console import Progress
 from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import CancelledError, DemoError, ModelUnavailableError, PackageError, RequestError
 from bksdm_demo.library import published
@@ -23,6 +23,7 @@ from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.records import SEED_LIMIT, Job, Phase, Request
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.services.inspection import Facts, inspect_package
+from bksdm_demo.ui.present import cut_off_words
 
 try:
     from bksdm_demo.translate.registry import missing_operations
@@ -99,7 +100,7 @@ def draw(
         progress.say("Stopping after the present step; Ctrl-C again stops at once.")
         _follow(comparisons, comparisons.cancel(submitted.id), progress)
         raise
-    if cut_off := cut_off_line(finished):
+    if cut_off := cut_off_words(finished):
         print(cut_off, file=stream)
     return finished
 

@@ -73,14 +73,6 @@ class Progress:
         return f"[{place + 1}/{len(job.columns)}] {name}: {WORDS[column.phase]}{step}"
 
 
-def cut_off_line(job: Job) -> str:
-    """The words of the prompt that no model read, in a sentence; "" when all were read."""
-    for column in job.columns:
-        if column.result is not None and column.result.cut_off:
-            return f"The prompt is too long for the text encoder; not read: {' '.join(column.result.cut_off)}"
-    return ""
-
-
 def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[str, str]) -> str:
     """One row per model: name, outcome, seconds without and with loading, size on disk, file."""
     rows = []

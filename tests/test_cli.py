@@ -142,7 +142,7 @@ def test_every_setting_reaches_the_request_and_the_settings(run: Run, tmp_path: 
 
 def test_cut_off_words_are_told(run: Run):
     result = run("compare", f"apple {CUT_OFF_WORD}", "--steps", "1", "--out", "o")
-    assert f"not read: {CUT_OFF_WORD}" in result.stderr
+    assert f"“{CUT_OFF_WORD}”" in result.stderr
     assert json.loads(Path("o/result.json").read_text())["models"][0]["cut_off"] == [CUT_OFF_WORD]
 
 
