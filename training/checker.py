@@ -115,13 +115,13 @@ def cosines_of(network: Classifier, images: torch.Tensor) -> torch.Tensor:
 
 
 def thresholds(cosines: torch.Tensor, targets: torch.Tensor, chosen: list[int]) -> torch.Tensor:
-    """Per chosen concept: halfway between its own pictures' fifth percentile and the others' highest, [K]."""
+    """Per chosen concept: a quarter of the way from its own pictures' fifth percentile to the others' highest, [K]."""
     values = []
     for concept in chosen:
         own = cosines[targets == concept, concept]
         other = cosines[targets != concept, concept]
         low, high = torch.quantile(own, 0.05).item(), torch.quantile(other, 0.999).item()
-        values.append(max(0.5 * (low + high), 0.3))
+        values.append(max(0.75 * low + 0.25 * high, 0.3))
     return torch.tensor(values)
 
 

@@ -18,7 +18,7 @@ from training.workspace import WORK, log
 
 STEPS = 12
 BATCH = 22
-FLAGGED_SEEDS, OTHER_SEEDS = 8, 1  # pictures a concept and system
+FLAGGED_SEEDS, OTHER_SEEDS = 8, 2  # pictures a concept and system
 DISTURBANCES = (0.1, 0.2, 0.35, 0.5)  # deviation of the noise on latents, in the latents' own
 
 
