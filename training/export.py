@@ -2,8 +2,7 @@
 
     python -m training.export [--random] [--parts text decoder checker original base small tiny]
 
-mlprogram, float16, iOS 16 / macOS 13, weights palettized by k-means: 6 bits, in
-the U-Nets' two inner levels 4 and 2. Parts that the four systems share are
+mlprogram, float16, iOS 16 / macOS 13, weights palettized to 6 bits by k-means. Parts that the four systems share are
 stored once, in assets/emoji/shared. `--random` writes untrained networks of the same shapes, to develop against.
 """
 
