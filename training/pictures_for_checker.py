@@ -2,8 +2,8 @@
 
     python -m training.pictures_for_checker [--systems original base small tiny]
 
-Generated pictures are kept in training/work/generated_<system>.pt and made once. Only flagged concepts are generated
-for training too; the rest chooses the thresholds (validation) or is only reported on (held_out).
+Generated pictures are kept in training/work/generated_<system>.pt and made once. The first half of a concept's pictures
+trains; the rest chooses the thresholds (validation) or is only reported on (held_out).
 """
 
 import argparse
