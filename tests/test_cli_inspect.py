@@ -15,8 +15,7 @@ from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import UnsupportedModelError
 from bksdm_demo.settings import ASSETS
 from bksdm_demo.start import start
-from tests.mil.emit import compiled
-from tests.mil.samples import MODEL, WEIGHTS, copy, edited, operation
+from tests.mil.samples import MODEL, WEIGHTS, compiled, copy, edited, operation
 
 EMOJI = ASSETS / "emoji" / "emoji-tiny"
 

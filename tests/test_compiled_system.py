@@ -11,10 +11,10 @@ import pytest
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.library.catalog import Availability
 from bksdm_demo.library.layout import find_parts
+from bksdm_demo.mil.compiled_writer import write_compiled
 from bksdm_demo.records import Request, Verdict
 from bksdm_demo.settings import ASSETS, Settings
 from bksdm_demo.start import Services, start
-from tests.mil.emit import compile_package
 
 EMOJI = ASSETS / "emoji"
 REQUEST = Request("red apple", seed=7, steps=2)
@@ -27,7 +27,7 @@ def write_resources(folder: Path) -> Path:
     parts = find_parts(EMOJI / "emoji-tiny", EMOJI / "shared")
     names = ("TextEncoder", "Unet", "VAEDecoder", "SafetyChecker")
     for name, package in zip(names, (parts.text_encoder, *parts.unet, parts.vae_decoder, parts.checker()), strict=True):
-        compile_package(package, folder / f"{name}.mlmodelc")
+        write_compiled(package, folder / f"{name}.mlmodelc")
     for file in (parts.vocab, parts.merges):
         (folder / file.name).symlink_to(file)
     (folder / ".DS_Store").write_bytes(b"litter")

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from bksdm_demo.diffusion.unet import Unet
 from bksdm_demo.engines.base import EngineOptions
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine
+from bksdm_demo.mil.compiled_writer import write_programs
 from bksdm_demo.mil.package import read_package
 from bksdm_demo.mil.program import Program
-from tests.mil.emit import compile_program
-from tests.mil.samples import GOLDEN, WEIGHTS
+from tests.mil.samples import GOLDEN
 from tests.mil.unet_forms import batch_of_one, chunks, halfway
 from tests.translate.programs import psnr
 
@@ -47,7 +47,7 @@ def emitted(folder: Path, *programs: Program) -> Unet:
     """The U-Net of these programs, each read back from a compiled model of its own."""
     return Unet(
         [
-            engine(compile_program(part, PACKAGE / WEIGHTS, folder / f"UnetChunk{number}.mlmodelc"))
+            engine(write_programs([part], folder / f"UnetChunk{number}.mlmodelc"))
             for number, part in enumerate(programs, start=1)
         ]
     )

@@ -9,7 +9,7 @@ the array keeps the map alive. Leaves out the older version 1 (Espresso networks
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class WeightFile:
     """An open weight file: `path` for messages, `data` its bytes as a read-only memory map, uint8 [size]."""
 
     path: Path
-    data: NDArray[np.uint8]
+    data: NDArray[np.uint8] = field(compare=False, repr=False)
 
     @classmethod
     def open(cls, path: Path) -> WeightFile:

@@ -111,7 +111,7 @@ class ProgramBuilder:
         name, offset = value.blob
         file = self._open_weights(name)
         file.payload(offset, value.type, where)  # a bad weight is found now, not when it is used
-        return Stored(value.type, file, offset, where)
+        return Stored(value.type, file, offset, where, name)
 
     def _add_constant(self, name: str, constant: Constant, where: str) -> None:
         self._define(name, where)

@@ -13,10 +13,8 @@ from bksdm_demo.mil.builder import ProgramBuilder
 from bksdm_demo.mil.function import main_name
 from bksdm_demo.mil.metadata import read_metadata
 from bksdm_demo.mil.package import WeightFiles
-from bksdm_demo.mil.program import Program
+from bksdm_demo.mil.program import OPSETS, Program
 from bksdm_demo.mil.text import TextProgram
-
-OPSETS = {"ios15": "CoreML5", "ios16": "CoreML6", "ios17": "CoreML7", "ios18": "CoreML8", "ios26": "CoreML9"}
 
 
 def read_compiled(path: Path) -> Program:
@@ -49,7 +47,7 @@ def read_compiled(path: Path) -> Program:
         opset=OPSETS.get(function.opset, function.opset),
         specification_version=facts.specification_version if facts else 0,
         metadata=facts.metadata if facts else {},
-        extra={"function": name, "functions": sorted(names)},
+        extra={"function": name, "functions": sorted(names), **(facts.about if facts else {})},
     )
 
 

@@ -49,6 +49,7 @@ class Stored:
     file: WeightFile = field(repr=False)
     offset: int
     where: str
+    file_name: str = "@model_path/weights/weight.bin"  # as the model spells it
 
     @property
     def encoding(self) -> str:
@@ -70,7 +71,13 @@ class Compressed:
     encoding: str
     operands: Mapping[str, Constant] = field(repr=False)
     decode: Callable[[Mapping[str, NDArray]], NDArray] = field(repr=False)
+    kind: str  # "constexpr_lut_to_dense"
     where: str = ""
+
+    @property
+    def in_attributes(self) -> bool:
+        """Whether the operation is one of iOS16, whose operands are attributes; iOS18's are arguments."""
+        return "shape" in self.operands or self.kind in _OLD_KINDS
 
     @property
     def stored_bytes(self) -> int:
@@ -97,7 +104,7 @@ def compressed(kind: str, type_: TensorType, operands: Mapping[str, Constant], w
     missing = [key for key in required if key not in operands]
     if missing:
         raise PackageError(f"{where}: {kind} lacks {', '.join(missing)}; the package is damaged.")
-    return Compressed(type_, describe(operands), operands, decode, where)
+    return Compressed(type_, describe(operands), operands, decode, kind, where)
 
 
 def _palette_name(operands: Mapping[str, Constant]) -> str:
@@ -143,6 +150,7 @@ def _width(key: str) -> Callable[[Mapping[str, Constant]], str]:
 
 _Form = tuple[tuple[str, ...], Callable[[Mapping[str, Constant]], str], Callable[[Mapping[str, NDArray]], NDArray]]
 
+_OLD_KINDS = ("constexpr_affine_dequantize", "constexpr_cast")
 _AFFINE = ("quantized_data", "scale", "zero_point")
 
 # kind -> operands it must have, its encoding's name, its decoder

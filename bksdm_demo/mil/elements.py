@@ -16,6 +16,8 @@ BITS: dict[str, int] = {
     **{"int4": 4, "uint1": 1, "uint2": 2, "uint3": 3, "uint4": 4, "uint6": 6},
 }
 
+SCALARS = frozenset({*BITS, "string"})
+
 _NUMPY: dict[str, str] = {
     **{"fp16": "<f2", "fp32": "<f4", "fp64": "<f8", "bool": "?", "string": "O"},
     **{f"int{bits}": f"<i{bits // 8}" for bits in (8, 16, 32, 64)},

@@ -16,9 +16,12 @@ from bksdm_demo.mil.program import Program, Value
 from bksdm_demo.mil.schema import Message, check_immediate, immediate_array, tensor_type
 
 
-def read_function(model: Message, open_weights: OpenWeights, source: str) -> Program:
-    """The main function of `model` as a Program; `open_weights` opens a weight file by the name the model uses."""
-    name = main_name(sorted(model.mlProgram.functions), model.description.defaultFunctionName, source)
+def read_function(model: Message, open_weights: OpenWeights, source: str, name: str | None = None) -> Program:
+    """The function `name` of `model`, or its main one; `open_weights` opens a weight file by the name the model uses.
+
+    Raises PackageError.
+    """
+    name = name or main_name(sorted(model.mlProgram.functions), model.description.defaultFunctionName, source)
     function = model.mlProgram.functions[name]
     if function.opset not in function.block_specializations:
         raise PackageError(f"{source}: function {name} has no body for its opset {function.opset!r}; it is damaged.")

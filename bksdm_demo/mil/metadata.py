@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.program import TensorType, Value
 
-_ELEMENT_TYPES = {"Float16": "fp16", "Float32": "fp32", "Double": "fp64", "Int32": "int32", "Int8": "int8"}
+ELEMENT_TYPES = {"Float16": "fp16", "Float32": "fp32", "Double": "fp64", "Int32": "int32", "Int8": "int8"}
+
+# What a model says of itself -> its key in the file.
+ABOUT = {"description": "shortDescription", "author": "author", "licence": "license", "version": "version"}
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class CompiledFacts:
     metadata: Mapping[str, str]
     operations: Mapping[str, int]
     specification_version: int
+    about: Mapping[str, str] = field(default_factory=dict)  # description, author, licence, version where given
 
 
 def read_metadata(path: Path) -> CompiledFacts:
@@ -42,6 +46,7 @@ def read_metadata(path: Path) -> CompiledFacts:
             metadata={str(key): str(item) for key, item in content.get("userDefinedMetadata", {}).items()},
             operations={key: int(count) for key, count in content.get("mlProgramOperationTypeHistogram", {}).items()},
             specification_version=int(content.get("specificationVersion", 0)),
+            about={name: str(content[key]) for name, key in ABOUT.items() if content.get(key)},
         )
     except OSError as error:
         raise PackageError(f"{file} cannot be read: {error.strerror}. {path} is no whole compiled model.") from error
@@ -66,7 +71,7 @@ def _value(item: Mapping[str, Any]) -> Value:
     if str(item.get("hasShapeFlexibility", "0")) != "0":
         ranges = json.loads(item["shapeRange"]) if item.get("shapeRange") else [[0, 1]] * len(shape)
         shape = tuple(dim if low == high else None for dim, (low, high) in zip(shape, ranges, strict=True))
-    return Value(str(item["name"]), TensorType(_ELEMENT_TYPES[item["dataType"]], shape))
+    return Value(str(item["name"]), TensorType(ELEMENT_TYPES[item["dataType"]], shape))
 
 
 def _output(item: Mapping[str, Any], text: str) -> Value:

@@ -19,7 +19,7 @@ from bksdm_demo.mil.program import Program
 from bksdm_demo.mil.schema import Message, model_kind, parse_model
 
 _USUAL_MODEL = PurePosixPath("com.apple.CoreML/model.mlmodel")
-_MODEL_PATH = "@model_path/"  # how a model file spells its own folder
+MODEL_PATH = "@model_path/"  # how a model file spells its own folder
 
 
 def read_package(path: Path) -> Program:
@@ -27,11 +27,21 @@ def read_package(path: Path) -> Program:
 
     Raises PackageError, which names the file or operation, for anything missing, damaged or inconsistent.
     """
+    model, weights = _open(path)
+    return read_function(model, weights.open, str(path))
+
+
+def read_functions(path: Path) -> list[Program]:
+    """All functions of the ML Program in the folder `path`, by name; most programs have one. Raises PackageError."""
+    model, weights = _open(path)
+    return [read_function(model, weights.open, str(path), name) for name in sorted(model.mlProgram.functions)]
+
+
+def _open(path: Path) -> tuple[Message, WeightFiles]:
     model_file = find_model(path)
     model = parse_model(_read(model_file), str(model_file))
     _check_kind(model, model_file)
-    weights = WeightFiles(path, model_file.parent)
-    return read_function(model, weights.open, str(path))
+    return model, WeightFiles(path, model_file.parent)
 
 
 def find_model(path: Path) -> Path:
@@ -108,7 +118,7 @@ class WeightFiles:
     def open(self, name: str) -> WeightFile:
         """The weight file that the model calls `name` ("@model_path/weights/weight.bin")."""
         if name not in self._open:
-            relative = name.removeprefix(_MODEL_PATH)
+            relative = name.removeprefix(MODEL_PATH)
             self._open[name] = WeightFile.open(_inside(self._package, self._folder, relative, "The model"))
         return self._open[name]
 

@@ -14,6 +14,9 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+# An opset as text files spell it -> as packages do.
+OPSETS = {"ios15": "CoreML5", "ios16": "CoreML6", "ios17": "CoreML7", "ios18": "CoreML8", "ios26": "CoreML9"}
+
 
 @dataclass(frozen=True)
 class TensorType:

@@ -15,15 +15,10 @@ from math import prod
 import numpy as np
 
 from bksdm_demo.mil.builder import Argument, Written
-from bksdm_demo.mil.elements import numpy_type
+from bksdm_demo.mil.elements import SCALARS, numpy_type
 from bksdm_demo.mil.program import TensorType, Value
 from bksdm_demo.mil.tokens import Tokens
 
-_SCALARS = frozenset(
-    {"fp16", "fp32", "fp64", "bf16", "fp8e4m3fn", "fp8e5m2", "bool", "string"}
-    | {f"int{bits}" for bits in (4, 8, 16, 32, 64)}
-    | {f"uint{bits}" for bits in (1, 2, 3, 4, 6, 8, 16, 32, 64)}
-)
 _COMPOUND = frozenset({"list", "dict", "tuple", "state"})
 _TRUTH = {"true": True, "false": False}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
@@ -156,7 +151,7 @@ class TextProgram:
     def _type(self) -> TensorType:
         tokens = self._tokens
         kind = tokens.word()
-        if kind in _SCALARS:
+        if kind in SCALARS:
             return TensorType(kind)
         if kind in _COMPOUND:
             tokens.skip_balanced()
@@ -166,7 +161,7 @@ class TextProgram:
             tokens.fail(f"expected a type, found {kind!r}")
         tokens.expect("<")
         dtype = tokens.word()
-        if dtype not in _SCALARS:
+        if dtype not in SCALARS:
             tokens.at -= 1
             tokens.fail(f"unknown element type {dtype!r}")
         tokens.expect(",", "[")

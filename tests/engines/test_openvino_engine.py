@@ -13,8 +13,9 @@ from bksdm_demo.engines import openvino_engine
 from bksdm_demo.engines.base import EngineOptions
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine, choose_precision, estimate_memory
 from bksdm_demo.errors import EngineError, PackageError, UnsupportedModelError
+from bksdm_demo.mil.compiled_writer import write_compiled
+from bksdm_demo.mil.printer import SPELLINGS
 from bksdm_demo.translate import translator
-from tests.mil.emit import SPELLINGS, compile_package
 from tests.mil.samples import GOLDEN
 from tests.translate.programs import Builder
 
@@ -76,7 +77,7 @@ def test_f32_matches_torch():
 @pytest.mark.parametrize(("name", "spelling"), list(zip(["unet_split", "text_encoder"], SPELLINGS, strict=True)))
 def test_a_compiled_model_is_the_package_bit_for_bit(name: str, spelling: str, tmp_path: Path):
     package = OpenVinoEngine(PARTS / f"{name}.mlpackage")
-    compiled = OpenVinoEngine(compile_package(package.path, tmp_path / "any.mlmodelc", spelling))
+    compiled = OpenVinoEngine(write_compiled(package.path, tmp_path / "any.mlmodelc", spelling))
     with np.load(PARTS / f"{name}.npz") as recorded:
         given = {port.name: recorded[f"in.{port.name}"][0] for port in package.inputs}
     assert (compiled.inputs, compiled.outputs, compiled.metadata) == (package.inputs, package.outputs, package.metadata)

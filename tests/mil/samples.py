@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bksdm_demo.mil.compiled_writer import write_compiled
 from bksdm_demo.mil.schema import parse_model
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "mil"
@@ -18,6 +19,13 @@ WEIGHTS = Path("Data/com.apple.CoreML/weights/weight.bin")
 def copy(name: str, folder: Path) -> Path:
     """A copy of a golden package that a test may damage."""
     return Path(shutil.copytree(GOLDEN / f"{name}.mlpackage", folder / f"{name}.mlpackage"))
+
+
+def compiled(name: str, folder: Path, spelling: str) -> Path:
+    """The golden package `name` as an `.mlmodelc` folder without metadata.json."""
+    model = write_compiled(GOLDEN / f"{name}.mlpackage", folder / f"{name}.mlmodelc", spelling)
+    (model / "metadata.json").unlink()
+    return model
 
 
 def edited(folder: Path, change: Callable[[Any], object], name: str = "converted") -> Path:

@@ -8,8 +8,8 @@ import pytest
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.compiled import read_compiled
 from bksdm_demo.mil.package import read_package
-from tests.mil.emit import SPELLINGS, compiled
-from tests.mil.samples import GOLDEN
+from bksdm_demo.mil.printer import SPELLINGS
+from tests.mil.samples import GOLDEN, compiled
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

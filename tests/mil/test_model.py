@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from bksdm_demo.errors import PackageError
+from bksdm_demo.mil.compiled_writer import write_compiled
 from bksdm_demo.mil.model import read_model, user_metadata
-from tests.mil.emit import compile_package, compiled
-from tests.mil.samples import GOLDEN
+from tests.mil.samples import GOLDEN, compiled
 
 
 def test_either_form(tmp_path: Path) -> None:
@@ -19,14 +19,14 @@ def test_either_form(tmp_path: Path) -> None:
 
 def test_metadata_of_a_compiled_model_needs_no_reading_of_its_program(tmp_path: Path) -> None:
     package = GOLDEN / "converted.mlpackage"
-    model = compile_package(package, tmp_path / "Unet.mlmodelc")
+    model = write_compiled(package, tmp_path / "Unet.mlmodelc")
     (model / "model.mil").write_text("no program at all")
     assert user_metadata(model) == user_metadata(package) == read_model(package).metadata
     assert user_metadata(package)
 
 
 def test_metadata_of_a_model_that_is_not_whole_is_refused(tmp_path: Path) -> None:
-    model = compile_package(GOLDEN / "converted.mlpackage", tmp_path / "Unet.mlmodelc")
+    model = write_compiled(GOLDEN / "converted.mlpackage", tmp_path / "Unet.mlmodelc")
     (model / "model.mil").unlink()
     with pytest.raises(PackageError, match=r"no model\.mil"):
         user_metadata(model)

@@ -7,7 +7,7 @@ import pytest
 
 from bksdm_demo.errors import PackageError
 from bksdm_demo.services.inspection import Encoding, Tensor, inspect_package
-from tests.mil.emit import compiled
+from tests.mil.samples import compiled
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "mil"
 
