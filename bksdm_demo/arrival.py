@@ -5,12 +5,11 @@ Follows console.py's rule: progress goes to the stream it is given. What is meas
 
 from __future__ import annotations
 
-import math
 from typing import TextIO
 
 from bksdm_demo.console import CLEAR_LINE
 from bksdm_demo.library.progress import Progress, Stage
-from bksdm_demo.services.contact_sheet import megabytes
+from bksdm_demo.units import duration, format_bytes
 
 STAGES = {
     Stage.WAITING: "waiting for another process that downloads it",
@@ -50,19 +49,9 @@ def fetch_line(progress: Progress) -> str:
     """ "downloading, 512.0 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left"; what is not known yet is left out."""
     parts = [STAGES[progress.stage]]
     if progress.total_bytes:
-        parts.append(f"{megabytes(progress.done_bytes)} of {megabytes(progress.total_bytes)}")
+        parts.append(f"{format_bytes(progress.done_bytes)} of {format_bytes(progress.total_bytes)}")
     if progress.bytes_per_second is not None:
-        parts.append(f"{megabytes(int(progress.bytes_per_second))} a second")
+        parts.append(f"{format_bytes(int(progress.bytes_per_second))} a second")
     if progress.seconds_left:
         parts.append(f"{duration(progress.seconds_left)} left")
     return ", ".join(parts)
-
-
-def duration(length: float) -> str:
-    """Seconds, rounded up, as "45 s", "2 min 5 s" or "3 h 20 min"."""
-    whole = math.ceil(length)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -27,7 +27,7 @@ FLOORS = {
     "ui": 7,
     "roof": 8,
 }
-GROUND = (PACKAGE, f"{PACKAGE}.errors", f"{PACKAGE}.records")
+GROUND = (PACKAGE, f"{PACKAGE}.errors", f"{PACKAGE}.records", f"{PACKAGE}.units")
 # library -> where it may be imported: a module or a room and everything in it
 HEAVY = {
     "openvino": (f"{PACKAGE}.translate", f"{PACKAGE}.engines.openvino_engine"),

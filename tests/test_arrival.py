@@ -14,14 +14,14 @@ from bksdm_demo.library.progress import Progress, Stage
     ("progress", "line"),
     [
         (Progress(Stage.WAITING), "waiting for another process that downloads it"),
-        (Progress(Stage.DOWNLOADING, 0, 1_430_000_000), "downloading, 0.0 MB of 1.43 GB"),
+        (Progress(Stage.DOWNLOADING, 0, 1_430_000_000), "downloading, 0 B of 1.43 GB"),
         (
             Progress(Stage.DOWNLOADING, 512_000_000, 1_430_000_000, 12_300_000.0, 74.6),
             "downloading, 512 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left",
         ),
         (
             Progress(Stage.VERIFYING, 5_000_000, 5_000_000, 9e6, 0.0),
-            "checking what has come, 5.0 MB of 5.0 MB, 9.0 MB a second",
+            "checking what has come, 5.00 MB of 5.00 MB, 9.00 MB a second",
         ),
     ],
 )
@@ -46,8 +46,8 @@ def test_a_file_gets_a_line_for_every_tenth() -> None:
     tell.end()
     lines = stream.getvalue().splitlines()
     assert len(lines) == 11 + 1
-    assert lines[0] == "Tiny: downloading, 0.0 MB of 1.0 MB"
-    assert lines[-1] == "Tiny: unpacking, 0.0 MB of 1.0 MB"
+    assert lines[0] == "Tiny: downloading, 0 B of 1.00 MB"
+    assert lines[-1] == "Tiny: unpacking, 0 B of 1.00 MB"
 
 
 def test_a_terminal_gets_one_live_line() -> None:

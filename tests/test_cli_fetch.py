@@ -72,7 +72,7 @@ def test_a_model_comes_with_progress_and_its_licence(run: Run, tmp_path: Path) -
     assert result.stdout == f"{tmp_path / 'models' / 'tiny'}\n"
     first, *lines = result.stderr.splitlines()
     assert "CreativeML OpenRAIL-M, https://" in first
-    assert lines[0].startswith("Tiny: downloading, 0.0 MB of")
+    assert lines[0].startswith("Tiny: downloading, 0 B of")
     assert any("checking what has come" in line for line in lines)
     assert lines[-1].startswith("Tiny: unpacking")
 

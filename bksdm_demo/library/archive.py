@@ -21,8 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from bksdm_demo.errors import CancelledError, ModelUnavailableError, PackageError
-from bksdm_demo.library.disk import FreeBytes, check_room, disk_error, free_bytes, megabytes
+from bksdm_demo.library.disk import FreeBytes, check_room, disk_error, free_bytes
 from bksdm_demo.library.progress import Meter, Report, Stage, silent
+from bksdm_demo.units import format_bytes
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MOST_ENTRIES = 10_000
@@ -84,7 +85,7 @@ def accepted_entries(entries: Sequence[zipfile.ZipInfo], name: str) -> list[zipf
     total = sum(entry.file_size for entry in files)
     if total > MOST_BYTES:
         raise PackageError(
-            f"{name} is refused: {megabytes(total)} unpacked, at most {megabytes(MOST_BYTES)} are taken."
+            f"{name} is refused: {format_bytes(total)} unpacked, at most {format_bytes(MOST_BYTES)} are taken."
         )
     return files
 

@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bksdm_demo.errors import DemoError, ModelUnavailableError, PackageError
-from bksdm_demo.library.disk import megabytes
 from bksdm_demo.library.identity import size_bytes
 from bksdm_demo.library.layout import Parts, find_parts, find_systems
 from bksdm_demo.library.published import Archive, PublishedSystem
 from bksdm_demo.library.system import Availability, System
+from bksdm_demo.units import format_bytes
 
 __all__ = ["EMBEDDED", "EMOJI_FAMILY", "EMOJI_NOTE", "Availability", "Catalog", "System"]
 
@@ -223,7 +223,7 @@ def _described(offer: PublishedSystem, archive: Archive, folder: Path, shared: P
         folder=folder,
         shared=shared,
         availability=Availability.TO_DOWNLOAD,
-        reason=f"it is not here yet; `python -m bksdm_demo fetch {offer.key}` downloads it ({megabytes(size)}).",
+        reason=f"it is not here yet; `python -m bksdm_demo fetch {offer.key}` downloads it ({format_bytes(size)}).",
         parameters=offer.parameters,
         unet_parameters=offer.unet_parameters,
         size_bytes=size,

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bksdm_demo.errors import ModelUnavailableError
+from bksdm_demo.units import format_bytes
 
 SPARE_BYTES = 256 * 2**20  # left free for everybody else
 FreeBytes = Callable[[Path], int]
@@ -25,7 +26,7 @@ def check_room(folder: Path, needed: int, free: FreeBytes, what: str) -> None:
     short = needed + SPARE_BYTES - free(folder)
     if short > 0:
         raise ModelUnavailableError(
-            f"{what} needs {megabytes(needed + SPARE_BYTES)} of free disk, {megabytes(short)} more than {folder} has. "
+            f"{what} needs {format_bytes(needed + SPARE_BYTES)} of free disk, {format_bytes(short)} more than {folder} has. "
             "Free some space or choose a models directory on another disk."
         )
 
@@ -37,8 +38,3 @@ def disk_error(error: OSError, folder: Path) -> ModelUnavailableError:
         f"Files cannot be written to {folder}: {reason}. "
         "Free some space, mend its permissions or choose another models directory."
     )
-
-
-def megabytes(count: int) -> str:
-    """Bytes in decimal megabytes, rounded up: "1430 MB"."""
-    return f"{-(-count // 10**6)} MB"

@@ -49,6 +49,18 @@ class Parts:
         found = tuple(path for path in optional if path is not None)
         return (self.text_encoder, *self.unet, self.vae_decoder, *found)
 
+    def role(self, path: Path) -> str:
+        """What one of `models` does, in words: a key of NAMES."""
+        if path in self.unet:
+            return UNET_ROLES[0] if len(self.unet) == 1 else UNET_ROLES[1 + self.unet.index(path)]
+        others = {
+            self.text_encoder: "text encoder",
+            self.vae_decoder: "image decoder",
+            self.vae_encoder: "image encoder",
+            self.safety_checker: "safety checker",
+        }
+        return others[path]
+
     def checker(self) -> Path:
         """The safety checker; raises PackageError where it is missing: no picture leaves without a verdict."""
         if self.safety_checker is None:

@@ -1,7 +1,8 @@
 """Loaded models: parts shared by content, one load however many ask, least recently used out at a byte budget.
 
-A caller leases a pipeline and gives it back by leaving the `with` block; leased parts stay loaded. Bytes are what the
-engines expect their parts to occupy in memory; the process itself and what a picture needs on its way are left out.
+A caller leases a pipeline and gives it back by leaving the `with` block; leased parts stay loaded. Loading tells which
+part is on its way and can be stopped between two parts. Bytes are what the engines expect their parts to occupy in
+memory; the process itself and what a picture needs on its way are left out.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,14 +18,29 @@ from pathlib import Path
 
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.base import Engine
-from bksdm_demo.errors import BusyError, ModelUnavailableError
+from bksdm_demo.errors import BusyError, CancelledError, ModelUnavailableError
 from bksdm_demo.library.assemble import OpenPart, assemble
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.library.identity import content_identity
 from bksdm_demo.library.layout import Parts
+from bksdm_demo.records import Loading
+from bksdm_demo.units import format_bytes
 
+POLL = 0.1  # seconds between two looks whether a caller who waits for somebody else's loading has been stopped
+READING = "reading its files"
+
+ReportLoading = Callable[[Loading], None]
+Cancelled = Callable[[], bool]
 Assemble = Callable[[Parts, OpenPart], Pipeline]
 PartKey = tuple[str, bool]  # content identity, exact
+
+
+def _silent(loading: Loading) -> None:
+    """Nobody listens."""
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True)
@@ -78,8 +94,29 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Assembled:
+    """A pipeline, its parts and what each of them does, in words."""
+
     pipeline: Pipeline
     parts: tuple[_Part, ...]
+    roles: tuple[str, ...]
+
+
+@dataclass
+class _Told:
+    """What the caller has heard of its loading."""
+
+    report: ReportLoading
+    began: float  # seconds since the epoch
+    number: int = 0
+    count: int = 0
+
+    def tell(self, part: str) -> None:
+        self.report(Loading(part, self.number, self.count, self.began))
+
+    def next(self, part: str) -> None:
+        """One further part; one that is tried again, as somebody else was stopped, is not counted twice."""
+        self.number = min(self.number + 1, self.count)
+        self.tell(part)
 
 
 @dataclass
@@ -108,19 +145,22 @@ class PipelineCache:
         self._assembling = threading.Lock()
 
     @contextmanager
-    def lease(self, key: str) -> Iterator[Lease]:
-        """The loaded pipeline of a system.
+    def lease(self, key: str, report: ReportLoading = _silent, cancelled: Cancelled = _never) -> Iterator[Lease]:
+        """The loaded pipeline of a system; `report` hears of each part that is not loaded yet.
 
-        Raises ModelUnavailableError for an unknown key, BusyError when it does not fit beside what is leased, and
-        the error of a part that cannot be opened or loaded; a later lease tries again.
+        Raises ModelUnavailableError for an unknown key, BusyError when it does not fit beside what is leased,
+        CancelledError between two parts once `cancelled()` is true (parts loaded so far stay), and the error of a
+        part that cannot be opened or loaded; a later lease tries again.
         """
         start = time.perf_counter()
+        told = _Told(report, time.time())
         system = self.catalog.get(key)
+        told.tell(READING)
         assembled = self._assembled(system)
-        own, others = self._reserve(system, assembled.parts)
+        self._hold(assembled.parts)
         try:
-            self._load(own, others)
-            yield Lease(system, assembled.pipeline, time.perf_counter() - start, bool(own or others))
+            cold = self._make_ready(system, assembled, told, cancelled)
+            yield Lease(system, assembled.pipeline, time.perf_counter() - start, cold)
         finally:
             self._release(assembled.parts)
 
@@ -144,13 +184,15 @@ class PipelineCache:
         with self._assembling:
             known = self._pipelines.get(identity)
             if known is None or not all(part.usable for part in known.parts):
-                used: list[_Part] = []
+                used: dict[_Part, str] = {}
 
                 def open_shared(path: Path, exact: bool) -> Engine:
-                    used.append(self._part(path, exact))
-                    return used[-1].engine
+                    part = self._part(path, exact)
+                    used.setdefault(part, parts.role(path))
+                    return part.engine
 
-                self._pipelines[identity] = _Assembled(self._assemble(parts, open_shared), tuple(dict.fromkeys(used)))
+                pipeline = self._assemble(parts, open_shared)
+                self._pipelines[identity] = _Assembled(pipeline, tuple(used), tuple(used.values()))
             return self._pipelines[identity]
 
     def _part(self, path: Path, exact: bool) -> _Part:
@@ -165,22 +207,32 @@ class PipelineCache:
             self._parts[key] = part
         return part
 
-    def _reserve(self, system: System, parts: Sequence[_Part]) -> tuple[list[_Part], list[Future[None]]]:
-        """Mark the parts as leased and make room; the ones this caller must load, and loads of others to wait for."""
+    def _make_ready(self, system: System, assembled: _Assembled, told: _Told, cancelled: Cancelled) -> bool:
+        """Load what is not loaded and wait for what others load, until all is there; whether there was any of it."""
+        cold = False
+        roles = dict(zip(assembled.parts, assembled.roles, strict=True))
+        while True:
+            own, others = self._claim(system, assembled.parts, again=cold)
+            if not own and not others:
+                return cold
+            told.count = told.count or len(own) + len(others)
+            self._load({part: roles[part] for part in own}, told, cancelled)
+            for part, loading in others.items():
+                told.next(roles[part])
+                _wait(loading, cancelled)
+            cold = True
+
+    def _claim(
+        self, system: System, parts: Sequence[_Part], again: bool
+    ) -> tuple[list[_Part], dict[_Part, Future[None]]]:
+        """Make room; the parts that this caller must load from now on, and those that others are loading."""
         with self._lock:
             own = [part for part in parts if part.loading is None]
-            others = [part.loading for part in parts if part.loading is not None and not part.ready]
-            for part in parts:
-                part.leases += 1
-            try:
-                self._make_room(system, parts, sum(part.memory_bytes for part in own))
-            except BusyError:
-                for part in parts:
-                    part.leases -= 1
-                raise
+            others = {part: part.loading for part in parts if part.loading is not None and not part.ready}
+            self._make_room(system, parts, sum(part.memory_bytes for part in own))
             for part in own:
                 part.loading = Future()
-            self._counts.hits += len(parts) - len(own) - len(others)
+            self._counts.hits += 0 if again else len(parts) - len(own) - len(others)
             self._counts.loads += len(own)
             return own, others
 
@@ -202,13 +254,14 @@ class PipelineCache:
     def _no_room(self, system: System, parts: Sequence[_Part], short: int) -> str:
         """What is needed, by how much it does not fit, and what to do."""
         total = sum(part.memory_bytes for part in parts)
-        head = f"{system.name} needs {_megabytes(total)} of memory, {_megabytes(short)} more than there is: "
-        budget = f"the budget for loaded models is {_megabytes(self.budget_bytes)}"
+        head = f"{system.name} needs {format_bytes(total)} of memory, {format_bytes(short)} more than there is: "
+        budget = f"the budget for loaded models is {format_bytes(self.budget_bytes)}"
         if total > self.budget_bytes:
             return f"{head}{budget}. Raise the memory budget, or choose a smaller model."
         others = (part for part in self._parts.values() if part.leases and part.loading is not None)
         used = sum(part.memory_bytes for part in others if part not in parts)
-        return f"{head}{budget}, and {_megabytes(used)} of it are in use. Try again later, or raise the memory budget."
+        in_use = f"{format_bytes(used)} of it are in use"
+        return f"{head}{budget}, and {in_use}. Try again later, or raise the memory budget."
 
     def _idle(self) -> list[_Part]:
         """Loaded parts nobody leases, least recently used first."""
@@ -221,32 +274,48 @@ class PipelineCache:
             part.loading = None
             self._counts.evictions += 1
 
-    def _load(self, own: Sequence[_Part], others: Sequence[Future[None]]) -> None:
-        """Load one's own parts, then wait for those that others load; the first error is raised after all are tried.
+    def _load(self, own: Mapping[_Part, str], told: _Told, cancelled: Cancelled) -> None:
+        """Load one's own parts; the first error is raised after all are tried.
 
-        Own parts come first, and every one is settled whatever happens, so that no two callers wait for each other.
+        Every one is settled whatever happens, and before anybody else's is waited for, so that no two callers wait
+        for each other.
         """
-        errors = [error for part in own if (error := self._load_part(part)) is not None]
-        errors += [error for future in others if (error := future.exception()) is not None]
+        errors: list[BaseException] = []
+        for part, role in own.items():
+            if cancelled():
+                errors.append(_stopped())
+                self._settle(part, errors[-1])
+            else:
+                told.next(role)
+                errors += [error for error in [self._load_part(part)] if error is not None]
         if errors:
             raise errors[0]
 
     def _load_part(self, part: _Part) -> BaseException | None:
         """Load a part, settling its future for everyone who waits; the error if it failed."""
-        future = part.loading
-        assert future is not None
         failure: BaseException | None = None
         try:
             part.engine.load()
         except BaseException as error:  # settled for all waiters, then raised by _load
             failure = error
+        self._settle(part, failure)
+        return failure
+
+    def _settle(self, part: _Part, failure: BaseException | None) -> None:
+        """Wake everyone who waits for a part: it is loaded, or nobody is loading it any longer."""
+        future = part.loading
+        assert future is not None
         with self._lock:
             if failure is None:
                 future.set_result(None)
             else:
                 part.loading = None
                 future.set_exception(failure)
-        return failure
+
+    def _hold(self, parts: Sequence[_Part]) -> None:
+        with self._lock:
+            for part in parts:
+                part.leases += 1
 
     def _release(self, parts: Sequence[_Part]) -> None:
         with self._lock:
@@ -255,6 +324,18 @@ class PipelineCache:
                 part.last_used = next(self._counts.clock)
 
 
-def _megabytes(count: int) -> str:
-    """1,234,567 -> "1.2 MB"."""
-    return f"{count / 1e6:.1f} MB"
+def _wait(loading: Future[None], cancelled: Cancelled) -> None:
+    """Wait until somebody else has loaded a part or was stopped; raises why it failed, or CancelledError."""
+    while not cancelled():
+        try:
+            failure = loading.exception(POLL)
+        except TimeoutError:
+            continue
+        if failure is None or isinstance(failure, CancelledError):
+            return
+        raise failure
+    raise _stopped()
+
+
+def _stopped() -> CancelledError:
+    return CancelledError("Stopped while the model was loading.")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bksdm_demo.errors import CancelledError, DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog
-from bksdm_demo.records import Job, Phase, Request
+from bksdm_demo.records import Job, Loading, Phase, Request
 from bksdm_demo.services.cache import PipelineCache
 from bksdm_demo.services.generation import generate
 from bksdm_demo.services.jobs import UNEXPECTED, JobQueue, Run
@@ -74,12 +74,15 @@ class Comparisons:
         model, request = run.job.columns[index].model, run.job.request
 
         def report(phase: Phase, step: int, steps: int) -> None:
-            run.change(index, phase, step=step, steps=steps)
+            run.change(index, phase, step=step, steps=steps, loading=None)
+
+        def loading(part: Loading) -> None:
+            run.change(index, Phase.LOADING, loading=part)
 
         told: Callable[[Exception], str] = str
         try:
             told = self.catalog.get(model).told
-            result = generate(self.cache, model, request, report, run.stopped)
+            result = generate(self.cache, model, request, report, run.stopped, loading)
         except CancelledError:
             return  # the queue marks every unfinished column
         except DemoError as error:

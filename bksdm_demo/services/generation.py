@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.pipeline import Encoded, Pipeline
 from bksdm_demo.errors import CancelledError
-from bksdm_demo.records import Phase, Request, Result, Timings
-from bksdm_demo.services.cache import Lease, PipelineCache
+from bksdm_demo.records import Loading, Phase, Request, Result, Timings
+from bksdm_demo.services.cache import Lease, PipelineCache, ReportLoading
 
 Report = Callable[[Phase, int, int], None]  # the present phase, denoising steps finished, denoising steps in all
 Cancelled = Callable[[], bool]
@@ -27,14 +27,23 @@ def _silent(phase: Phase, step: int, steps: int) -> None:
     """Nobody listens."""
 
 
+def _unheard(loading: Loading) -> None:
+    """Nobody listens."""
+
+
 def _never() -> bool:
     return False
 
 
 def generate(
-    cache: PipelineCache, model: str, request: Request, report: Report = _silent, cancelled: Cancelled = _never
+    cache: PipelineCache,
+    model: str,
+    request: Request,
+    report: Report = _silent,
+    cancelled: Cancelled = _never,
+    loading: ReportLoading = _unheard,
 ) -> Result:
-    """The picture of `request` by the system `model`, loading it first where needed.
+    """The picture of `request` by the system `model`, loading it first where needed; `loading` hears of each part.
 
     Raises CancelledError soon after `cancelled()` turns true, and the DemoErrors of the cache, the engines and the
     pipeline.
@@ -42,7 +51,7 @@ def generate(
     start = time.perf_counter()
     run = _Run(request, report, cancelled)
     run.enter(Phase.LOADING)
-    with cache.lease(model) as lease:
+    with cache.lease(model, loading, cancelled) as lease:
         return run.draw(lease, start)
 
 

@@ -14,6 +14,7 @@ from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.records import Column, Job, Phase, Request
 from bksdm_demo.services.export import picture_name
 from bksdm_demo.ui.timing import baseline_of, drawing_seconds, format_seconds, format_speed
+from bksdm_demo.units import format_bytes, format_count
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
 ALT_SHOWN = 160  # characters of a prompt in a picture's description
@@ -236,25 +237,6 @@ def unavailable_facts(systems: Sequence[System]) -> tuple[tuple[str, str], ...]:
 def unavailable_title(count: int) -> str:
     """The line that folds them."""
     return f"{plural(count, 'more model')} cannot be chosen yet"
-
-
-def format_bytes(size: int) -> str:
-    """Decimal units, three significant digits: "987 B", "1.23 MB", "45.6 MB", "2.09 GB"."""
-    return _scaled(size, ("B", "kB", "MB", "GB", "TB"))
-
-
-def format_count(count: int) -> str:
-    """ "4200" -> "4.20 k", "12_990_000" -> "13.0 M"."""
-    return _scaled(count, ("", "k", "M", "G", "T")).rstrip()
-
-
-def _scaled(value: float, units: Sequence[str]) -> str:
-    power = 0
-    while power < len(units) - 1 and value >= 999.5:
-        value, power = value / 1000, power + 1
-    if power == 0:
-        return f"{value:.0f} {units[0]}"
-    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {units[power]}"
 
 
 def plural(count: int, noun: str) -> str:

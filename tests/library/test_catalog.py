@@ -176,7 +176,7 @@ def test_published_systems_that_are_not_here_can_be_downloaded(tmp_path: Path) -
         assert system.card_url
         Request("x", steps=system.steps, guidance_scale=system.guidance_scale, scheduler=system.scheduler)
     assert by_key["bk-sdm-tiny-2m"].size_bytes == 1_430_000_000
-    with pytest.raises(ModelUnavailableError, match=r"BK-SDM-Tiny-2M .* fetch bk-sdm-tiny-2m` downloads it \(1430 MB"):
+    with pytest.raises(ModelUnavailableError, match=r"BK-SDM-Tiny-2M .* fetch bk-sdm-tiny-2m` downloads it \(1.43 GB"):
         published(tmp_path).get("bk-sdm-tiny-2m")
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from bksdm_demo.errors import BusyError, EngineError, ModelUnavailableError
+from bksdm_demo.errors import BusyError, CancelledError, EngineError, ModelUnavailableError
 from bksdm_demo.library.identity import size_bytes
-from bksdm_demo.services.cache import PipelineCache
+from bksdm_demo.records import Loading
+from bksdm_demo.services.cache import READING, PipelineCache
+from bksdm_demo.units import format_bytes
 from tests.fakes import FakeParts, fake_assemble, fake_catalog, write_compiled
 
 PLENTY = 1_000_000  # bytes
@@ -212,8 +214,8 @@ def test_leased_parts_stay_and_what_does_not_fit_beside_them_is_refused(tmp_path
     budget = shared_bytes(tmp_path) + family_bytes(tmp_path, "emoji-original")
     cache, parts = build(tmp_path, budget=budget)
     with cache.lease("emoji-original"):
-        short = family_bytes(tmp_path, "emoji-tiny") / 1e6  # its other parts are loaded
-        words = rf"Emoji Tiny needs .*, {short:.1f} MB more than there is: .* in use\. Try again later"
+        short = format_bytes(family_bytes(tmp_path, "emoji-tiny"))  # its other parts are loaded
+        words = rf"Emoji Tiny needs .*, {short} more than there is: .* in use\. Try again later"
         with pytest.raises(BusyError, match=words):
             warm(cache, "emoji-tiny")
         assert parts.engine("original_unet").unloads == 0
@@ -279,3 +281,87 @@ def test_many_threads_over_a_tight_budget_lose_nothing(tmp_path: Path) -> None:
     assert cache.state().bytes <= budget
     cache.clear()
     assert not any(engine.loaded for engine in parts.opened.values())
+
+
+# --- Told and stopped while loading -----------------------------------------------------------------------------------
+
+ROLES = ["text encoder", "U-Net", "image decoder", "safety checker"]
+
+
+def test_every_part_that_is_loaded_is_told(tmp_path: Path) -> None:
+    cache, _ = build(tmp_path)
+    told: list[Loading] = []
+    with cache.lease("emoji-base", told.append):
+        pass
+    assert [(loading.part, loading.number, loading.count) for loading in told] == [
+        (READING, 0, 0),
+        *((role, number, 4) for number, role in enumerate(ROLES, start=1)),
+    ]
+    assert len({loading.began for loading in told}) == 1
+    told.clear()
+    with cache.lease("emoji-tiny", told.append):
+        pass
+    assert [(loading.part, loading.number, loading.count) for loading in told] == [(READING, 0, 0), ("U-Net", 1, 1)]
+
+
+def test_loading_is_stopped_between_two_parts_and_goes_on_from_there(tmp_path: Path) -> None:
+    cache, parts = build(tmp_path)
+    told: list[str] = []
+
+    def report(loading: Loading) -> None:
+        told.append(loading.part)
+
+    stopped = pytest.raises(CancelledError, match="while the model was loading")
+    with stopped, cache.lease("emoji-tiny", report, lambda: told[-1] == "U-Net"):
+        raise AssertionError("it was not stopped")
+    assert told == [READING, "text encoder", "U-Net"]
+    assert [parts.engine(word).loads for word in ("text_encoder", "unet", "vae", "safety")] == [1, 1, 0, 0]
+    warm(cache, "emoji-tiny")
+    assert [engine.loads for engine in parts.opened.values()] == [1, 1, 1, 1]
+    cache.clear()  # the attempt that was stopped leases nothing any longer
+    assert cache.state().parts == ()
+
+
+def test_one_who_waits_goes_on_alone_when_the_other_is_stopped(tmp_path: Path) -> None:
+    gate, stop, waits = threading.Event(), threading.Event(), threading.Event()
+    cache, parts = build(tmp_path, {"text_encoder": {"load_gate": gate}})
+
+    def tell(loading: Loading) -> None:
+        if loading.number:
+            waits.set()
+
+    def first() -> None:
+        with cache.lease("emoji-tiny", cancelled=stop.is_set):
+            raise AssertionError("it was not stopped")
+
+    def second() -> list[bool]:
+        with cache.lease("emoji-tiny", tell) as lease:
+            return [engine.loaded for engine in lease.pipeline.engines]
+
+    with ThreadPoolExecutor(2) as pool:
+        loader = pool.submit(first)
+        assert wait_for_engine(parts, "text_encoder").load_entered.wait(PATIENCE)
+        waiter = pool.submit(second)
+        assert waits.wait(PATIENCE)
+        stop.set()
+        gate.set()
+        assert isinstance(loader.exception(PATIENCE), CancelledError)
+        assert waiter.result(PATIENCE) == [True] * 4
+    assert [engine.loads for engine in parts.opened.values()] == [1, 1, 1, 1]
+
+
+def test_one_who_waits_can_be_stopped_alone(tmp_path: Path) -> None:
+    gate, stop = threading.Event(), threading.Event()
+    cache, parts = build(tmp_path, {"text_encoder": {"load_gate": gate}})
+
+    def second() -> None:
+        with cache.lease("emoji-tiny", lambda loading: stop.set() if loading.number else None, stop.is_set):
+            raise AssertionError("it was not stopped")
+
+    with ThreadPoolExecutor(2) as pool:
+        loader = pool.submit(warm, cache, "emoji-tiny")
+        assert wait_for_engine(parts, "text_encoder").load_entered.wait(PATIENCE)
+        assert isinstance(pool.submit(second).exception(PATIENCE), CancelledError)
+        gate.set()
+        loader.result(PATIENCE)
+    assert all(engine.loaded for engine in parts.opened.values())

@@ -1,0 +1,35 @@
+"""Numbers with units for people: bytes, counts and durations, written the same way wherever they are shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def format_bytes(size: int) -> str:
+    """Decimal units, three significant digits: "987 B", "1.23 MB", "45.6 MB", "2.09 GB"."""
+    return _scaled(size, ("B", "kB", "MB", "GB", "TB"))
+
+
+def format_count(count: int) -> str:
+    """ "4200" -> "4.20 k", "12_990_000" -> "13.0 M"."""
+    return _scaled(count, ("", "k", "M", "G", "T")).rstrip()
+
+
+def duration(length: float) -> str:
+    """Seconds, rounded up, as "45 s", "2 min 5 s" or "3 h 20 min"."""
+    whole = math.ceil(length)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _scaled(value: float, units: Sequence[str]) -> str:
+    power = 0
+    while power < len(units) - 1 and value >= 999.5:
+        value, power = value / 1000, power + 1
+    if power == 0:
+        return f"{value:.0f} {units[0]}"
+    return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f} {units[power]}"
