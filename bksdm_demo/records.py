@@ -1,12 +1,14 @@
 """Frozen records that the rooms hand to each other: the request, a step, timings, a verdict, a result, a job.
 
-Nothing here computes; `Request` checks its own ranges so that no later room has to.
+Nothing here computes beyond looking things up; `Request` checks its own ranges so that no later room has to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -16,6 +18,8 @@ SEED_LIMIT = 2**32  # numpy.random.RandomState takes seeds in [0, 2**32)
 STEPS_RANGE = (1, 150)
 GUIDANCE_RANGE = (0.0, 30.0)
 PROMPT_LIMIT = 20_000  # characters
+SEEDS_LIMIT = 16  # seeds in one comparison
+COLUMNS_LIMIT = 64  # pictures in one comparison: seeds times models
 
 SCHEDULERS = ("pndm", "ddim", "dpmpp-2m", "dpmpp-2m-karras", "euler", "euler-ancestral")
 GENERATORS = ("numpy", "torch")
@@ -72,20 +76,26 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """One finished denoising step: `index` counts from 1 to `count`; latents are float32 [1, C, h, w]."""
+    """One finished denoising step: `index` counts from 1 to `count`; latents are float32 [1, C, h, w].
+
+    `denoised` is the present estimate of the clean latents, of the same shape, where the pipeline tells one.
+    """
 
     index: int
     count: int
     timestep: float
     latents: NDArray
     seconds: float
+    denoised: NDArray | None = None
 
 
 @dataclass(frozen=True)
 class Timings:
     """Wall-clock seconds of each phase; `steps` are the single denoising steps inside `denoise`.
 
-    `cold` says that at least one part of the model had to be loaded for this picture.
+    `cold` says that at least one part of the model had to be loaded for this picture. `preview` is what looking at the
+    picture on its way took; it is in none of the other numbers, `total` included, so that a watched run and an
+    unwatched one compare.
     """
 
     load: float = 0.0
@@ -96,6 +106,7 @@ class Timings:
     total: float = 0.0
     steps: tuple[float, ...] = ()
     cold: bool = False
+    preview: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """One finished picture. `image` is uint8 [H, W, 3] in RGB, or None when the verdict blocks it."""
+    """One finished picture. `image` is uint8 [H, W, 3] in RGB, or None when the verdict blocks it.
+
+    A result that comes from the store has its picture there and only its size here: `stored_size` is (H, W).
+    """
 
     model: str
     request: Request
@@ -139,29 +153,91 @@ class Result:
     cut_off: tuple[str, ...] = ()  # words of the prompt beyond the text encoder's length
     engine: str = ""
     size_bytes: int = 0  # of the model's files on disk
+    stored_size: tuple[int, int] | None = None
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(height, width) of the picture in pixels, in memory or stored; None when there is none to show."""
+        if self.verdict.blocked:
+            return None
+        if self.image is not None:
+            height, width = self.image.shape[:2]
+            return height, width
+        return self.stored_size
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How far the loading of a model is: its `number`-th part of `count`, begun at `began` (seconds since the epoch).
+
+    `number` is 0 while the files are still read, then counts the parts that were not loaded yet.
+    """
+
+    part: str
+    number: int
+    count: int
+    began: float
 
 
 @dataclass(frozen=True)
 class Column:
-    """The state of one model inside a job; a snapshot, never changed in place."""
+    """The state of one model with one seed inside a job; a snapshot, never changed in place.
+
+    `preview` is uint8 [h, w, 3], a small estimate of the picture on its way that the safety checker passed; only ever
+    there while the column is denoising. `earlier` is the finished column that a new run is to replace: it comes back
+    when the new run brings no verdict.
+    """
 
     model: str
     phase: Phase = Phase.QUEUED
     step: int = 0
     steps: int = 0
     result: Result | None = None
-    message: str = ""  # for FAILED, BLOCKED, CANCELLED: a sentence for the visitor
+    message: str = ""  # a sentence for the visitor: why there is no picture, no preview, or no newer picture
+    seed: int = 0
+    preview: NDArray | None = None
+    earlier: Column | None = None
+    loading: Loading | None = None  # only while LOADING, once there is something to load
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is a finished picture that may be shown."""
+        return self.phase is Phase.DONE and self.result is not None and self.result.size is not None
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether another run may bring what this one did not."""
+        return self.phase in (Phase.FAILED, Phase.CANCELLED, Phase.INTERRUPTED)
 
     def at(self, phase: Phase, **changes: object) -> Column:
         """A copy of this column in another phase."""
         return replace(self, phase=phase, **changes)  # type: ignore[arg-type]
 
+    def again(self) -> Column:
+        """The column as it waits for a new run; a verdict it already has is remembered until there is another."""
+        earlier = None if self.unfinished else replace(self, message="")
+        return Column(self.model, seed=self.seed, earlier=earlier)
+
+    def verdict(self, phase: Phase, result: Result, message: str = "") -> Column:
+        """The column after a run that came to a verdict: done or blocked."""
+        return replace(self, phase=phase, result=result, message=message, preview=None, earlier=None)
+
+    def ended(self, phase: Phase, message: str) -> Column:
+        """The column after a run that brought no verdict: in `phase`, or as it was before that run."""
+        if self.earlier is not None:
+            return replace(self.earlier, message=message)
+        return replace(self, phase=phase, message=message, result=None, preview=None)
+
 
 @dataclass(frozen=True)
 class Job:
-    """A snapshot of a comparison: the request, one column per model, and its place in the queue.
+    """A snapshot of a comparison: the request, one column per seed and model, and its place in the queue.
 
-    `position` is 0 while running or finished, else 1 for the next in line. `version` grows with every change.
+    Columns stand seed by seed, the models in the same order under each: a table with a row per seed. A column is
+    known by its index; `request.seed` is the first seed. `position` is 0 while running or finished, else 1 for the
+    next in line. `version` grows with every change. `preview_every` is in steps, 0 for no previews. `expires` is when
+    the store may drop the job, in seconds since the epoch, None for never. `environment` is the machine that ran it, {}
+    until known. `note` tells what is wrong with keeping it, "" when all is well.
     """
 
     id: str
@@ -171,7 +247,46 @@ class Job:
     version: int = 0
     created: float = 0.0  # seconds since the epoch
     cancelled: bool = field(default=False)
+    preview_every: int = 0
+    starred: bool = False
+    expires: float | None = None
+    owner: str = ""  # a digest of the submitter's secret, "" for anybody's
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def finished(self) -> bool:
         return all(column.phase.final for column in self.columns)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds in their order, the rows of the table."""
+        return tuple(dict.fromkeys(column.seed for column in self.columns))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models in their order, the columns of the table."""
+        return tuple(dict.fromkeys(column.model for column in self.columns))
+
+    @property
+    def resumable(self) -> tuple[int, ...]:
+        """Indexes of the columns that a finished job could run again because they ended without a verdict."""
+        return tuple(index for index, column in enumerate(self.columns) if column.unfinished) if self.finished else ()
+
+    @property
+    def current(self) -> int | None:
+        """The index of the column that is being drawn, else of the first that waits; None once finished."""
+        open_ones = [index for index, column in enumerate(self.columns) if not column.phase.final]
+        active = [index for index in open_ones if self.columns[index].phase is not Phase.QUEUED]
+        return next(iter([*active, *open_ones]), None)
+
+    def index_of(self, model: str, seed: int) -> int:
+        """Where that model's column for that seed stands. Raises RequestError when there is none."""
+        for index, column in enumerate(self.columns):
+            if (column.model, column.seed) == (model, seed):
+                return index
+        raise RequestError(f"This comparison has no picture by {model!r} with seed {seed}.")
+
+    def request_of(self, index: int) -> Request:
+        """The request that the column at `index` draws: the job's, with the column's own seed."""
+        return replace(self.request, seed=self.columns[index].seed)

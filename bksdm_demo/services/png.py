@@ -12,6 +12,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from bksdm_demo.errors import DemoError
@@ -45,6 +47,24 @@ def encode_png(result: Result, name: str, environment: Mapping[str, Any], with_p
     buffer = io.BytesIO()
     Image.fromarray(result.image).save(buffer, "PNG", pnginfo=info, optimize=True)
     return buffer.getvalue()
+
+
+def plain_png(image: NDArray) -> bytes:
+    """uint8 [H, W, 3] as a PNG that says nothing; quick rather than small."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def decode_png(data: bytes) -> NDArray:
+    """The pixels of a PNG of ours, uint8 [H, W, 3]. Raises DemoError for data that is none."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            image = np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DemoError(f"The file of a picture is damaged: {error}.") from error
+    image.setflags(write=False)
+    return image
 
 
 def picture_record(result: Result, name: str, environment: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bksdm_demo.errors import BusyError, RequestError
-from bksdm_demo.records import Job, Phase, Request
-from bksdm_demo.services.jobs import UNEXPECTED, JobQueue, Run
+from bksdm_demo.records import Column, Job, Phase, Request
+from bksdm_demo.services.jobs import UNEXPECTED, JobQueue, Run, new_id
 
 PATIENCE = 10  # seconds until a test that hangs fails
 REQUEST = Request("red apple")
@@ -58,6 +58,10 @@ def start(runner: Runner) -> Iterator[Callable[..., JobQueue]]:
         queue.close()
 
 
+def new_job() -> Job:
+    return Job(new_id(), REQUEST, tuple(Column(model) for model in MODELS))
+
+
 def phases(job: Job) -> list[Phase]:
     return [column.phase for column in job.columns]
 
@@ -68,9 +72,9 @@ def finish(queue: JobQueue, job: Job) -> Job:
 
 def test_jobs_run_in_order_and_positions_move_up(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start()
-    first = queue.submit(REQUEST, MODELS)
+    first = queue.submit(new_job())
     assert runner.entered.acquire(timeout=PATIENCE)
-    second, third = queue.submit(REQUEST, MODELS), queue.submit(REQUEST, MODELS)
+    second, third = queue.submit(new_job()), queue.submit(new_job())
     assert [queue.get(job.id).position for job in (first, second, third)] == [0, 1, 2]
     runner.gate.set()
     assert phases(finish(queue, third)) == [Phase.DONE, Phase.DONE]
@@ -81,27 +85,27 @@ def test_jobs_run_in_order_and_positions_move_up(start: Callable[..., JobQueue],
 def test_ids_are_long_and_unlike(start: Callable[..., JobQueue], runner: Runner) -> None:
     runner.gate.set()
     queue = start(queue_size=100)
-    ids = {queue.submit(REQUEST, MODELS).id for _ in range(50)}
+    ids = {queue.submit(new_job()).id for _ in range(50)}
     assert len(ids) == 50
     assert min(map(len, ids)) >= 22  # 128 bits in base 64
 
 
 def test_a_full_queue_refuses(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start(queue_size=2)
-    queue.submit(REQUEST, MODELS)
+    queue.submit(new_job())
     assert runner.entered.acquire(timeout=PATIENCE)  # it runs and no longer waits
-    waiting = [queue.submit(REQUEST, MODELS) for _ in range(2)]
+    waiting = [queue.submit(new_job()) for _ in range(2)]
     with pytest.raises(BusyError, match="2 comparisons are waiting"):
-        queue.submit(REQUEST, MODELS)
+        queue.submit(new_job())
     queue.cancel(waiting[0].id)
-    queue.submit(REQUEST, MODELS)
+    queue.submit(new_job())
 
 
 def test_cancel_while_queued_ends_at_once_and_others_move_up(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start()
-    queue.submit(REQUEST, MODELS)
+    queue.submit(new_job())
     assert runner.entered.acquire(timeout=PATIENCE)
-    second, third = queue.submit(REQUEST, MODELS), queue.submit(REQUEST, MODELS)
+    second, third = queue.submit(new_job()), queue.submit(new_job())
     cancelled = queue.cancel(second.id)
     assert cancelled.cancelled
     assert phases(cancelled) == [Phase.CANCELLED, Phase.CANCELLED]
@@ -115,7 +119,7 @@ def test_cancel_while_queued_ends_at_once_and_others_move_up(start: Callable[...
 
 def test_cancel_while_running_is_seen_by_the_runner(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start()
-    job = queue.submit(REQUEST, MODELS)
+    job = queue.submit(new_job())
     assert runner.entered.acquire(timeout=PATIENCE)
     assert queue.cancel(job.id).cancelled
     assert not queue.get(job.id).finished
@@ -127,14 +131,14 @@ def test_cancel_while_running_is_seen_by_the_runner(start: Callable[..., JobQueu
 def test_cancel_after_the_end_changes_nothing(start: Callable[..., JobQueue], runner: Runner) -> None:
     runner.gate.set()
     queue = start()
-    done = finish(queue, queue.submit(REQUEST, MODELS))
+    done = finish(queue, queue.submit(new_job()))
     assert queue.cancel(done.id) == done
 
 
 def test_watchers_see_growing_versions_and_the_end(start: Callable[..., JobQueue], runner: Runner) -> None:
     runner.gate.set()
     queue = start()
-    seen = list(queue.watch(queue.submit(REQUEST, MODELS).id))
+    seen = list(queue.watch(queue.submit(new_job()).id))
     assert [job.version for job in seen] == sorted({job.version for job in seen})
     assert seen[-1].finished
     assert not any(job.finished for job in seen[:-1])
@@ -142,7 +146,7 @@ def test_watchers_see_growing_versions_and_the_end(start: Callable[..., JobQueue
 
 def test_a_watcher_may_leave_and_another_take_over(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start()
-    job = queue.submit(REQUEST, MODELS)
+    job = queue.submit(new_job())
     leaving = queue.watch(job.id)
     next(leaving)
     leaving.close()  # what a closed tab does
@@ -154,7 +158,7 @@ def test_a_watcher_may_leave_and_another_take_over(start: Callable[..., JobQueue
 
 def test_a_heartbeat_repeats_the_present_snapshot(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start()
-    job = queue.submit(REQUEST, MODELS)
+    job = queue.submit(new_job())
     assert runner.entered.acquire(timeout=PATIENCE)
     watch = queue.watch(job.id, heartbeat=0.001)
     present = next(watch)
@@ -172,7 +176,7 @@ def test_unknown_ids_are_refused_at_once(start: Callable[..., JobQueue]) -> None
 def test_finished_jobs_are_forgotten_by_count(start: Callable[..., JobQueue], runner: Runner) -> None:
     runner.gate.set()
     queue = start(keep_jobs=2)
-    jobs = [finish(queue, queue.submit(REQUEST, MODELS)) for _ in range(4)]
+    jobs = [finish(queue, queue.submit(new_job())) for _ in range(4)]
     assert [_known(queue, job) for job in jobs] == [False, False, True, True]
 
 
@@ -180,7 +184,7 @@ def test_finished_jobs_are_forgotten_by_age(start: Callable[..., JobQueue], runn
     now = [1000.0]
     runner.gate.set()
     queue = start(keep_seconds=60.0, clock=lambda: now[0])
-    job = finish(queue, queue.submit(REQUEST, MODELS))
+    job = finish(queue, queue.submit(new_job()))
     now[0] += 60
     assert _known(queue, job)
     now[0] += 1
@@ -196,7 +200,7 @@ def _known(queue: JobQueue, job: Job) -> bool:
 
 def test_a_running_job_is_never_forgotten(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start(keep_jobs=0, keep_seconds=0.0)
-    job = queue.submit(REQUEST, MODELS)
+    job = queue.submit(new_job())
     assert runner.entered.acquire(timeout=PATIENCE)
     assert _known(queue, job)
 
@@ -213,19 +217,19 @@ def test_a_runner_that_raises_fails_its_columns_and_the_worker_lives(caplog: pyt
         run.change(1, Phase.DONE)
 
     queue = JobQueue(run)
-    failed = finish(queue, queue.submit(REQUEST, MODELS))
+    failed = finish(queue, queue.submit(new_job()))
     assert phases(failed) == [Phase.DONE, Phase.FAILED]
     assert failed.columns[1].message == UNEXPECTED
     assert "/secret/path" in caplog.text
-    assert phases(finish(queue, queue.submit(REQUEST, MODELS))) == [Phase.DONE, Phase.DONE]
+    assert phases(finish(queue, queue.submit(new_job()))) == [Phase.DONE, Phase.DONE]
     queue.close()
 
 
 def test_close_interrupts_wakes_watchers_and_refuses(runner: Runner) -> None:
     queue = JobQueue(runner)
-    running = queue.submit(REQUEST, MODELS)
+    running = queue.submit(new_job())
     assert runner.entered.acquire(timeout=PATIENCE)
-    waiting = queue.submit(REQUEST, MODELS)
+    waiting = queue.submit(new_job())
     watch = queue.watch(waiting.id)
     next(watch)
     closer = threading.Thread(target=queue.close)
@@ -236,13 +240,13 @@ def test_close_interrupts_wakes_watchers_and_refuses(runner: Runner) -> None:
     assert not closer.is_alive()
     assert phases(queue.get(running.id)) == [Phase.INTERRUPTED, Phase.INTERRUPTED]
     with pytest.raises(BusyError, match="shutting down"):
-        queue.submit(REQUEST, MODELS)
+        queue.submit(new_job())
     queue.close()  # twice is fine
 
 
 def test_snapshots_cannot_be_changed(start: Callable[..., JobQueue], runner: Runner) -> None:
     runner.gate.set()
     queue = start()
-    job = queue.submit(REQUEST, MODELS)
+    job = queue.submit(new_job())
     with pytest.raises(FrozenInstanceError):
         job.position = 7  # type: ignore[misc]

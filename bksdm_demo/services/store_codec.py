@@ -1,0 +1,80 @@
+"""Records to JSON text and back, for the store: complete, so that a stored timing reads as it was measured.
+
+Numbers keep every digit. Leaves out pixels and previews, which have no place in a record, and `earlier`: what is
+stored is what is final. For people there is report.py; this text is nobody's contract but the store's own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from bksdm_demo.records import Column, Job, Phase, Request, Result, Timings, Verdict
+
+
+def job_text(job: Job) -> str:
+    """What all columns share."""
+    return _text({"request": asdict(job.request), "preview_every": job.preview_every})
+
+
+def job_fields(text: str) -> dict[str, Any]:
+    """`request` and `preview_every` out of `job_text`. Raises ValueError, KeyError or TypeError for anything else."""
+    read = json.loads(text)
+    return {"request": Request(**read["request"]), "preview_every": int(read["preview_every"])}
+
+
+def column_text(column: Column) -> str:
+    """A column without its picture."""
+    made = {
+        "model": column.model,
+        "seed": column.seed,
+        "phase": column.phase.value,
+        "step": column.step,
+        "steps": column.steps,
+        "message": column.message,
+        "result": None if column.result is None else _result(column.result),
+    }
+    return _text(made)
+
+
+def read_column(text: str, request: Request) -> Column:
+    """The column of `column_text`; `request` is its job's. Raises as `job_fields` does."""
+    read = json.loads(text)
+    result = read.pop("result")
+    read["phase"] = Phase(read["phase"])
+    if result is not None:
+        result = _read_result(result, Request(**{**asdict(request), "seed": read["seed"]}))
+    return Column(**read, result=result)
+
+
+def environment_text(environment: Any) -> str:
+    return _text(dict(environment))
+
+
+def _text(record: dict[str, Any]) -> str:
+    return json.dumps(record, separators=(",", ":"))  # ASCII: a lone surrogate in a prompt survives as its escape
+
+
+def _result(result: Result) -> dict[str, Any]:
+    """Every field but the request, which is the job's with the column's seed, and the pixels."""
+    return {
+        "model": result.model,
+        "verdict": asdict(result.verdict),
+        "timings": asdict(result.timings),
+        "cut_off": result.cut_off,
+        "engine": result.engine,
+        "size_bytes": result.size_bytes,
+        "stored_size": result.size,
+    }
+
+
+def _read_result(read: dict[str, Any], request: Request) -> Result:
+    verdict, timings, size = read.pop("verdict"), read.pop("timings"), read.pop("stored_size")
+    return Result(
+        **{**read, "cut_off": tuple(read["cut_off"])},
+        request=request,
+        verdict=Verdict(verdict["blocked"], verdict["reason"], tuple(verdict["scores"])),
+        timings=Timings(**{**timings, "steps": tuple(timings["steps"])}),
+        stored_size=None if size is None else (int(size[0]), int(size[1])),
+    )
