@@ -45,6 +45,8 @@ class WeightFile:
     def open(cls, path: Path) -> WeightFile:
         """Maps the file and checks its header. Raises PackageError."""
         try:
+            if path.exists() and not path.is_file():
+                raise PackageError(f"The weight file {path} is no plain file; the package is damaged.")
             size = path.stat().st_size
             data = np.memmap(path, np.uint8, "r").view(np.ndarray) if size else np.empty(0, np.uint8)
         except OSError as error:

@@ -10,11 +10,14 @@ from pathlib import Path
 
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.builder import ProgramBuilder
+from bksdm_demo.mil.files import inside, read_file
 from bksdm_demo.mil.function import main_name
 from bksdm_demo.mil.metadata import read_metadata
 from bksdm_demo.mil.package import WeightFiles
 from bksdm_demo.mil.program import OPSETS, Program
 from bksdm_demo.mil.text import TextProgram
+
+MOST_BYTES = 32 * 2**20  # of a text, whose tokens take some 30 times as much memory; the largest published have 8 MB
 
 
 def read_compiled(path: Path) -> Program:
@@ -22,7 +25,7 @@ def read_compiled(path: Path) -> Program:
 
     Raises PackageError, which names the file with line and column, or the operation.
     """
-    file = path / "model.mil"
+    file = inside(path, "model.mil", str(path))
     text = TextProgram(_text(path, file), str(file))
     names = [function.name for function in text.functions]
     name = main_name(names, "", str(file))
@@ -63,6 +66,6 @@ def _text(path: Path, file: Path) -> str:
         )
         raise PackageError(f"{path} is {what}; download it again or take the .mlpackage it was compiled from.")
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_file(file, MOST_BYTES).decode()
+    except UnicodeDecodeError as error:
         raise PackageError(f"{file} cannot be read ({error}); download it again.") from error

@@ -7,6 +7,9 @@ to float32 and float16, which hold every value exactly. Reads only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +28,16 @@ _NUMPY: dict[str, str] = {
     **{"bf16": "<f4", "fp8e4m3fn": "<f2", "fp8e5m2": "<f2"},
     **{"int4": "i1", "uint1": "u1", "uint2": "u1", "uint3": "u1", "uint4": "u1", "uint6": "u1"},
 }
+
+
+MOST_DIMENSIONS = 32  # numpy's limit before version 2; Core ML's own is lower
+MOST_ELEMENTS = 2**40  # of a tensor a file may declare; counts are exact integers and strides fit far below 2**63
+
+
+def check_shape(shape: Sequence[int | None]) -> None:
+    """ValueError for a shape beyond all reason, open dimensions counted as one."""
+    if len(shape) > MOST_DIMENSIONS or prod(max(dim or 1, 1) for dim in shape) > MOST_ELEMENTS:
+        raise ValueError(f"a tensor of {len(shape)} dimensions or too many elements")
 
 
 def numpy_type(dtype: str) -> np.dtype:

@@ -101,7 +101,7 @@ def _written(value: Message, where: str) -> Written:
     if value.WhichOneof("value") == "blobFileValue":
         return Written(type_, blob=(value.blobFileValue.fileName, value.blobFileValue.offset))
     tensor = check_immediate(value, type_, where)
-    return Written(type_, read=partial(immediate_array, tensor, type_))
+    return Written(type_, read=partial(immediate_array, tensor, type_, where))
 
 
 def _operation_name(message: Message, position: int) -> str:

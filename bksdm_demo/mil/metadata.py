@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from bksdm_demo.errors import PackageError
+from bksdm_demo.mil.elements import check_shape
+from bksdm_demo.mil.files import inside, read_file
 from bksdm_demo.mil.program import TensorType, Value
 
 ELEMENT_TYPES = {"Float16": "fp16", "Float32": "fp32", "Double": "fp64", "Int32": "int32", "Int8": "int8"}
+
+MOST_BYTES = 8 * 2**20  # of metadata.json
 
 # What a model says of itself -> its key in the file.
 ABOUT = {"description": "shortDescription", "author": "author", "licence": "license", "version": "version"}
@@ -36,9 +40,9 @@ class CompiledFacts:
 
 def read_metadata(path: Path) -> CompiledFacts:
     """The facts of the compiled model in the folder `path`. Raises PackageError."""
-    file = path / "metadata.json"
+    file = inside(path, "metadata.json", str(path))
     try:
-        (content,) = json.loads(file.read_bytes())
+        (content,) = json.loads(read_file(file, MOST_BYTES))
         text = _program_text(path) if any(_shape(item) == () for item in content["outputSchema"]) else ""
         return CompiledFacts(
             inputs=tuple(_value(item) for item in content["inputSchema"]),
@@ -48,19 +52,21 @@ def read_metadata(path: Path) -> CompiledFacts:
             specification_version=int(content.get("specificationVersion", 0)),
             about={name: str(content[key]) for name, key in ABOUT.items() if content.get(key)},
         )
-    except OSError as error:
-        raise PackageError(f"{file} cannot be read: {error.strerror}. {path} is no whole compiled model.") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise PackageError(f"{file} is damaged ({error}); download the model again.") from error
 
 
 def _program_text(path: Path) -> str:
-    program = path / "model.mil"
-    return program.read_text(encoding="utf-8") if program.is_file() else ""
+    program = inside(path, "model.mil", str(path))
+    return read_file(program).decode(errors="replace") if program.is_file() else ""
 
 
 def _shape(item: Mapping[str, Any]) -> tuple[int, ...]:
-    return tuple(int(dim) for dim in json.loads(item.get("shape", "[]")))
+    shape = tuple(int(dim) for dim in json.loads(item.get("shape", "[]")))
+    if any(dim < 0 for dim in shape):
+        raise ValueError(f"the shape {list(shape)}")
+    check_shape(shape)
+    return shape
 
 
 def _value(item: Mapping[str, Any]) -> Value:

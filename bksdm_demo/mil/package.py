@@ -1,8 +1,8 @@
 """Reads an `.mlpackage` folder into a Program.
 
 Follows the package layout of coremltools: `Manifest.json` names the model file below `Data/`, and the model file names
-its weight files relative to its own folder. Paths are compared as written and never resolved, because download caches
-keep packages as folders of links. Leaves out bare `.mlmodel` files, neural networks and pipelines, which are refused.
+its weight files relative to its own folder. Leaves out bare `.mlmodel` files, neural networks and pipelines, which are
+refused.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.blob import WeightFile
+from bksdm_demo.mil.files import inside, read_file
 from bksdm_demo.mil.function import read_function
 from bksdm_demo.mil.program import Program
 from bksdm_demo.mil.schema import Message, model_kind, parse_model
@@ -39,7 +40,7 @@ def read_functions(path: Path) -> list[Program]:
 
 def _open(path: Path) -> tuple[Message, WeightFiles]:
     model_file = find_model(path)
-    model = parse_model(_read(model_file), str(model_file))
+    model = parse_model(read_file(model_file), str(model_file))
     _check_kind(model, model_file)
     return model, WeightFiles(path, model_file.parent)
 
@@ -51,9 +52,9 @@ def find_model(path: Path) -> Path:
         raise PackageError(f"{path} {what}; give the path of an .mlpackage folder.")
     if (path / "model.mil").exists() or path.suffix == ".mlmodelc":
         raise PackageError(f"{path} is a compiled model (.mlmodelc); give the .mlpackage it was compiled from.")
-    manifest = path / "Manifest.json"
+    manifest = inside(path, "Manifest.json", str(path))
     root = _root_entry(manifest) if manifest.exists() else None
-    model = _inside(path, "Data", str(root or _USUAL_MODEL), str(manifest))
+    model = inside(path, os.path.join("Data", str(root or _USUAL_MODEL)), str(manifest))
     if not model.is_file():
         raise PackageError(f"{path} has no {model.relative_to(path)}: it is incomplete, download it again.")
     return model
@@ -62,36 +63,15 @@ def find_model(path: Path) -> Path:
 def _root_entry(manifest: Path) -> str | None:
     """The path of the manifest's root model, or None where it names none."""
     try:
-        content = json.loads(_read(manifest))
+        content = json.loads(read_file(manifest))
         if not isinstance(content, dict):
             raise ValueError("it is no JSON object")
         entries = content.get("itemInfoEntries", {})
         root = str(content.get("rootModelIdentifier", "")).casefold()  # the case of these identifiers varies
         found = [entry["path"] for key, entry in entries.items() if key.casefold() == root]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PackageError(f"{manifest} is damaged ({error}); download the package again.") from error
     return str(found[0]) if found else None
-
-
-def _inside(package: Path, folder: str, name: str, source: str) -> Path:
-    """`package / folder / name`, refused where `name` leads out of the package."""
-    joined = os.path.normpath(os.path.join(folder, name))
-    if (
-        os.path.isabs(name)
-        or "\\" in name
-        or "\0" in name
-        or joined == os.pardir
-        or joined.startswith(os.pardir + os.sep)
-    ):
-        raise PackageError(f"{source} refers to {name!r}, outside the package; this package is not trustworthy.")
-    return package / joined
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise PackageError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def _check_kind(model: Message, model_file: Path) -> None:
@@ -118,8 +98,8 @@ class WeightFiles:
     def open(self, name: str) -> WeightFile:
         """The weight file that the model calls `name` ("@model_path/weights/weight.bin")."""
         if name not in self._open:
-            relative = name.removeprefix(MODEL_PATH)
-            self._open[name] = WeightFile.open(_inside(self._package, self._folder, relative, "The model"))
+            relative = os.path.join(self._folder, name.removeprefix(MODEL_PATH))
+            self._open[name] = WeightFile.open(inside(self._package, relative, "The model"))
         return self._open[name]
 
 

@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from bksdm_demo.errors import PackageError
-from bksdm_demo.mil.elements import from_bytes, numpy_type, stored_size
+from bksdm_demo.mil.elements import check_shape, from_bytes, numpy_type, stored_size
 from bksdm_demo.mil.program import TensorType
 
 Message = Any  # a protobuf message; its classes are made at run time and have no static type
@@ -91,6 +91,10 @@ def tensor_type(value_type: Message, where: str) -> TensorType:
     if tensor.dataType not in ELEMENT_TYPES:
         raise PackageError(f"{where} has the unknown element type {tensor.dataType}; update coremltools.")
     shape = tuple(dim.constant.size if dim.WhichOneof("dimension") == "constant" else None for dim in tensor.dimensions)
+    try:
+        check_shape(shape)
+    except ValueError as error:
+        raise PackageError(f"{where} has an impossible shape ({error}); the file is damaged.") from error
     return TensorType(ELEMENT_TYPES[tensor.dataType], shape)
 
 
@@ -101,6 +105,8 @@ def check_immediate(value: Message, type_: TensorType, where: str) -> Message:
         raise PackageError(f"{where} is a {kind or type_.dtype} value; only tensors are supported.")
     tensor = value.immediateValue.tensor
     field = tensor.WhichOneof("value")
+    if field and (type_.dtype == "string") != (field == "strings"):
+        raise PackageError(f"{where} holds {field} instead of {type_}; the file is damaged.")
     stored = len(getattr(tensor, field).values) if field else 0
     count = prod(fixed_shape(type_, where))
     if stored != (stored_size(type_.dtype, count) if field == "bytes" and type_.dtype != "string" else count):
@@ -109,15 +115,21 @@ def check_immediate(value: Message, type_: TensorType, where: str) -> Message:
     return tensor
 
 
-def immediate_array(tensor: Message, type_: TensorType) -> NDArray:
-    """The array of a checked `TensorValue` in the element type and shape of `type_`."""
-    shape = fixed_shape(type_, "a constant")
+def immediate_array(tensor: Message, type_: TensorType, where: str = "a constant") -> NDArray:
+    """The array of a checked `TensorValue` in the element type and shape of `type_`.
+
+    Raises PackageError for numbers that the type cannot hold.
+    """
+    shape = fixed_shape(type_, where)
     field = tensor.WhichOneof("value")
     if field is None:
         return np.empty(shape, numpy_type(type_.dtype))
     if field == "bytes":
         return from_bytes(np.frombuffer(tensor.bytes.values, np.uint8), type_.dtype, prod(shape)).reshape(shape)
-    return np.array(list(getattr(tensor, field).values), dtype=numpy_type(type_.dtype)).reshape(shape)
+    try:
+        return np.array(list(getattr(tensor, field).values), dtype=numpy_type(type_.dtype)).reshape(shape)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise PackageError(f"{where} holds numbers that are no {type_} ({error}); the file is damaged.") from error
 
 
 def fixed_shape(type_: TensorType, where: str) -> tuple[int, ...]:

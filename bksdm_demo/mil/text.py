@@ -2,27 +2,39 @@
 
 Reads both spellings, in any mix: `program(1.0)` with scalars as `tensor<int32, []>(1)`, and `program(1.3)` with
 `int32(1)`. One forward pass. Attributes of the program and of functions are skipped. Leaves out nested blocks and
-list, tuple and dictionary values, each refused with file, line and column.
+list, tuple and dictionary values, each refused with file, line and column; nothing here calls itself, so no text nests
+too deep for it.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bksdm_demo.mil.builder import Argument, Written
-from bksdm_demo.mil.elements import SCALARS, numpy_type
+from bksdm_demo.mil.elements import SCALARS, check_shape, numpy_type
 from bksdm_demo.mil.program import TensorType, Value
 from bksdm_demo.mil.tokens import Tokens
 
 _COMPOUND = frozenset({"list", "dict", "tuple", "state"})
+_GROUPING = frozenset("[],")
+_LONGEST_SIZE = 12  # digits of a dimension
+_LIMITS = {"fp16": 65520.0, "fp32": 2.0**128 - 2.0**103, "bf16": 2.0**128 - 2.0**103}  # what rounds to infinity
+_NARROW = {"int4": (-8, 7)} | {f"uint{bits}": (0, 2**bits - 1) for bits in (1, 2, 3, 4, 6)}
 _TRUTH = {"true": True, "false": False}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
+
+Item = TypeVar("Item")
+Plain = TypeVar("Plain", str, int)
 
 
 @dataclass(frozen=True)
@@ -55,6 +67,7 @@ class TextProgram:
 
     def __init__(self, text: str, source: str) -> None:
         self._tokens = Tokens(text, source)
+        self._types: dict[tuple[str, ...], TensorType] = {}  # by their tokens: a program repeats a few types
         self.functions = tuple(self._heads())
 
     def operations(self, function: TextFunction) -> Iterator[TextOperation]:
@@ -94,7 +107,7 @@ class TextProgram:
         if tokens.peek() == "[":
             tokens.skip_balanced()  # the shapes that flexible inputs may take
         body = tokens.at + 1
-        tokens.skip_balanced()
+        tokens.skip_body()
         tokens.expect("->")
         tokens.skip_balanced()
         tokens.expect(";")
@@ -109,17 +122,25 @@ class TextProgram:
         tokens.expect("=")
         kind = tokens.word()
         tokens.expect("(")
-        arguments = dict(tokens.separated(self._argument, ")"))
+        arguments = self._by_key(tokens.separated(self._argument, ")"))
         attributes: dict[str, Written] = {}
         if tokens.peek() == "[":
             tokens.at += 1
-            attributes = dict(tokens.separated(self._attribute, "]"))
+            attributes = self._by_key(tokens.separated(self._attribute, "]"))
         if tokens.peek() != ";":
             tokens.fail(f"expected ';' after {kind}, found {tokens.peek()!r}; nested operations are not supported")
         tokens.at += 1
         named = attributes.pop("name", None)
-        name = named.read().item() if named and named.read else outputs[0].name
-        return TextOperation(kind, str(name), tuple(outputs), arguments, attributes, start)
+        name = outputs[0].name if named is None else _only(named, str)
+        if name is None:
+            tokens.fail(f"the name of {outputs[0].name} is no string")
+        return TextOperation(kind, name, tuple(outputs), arguments, attributes, start)
+
+    def _by_key(self, pairs: list[tuple[str, Item]]) -> dict[str, Item]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            self._tokens.fail(f"of {', '.join(key for key, _ in pairs)} one is there twice")
+        return found
 
     def _declaration(self) -> Value:
         type_ = self._type()
@@ -156,76 +177,143 @@ class TextProgram:
         if kind in _COMPOUND:
             tokens.skip_balanced()
             return TensorType(kind)
+        start = tokens.at
         if kind != "tensor":
             tokens.at -= 1
             tokens.fail(f"expected a type, found {kind!r}")
+        try:
+            end = tokens.list.index("]", start) + 2
+        except ValueError:
+            tokens.fail("this type is never closed, the text is cut off")
+        key = tuple(tokens.list[start:end])
+        known = self._types.get(key)
+        if known is None:
+            known = self._types[key] = self._tensor_type()
+        tokens.at = end
+        return known
+
+    def _tensor_type(self) -> TensorType:
+        """What follows "tensor"."""
+        tokens = self._tokens
         tokens.expect("<")
         dtype = tokens.word()
         if dtype not in SCALARS:
             tokens.at -= 1
             tokens.fail(f"unknown element type {dtype!r}")
         tokens.expect(",", "[")
+        start = tokens.at
         shape = tuple(tokens.separated(self._dimension, "]"))
+        try:
+            check_shape(shape)
+        except ValueError as error:
+            tokens.at = start
+            tokens.fail(str(error))
         tokens.expect(">")
         return TensorType(dtype, shape)
 
     def _dimension(self) -> int | None:
         token = self._tokens.peek()
-        if token != "?" and not token.isdecimal():
-            self._tokens.fail(f"expected a size or ?, found {token!r}")
+        if token != "?" and not (token.isdecimal() and len(token) <= _LONGEST_SIZE):
+            self._tokens.fail(f"expected a size or ?, found {self._tokens.shown()}")
         self._tokens.at += 1
         return None if token == "?" else int(token)
 
     def _value(self) -> Written:
         tokens = self._tokens
+        if tokens.list[tokens.at] == "tensor" or tokens.list[tokens.at] in SCALARS:
+            type_ = self._type()
+            tokens.expect("(")
+            blob = tokens.list[tokens.at] == "BLOBFILE"
+            value = Written(type_, blob=self._blob()) if blob else self._literal(type_)
+            tokens.expect(")")
+            return value
         type_ = self._type()
-        if type_.dtype in _COMPOUND:
-            tokens.fail(f"a {type_.dtype} value; only tensors are supported")
-        tokens.expect("(")
-        value = Written(type_, blob=self._blob()) if tokens.peek() == "BLOBFILE" else self._literal(type_)
-        tokens.expect(")")
-        return value
+        tokens.fail(f"a {type_.dtype} value; only tensors are supported")
 
     def _blob(self) -> tuple[str, int]:
         """BLOBFILE(path = ..., offset = ...)"""
         tokens = self._tokens
         tokens.expect("BLOBFILE", "(")
-        found = dict(tokens.separated(self._attribute, ")"))
-        if set(found) != {"path", "offset"} or any(item.read is None for item in found.values()):
+        found = dict(tokens.separated(self._place, ")"))
+        if set(found) != {"path", "offset"}:
             tokens.fail("a BLOBFILE needs a path and an offset")
-        path, offset = (found[key].read().item() for key in ("path", "offset"))  # type: ignore[misc]
-        if not isinstance(path, str) or not isinstance(offset, int):
+        path, offset = _only(found["path"], str), _only(found["offset"], int)
+        if path is None or offset is None:
             tokens.fail("a BLOBFILE's path is a string and its offset a whole number")
         return path, offset
+
+    def _place(self) -> tuple[str, Written]:
+        """One argument of BLOBFILE."""
+        tokens = self._tokens
+        key = tokens.word()
+        tokens.expect("=")
+        type_ = self._type()
+        if type_.dtype in _COMPOUND:
+            tokens.fail(f"a {type_.dtype} value; only tensors are supported")
+        tokens.expect("(")
+        value = self._literal(type_)
+        tokens.expect(")")
+        return key, value
 
     def _literal(self, type_: TensorType) -> Written:
         """The elements of a tensor, row-major; brackets only group them, and some writers drop the outermost."""
         tokens, start = self._tokens, self._tokens.at
-        written, depth = [], 0
-        while (token := tokens.peek()) != ")":
-            depth += (token == "[") - (token == "]")
-            if token not in ("[", "]", ","):
-                written.append(token)
-            tokens.take()
-        shape = tuple(dim if dim is not None else -1 for dim in type_.shape)
+        if tokens.list[start + 1 : start + 2] == [")"]:
+            written, balanced = [tokens.take()], True
+        else:
+            written, balanced = self._bracketed()
         try:
-            if depth or len(written) != prod(shape):
+            if not balanced or None in type_.shape or len(written) != prod(dim or 0 for dim in type_.shape):
                 raise ValueError(f"{len(written)} elements")
-            elements = [_element(token, type_.dtype) for token in written]
-            with np.errstate(over="raise"):
-                array = np.array(elements, numpy_type(type_.dtype)).reshape(shape)
-        except (ValueError, OverflowError, FloatingPointError) as error:
+            array = _array(written, type_)
+        except (ValueError, OverflowError) as error:
             tokens.at = start
-            tokens.fail(f"this is no value of the type {type_} ({error})")
+            tokens.fail(f"this is no value of the type {type_} ({str(error)[:200]})")
         return Written(type_, read=lambda: array)
 
+    def _bracketed(self) -> tuple[list[str], bool]:
+        """The tokens up to the closing parenthesis without brackets and commas, and whether the brackets match."""
+        tokens = self._tokens
+        try:
+            end = tokens.list.index(")", tokens.at)
+        except ValueError:
+            tokens.fail("this value is never closed, the text is cut off")
+        body = tokens.list[tokens.at : end]
+        tokens.at = end
+        written = [token for token in body if token not in _GROUPING]
+        return written, body.count("[") == body.count("]")
 
-def _element(token: str, dtype: str) -> object:
+
+def _only(value: Written, kind: type[Plain]) -> Plain | None:
+    """The single element of an immediate value, or None where it is another kind of value."""
+    array = value.read() if value.read else None
+    found = array.item() if array is not None and array.size == 1 else None
+    return found if isinstance(found, kind) else None
+
+
+def _array(written: list[str], type_: TensorType) -> NDArray:
+    """The elements as an array. ValueError or OverflowError for what the type cannot hold."""
+    elements = [_element(token, type_.dtype) for token in written]
+    target = numpy_type(type_.dtype)
+    limit = _LIMITS.get(type_.dtype)
+    if limit and any(limit <= abs(element) < math.inf for element in elements):
+        raise OverflowError("overflow")
+    array = np.array(elements, target).reshape([dim or 0 for dim in type_.shape])
+    if type_.dtype in _NARROW:
+        low, high = _NARROW[type_.dtype]
+        if array.size and not low <= int(array.min()) <= int(array.max()) <= high:
+            raise OverflowError(f"{type_.dtype} goes from {low} to {high}")
+    return array
+
+
+def _element(token: str, dtype: str) -> Any:
     """One element; floats may be hexadecimal (0x1.8p-3), decimal, inf or nan. ValueError for anything else."""
     if dtype == "string":
-        if token[0] != '"' or len(token) < 2:
+        if token[0] != '"':
             raise ValueError(f"{token} instead of a string")
-        return _ESCAPE.sub(_unescaped, token[1:-1]) if "\\" in token else token[1:-1]
+        if not _STRING.fullmatch(token):
+            raise ValueError("a string that its line leaves open")
+        return _unescape(token[1:-1]) if "\\" in token else token[1:-1]
     if dtype == "bool":
         if token not in _TRUTH:
             raise ValueError(f"{token} instead of true or false")
@@ -233,6 +321,12 @@ def _element(token: str, dtype: str) -> object:
     if "int" in dtype:
         return int(token)
     return float.fromhex(token) if "x" in token else float(token)
+
+
+def _unescape(text: str) -> str:
+    """The text without its escapes; two escapes may stand for one character beyond \\uffff. ValueError for halves."""
+    plain = _ESCAPE.sub(_unescaped, text)
+    return plain.encode("utf-16", "surrogatepass").decode("utf-16")
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -1,26 +1,29 @@
 """A cursor over the tokens of MIL text: strings, names, numbers and single signs; spaces and comments are skipped.
 
-All tokens are cut at once, which is fast; line and column are worked out only for an error message.
+All tokens are cut at once, which is fast and takes time in proportion to the text, whatever it holds; line and column
+are worked out only for an error message.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
 from typing import NoReturn, TypeVar
 
 from bksdm_demo.errors import PackageError
 
+MOST_NESTED = 64  # brackets within brackets; real files have a dozen
+
 _TOKEN = re.compile(
     r"""(?:\s|//[^\n]*+)*+                              # space and comments, never given back
-    ( "(?:[^"\\]|\\.)*"                                 # a string
-    | [A-Za-z_][\w.]*                                   # a name, a keyword, inf, nan
+    ( "(?:[^"\\\n]|\\.)*+"?                             # a string; one that its line leaves open lacks the quote
+    | [A-Za-z_][\w.]*+                                  # a name, a keyword, inf, nan
     | ->
-    | [-+]?(?:0x[0-9a-fA-F.]+(?:[pP][-+]?\d+)?|inf\b|nan\b|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)
+    | [-+]?(?:0x[0-9a-fA-F.]++(?:[pP][-+]?\d++)?|inf\b|nan\b|(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?)
     | [^\s]
     | \Z )""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 _CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">"}
 _CLOSERS = frozenset(_CLOSING.values())
@@ -52,38 +55,62 @@ class Tokens:
         """Past these tokens, or an error."""
         for token in wanted:
             if self.list[self.at] != token:
-                self.fail(f"expected {token!r}, found {self.peek() or 'the end'!r}")
+                self.fail(f"expected {token!r}, found {self.shown()}")
             self.at += 1
 
     def word(self) -> str:
         """A name, and past it."""
         token = self.list[self.at]
         if not (token[:1].isalpha() or token[:1] == "_"):
-            self.fail(f"expected a name, found {token or 'the end'!r}")
+            self.fail(f"expected a name, found {self.shown()}")
         self.at += 1
         return token
 
-    def separated(self, read: Callable[[], Item], end: str) -> Iterator[Item]:
+    def separated(self, read: Callable[[], Item], end: str) -> list[Item]:
         """What `read` reads, between commas, up to and past `end`; there may be none."""
+        found = []
         while self.list[self.at] != end:
-            yield read()
+            found.append(read())
             if self.list[self.at] != ",":
                 break
             self.at += 1
         self.expect(end)
+        return found
 
     def skip_balanced(self) -> None:
         """Past the bracket that closes the one here."""
         if self.peek() not in _CLOSING:
-            self.fail(f"expected a bracket, found {self.peek() or 'the end'!r}")
+            self.fail(f"expected a bracket, found {self.shown()}")
         waiting = [_CLOSING[self.take()]]
         while waiting:
             token = self.take()
             if token in _CLOSING:
                 waiting.append(_CLOSING[token])
+                if len(waiting) > MOST_NESTED:
+                    self.at -= 1
+                    self.fail(f"brackets are nested deeper than {MOST_NESTED}")
             elif token in _CLOSERS and token != waiting.pop():
                 self.at -= 1
                 self.fail(f"{token!r} closes a bracket that is not open")
+
+    def skip_body(self) -> None:
+        """Past the brace that closes the one here, whatever other brackets lie between them; fast."""
+        start = self.at
+        self.expect("{")
+        opened = 1
+        try:
+            while opened:
+                end = self.list.index("}", self.at)
+                opened += self.list[self.at : end].count("{") - 1
+                self.at = end + 1
+        except ValueError:
+            self.at = start
+            self.fail("this brace is never closed, the text is cut off")
+
+    def shown(self) -> str:
+        """The token here for a message, a long one shortened."""
+        token = self.peek()
+        return repr(token if len(token) <= 60 else f"{token[:60]}...") if token else "'the end'"
 
     def fail(self, what: str) -> NoReturn:
         """A PackageError that names file, line and column of the token here."""

@@ -103,8 +103,8 @@ def test_open_dimensions_are_kept(tmp_path: Path) -> None:
     assert read_package(edited(tmp_path, change)).inputs[0].type.shape == (None, 4, 6, 6)
 
 
-def test_files_may_be_links(tmp_path: Path) -> None:
-    package = copy("converted", tmp_path)
+def test_files_may_be_links_of_a_download_cache(tmp_path: Path) -> None:
+    package = copy("converted", tmp_path / "snapshots" / "1a2b")
     for name in (MODEL, WEIGHTS):  # as a download cache lays them out
         blob = tmp_path / "blobs" / name.name
         blob.parent.mkdir(exist_ok=True)
@@ -112,6 +112,15 @@ def test_files_may_be_links(tmp_path: Path) -> None:
         (package / name).symlink_to(blob)
     assert read_package(package).outputs == ("y",)
     assert package_bytes(package) == package_bytes(CONVERTED)
+
+
+@pytest.mark.parametrize("name", [MODEL, WEIGHTS, Path("Manifest.json"), Path("Data")])
+def test_links_out_of_the_package_are_refused(name: Path, tmp_path: Path) -> None:
+    package = copy("converted", tmp_path)
+    shutil.move(package / name, tmp_path / "elsewhere")
+    (package / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PackageError, match="outside the package"):
+        read_package(package)
 
 
 @pytest.mark.parametrize("manifest", ["absent", "no root", "other case"])

@@ -132,7 +132,7 @@ def test_flexible_shapes_and_several_functions() -> None:
         ('int32 y = cond(p = x)[name = string("c")] { };', "5:43: expected ';' after cond, found '{'; nested"),
         ("int32 y = const()[val = int32(1, 2)];", r"5:31: this is no value of the type int32\[\] \(2 elements\)"),
         ("int32 y = const()[val = tensor<int32, [2]>([1])];", "5:44: this is no value of the type"),
-        ("int32 y = const()[val = tensor<int32, [2]>([[1, 2])];", "5:51: '\\)' closes a bracket that is not open"),
+        ("int32 y = const()[val = tensor<int32, [2]>([[1, 2])];", "5:44: this is no value of the type"),
         ("int32 y = const()[val = tensor<int32, [?]>([1])];", "5:44: this is no value"),
         ("int32 y = const()[val = int32(1.5)];", "5:31: this is no value .*1.5"),
         ("int32 y = const()[val = uint8(-1)];", "5:31: this is no value"),
