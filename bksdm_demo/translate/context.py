@@ -21,6 +21,7 @@ from bksdm_demo.mil.program import Operation, Program, TensorType, Value
 
 T = TypeVar("T")
 
+DECOMPRESSION = "decompression_0"  # OpenVINO's mark: do not fold into f32, the weights stay as they are in the file
 SMALL = 256  # elements; shorter fp16 constants are widened at once, which keeps the graph readable
 
 
@@ -135,7 +136,9 @@ def constant_node(array: NDArray) -> Node:
     """A constant in its running type: floats f32, integers i32, bool boolean; large fp16 stays fp16 and is widened."""
     array = np.ascontiguousarray(array).reshape(array.shape)
     if array.dtype == np.float16 and array.size >= SMALL:
-        return op.convert(op.constant(_shareable(array), shared_memory=True), "f32")
+        widened = op.convert(op.constant(_shareable(array), shared_memory=True), "f32")
+        widened.get_rt_info()[DECOMPRESSION] = True
+        return widened
     if array.dtype.kind == "f":
         return op.constant(array.astype(np.float32))
     if array.dtype == bool:
