@@ -11,8 +11,9 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from bksdm_demo.mil.elements import unpack_bits
+from bksdm_demo.mil.lookup import look_up
 
+_MOST_BLOCKS = 4096  # tables that are gone through one by one
 INDEX_BITS = (1, 2, 4, 6, 8)  # what the flat iOS16 form allows; iOS18 adds 3
 
 
@@ -33,7 +34,7 @@ def decode_flat(indices: NDArray[np.uint8], table: NDArray, shape: tuple[int, ..
     needed = -(-count * bits // 8)
     if indices.size != needed:
         raise ValueError(f"{indices.size} bytes of {bits}-bit indices; shape {list(shape)} needs {needed}")
-    return table.reshape(-1)[unpack_bits(indices, bits, count)].reshape(shape)
+    return look_up(indices, bits, table.reshape(-1), count).reshape(shape)
 
 
 def decode_grouped(indices: NDArray, tables: NDArray, vector_axis: int | None = None) -> NDArray:
@@ -42,22 +43,46 @@ def decode_grouped(indices: NDArray, tables: NDArray, vector_axis: int | None = 
     Position i along axis a uses table i // (d_a / g_a). Each index yields a vector that is laid along `vector_axis`.
     ValueError where the ranks or sizes do not fit each other.
     """
+    if indices.dtype != np.uint8:
+        raise ValueError(f"indices of the type {indices.dtype}")
     if tables.ndim != indices.ndim + 2:
         raise ValueError(f"tables {list(tables.shape)} for indices {list(indices.shape)}")
     groups, size, vector = tables.shape[:-2], tables.shape[-2], tables.shape[-1]
     if any(g == 0 or d % g for d, g in zip(indices.shape, groups, strict=True)):
         raise ValueError(f"tables {list(tables.shape)} do not divide indices {list(indices.shape)}")
-    if vector > 1 and vector_axis is None:
-        raise ValueError(f"vectors of {vector} values and no vector_axis")
+    if not 0 < size <= 256 or vector < 1:
+        raise ValueError(f"tables of {size} vectors of {vector} values")
+    if vector > 1 and (vector_axis is None or not -indices.ndim <= vector_axis < indices.ndim):
+        raise ValueError(f"vectors of {vector} values along the axis {vector_axis}")
     if indices.size and int(indices.max()) >= size:
         raise ValueError(f"index {int(indices.max())} into tables of {size} values")
     flat = tables.reshape(prod(groups), size, vector)
-    dense = flat[_group_numbers(indices.shape, groups), indices]  # [d_0 .. d_K-1, vector]
+    if len(flat) == 1 and vector == 1:
+        return _one_table(indices, flat[0, :, 0])
+    if len(flat) <= _MOST_BLOCKS:
+        dense = np.empty((*indices.shape, vector), tables.dtype)
+        for number, place in enumerate(np.ndindex(groups)):
+            block = tuple(
+                slice(i * (dim // g), (i + 1) * (dim // g))
+                for i, dim, g in zip(place, indices.shape, groups, strict=True)
+            )
+            dense[block] = _one_table(indices[block], flat[number])
+    else:
+        dense = flat[_group_numbers(indices.shape, groups), indices]  # [d_0 .. d_K-1, vector]
     if vector == 1:
         return dense[..., 0]
     axis = (vector_axis or 0) % indices.ndim
     shape = tuple(dim * (vector if i == axis else 1) for i, dim in enumerate(indices.shape))
     return np.moveaxis(dense, -1, axis + 1).reshape(shape)
+
+
+def _one_table(indices: NDArray[np.uint8], table: NDArray) -> NDArray:
+    """The rows of `table` [2^n] or [2^n, vector size], n <= 8, that `indices` of any shape name."""
+    if table.ndim > 1 and table.shape[1] > 1:
+        return table[indices]
+    whole = np.zeros(256, table.dtype)
+    whole[: len(table)] = table.reshape(-1)
+    return look_up(indices.reshape(-1), 8, whole, indices.size).reshape(indices.shape + table.shape[1:])
 
 
 def _group_numbers(shape: tuple[int, ...], groups: tuple[int, ...]) -> NDArray[np.intp]:
