@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BENCH := .venv-benchmarks
 ARGS ?=
 
-.PHONY: demo test test-reference lint setup clean
+.PHONY: demo test test-reference lint benchmark setup clean
 
 demo: $(VENV)/.runtime  ## start the page on the embedded sample family; ARGS="--port 8000 --share"
 	$(BIN)/python app.py $(ARGS)
@@ -20,10 +21,13 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+benchmark: $(BENCH)/.installed  ## against torch, ONNX Runtime and OpenVINO's own way; ARGS="--quick" (benchmarks/README.md)
+	$(BENCH)/bin/python -m benchmarks $(ARGS)
+
 setup: $(VENV)/.dev  ## everything for working on the code
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(BENCH)
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -42,4 +46,10 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 
 $(VENV)/.reference: requirements-reference.txt $(VENV)/.dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-reference.txt
+	touch $@
+
+# The peers live in an environment of their own: the demo's stays as its users have it.
+$(BENCH)/.installed: benchmarks/requirements.txt requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	touch $@

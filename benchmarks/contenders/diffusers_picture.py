@@ -1,0 +1,53 @@
+"""A whole picture through diffusers' own StableDiffusionPipeline on torch, safety checker included."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from transformers import CLIPImageProcessorPil, CLIPTokenizer
+
+from benchmarks.contenders.networks import DTYPES, load_network
+from benchmarks.contenders.picture import GUIDANCE_SCALE
+from benchmarks.subjects import NEGATIVE_PROMPT, PROMPT, SEED, Subject
+
+
+class DiffusersPicture:
+    """`prepare` loads every part; `run` draws one picture of `steps` steps, with as many calls of the U-Net as ours."""
+
+    def __init__(self, subject: Subject, precision: str, threads: int, steps: int) -> None:
+        self._subject, self._dtype, self._threads, self._steps = subject, DTYPES[precision], threads, steps
+        self._pipeline: StableDiffusionPipeline | None = None
+
+    def ready(self) -> None:
+        """Nothing is left to import."""
+
+    def prepare(self) -> None:
+        torch.set_num_threads(self._threads)
+        parts = self._subject.parts
+        networks = {
+            role: load_network(self._subject, role, self._dtype)
+            for role in ("unet", "vae_decoder", "text_encoder", "safety_checker")
+        }
+        self._pipeline = StableDiffusionPipeline(
+            vae=networks["vae_decoder"],
+            text_encoder=networks["text_encoder"],
+            tokenizer=CLIPTokenizer(str(parts.vocab), str(parts.merges)),
+            unet=networks["unet"],
+            scheduler=DPMSolverMultistepScheduler(
+                beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+            ),
+            safety_checker=networks["safety_checker"],
+            feature_extractor=CLIPImageProcessorPil(),
+        )
+        self._pipeline.set_progress_bar_config(disable=True)
+
+    @torch.inference_mode()
+    def run(self) -> None:
+        assert self._pipeline is not None, "prepare() first"
+        self._pipeline(
+            PROMPT,
+            negative_prompt=NEGATIVE_PROMPT,
+            num_inference_steps=self._steps,
+            guidance_scale=GUIDANCE_SCALE,
+            generator=torch.Generator().manual_seed(SEED),
+        )

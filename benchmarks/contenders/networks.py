@@ -1,0 +1,110 @@
+"""The original networks in torch, built from a configuration and the weights beside the Core ML parts.
+
+`load_part` wraps each so that it takes and gives tensors in the order of peer.py, which is what an ONNX export needs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from safetensors.torch import load_file
+from torch import Tensor
+from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel
+
+from benchmarks.subjects import Subject
+
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
+# Of the decoder's file, what encoding pictures would need may be absent.
+ENCODING_ONLY = ("encoder.", "quant_conv.")
+SPECIAL_CARE = 0.01  # what a special-care hit adds to every other score, as diffusers' checker does
+
+
+def load_network(subject: Subject, role: str, dtype: torch.dtype) -> torch.nn.Module:
+    """The diffusers or transformers network of a part with its weights, for inference. Raises ValueError."""
+    configuration = json.loads(subject.configuration(role).read_text())
+    network = _build(role, configuration)  # with buffers that no file holds, such as position ids
+    weights = load_file(subject.weights(role))
+    missing, unexpected = network.load_state_dict(weights, strict=False)
+    needed = [name for name in missing if role != "vae_decoder" or not name.startswith(ENCODING_ONLY)]
+    if needed or unexpected:
+        raise ValueError(f"{subject.weights(role)}: missing {needed[:3]}, not known {unexpected[:3]}.")
+    return network.to(dtype).eval().requires_grad_(False)
+
+
+def _build(role: str, configuration: dict[str, Any]) -> torch.nn.Module:
+    if role == "unet":
+        return UNet2DConditionModel.from_config(configuration)
+    if role == "vae_decoder":
+        return AutoencoderKL.from_config(configuration)
+    if role == "text_encoder":
+        return CLIPTextModel(CLIPTextConfig.from_dict(configuration))
+    return StableDiffusionSafetyChecker(CLIPConfig.from_dict(configuration))
+
+
+class Denoiser(torch.nn.Module):
+    """[2, C, h, w], [2], [2, L, D] -> the predicted noise."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, sample: Tensor, timestep: Tensor, encoder_hidden_states: Tensor) -> tuple[Tensor, ...]:
+        return (self.network(sample, timestep, encoder_hidden_states, return_dict=False)[0],)
+
+
+class Decoder(torch.nn.Module):
+    """[1, 4, h, w] -> [1, 3, H, W] in [-1, 1]."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Tensor) -> tuple[Tensor, ...]:
+        return (self.network.decode(z, return_dict=False)[0],)
+
+
+class Encoder(torch.nn.Module):
+    """Token ids [1, L] -> hidden [1, L, D]."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, input_ids: Tensor) -> tuple[Tensor, ...]:
+        return (self.network(input_ids, return_dict=False)[0],)
+
+
+class Checker(torch.nn.Module):
+    """[1, 3, 224, 224] -> the score of each concept above its threshold [1, N], and whether any is [1].
+
+    diffusers' arithmetic (`forward_onnx`) without the blackening of pictures.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, clip_input: Tensor) -> tuple[Tensor, ...]:
+        network = self.network
+        embedded = network.visual_projection(network.vision_model(clip_input)[1])
+        special = _cosine(embedded, network.special_care_embeds) - network.special_care_embeds_weights
+        care = (special > 0).any(dim=1, keepdim=True).to(clip_input.dtype) * SPECIAL_CARE
+        scores = _cosine(embedded, network.concept_embeds) - network.concept_embeds_weights + care
+        return scores, (scores > 0).any(dim=1).to(clip_input.dtype)
+
+
+def _cosine(left: Tensor, right: Tensor) -> Tensor:
+    normal = torch.nn.functional.normalize
+    return normal(left) @ normal(right).t()
+
+
+WRAPPERS = {"unet": Denoiser, "vae_decoder": Decoder, "text_encoder": Encoder, "safety_checker": Checker}
+
+
+def load_part(subject: Subject, role: str, dtype: torch.dtype) -> torch.nn.Module:
+    """A part's network, wrapped."""
+    return WRAPPERS[role](load_network(subject, role, dtype)).eval()

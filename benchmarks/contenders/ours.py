@@ -1,0 +1,18 @@
+"""This demo's own way: the Core ML files through the engine that it would choose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.subjects import Subject
+from bksdm_demo.engines.base import Engine, EngineOptions
+from bksdm_demo.engines.choose import open_engine
+
+EXACT = ("text_encoder", "safety_checker")  # as library/assemble.py asks for them
+
+
+def open_part(
+    subject: Subject, role: str, precision: str, threads: int, cache: Path | None = None
+) -> tuple[Engine, ...]:
+    options = EngineOptions(precision=precision, threads=threads, cache_dir=cache)
+    return tuple(open_engine(path, options, exact=role in EXACT) for path in subject.models(role))

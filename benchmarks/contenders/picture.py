@@ -1,0 +1,58 @@
+"""A whole picture through this demo's pipeline, with its own engines or with a peer's in their place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks.contenders.parts import open_part
+from benchmarks.subjects import NEGATIVE_PROMPT, PROMPT, SEED, Subject
+from bksdm_demo.diffusion.pipeline import Pipeline
+from bksdm_demo.diffusion.safety import SafetyChecker
+from bksdm_demo.diffusion.text_encoder import TextEncoder
+from bksdm_demo.diffusion.tokenizer import Tokenizer
+from bksdm_demo.diffusion.unet import Unet
+from bksdm_demo.diffusion.vae import VaeDecoder
+from bksdm_demo.engines.base import Engine
+from bksdm_demo.records import Request
+
+SCHEDULER = "dpmpp-2m"
+GUIDANCE_SCALE = 7.5
+
+
+class Picture:
+    """`prepare` loads every part; `run` draws one picture of `steps` steps and has it judged."""
+
+    def __init__(
+        self, runtime: str, subject: Subject, precision: str, threads: int, steps: int, cache: Path | None = None
+    ) -> None:
+        self._runtime, self._subject, self._precision = runtime, subject, precision
+        self._threads, self._cache = threads, cache
+        self._request = Request(PROMPT, NEGATIVE_PROMPT, SEED, steps, GUIDANCE_SCALE, SCHEDULER)
+        self._pipeline: Pipeline | None = None
+
+    def ready(self) -> None:
+        """Import what `prepare` needs: opening a part reads nothing of it yet."""
+        self._engines("unet")
+
+    def prepare(self) -> None:
+        self._pipeline = self._assemble()
+        self._pipeline.load()
+
+    def run(self) -> None:
+        pipeline, request = self._pipeline, self._request
+        assert pipeline is not None, "prepare() first"
+        *_, last = pipeline.steps(request, pipeline.encode(request))
+        pipeline.check(pipeline.decode(last.latents))
+
+    def _assemble(self) -> Pipeline:
+        parts, text_encoder = self._subject.parts, TextEncoder(self._engines("text_encoder")[0])
+        return Pipeline(
+            tokenizer=Tokenizer(parts.vocab, parts.merges, text_encoder.length),
+            text_encoder=text_encoder,
+            unet=Unet(self._engines("unet")),
+            vae=VaeDecoder(self._engines("vae_decoder")[0]),
+            safety=SafetyChecker(self._engines("safety_checker")[0]),
+        )
+
+    def _engines(self, role: str) -> tuple[Engine, ...]:
+        return open_part(self._runtime, self._subject, role, self._precision, self._threads, self._cache)

@@ -1,0 +1,117 @@
+"""Who is measured against whom, and what each is expected to occupy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.groups import Pair
+from benchmarks.subjects import ROLES, Subject
+from benchmarks.worker import Contender
+from bksdm_demo.engines.base import PRECISIONS
+
+MODES = tuple(mode for mode in ("f32", "bf16", "int8") if mode in PRECISIONS)
+EXACT = "bf16"  # the mode that keeps the published numerics at full speed
+ALWAYS_F32 = ("text_encoder", "safety_checker")  # in ours, whatever the mode
+# What each of our modes is compared with; lower precisions also with what most people run.
+LOW_PRECISION_PEERS = ("onnx-openvino bf16", "torch bf16", "torch f32", "onnxruntime f32")
+COMPARED = {
+    "f32": ("onnx-openvino f32", "torch f32", "onnxruntime f32"),
+    "bf16": LOW_PRECISION_PEERS,
+    "int8": ("ours bf16", *LOW_PRECISION_PEERS),
+}
+PEAKS = {"f32": ("GEMM openvino f32", "GEMM torch f32"), "bf16": ("GEMM openvino bf16", "GEMM torch bf16")}
+ONNX = ("onnx-openvino", "onnxruntime")
+
+LIBRARIES = {
+    "ours": (),
+    "torch": ("torch", "diffusers", "transformers", "safetensors"),
+    "onnxruntime": ("onnxruntime", "onnx", "torch", "diffusers"),
+    "onnx-openvino": ("onnx", "torch", "diffusers"),
+}
+# Resident bytes per parameter once it has run, and what a process takes besides; measured, see README.
+PARAMETER_BYTES = {
+    "ours f32": 8.0,
+    "ours bf16": 7.0,
+    "ours int8": 5.0,
+    "torch f32": 5.0,
+    "torch bf16": 5.0,
+    "onnxruntime f32": 9.0,
+    "onnx-openvino f32": 9.0,
+    "onnx-openvino bf16": 8.0,
+}
+PROCESS_BYTES = 600_000_000
+ACTIVATION_BYTES = {"vae_decoder": 1_500_000_000}
+PEAK_BYTES = 700_000_000
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A thing to measure: its contenders by name and the pairs whose ratios are wanted, ours first."""
+
+    measure: str  # "unet", another role, or "picture"
+    contenders: Mapping[str, Contender]
+    pairs: tuple[Pair, ...]
+
+
+def compare_part(subject: Subject, role: str, threads: int, wanted: Sequence[str] = ()) -> Comparison:
+    """One part in every runtime; for the U-Net with the peak. `wanted` names contenders, all if empty."""
+    modes = ("f32",) if role in ALWAYS_F32 else MODES
+    pairs = [(f"ours {mode}", peer) for mode in modes for peer in COMPARED[mode]]
+    if role in ALWAYS_F32:
+        pairs.append(("ours f32", "torch bf16"))
+    if role == "unet":
+        pairs += [(f"ours {mode}", peak) for mode in modes for peak in PEAKS.get(mode, ())]
+    names = _names(pairs)
+    parameters = subject.parameters(role)
+    contenders = {name: _part(subject, role, name, threads, parameters) for name in names}
+    return Comparison(role, contenders, _wanted(pairs, wanted))
+
+
+def compare_pictures(subject: Subject, threads: int, steps: int, wanted: Sequence[str] = ()) -> Comparison:
+    """A whole picture in every runtime."""
+    pairs = [(f"ours {mode}", peer) for mode in MODES for peer in COMPARED[mode]]
+    contenders = {name: picture(subject, name, threads, steps) for name in _names(pairs)}
+    return Comparison("picture", contenders, _wanted(pairs, wanted))
+
+
+def picture(subject: Subject, name: str, threads: int, steps: int, **more: Any) -> Contender:
+    """A contender that draws whole pictures; `more` are further arguments of its class."""
+    runtime, precision = name.split()
+    arguments = {"subject": subject, "precision": precision, "threads": threads, "steps": steps, **more}
+    parameters = sum(subject.parameters(role) for role in ROLES)
+    memory = PROCESS_BYTES + sum(ACTIVATION_BYTES.values()) + round(PARAMETER_BYTES[name] * parameters)
+    if runtime == "torch":
+        place = "benchmarks.contenders.diffusers_picture:DiffusersPicture"
+    else:
+        place = "benchmarks.contenders.picture:Picture"
+        arguments["runtime"] = runtime
+    return Contender(name, place, arguments, memory, LIBRARIES[runtime])
+
+
+def needs_export(contender: Contender) -> bool:
+    return contender.name.split()[0] in ONNX
+
+
+def _part(subject: Subject, role: str, name: str, threads: int, parameters: int) -> Contender:
+    *_, runtime, precision = name.split()
+    if name.startswith("GEMM"):
+        classes = {"openvino": "matrix_openvino:OpenVinoPeak", "torch": "matrix_torch:TorchPeak"}
+        libraries = LIBRARIES["torch"] if runtime == "torch" else ()
+        arguments: dict[str, Any] = {"precision": precision, "threads": threads}
+        return Contender(name, f"benchmarks.contenders.{classes[runtime]}", arguments, PEAK_BYTES, libraries)
+    arguments = {"runtime": runtime, "subject": subject, "role": role, "precision": precision, "threads": threads}
+    memory = PROCESS_BYTES + ACTIVATION_BYTES.get(role, 0) + round(PARAMETER_BYTES[name] * parameters)
+    return Contender(name, "benchmarks.contenders.parts:Part", arguments, memory, LIBRARIES[runtime])
+
+
+def _names(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for pair in pairs for name in pair))
+
+
+def _wanted(pairs: Sequence[Pair], wanted: Sequence[str]) -> tuple[Pair, ...]:
+    """The pairs of which both sides are wanted; a wanted name also stands for all that begin with it."""
+    if not wanted:
+        return tuple(pairs)
+    return tuple(pair for pair in pairs if all(name.startswith(tuple(wanted)) for name in pair))
