@@ -28,6 +28,7 @@ from bksdm_demo.commands import (
     UsageError,
     Wish,
     bring,
+    chosen_seeds,
     chosen_systems,
     draw,
     error_code,
@@ -140,6 +141,10 @@ def compare(
         str | None, typer.Option(metavar="KEY,KEY,...", help="Models in order.  [default: the embedded family]")
     ] = None,
     seed: SeedOption = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,...", help="Several starts: every model draws every seed, a row of pictures each."),
+    ] = None,
     steps: StepsOption = None,
     guidance: GuidanceOption = None,
     scheduler: SchedulerOption = None,
@@ -156,11 +161,12 @@ def compare(
     with _sentences(context):
         with _usage():
             export.check_folder(out, overwrite)
+            several = chosen_seeds(seeds, seed)
         with _services(context, engine, precision, models_dir) as services:
             systems = chosen_systems(services.catalog, models)
             request = Wish(prompt, negative, seed, steps, guidance, scheduler, rng).request(systems[0])
             names = {system.key: system.name for system in systems}
-            job = draw(services.comparisons, request, list(names), names, sys.stderr)
+            job = draw(services.comparisons, request, list(names), names, sys.stderr, several)
             environment = services.environment()
         written = export.save_job(job, out, environment, names, overwrite, not no_metadata)
         if as_json:
@@ -204,7 +210,7 @@ def generate(
         if column.result is not None and drawn:
             export.save_picture(column.result, out, environment, system.name, overwrite, not no_metadata)
         if as_json:
-            files = {system.key: str(out)} if drawn else {}
+            files = {0: str(out)} if drawn else {}
             _answer(report.job_report(job, {system.key: system.name}, files, environment))
         elif drawn:
             typer.echo(str(out))

@@ -84,16 +84,38 @@ def chosen_systems(catalog: Catalog, keys: str | None) -> list[System]:
     return [catalog.get(key) for key in wanted]
 
 
+def chosen_seeds(text: str | None, seed: int | None) -> tuple[int, ...]:
+    """The whole numbers of a comma-separated list; () without one. Raises UsageError beside a single seed."""
+    if text is None:
+        return ()
+    if seed is not None:
+        raise UsageError("--seed and --seeds are both given; one of them is enough.")
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    try:
+        seeds = tuple(int(word) for word in words)
+    except ValueError as error:
+        raise UsageError(f"--seeds is {text!r}; give whole numbers with commas between them, such as 1,2,3.") from error
+    if not seeds:
+        raise UsageError("--seeds names no seed; give whole numbers with commas between them, such as 1,2,3.")
+    return seeds
+
+
 def draw(
-    comparisons: Comparisons, request: Request, keys: Sequence[str], names: Mapping[str, str], stream: TextIO
+    comparisons: Comparisons,
+    request: Request,
+    keys: Sequence[str],
+    names: Mapping[str, str],
+    stream: TextIO,
+    seeds: Sequence[int] = (),
 ) -> Job:
-    """Run a comparison to its end, telling its progress on `stream`.
+    """Run a comparison to its end, telling its progress on `stream`; the job comes with its pictures in memory.
 
     KeyboardInterrupt stops it after the present step and is raised again then; a second one at once.
     """
-    print(f"Seed {request.seed}", file=stream)
+    submitted = comparisons.submit(request, keys, seeds=seeds)
+    drawn = submitted.seeds
+    print(f"{'Seeds' if len(drawn) > 1 else 'Seed'} {', '.join(map(str, drawn))}", file=stream)
     progress = Progress(stream, names)
-    submitted = comparisons.submit(request, keys)
     try:
         finished = _follow(comparisons, submitted, progress)
     except KeyboardInterrupt:
@@ -102,7 +124,7 @@ def draw(
         raise
     if cut_off := cut_off_words(finished):
         print(cut_off, file=stream)
-    return finished
+    return comparisons.with_pictures(finished)
 
 
 def _follow(comparisons: Comparisons, job: Job, progress: Progress) -> Job:

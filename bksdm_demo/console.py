@@ -39,14 +39,14 @@ class Progress:
     def __init__(self, stream: TextIO, names: Mapping[str, str]) -> None:
         self._stream, self._names = stream, names
         self._live = stream.isatty()
-        self._told: set[str] = set()
+        self._told: set[int] = set()  # indexes of columns
 
     def show(self, job: Job) -> None:
         """Take the newest snapshot."""
-        for column in job.columns:
-            if column.phase.final and column.model not in self._told:
-                self._told.add(column.model)
-                self.say(self._finished(column))
+        for index, column in enumerate(job.columns):
+            if column.phase.final and index not in self._told:
+                self._told.add(index)
+                self.say(self._finished(job, column))
         if self._live and not job.finished:
             self._wipe()
             self._stream.write(self._present(job))
@@ -61,34 +61,40 @@ class Progress:
         if self._live:
             self._stream.write(CLEAR_LINE)
 
-    def _finished(self, column: Column) -> str:
+    def _name(self, job: Job, column: Column) -> str:
         name = self._names.get(column.model, column.model)
+        return f"{name}, seed {column.seed}" if len(job.seeds) > 1 else name
+
+    def _finished(self, job: Job, column: Column) -> str:
+        name = self._name(job, column)
         took = f" in {time_line(column.result)}" if column.phase is Phase.DONE and column.result else ""
         return f"{name}: {WORDS[column.phase]}{took}" + (f". {column.message}" if column.message else "")
 
     def _present(self, job: Job) -> str:
-        place, column = next((index, column) for index, column in enumerate(job.columns) if not column.phase.final)
-        name = self._names.get(column.model, column.model)
+        column = job.columns[job.current or 0]
+        place = sum(column.phase.final for column in job.columns)
         step = f", step {column.step} of {column.steps}" if column.phase is Phase.DENOISING else ""
-        return f"[{place + 1}/{len(job.columns)}] {name}: {WORDS[column.phase]}{step}"
+        return f"[{place + 1}/{len(job.columns)}] {self._name(job, column)}: {WORDS[column.phase]}{step}"
 
 
-def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[str, str]) -> str:
-    """One row per model: name, outcome, seconds without and with loading, size on disk, file."""
+def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[int, str]) -> str:
+    """One row per column: name, seed where there are several, outcome, seconds without and with loading, size, file."""
     rows = []
-    for column in job.columns:
+    several = len(job.seeds) > 1
+    for index, column in enumerate(job.columns):
         result = column.result
         rows.append(
             (
                 names.get(column.model, column.model),
+                str(column.seed) if several else "",
                 WORDS[column.phase],
                 seconds(result.timings.total - result.timings.load) if result else "",
                 seconds(result.timings.load) if result else "",
                 megabytes(result.size_bytes) if result else "",
-                files.get(column.model, ""),
+                files.get(index, ""),
             )
         )
-    return table(("Model", "Outcome", "Drawing", "Loading", "Size", "File"), rows)
+    return table(("Model", "Seed", "Outcome", "Drawing", "Loading", "Size", "File"), rows)
 
 
 def systems_table(systems: Sequence[System]) -> str:

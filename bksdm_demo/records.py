@@ -269,6 +269,12 @@ class Job:
         return tuple(dict.fromkeys(column.model for column in self.columns))
 
     @property
+    def order(self) -> tuple[int, ...]:
+        """The indexes in the order of running: model by model, so that each is loaded once."""
+        models = self.models
+        return tuple(sorted(range(len(self.columns)), key=lambda index: models.index(self.columns[index].model)))
+
+    @property
     def resumable(self) -> tuple[int, ...]:
         """Indexes of the columns that a finished job could run again because they ended without a verdict."""
         return tuple(index for index, column in enumerate(self.columns) if column.unfinished) if self.finished else ()
@@ -276,7 +282,7 @@ class Job:
     @property
     def current(self) -> int | None:
         """The index of the column that is being drawn, else of the first that waits; None once finished."""
-        open_ones = [index for index, column in enumerate(self.columns) if not column.phase.final]
+        open_ones = [index for index in self.order if not self.columns[index].phase.final]
         active = [index for index in open_ones if self.columns[index].phase is not Phase.QUEUED]
         return next(iter([*active, *open_ones]), None)
 

@@ -51,7 +51,7 @@ def test_a_terminal_gets_a_live_line_that_is_wiped():
 
 
 def test_comparison_table_has_a_row_for_each_model():
-    text = console.comparison_table(snapshots()[-1], {}, {"a": "01-a.png"})
+    text = console.comparison_table(snapshots()[-1], {}, {0: "01-a.png"})
     head, first, second = text.splitlines()
     assert head.split() == ["Model", "Outcome", "Drawing", "Loading", "Size", "File"]
     assert first.split() == ["a", "done", "1.5", "s", "2.0", "s", "1.5", "MB", "01-a.png"]

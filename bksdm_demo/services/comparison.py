@@ -257,11 +257,10 @@ class Comparisons:
         return replace(column, result=replace(column.result, image=image))
 
     def _run(self, run: Run) -> None:
-        """Every waiting column, one model after the other so that each is loaded once."""
+        """Every column that waits."""
         job = run.job
-        waiting = [index for index, column in enumerate(job.columns) if column.phase is Phase.QUEUED]
-        for index in sorted(waiting, key=lambda index: job.models.index(job.columns[index].model)):
-            if not run.stopped():
+        for index in job.order:
+            if job.columns[index].phase is Phase.QUEUED and not run.stopped():
                 self._run_column(run, index)
 
     def _run_column(self, run: Run, index: int) -> None:

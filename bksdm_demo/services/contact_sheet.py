@@ -1,14 +1,15 @@
 """The contact sheet: every model's picture side by side, with its name, time and size, drawn for a README or a chat.
 
-The prompt and the settings that all columns share are said once, above; the machine once, below. A blocked, failed
-or cancelled column is a quiet panel with a sentence, never a picture. Sizes are in pixels of a sheet whose cells are
-`CELL` wide and grow with larger pictures. Leaves out speed-up and phase charts: the page draws those.
+Each seed begins a row of its own. The prompt and the settings that all columns share are said once, above; the machine
+once, below. A blocked, failed or cancelled column is a quiet panel with a sentence, never a picture. Sizes are in
+pixels of a sheet whose cells are `CELL` wide and grow with larger pictures. Leaves out speed-up and phase charts: the
+page draws those.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,8 +65,8 @@ def draw_sheet(job: Job, names: Mapping[str, str], environment: Mapping[str, Any
     """The whole sheet in RGB. `names` maps model keys to display names; a key without one stands for itself."""
     images = [image for column in job.columns if (image := image_of(column)) is not None]
     cell = max([CELL, *(_shown_size(image.shape[:2]) for image in images)])
-    per_row = _per_row(len(job.columns))
-    rows = math.ceil(len(job.columns) / per_row)
+    places, per_row = _places(job)
+    rows = 1 + max(row for row, _ in places)
     width = 2 * MARGIN + max(per_row, 2) * (cell + GAP) - GAP
     header = _header_height(job, width)
     row_height = cell + CAPTION + GAP
@@ -73,10 +74,11 @@ def draw_sheet(job: Job, names: Mapping[str, str], environment: Mapping[str, Any
     sheet = Image.new("RGB", (width, header + rows * row_height + footer), PAPER)
     draw = ImageDraw.Draw(sheet)
     _write_header(_Pen(draw, MARGIN, MARGIN, width - 2 * MARGIN), job)
-    for index, column in enumerate(job.columns):
-        left = MARGIN + (index % per_row) * (cell + GAP)
-        top = header + (index // per_row) * row_height
-        _draw_column(sheet, draw, (left, top), cell, column, names.get(column.model, column.model))
+    for (row, across), column in zip(places, job.columns, strict=True):
+        corner = (MARGIN + across * (cell + GAP), header + row * row_height)
+        name = names.get(column.model, column.model)
+        title = f"{name} · seed {column.seed}" if len(job.seeds) > 1 else name
+        _draw_column(sheet, draw, corner, cell, column, title)
     pen = _Pen(draw, MARGIN, header + rows * row_height, width - 2 * MARGIN)
     pen.write(_machine(environment, job), SMALL_SIZE, SOFT_INK)
     return sheet
@@ -94,6 +96,15 @@ def _shown_size(shape: tuple[int, ...]) -> int:
     return longer * math.ceil(CELL / longer)
 
 
+def _places(job: Job) -> tuple[list[tuple[int, int]], int]:
+    """(row, column) of every picture, and how many stand in a row; one model's seeds flow like one seed's models."""
+    group = len(job.models) if len(job.models) > 1 else len(job.columns)
+    per_row = _per_row(group)
+    rows = math.ceil(group / per_row)
+    numbers = range(len(job.columns))
+    return [(n // group * rows + n % group // per_row, n % group % per_row) for n in numbers], per_row
+
+
 def _per_row(count: int) -> int:
     """Columns per row so that rows are of even length: 4 -> 4, 5 -> 3 + 2, 6 -> 3 + 3."""
     rows = max(1, math.ceil(count / MOST_PER_ROW))
@@ -109,7 +120,7 @@ def _header_height(job: Job, width: int) -> int:
 
 def _write_header(pen: _Pen, job: Job) -> None:
     pen.write(job.request.prompt, TITLE_SIZE, INK, most=3)
-    pen.write(settings_line(job.request), TEXT_SIZE, SOFT_INK, most=2)
+    pen.write(settings_line(job.request, job.seeds), TEXT_SIZE, SOFT_INK, most=2)
     if job.request.negative_prompt.strip():
         pen.write(f"Without: {job.request.negative_prompt}", TEXT_SIZE, SOFT_INK, most=2)
     cut_off = next((column.result.cut_off for column in job.columns if column.result and column.result.cut_off), ())
@@ -117,12 +128,13 @@ def _write_header(pen: _Pen, job: Job) -> None:
         pen.write(f"Too long for the text encoder, not read: {' '.join(cut_off)}", TEXT_SIZE, SOFT_INK, most=2)
 
 
-def settings_line(request: Request) -> str:
-    """The shared settings in one line."""
+def settings_line(request: Request, seeds: Sequence[int] = ()) -> str:
+    """The shared settings in one line; `seeds` where they are several."""
+    seed = f"Seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"Seed {request.seed}"
     steps = "1 step" if request.steps == 1 else f"{request.steps} steps"
     noise = {"numpy": "NumPy noise", "torch": "torch noise"}[request.generator]
     sampler = SAMPLER_NAMES[request.scheduler]
-    return f"Seed {request.seed} · {steps} · guidance {request.guidance_scale:g} · {sampler} · {noise}"
+    return f"{seed} · {steps} · guidance {request.guidance_scale:g} · {sampler} · {noise}"
 
 
 def _draw_column(

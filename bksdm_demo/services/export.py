@@ -1,4 +1,4 @@
-"""A finished comparison as files: one PNG per model, `contact-sheet.png` and `result.json`.
+"""A finished comparison as files: one PNG per model and seed, `contact-sheet.png` and `result.json`.
 
 Everything is written into a hidden folder beside the target and appears by one rename, so a crash leaves either all
 or nothing in sight. File names are made here from an index and the letters of a model's key, never taken from
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bksdm_demo.errors import DemoError
-from bksdm_demo.records import Job, Result
+from bksdm_demo.records import Column, Job, Result
 from bksdm_demo.services.contact_sheet import draw_sheet, image_of
 from bksdm_demo.services.png import encode_png
 from bksdm_demo.services.report import SCHEMA, job_report
@@ -45,18 +45,16 @@ def save_job(
 ) -> list[Path]:
     """Write a finished job into `folder` and return the files, `result.json` last.
 
-    `names` maps model keys to display names. Raises ExportError as `check_folder` does, or when writing fails; then
-    `folder` is as it was.
+    `names` maps model keys to display names. A job out of the store needs its pictures first
+    (`Comparisons.with_pictures`). Raises ExportError as `check_folder` does, or when writing fails; then `folder` is as
+    it was.
     """
     check_folder(folder, overwrite)
     names = names or {}
     with _appearing(folder) as staging:
         files = picture_names(job)
-        for column in job.columns:
-            if column.result is not None and column.model in files:
-                name = names.get(column.model, column.model)
-                data = encode_png(column.result, name, environment, with_parameters)
-                _write(staging / files[column.model], data)
+        for index, file in files.items():
+            _write(staging / file, _picture_bytes(job.columns[index], names, environment, with_parameters))
         _write(staging / SHEET_NAME, _sheet_bytes(job, names, environment))
         report = job_report(job, names, files, environment, SHEET_NAME)
         _write(staging / RESULT_NAME, _json_bytes(report))
@@ -86,18 +84,21 @@ def save_picture(
     return path
 
 
-def picture_names(job: Job) -> dict[str, str]:
-    """The file names of the pictures that may be written, by model key."""
-    numbered = enumerate(job.columns, start=1)
-    return {
-        column.model: picture_name(index, column.model) for index, column in numbered if image_of(column) is not None
-    }
+def picture_names(job: Job) -> dict[int, str]:
+    """The file names of the pictures that there are to write, by the index of their column."""
+    return {index: column_name(job, index) for index, column in enumerate(job.columns) if image_of(column) is not None}
 
 
-def picture_name(index: int, model: str) -> str:
-    """ "01-emoji-base.png": an index and the key's letters, digits and dashes; nothing else survives."""
+def column_name(job: Job, index: int) -> str:
+    """The file name of one column's picture; it tells the seed where there are several."""
+    column = job.columns[index]
+    return picture_name(index + 1, column.model, column.seed if len(job.seeds) > 1 else None)
+
+
+def picture_name(number: int, model: str, seed: int | None = None) -> str:
+    """ "01-emoji-base.png", "05-emoji-base-seed-7.png": of the key only letters, digits and dashes survive."""
     letters = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[:LONGEST_NAME].strip("-")
-    return f"{index:02d}-{letters or 'model'}.png"
+    return f"{number:02d}-{letters or 'model'}{'' if seed is None else f'-seed-{seed}'}.png"
 
 
 def check_folder(folder: Path, overwrite: bool = False) -> None:
@@ -189,6 +190,13 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _picture_bytes(
+    column: Column, names: Mapping[str, str], environment: Mapping[str, Any], with_parameters: bool
+) -> bytes:
+    assert column.result is not None, "picture_names() names finished pictures only"
+    return encode_png(column.result, names.get(column.model, column.model), environment, with_parameters)
 
 
 def _sheet_bytes(job: Job, names: Mapping[str, str], environment: Mapping[str, Any]) -> bytes:

@@ -38,8 +38,10 @@ def encode_png(result: Result, name: str, environment: Mapping[str, Any], with_p
 
     `name` is the model's display name. Raises DemoError when there is no picture or the verdict blocks it.
     """
-    if result.image is None or result.verdict.blocked:
+    if result.verdict.blocked:
         raise DemoError(f"{name}: the safety checker blocked this picture; it is not written.")
+    if result.image is None:
+        raise DemoError(f"{name}: this picture is not in memory; it has to be read from the store first.")
     info = PngImagePlugin.PngInfo()
     if with_parameters:
         _add_text(info, PARAMETERS_KEY, parameters_text(result, str(environment.get("demo_version", ""))))
@@ -104,10 +106,7 @@ def parameters_text(result: Result, version: str = "") -> str:
 
 
 def _size(result: Result) -> dict[str, str]:
-    if result.image is None:
-        return {}
-    height, width = result.image.shape[:2]
-    return {"Size": f"{width}x{height}"}
+    return {} if result.size is None else {"Size": f"{result.size[1]}x{result.size[0]}"}
 
 
 def _noise(request: Request) -> dict[str, str]:

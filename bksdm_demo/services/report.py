@@ -19,7 +19,7 @@ SCHEMA = "bksdm-demo/result"
 SYSTEMS_SCHEMA = "bksdm-demo/models"
 PACKAGES_SCHEMA = "bksdm-demo/packages"
 SCHEMA_VERSION = 1
-PHASES = ("load", "encode", "denoise", "decode", "safety", "total")
+PHASES = ("load", "encode", "denoise", "decode", "safety", "total", "preview")
 _SYSTEM_FACTS = tuple(
     field.name for field in fields(System) if field.name not in ("folder", "shared", "parts", "availability")
 )
@@ -28,17 +28,21 @@ _SYSTEM_FACTS = tuple(
 def job_report(
     job: Job,
     names: Mapping[str, str],
-    files: Mapping[str, str],
+    files: Mapping[int, str],
     environment: Mapping[str, Any],
     contact_sheet: str | None = None,
 ) -> dict[str, Any]:
-    """A whole comparison. `names` maps model keys to display names, `files` model keys to picture file names."""
+    """A whole comparison, an entry under `models` for each column: model by model, seed after seed.
+
+    `names` maps model keys to display names, `files` indexes of columns to picture file names.
+    """
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "created": timestamp(job.created),
         "request": request_report(job.request),
-        "models": [column_report(column, names, files.get(column.model)) for column in job.columns],
+        "seeds": list(job.seeds),
+        "models": [column_report(column, names, files.get(index)) for index, column in enumerate(job.columns)],
         "contact_sheet": contact_sheet,
         "environment": dict(environment),
     }
@@ -82,6 +86,7 @@ def column_report(column: Column, names: Mapping[str, str], file: str | None) ->
     return {
         "model": column.model,
         "name": names.get(column.model, column.model),
+        "seed": column.seed,
         "status": column.phase.value,
         "message": column.message,
         "file": file,
@@ -92,7 +97,7 @@ def column_report(column: Column, names: Mapping[str, str], file: str | None) ->
 
 def result_report(result: Result) -> dict[str, Any]:
     """What one run measured and decided; `width` and `height` are pixels, None for a blocked picture."""
-    height, width = result.image.shape[:2] if result.image is not None else (None, None)
+    height, width = result.size or (None, None)
     return {
         "width": width,
         "height": height,

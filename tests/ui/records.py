@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,14 @@ def result(model: str, taken: Timings, blocked: bool = False, cut_off: tuple[str
 
 
 def done(model: str, denoise: float = 1.0, load: float = 0.0, **fields: Any) -> Column:
-    return Column(model, Phase.DONE, 20, 20, result(model, timings(denoise, load), **fields))
+    return Column(model, Phase.DONE, 20, 20, result(model, timings(denoise, load), **fields), seed=REQUEST.seed)
 
 
 def blocked(model: str, denoise: float = 1.0) -> Column:
-    return Column(model, Phase.BLOCKED, 20, 20, result(model, timings(denoise), blocked=True), "Not for this page.")
+    judged = result(model, timings(denoise), blocked=True)
+    return Column(model, Phase.BLOCKED, 20, 20, judged, "Not for this page.", seed=REQUEST.seed)
 
 
 def job(*columns: Column, request: Request = REQUEST, **changes: Any) -> Job:
-    return Job("job-1", request, columns, **changes)
+    """A job with one seed, also for columns that were made without."""
+    return Job("job-1", request, tuple(replace(column, seed=request.seed) for column in columns), **changes)

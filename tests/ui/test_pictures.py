@@ -28,7 +28,7 @@ def service(tmp_path: Path) -> Iterator[Comparisons]:
 
 @pytest.fixture
 def client(service: Comparisons) -> TestClient:
-    return TestClient(Starlette(routes=[picture_route(service, service.catalog, {"demo_version": "test"})]))
+    return TestClient(Starlette(routes=[picture_route(service)]))
 
 
 def finished(service: Comparisons, prompt: str) -> Job:
