@@ -109,7 +109,7 @@ def launch_options(comparisons: Comparisons, catalog: Catalog, environment: Mapp
         "theme": build_theme(),
         # In the head, because css= rewrites selectors and would undo the narrow layout.
         "head": f"<style>{_text('page.css')}</style><script>{_text('page.js')}</script>",
-        "app_kwargs": {"routes": [picture_route(comparisons, catalog, environment)]},
+        "app_kwargs": {"routes": [picture_route(comparisons)]},
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,

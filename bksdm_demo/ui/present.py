@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.records import Column, Job, Phase, Request
-from bksdm_demo.services.export import picture_name
+from bksdm_demo.services.export import column_name, picture_name
 from bksdm_demo.ui.timing import baseline_of, drawing_seconds, format_seconds, format_speed
 from bksdm_demo.units import format_bytes, format_count
 
@@ -92,7 +92,7 @@ def _column_view(job: Job, index: int, systems: Mapping[str, System]) -> ColumnV
     system = systems.get(column.model)
     name = system.name if system else column.model
     facts = system_facts(system) if system else size_facts(column)
-    shown = column.phase is Phase.DONE and column.result is not None and column.result.image is not None
+    shown = column.shown
     return ColumnView(
         name=name,
         facts=facts,
@@ -102,7 +102,7 @@ def _column_view(job: Job, index: int, systems: Mapping[str, System]) -> ColumnV
         progress=column_progress(column),
         picture=picture_address(job, index) if shown else "",
         alt=picture_alt(job.request, name) if shown else "",
-        file_name=f"seed-{job.request.seed}-{picture_name(index + 1, column.model)}" if shown else "",
+        file_name=f"seed-{column.seed}-{picture_name(index + 1, column.model)}" if shown else "",
         **_timing_words(job, column),
     )
 
@@ -139,7 +139,8 @@ def waiting_words(job: Job, index: int) -> str:
     """Where a waiting column stands: behind other visitors' comparisons, or behind its neighbours."""
     if job.position:
         return queue_words(job.position)
-    before = sum(not column.phase.final for column in job.columns[:index])
+    ahead = job.order[: job.order.index(index)]
+    before = sum(not job.columns[other].phase.final for other in ahead)
     if before <= 1:
         return "up next"
     return f"after {before} others"
@@ -159,7 +160,7 @@ def column_progress(column: Column) -> float | None:
 
 def picture_address(job: Job, index: int) -> str:
     """Where the page finds a picture (pictures.py serves it), relative so that a proxy's prefix does not matter."""
-    return f"pictures/{quote(job.id, safe='')}/{picture_name(index + 1, job.columns[index].model)}"
+    return f"pictures/{quote(job.id, safe='')}/{column_name(job, index)}"
 
 
 def picture_alt(request: Request, name: str) -> str:
@@ -174,10 +175,10 @@ def status_words(job: Job, systems: Mapping[str, System]) -> str:
         return _outcome_words(phases, done)
     if job.position:
         return f"Waiting: {queue_words(job.position)}"
-    current = next(index for index, phase in enumerate(phases) if not phase.final)
-    model = job.columns[current].model
-    name = systems[model].name if model in systems else model
-    return f"Drawing {current + 1} of {len(phases)}: {name}"
+    column = job.columns[job.current or 0]
+    name = systems[column.model].name if column.model in systems else column.model
+    seed = f", seed {column.seed}" if len(job.seeds) > 1 else ""
+    return f"Drawing {sum(phase.final for phase in phases) + 1} of {len(phases)}: {name}{seed}"
 
 
 def _outcome_words(phases: Sequence[Phase], done: int) -> str:
