@@ -2,10 +2,12 @@
 
 Follows the published principles for transformers on the Neural Engine: tokens as [B, C, 1, S], projections as 1x1
 convolutions, normalisation over axis 1, attention as one pair of einsums per head (split_einsum), and in its second
-version the queries in chunks of 512. Built from a trained diffusers network; only SD v1's blocks are known here.
+version the queries in chunks of 512; `original`, for the GPU, multiplies all heads at once. Built from a trained diffusers
+network, whose weights it shares; only SD v1's blocks are known here.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -13,14 +15,16 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 QUERY_CHUNK = 512  # tokens
+ATTENTIONS = ("original", "split_einsum", "split_einsum_v2")
 
 
 def as_conv(linear: nn.Linear) -> nn.Conv2d:
     """A projection of the channel axis as a 1x1 convolution with the same weights."""
-    conv = nn.Conv2d(linear.in_features, linear.out_features, 1, bias=linear.bias is not None)
-    conv.weight.data = linear.weight.data[:, :, None, None].clone()
+    with torch.device("meta"):
+        conv = nn.Conv2d(linear.in_features, linear.out_features, 1, bias=linear.bias is not None)
+    conv.weight = nn.Parameter(linear.weight.data[:, :, None, None], requires_grad=False)
     if linear.bias is not None:
-        conv.bias.data = linear.bias.data.clone()
+        conv.bias = nn.Parameter(linear.bias.data, requires_grad=False)
     return conv
 
 
@@ -41,8 +45,8 @@ class ChannelNorm(nn.Module):
         return (centred * torch.rsqrt(variance + self.eps) + self.shift) * self.scale
 
 
-class SplitAttention(nn.Module):
-    """Attention head by head: scores [B, keys, 1, queries], softmax over axis 1."""
+class Attention(nn.Module):
+    """The projections of an attention; what happens between them is up to the kind."""
 
     def __init__(self, attention: nn.Module) -> None:
         super().__init__()
@@ -53,19 +57,41 @@ class SplitAttention(nn.Module):
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
         """x [B, C, 1, S], context [B, D, 1, T] -> [B, C, 1, S]."""
-        width = self.to_q.out_channels // self.heads
-        key = self.to_k(context).transpose(1, 3)  # [B, T, 1, C]
-        queries = self.to_q(x).split(width, dim=1)
-        keys = key.split(width, dim=3)
-        values = self.to_v(context).split(width, dim=1)
+        return self.to_out(self.mix(self.to_q(x), self.to_k(context), self.to_v(context)))
+
+    def mix(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class OriginalAttention(Attention):
+    """All heads at once: scores [B, heads, queries, keys], softmax over the last axis."""
+
+    def mix(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        batch, channels, _, _ = query.shape
+        q, k, v = (part.view(batch, self.heads, channels // self.heads, -1) for part in (query, key, value))
+        scores = torch.einsum("bhcq,bhck->bhqk", q, k) * self.scale
+        return torch.einsum("bhqk,bhck->bhcq", scores.softmax(dim=3), v).reshape(query.shape)
+
+
+class SplitAttention(Attention):
+    """Head by head: scores [B, keys, 1, queries], softmax over axis 1; `chunk` queries at a time, or all of them."""
+
+    def __init__(self, attention: nn.Module, chunk: int | None = QUERY_CHUNK) -> None:
+        super().__init__(attention)
+        self.chunk = chunk
+
+    def mix(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        width = query.shape[1] // self.heads
+        queries, values = query.split(width, dim=1), value.split(width, dim=1)
+        keys = key.transpose(1, 3).split(width, dim=3)  # [B, T, 1, d] each
         mixed = [self._head(*parts) for parts in zip(queries, keys, values, strict=True)]
-        return self.to_out(torch.cat(mixed, dim=1))
+        return torch.cat(mixed, dim=1)
 
     def _head(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         length = query.shape[3]
-        if length <= QUERY_CHUNK:
+        if self.chunk is None or length <= self.chunk:
             return self._chunk(query, key, value)
-        chunks = [query[:, :, :, start : start + QUERY_CHUNK] for start in range(0, length, QUERY_CHUNK)]
+        chunks = [query[:, :, :, start : start + self.chunk] for start in range(0, length, self.chunk)]
         return torch.cat([self._chunk(chunk, key, value) for chunk in chunks], dim=3)
 
     def _chunk(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -73,15 +99,28 @@ class SplitAttention(nn.Module):
         return torch.einsum("bkhq,bchk->bchq", scores.softmax(dim=1), value)
 
 
+Attend = Callable[[nn.Module], Attention]
+
+
+def attention_kind(name: str) -> Attend:
+    """What builds one attention: `original`, `split_einsum` or `split_einsum_v2`."""
+    kinds: dict[str, Attend] = {
+        "original": OriginalAttention,
+        "split_einsum": lambda module: SplitAttention(module, chunk=None),
+        "split_einsum_v2": SplitAttention,
+    }
+    return kinds[name]
+
+
 class Transformer(nn.Module):
     """GroupNorm, 1x1 in, self-attention, cross-attention, gated feed-forward, 1x1 out, plus the input."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, attend: Attend) -> None:
         super().__init__()
         (block,) = module.transformer_blocks
         self.norm, self.proj_in, self.proj_out = module.norm, module.proj_in, module.proj_out
         self.norm1, self.norm2, self.norm3 = (ChannelNorm(n) for n in (block.norm1, block.norm2, block.norm3))
-        self.attn1, self.attn2 = SplitAttention(block.attn1), SplitAttention(block.attn2)
+        self.attn1, self.attn2 = attend(block.attn1), attend(block.attn2)
         self.gate, self.out = as_conv(block.ff.net[0].proj), as_conv(block.ff.net[2])
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
@@ -112,11 +151,11 @@ class Resnet(nn.Module):
 class Stage(nn.Module):
     """One down, mid or up stage: resnets, each followed by a transformer where the stage has any, then a resampling."""
 
-    def __init__(self, block: nn.Module) -> None:
+    def __init__(self, block: nn.Module, attend: Attend) -> None:
         super().__init__()
         self.resnets = nn.ModuleList(Resnet(resnet) for resnet in block.resnets)
         attentions = getattr(block, "attentions", None) or []
-        self.attentions = nn.ModuleList(Transformer(attention) for attention in attentions)
+        self.attentions = nn.ModuleList(Transformer(attention, attend) for attention in attentions)
         down, up = getattr(block, "downsamplers", None), getattr(block, "upsamplers", None)
         self.down = down[0].conv if down else None
         self.up = up[0].conv if up else None
@@ -129,13 +168,14 @@ class Stage(nn.Module):
 class CoreUnet(nn.Module):
     """sample [B, 4, H, W], timestep [B], encoder_hidden_states [B, D, 1, T] -> noise_pred [B, 4, H, W]."""
 
-    def __init__(self, unet: UNet2DConditionModel) -> None:
+    def __init__(self, unet: UNet2DConditionModel, attention: str = "split_einsum_v2") -> None:
         super().__init__()
+        attend = attention_kind(attention)
         self.conv_in, self.norm_out, self.conv_out = unet.conv_in, unet.conv_norm_out, unet.conv_out
         self.time1, self.time2 = as_conv(unet.time_embedding.linear_1), as_conv(unet.time_embedding.linear_2)
-        self.downs = nn.ModuleList(Stage(block) for block in unet.down_blocks)
-        self.mid = Stage(unet.mid_block) if unet.mid_block is not None else None
-        self.ups = nn.ModuleList(Stage(block) for block in unet.up_blocks)
+        self.downs = nn.ModuleList(Stage(block, attend) for block in unet.down_blocks)
+        self.mid = Stage(unet.mid_block, attend) if unet.mid_block is not None else None
+        self.ups = nn.ModuleList(Stage(block, attend) for block in unet.up_blocks)
         half = unet.config.block_out_channels[0] // 2
         self.register_buffer("frequencies", torch.exp(-math.log(10000) * torch.arange(half) / half))
 
