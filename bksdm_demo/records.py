@@ -24,6 +24,8 @@ COLUMNS_LIMIT = 64  # pictures in one comparison: seeds times models
 SCHEDULERS = ("pndm", "ddim", "dpmpp-2m", "dpmpp-2m-karras", "euler", "euler-ancestral")
 GENERATORS = ("numpy", "torch")
 
+EARLIER_STAYS = "Running it again brought nothing new, so this is the earlier outcome. "
+
 
 @dataclass(frozen=True)
 class Request:
@@ -183,8 +185,8 @@ class Loading:
 class Column:
     """The state of one model with one seed inside a job; a snapshot, never changed in place.
 
-    `preview` is uint8 [h, w, 3], a small estimate of the picture on its way that the safety checker passed; only ever
-    there while the column is denoising. `earlier` is the finished column that a new run is to replace: it comes back
+    `preview` is uint8 [h, w, 3], an estimate of the picture on its way that the safety checker passed; it goes when the
+    column is final. `earlier` is the finished column that a new run is to replace: it comes back
     when the new run brings no verdict.
     """
 
@@ -220,13 +222,13 @@ class Column:
 
     def verdict(self, phase: Phase, result: Result, message: str = "") -> Column:
         """The column after a run that came to a verdict: done or blocked."""
-        return replace(self, phase=phase, result=result, message=message, preview=None, earlier=None)
+        return replace(self, phase=phase, result=result, message=message, preview=None, earlier=None, loading=None)
 
     def ended(self, phase: Phase, message: str) -> Column:
         """The column after a run that brought no verdict: in `phase`, or as it was before that run."""
         if self.earlier is not None:
-            return replace(self.earlier, message=message)
-        return replace(self, phase=phase, message=message, result=None, preview=None)
+            return replace(self.earlier, message=EARLIER_STAYS + message)
+        return replace(self, phase=phase, message=message, result=None, preview=None, loading=None)
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,10 @@ class FakePipeline:
         self.engines = (text_encoder, unet, vae, safety)
 
     @property
+    def decoder(self) -> Engine:
+        return self.vae
+
+    @property
     def size_bytes(self) -> int:
         return sum(engine.size_bytes for engine in self.engines)
 

@@ -69,6 +69,11 @@ class Pipeline:
         return self.unet.engines[0].kind
 
     @property
+    def decoder(self) -> Engine:
+        """The engine that turns latents into pictures; pipelines that share it paint with the same colours."""
+        return self.vae.engine
+
+    @property
     def size_bytes(self) -> int:
         """Bytes of all parts' files on disk, shared parts included."""
         return sum(engine.size_bytes for engine in self.engines)
@@ -105,7 +110,8 @@ class Pipeline:
             output = guide(self.unet.predict(inputs, float(timestep), encoded.hidden), request.guidance_scale)
             sample = scheduler.step(output, index, sample, source)
             seconds = time.perf_counter() - started
-            yield Step(index + 1, count, float(timestep), sample.astype(np.float32), seconds)
+            clean = None if scheduler.clean is None else scheduler.clean.astype(np.float32)
+            yield Step(index + 1, count, float(timestep), sample.astype(np.float32), seconds, clean)
 
     def decode(self, latents: NDArray) -> NDArray[np.uint8]:
         """Latents [1, C, h, w] to a picture uint8 [H, W, 3], not yet judged."""

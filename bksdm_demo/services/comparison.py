@@ -13,20 +13,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from numpy.typing import NDArray
+
 from bksdm_demo.errors import CancelledError, DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog
-from bksdm_demo.records import COLUMNS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Column, Job, Phase, Request, Result
+from bksdm_demo.records import COLUMNS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Column, Job, Loading, Phase, Request, Result
 from bksdm_demo.services.cache import PipelineCache
 from bksdm_demo.services.generation import generate
 from bksdm_demo.services.jobs import UNEXPECTED, JobQueue, Run, new_id
 from bksdm_demo.services.png import decode_png, encode_png, plain_png
+from bksdm_demo.services.previews import PREVIEW_SHARE, Previews
 from bksdm_demo.services.store import Filter, Page, Store, StoreError, Usage
 from bksdm_demo.services.store_sqlite import open_store
 
 logger = logging.getLogger(__name__)
 
 BLOCKED = "The safety checker blocked this picture. Try another prompt or another seed."
-AGAIN = "Running it again brought no new picture, so this is the earlier one. "
 NO_PICTURE = "There is no such picture."
 NOT_YOURS = "This comparison belongs to another visitor; only they can change it."
 ELSEWHERE = "Another process of this demo runs this comparison; its end can be seen here, nothing else."
@@ -37,7 +39,8 @@ class Comparisons:
     """The service; safe to use from several threads. `close()` it to stop its worker.
 
     `store` keeps the comparisons, in memory when left out; it is closed with the service. `environment` describes
-    this machine, for the job's record and inside its pictures.
+    this machine, for the job's record and inside its pictures. `preview_share` limits the time that previews may take,
+    as a part of the time of denoising.
     """
 
     def __init__(
@@ -49,8 +52,10 @@ class Comparisons:
         queue_size: int = 16,
         keep_jobs: int = 8,
         keep_seconds: float = 3600.0,
+        preview_share: float = PREVIEW_SHARE,
     ) -> None:
         self.cache = cache
+        self._previews = Previews(preview_share)
         self._store: Store = open_store(None) if store is None else store
         self._environment = environment
         self._jobs = JobQueue(
@@ -268,12 +273,20 @@ class Comparisons:
         model, request = run.job.columns[index].model, run.job.request_of(index)
 
         def report(phase: Phase, step: int, steps: int) -> None:
-            run.change(index, phase, step=step, steps=steps)
+            run.change(index, phase, step=step, steps=steps, loading=None)
 
+        def loading(part: Loading) -> None:
+            run.change(index, Phase.LOADING, loading=part)
+
+        def show(preview: NDArray | None, message: str) -> None:
+            run.change(index, Phase.DENOISING, preview=preview, message=message)
+
+        every = run.job.preview_every
+        onlooker = self._previews.onlooker(every, show) if every else None
         told: Callable[[Exception], str] = str
         try:
             told = self.catalog.get(model).told
-            result = generate(self.cache, model, request, report, run.stopped)
+            result = generate(self.cache, model, request, report, run.stopped, loading, onlooker)
         except CancelledError:
             return  # the queue marks every unfinished column
         except DemoError as error:
@@ -288,11 +301,13 @@ class Comparisons:
             self._put(run, index, run.job.columns[index].verdict(phase, result, message))
 
     def _fail(self, run: Run, index: int, message: str) -> None:
+        """Leave the column failed, or as it was before it was run again: then the store has it already."""
         column = run.job.columns[index]
+        ended = column.ended(Phase.FAILED, message)
         if column.earlier is None:
-            self._put(run, index, column.ended(Phase.FAILED, message))
+            self._put(run, index, ended)
         else:
-            run.put(index, column.ended(Phase.FAILED, AGAIN + message))
+            run.put(index, ended)
 
     def _put(self, run: Run, index: int, column: Column) -> None:
         """Keep a final column, then show it."""

@@ -17,6 +17,7 @@ from bksdm_demo.diffusion.pipeline import Encoded, Pipeline
 from bksdm_demo.errors import CancelledError
 from bksdm_demo.records import Loading, Phase, Request, Result, Timings
 from bksdm_demo.services.cache import Lease, PipelineCache, ReportLoading
+from bksdm_demo.services.previews import Onlooker
 
 Report = Callable[[Phase, int, int], None]  # the present phase, denoising steps finished, denoising steps in all
 Cancelled = Callable[[], bool]
@@ -42,14 +43,16 @@ def generate(
     report: Report = _silent,
     cancelled: Cancelled = _never,
     loading: ReportLoading = _unheard,
+    onlooker: Onlooker | None = None,
 ) -> Result:
     """The picture of `request` by the system `model`, loading it first where needed; `loading` hears of each part.
 
+    `onlooker` looks at the picture on its way; what that takes is in no timing but its own.
     Raises CancelledError soon after `cancelled()` turns true, and the DemoErrors of the cache, the engines and the
     pipeline.
     """
     start = time.perf_counter()
-    run = _Run(request, report, cancelled)
+    run = _Run(request, report, cancelled, onlooker)
     run.enter(Phase.LOADING)
     with cache.lease(model, loading, cancelled) as lease:
         return run.draw(lease, start)
@@ -62,6 +65,7 @@ class _Run:
     request: Request
     report: Report
     cancelled: Cancelled
+    onlooker: Onlooker | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     steps: list[float] = field(default_factory=list)
     count: int = 0  # steps in all, known with the first: some schedulers take one more than asked for
@@ -86,6 +90,8 @@ class _Run:
         latents = self._timed("denoise", lambda: self._denoise(pipeline, encoded))
         self.enter(Phase.DECODING)
         image = self._timed("decode", lambda: pipeline.decode(latents))
+        if self.onlooker is not None:
+            self.onlooker.learn(pipeline, latents, image)
         self.enter(Phase.CHECKING)
         verdict = self._timed("safety", lambda: pipeline.check(image))
         image.setflags(write=False)
@@ -95,9 +101,10 @@ class _Run:
             verdict=verdict,
             timings=Timings(
                 load=lease.load_seconds,
-                total=time.perf_counter() - start,
+                total=time.perf_counter() - start - self._looking(),
                 steps=tuple(self.steps),
                 cold=lease.cold,
+                preview=self._looking(),
                 **self.seconds,
             ),
             image=image if verdict.blocked is False else None,
@@ -115,11 +122,17 @@ class _Run:
             self.steps.append(step.seconds)
             self.tell(Phase.DENOISING)
             self.check()
+            if self.onlooker is not None:
+                self.onlooker.look(pipeline, step)
         assert latents is not None, "a request has at least one step"
         return latents
 
     def _timed(self, phase: str, work: Callable[[], Outcome]) -> Outcome:
-        start = time.perf_counter()
+        start, looking = time.perf_counter(), self._looking()
         outcome = work()
-        self.seconds[phase] = time.perf_counter() - start
+        self.seconds[phase] = time.perf_counter() - start - (self._looking() - looking)
         return outcome
+
+    def _looking(self) -> float:
+        """Seconds spent on previews so far."""
+        return 0.0 if self.onlooker is None else self.onlooker.seconds

@@ -1,7 +1,7 @@
 """The scheduler contract and the registry of samplers by name.
 
 A scheduler is built from the training schedule and a number of steps, serves one picture, and is thrown away: its
-multistep history lives in it. To add one: write a class with these four members, decorate a builder with
+multistep history lives in it. To add one: write a class with these five members, decorate a builder with
 `@register("name")`, import its file in `__init__.py`, and add the name to `records.SCHEDULERS`.
 """
 
@@ -20,6 +20,9 @@ from bksdm_demo.errors import RequestError
 
 class Scheduler(Protocol):
     """One way from noise to latents. Samples are float64 of any shape; `index` counts network calls from 0."""
+
+    clean: NDArray | None
+    """The clean latents as the network's latest output has them, None before the first step: what a preview shows."""
 
     @property
     def timesteps(self) -> NDArray[np.float64]:

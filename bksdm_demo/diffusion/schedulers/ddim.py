@@ -25,6 +25,7 @@ class Ddim:
         self._training = training
         self._stride = training.train_steps // steps
         self._times = leading_times(training, steps)
+        self.clean: NDArray | None = None
 
     @property
     def timesteps(self) -> NDArray[np.float64]:
@@ -38,4 +39,5 @@ class Ddim:
         time = int(self._times[index])
         a_t, a_prev = alphas[time], alphas[max(time - self._stride, 0)]
         x_0, eps = estimate(output, sample, np.sqrt(a_t), np.sqrt(1 - a_t), self._training.prediction)
+        self.clean = x_0
         return np.sqrt(a_prev) * x_0 + np.sqrt(1 - a_prev) * eps

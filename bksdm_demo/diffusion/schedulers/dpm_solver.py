@@ -28,6 +28,7 @@ class DpmSolver2M:
         self._sigma = sigmas * self._alpha
         self._lambda = -np.log(sigmas[:-1])  # log signal-to-noise ratio; infinite at the end, where it is not used
         self._previous: NDArray | None = None
+        self.clean: NDArray | None = None
 
     @property
     def timesteps(self) -> NDArray[np.float64]:
@@ -38,6 +39,7 @@ class DpmSolver2M:
 
     def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
         x_0 = estimate(output, sample, self._alpha[index], self._sigma[index], self._prediction).clean
+        self.clean = x_0
         if index == len(self._times) - 1:  # sigma becomes 0: what is left is the clean estimate
             return x_0
         h = self._lambda[index + 1] - self._lambda[index]

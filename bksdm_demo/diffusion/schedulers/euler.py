@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.noise import NoiseSource
 from bksdm_demo.diffusion.schedulers.base import register
-from bksdm_demo.diffusion.schedulers.prediction import Estimate, estimate
+from bksdm_demo.diffusion.schedulers.prediction import estimate
 from bksdm_demo.diffusion.schedulers.times import even_times, sigmas_at
 from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
 
@@ -25,6 +25,7 @@ class Euler:
         self._prediction = training.prediction
         self._times = even_times(training, steps)
         self._sigmas = sigmas_at(training, self._times)
+        self.clean: NDArray | None = None
 
     @property
     def timesteps(self) -> NDArray[np.float64]:
@@ -38,13 +39,14 @@ class Euler:
         return sample / np.sqrt(self._sigmas[index] ** 2 + 1)
 
     def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
-        eps = self._estimate(output, index, sample).noise
+        eps = self._noise(output, index, sample)
         return sample + (self._sigmas[index + 1] - self._sigmas[index]) * eps
 
-    def _estimate(self, output: NDArray, index: int, sample: NDArray) -> Estimate:
+    def _noise(self, output: NDArray, index: int, sample: NDArray) -> NDArray:
         sigma = self._sigmas[index]
         signal = 1 / np.sqrt(sigma**2 + 1)
-        return estimate(output, sample * signal, signal, sigma * signal, self._prediction)
+        self.clean, eps = estimate(output, sample * signal, signal, sigma * signal, self._prediction)
+        return eps
 
 
 @register("euler-ancestral")
@@ -55,6 +57,6 @@ class EulerAncestral(Euler):
         sigma, sigma_next = self._sigmas[index], self._sigmas[index + 1]
         sigma_up = np.sqrt(sigma_next**2 * (sigma**2 - sigma_next**2) / sigma**2)
         sigma_down = np.sqrt(max(sigma_next**2 - sigma_up**2, 0.0))
-        eps = self._estimate(output, index, sample).noise
+        eps = self._noise(output, index, sample)
         fresh = source.normal(sample.shape).astype(np.float64)
         return sample + (sigma_down - sigma) * eps + sigma_up * fresh

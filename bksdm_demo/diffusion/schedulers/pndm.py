@@ -32,6 +32,7 @@ class Pndm:
         self._times = np.concatenate([times[:1], times[1:2], times[1:]])  # the second time comes twice
         self._noises: list[NDArray] = []  # newest first
         self._start: NDArray | None = None
+        self.clean: NDArray | None = None
 
     @property
     def timesteps(self) -> NDArray[np.float64]:
@@ -54,7 +55,8 @@ class Pndm:
 
     def _noise(self, output: NDArray, sample: NDArray, time: int) -> NDArray:
         a_t = self._training.alphas_cumprod[time]
-        return estimate(output, sample, np.sqrt(a_t), np.sqrt(1 - a_t), self._training.prediction).noise
+        self.clean, eps = estimate(output, sample, np.sqrt(a_t), np.sqrt(1 - a_t), self._training.prediction)
+        return eps
 
     def _transfer(self, x_t: NDArray, eps: NDArray, time: int, earlier: int) -> NDArray:
         """Eq. 11: carry a sample from one time to an earlier one along a given noise."""
