@@ -47,7 +47,9 @@ def read_settings(arguments: Sequence[str] | None) -> Settings:
     flags = vars(_parser().parse_args(arguments))
     memory = flags.pop("memory_gb")
     flags["memory_bytes"] = None if memory is None else gibibytes(memory)
-    return from_environment(os.environ).override(**flags)
+    folder = flags.pop("data_dir")
+    environ = os.environ if folder is None else {**os.environ, "BKSDM_DATA_DIR": folder}
+    return from_environment(environ).override(**flags)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, help="processor threads of one model (default: all)")
     parser.add_argument("--memory-gb", help="GiB that loaded models may occupy (default: 60 %% of the memory)")
     parser.add_argument("--queue-size", type=int, help="comparisons that may wait (default: 16)")
+    parser.add_argument("--data-dir", help='folder that keeps comparisons; "none" for memory (default: this system\'s)')
+    parser.add_argument("--quota-gb", type=float, help="GiB that kept comparisons may take (default: 2)")
+    parser.add_argument("--keep-days", type=float, help="days a comparison is kept, 0 for no limit (default: 30)")
     return parser
 
 
@@ -83,6 +88,8 @@ def serve(services: Services, settings: Settings) -> int:
         print(f"app.py: {error}", file=sys.stderr)
         return 1
     print(f"The page is at {address}", flush=True)
+    if services.comparisons.problem:
+        print(services.comparisons.problem, file=sys.stderr)
     if settings.share:
         print(f"Anyone can reach it at {page.share_url}" if page.share_url else NO_LINK, flush=True)
     _wait_for_the_end()

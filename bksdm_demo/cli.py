@@ -329,7 +329,8 @@ def _services(
 ) -> Iterator[Services]:
     """The services for these flags over the environment's settings, closed at the end."""
     with _usage():
-        settings = from_environment(os.environ).override(engine=engine, precision=precision, models_dir=models_dir)
+        environ = {**os.environ, "BKSDM_DATA_DIR": "none"}  # what a command draws goes where --out says
+        settings = from_environment(environ).override(engine=engine, precision=precision, models_dir=models_dir)
         services = context.obj.start(settings)
     with closing(services):
         yield services

@@ -7,6 +7,7 @@ Leaves out a settings file: flags and the environment are enough for a demo.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -18,10 +19,13 @@ from bksdm_demo.errors import DemoError
 from bksdm_demo.services.environment import usable_memory
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+SPACE_MOUNT = Path("/data")  # where a Space's storage bucket is mounted
 GIB = 2**30  # bytes
 MEMORY_SHARE = 0.6  # of this machine's memory, for loaded models; the rest is for pictures and everybody else
 PORTS = (1, 65_535)
 QUEUE_RANGE = (1, 1_000)
+QUOTA_RANGE = (0.02, 1_000_000.0)  # GiB
+KEEP_RANGE = (0.0, 36_500.0)  # days
 THREADS_RANGE = (1, 1_024)
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
@@ -48,6 +52,9 @@ class Settings:
     threads: int | None = None  # None: the engine decides
     memory_bytes: int = 2 * GIB
     queue_size: int = 16
+    data_dir: Path | None = None  # None: comparisons are kept in memory
+    quota_gb: float = 2.0
+    keep_days: float = 30.0  # 0: whatever their age
 
     def __post_init__(self) -> None:
         _check_choice("engine", self.engine, ENGINE_KINDS)
@@ -56,6 +63,8 @@ class Settings:
         _check_range("port", self.port, *PORTS)
         _check_range("threads", self.threads, *THREADS_RANGE)
         _check_range("queue_size", self.queue_size, *QUEUE_RANGE)
+        _check_range("quota_gb", self.quota_gb, *QUOTA_RANGE)
+        _check_range("keep_days", self.keep_days, *KEEP_RANGE)
         if self.memory_bytes <= 0:
             raise DemoError(f"memory_bytes is {self.memory_bytes}; the budget for loaded models must be above 0.")
         if self.models_dir is not None and not self.models_dir.is_dir():
@@ -81,6 +90,9 @@ def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -
         "threads": _read(environ, "BKSDM_THREADS", int),
         "memory_bytes": default_memory(usable_memory()) if memory is None else memory,
         "queue_size": _read(environ, "BKSDM_QUEUE_SIZE", int),
+        "data_dir": data_folder(environ.get("BKSDM_DATA_DIR", "").strip() or default_data_dir(environ, platform)),
+        "quota_gb": _read(environ, "BKSDM_QUOTA_GB", float),
+        "keep_days": _read(environ, "BKSDM_KEEP_DAYS", float),
     }
     return Settings().override(**read)
 
@@ -102,6 +114,18 @@ def default_models_dir(environ: Mapping[str, str], platform: str = sys.platform)
     else:
         base = Path(environ.get("XDG_DATA_HOME") or "~/.local/share")
     return base.expanduser() / "bksdm-demo" / "models"
+
+
+def default_data_dir(environ: Mapping[str, str], platform: str = sys.platform, mount: Path = SPACE_MOUNT) -> Path:
+    """Where comparisons are kept unless told otherwise: a Space's mounted disk, else beside the fetched models."""
+    if environ.get("SPACE_ID") and mount.is_dir() and os.access(mount, os.W_OK):
+        return mount / "bksdm-demo"
+    return default_models_dir(environ, platform).parent / "comparisons"
+
+
+def data_folder(text: str | Path) -> Path | None:
+    """The folder to keep comparisons in; None, for memory, where it is called "none"."""
+    return None if str(text).lower() == "none" else Path(text).expanduser()
 
 
 def default_memory(usable: int | None) -> int | None:
@@ -149,6 +173,6 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
         raise DemoError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
 
 
-def _check_range(name: str, value: int | None, low: int, high: int) -> None:
-    if value is not None and not low <= value <= high:
+def _check_range(name: str, value: float | None, low: float, high: float) -> None:
+    if value is not None and not low <= value <= high:  # also refuses not-a-number
         raise DemoError(f"{name} is {value}; it must be between {low} and {high}.")

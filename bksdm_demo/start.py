@@ -21,6 +21,8 @@ from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.services import environment
 from bksdm_demo.services.cache import PipelineCache
 from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.services.store import DAY, GIB, Retention
+from bksdm_demo.services.store_sqlite import open_store
 from bksdm_demo.settings import Settings
 
 
@@ -39,8 +41,7 @@ class Services:
 
     def environment(self) -> dict[str, Any]:
         """This machine, the engine settings and how each part opened so far runs, for `result.json` and pictures."""
-        parts = {name: _manner(engine) for name, engine in self.opened.items()}
-        return environment.describe(**self.choices, parts=parts)
+        return describe(self.choices, self.opened)
 
     def close(self) -> None:
         """Interrupt what runs and unload every model."""
@@ -65,8 +66,24 @@ def start(settings: Settings) -> Services:
 
     catalog = Catalog(settings.assets, settings.models_dir, read_metadata=user_metadata, published=PUBLISHED)
     cache = PipelineCache(catalog, open_part, settings.memory_bytes)
-    comparisons = Comparisons(cache, queue_size=settings.queue_size)
+    comparisons = Comparisons(
+        cache,
+        store=open_store(settings.data_dir, retention(settings)),
+        environment=lambda: describe(choices, opened),
+        queue_size=settings.queue_size,
+    )
     return Services(catalog, cache, comparisons, choices, opened)
+
+
+def retention(settings: Settings) -> Retention:
+    """How much is kept for how long."""
+    return Retention(int(settings.quota_gb * GIB), settings.keep_days * DAY if settings.keep_days else None)
+
+
+def describe(choices: Mapping[str, Any], opened: Mapping[str, Engine]) -> dict[str, Any]:
+    """This machine, the engine settings and how each part runs that was opened so far."""
+    parts = {name: _manner(engine) for name, engine in list(opened.items())}
+    return environment.describe(**choices, parts=parts)
 
 
 def _manner(engine: Engine) -> dict[str, str]:

@@ -49,7 +49,7 @@ def test_no_flag_can_contradict_the_settings() -> None:
 
 def test_it_starts_says_where_and_stops_cleanly() -> None:
     port = free_port()
-    command = [sys.executable, "app.py", "--port", str(port)]
+    command = [sys.executable, "app.py", "--port", str(port), "--data-dir", "none"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
         assert process.stdout is not None
         try:
