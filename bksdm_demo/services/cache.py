@@ -21,7 +21,7 @@ from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import BusyError, CancelledError, ModelUnavailableError
 from bksdm_demo.library.assemble import OpenPart, assemble
 from bksdm_demo.library.catalog import Catalog, System
-from bksdm_demo.library.identity import content_identity
+from bksdm_demo.mil.identity import content_identity
 from bksdm_demo.library.layout import Parts
 from bksdm_demo.records import Loading
 from bksdm_demo.units import format_bytes
