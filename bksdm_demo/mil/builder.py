@@ -60,17 +60,19 @@ class ProgramBuilder:
         if kind != "const" and not kind.startswith("constexpr_"):
             self._plain(kind, name, outputs, {**arguments, **{key: (item,) for key, item in attributes.items()}}, where)
             return
-        if len(outputs) != 1:
-            raise PackageError(f"{where} has {len(outputs)} outputs instead of one; the file is damaged.")
         operands = {key: items[0] for key, items in arguments.items() if items} | dict(attributes)
         if kind == "const":
+            if len(outputs) != 1:
+                raise PackageError(f"{where} has {len(outputs)} outputs instead of one; the file is damaged.")
             value = operands.get("val")
             if not isinstance(value, Written):
                 raise PackageError(f"{where} has no value; the file is damaged.")
             self._add_constant(outputs[0].name, self._constant(value, where), where)
             return
         found = {key: self._operand(item, key, where) for key, item in operands.items()}
-        self._add_constant(outputs[0].name, compressed(kind, outputs[0].type, found, where), where)
+        made = compressed(kind, [output.type for output in outputs], found, where)
+        for output, constant in zip(outputs, made, strict=True):
+            self._add_constant(output.name, constant, where)
 
     def check_known(self, name: str, where: str) -> None:
         """Refuses a name that nothing before has defined."""
@@ -83,7 +85,7 @@ class ProgramBuilder:
         prefix = outputs[0].name if outputs else name
         inputs = {
             key: tuple(self._name_of(item, f"{prefix}%{key}%{place}", key, where) for place, item in enumerate(items))
-            for key, items in arguments.items()
+            for key, items in sorted(arguments.items())
         }
         for value in outputs:
             self._define(value.name, where)

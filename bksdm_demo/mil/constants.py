@@ -1,12 +1,13 @@
 """The constants of a program: records that know their type, encoding and size, and decode their array when asked.
 
-Follows the `Constant` protocol of program.py. `decode` maps each `constexpr_*` operation to the pure function that
-undoes it; the operands are constants themselves and stay packed until then. Leaves out iOS18's joint sparse forms.
+Follows the `Constant` protocol of program.py. Each `constexpr_*` operation has a pure function that undoes it; the
+operands are constants themselves and stay packed until then. What a file declares is compared with the bytes that are
+there before anything is decoded, so that a small file cannot ask for much memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
@@ -19,6 +20,8 @@ from bksdm_demo.mil.blob import WeightFile
 from bksdm_demo.mil.elements import BITS, numpy_type, stored_size
 from bksdm_demo.mil.program import Constant, TensorType
 
+MOST_EXPANSION = 256  # decoded bytes for each stored one; vector palettes of 1 bit for 8 float32 reach it
+MOST_STEPS = 4  # operations one upon another: scattered, from a palette, whose table is quantized
 _PLAIN = {"fp16": "float16", "fp32": "float32", "fp64": "float64", "bf16": "bfloat16"}
 
 
@@ -65,14 +68,14 @@ class Stored:
 
 @dataclass(frozen=True)
 class Compressed:
-    """A `constexpr_*` operation: its operands and the function that turns them into the dense array."""
+    """One output of a `constexpr_*` operation: its operands, and what turns them into the dense array."""
 
     type: TensorType
     encoding: str
-    operands: Mapping[str, Constant] = field(repr=False)
-    decode: Callable[[Mapping[str, NDArray]], NDArray] = field(repr=False)
+    operands: Mapping[str, Constant] = field(repr=False)  # the very same mapping for all outputs of an operation
     kind: str  # "constexpr_lut_to_dense"
     where: str = ""
+    output: int = 0  # which one it is; only the joint sparse forms have two
 
     @property
     def in_attributes(self) -> bool:
@@ -83,81 +86,190 @@ class Compressed:
     def stored_bytes(self) -> int:
         return sum(operand.stored_bytes for operand in self.operands.values())
 
-    def array(self) -> NDArray:
+    @property
+    def depth(self) -> int:
+        """How many operations lie one upon another here, this one included."""
+        return 1 + max((item.depth for item in self.operands.values() if isinstance(item, Compressed)), default=0)
+
+    def array(self, dtype: np.dtype | None = None) -> NDArray:
+        """The dense array, in `dtype` or the declared type; a palette is decoded straight into it."""
+        wanted = numpy_type(self.type.dtype) if dtype is None else dtype
+        self._check_size()
         arrays = {key: operand.array() for key, operand in self.operands.items()}
+        form = _FORMS[self.kind]
         try:
+            shape = form.shapes[self.output](arrays)
+            if shape != self.type.shape:
+                raise PackageError(f"{self.where} decodes to {list(shape)}, the model declares {self.type}.")
             with np.errstate(over="raise", invalid="ignore"):
-                dense = self.decode(arrays)
+                if self.kind == "constexpr_lut_to_dense":
+                    arrays["lut"] = arrays["lut"].astype(wanted, copy=False)
+                return form.decoders[self.output](arrays).astype(wanted, copy=False)
         except (ValueError, TypeError, IndexError, ArithmeticError) as error:  # operands of unfit types or values
             raise PackageError(f"{self.where} cannot be decoded: {error}. The package is damaged.") from error
-        if dense.shape != self.type.shape:
-            raise PackageError(f"{self.where} decodes to {list(dense.shape)}, the model declares {self.type}.")
-        return dense.astype(numpy_type(self.type.dtype), copy=False)
+
+    def _check_size(self) -> None:
+        size = prod(dim or 0 for dim in self.type.shape) * numpy_type(self.type.dtype).itemsize
+        stored = self.stored_bytes
+        if size > MOST_EXPANSION * stored + 2**20:
+            raise PackageError(f"{self.where}: {stored} stored bytes cannot hold {self.type}; the package is damaged.")
 
 
-def compressed(kind: str, type_: TensorType, operands: Mapping[str, Constant], where: str) -> Compressed:
-    """The constant of the operation `kind` ("constexpr_..."). Raises PackageError for an unknown kind or operands."""
+def compressed(
+    kind: str, outputs: Sequence[TensorType], operands: Mapping[str, Constant], where: str
+) -> list[Compressed]:
+    """The constants that the operation `kind` ("constexpr_...") makes, one for each type of `outputs`.
+
+    Raises PackageError for an unknown kind, and operands or outputs that it does not have.
+    """
     if kind not in _FORMS:
         known = ", ".join(sorted(_FORMS))
         raise PackageError(f"{where}: weights encoded with {kind} cannot be decoded; known are {known}.")
-    required, describe, decode = _FORMS[kind]
-    missing = [key for key in required if key not in operands]
+    form = _FORMS[kind]
+    missing = [key for key in form.required if key not in operands]
     if missing:
         raise PackageError(f"{where}: {kind} lacks {', '.join(missing)}; the package is damaged.")
-    return Compressed(type_, describe(operands), operands, decode, kind, where)
+    wrong = [key for key, item in operands.items() if (item.type.dtype in BITS) == (key == "output_dtype")]
+    wrong += [f"output {type_}" for type_ in outputs if type_.dtype not in BITS]
+    if wrong or len(outputs) != len(form.decoders):
+        what = ", ".join(wrong) or f"{len(outputs)} outputs"
+        raise PackageError(f"{where}: {kind} cannot have such operands or outputs ({what}); the package is damaged.")
+    encoding = form.encoding(operands)
+    made = [Compressed(type_, encoding, operands, kind, where, number) for number, type_ in enumerate(outputs)]
+    if made[0].depth > MOST_STEPS:
+        raise PackageError(f"{where} is compressed more than {MOST_STEPS} times over; the package is damaged.")
+    return made
 
 
 def _palette_name(operands: Mapping[str, Constant]) -> str:
     if "shape" in operands:
         count = operands["lut"].type.shape[-1] if operands["lut"].type.shape else None
         return f"palette{(count or 1).bit_length() - 1}"
-    return f"palette{BITS[operands['indices'].type.dtype]}"
+    indices = operands.get("indices") or operands["indices_nonzero_data"]
+    return f"palette{BITS[indices.type.dtype]}"
 
 
-def _decode_palette(arrays: Mapping[str, NDArray]) -> NDArray:
+def _decode_palette(arrays: Arrays) -> NDArray:
     if "shape" in arrays:  # iOS16: packed indices, one flat table
         return palette.decode_flat(arrays["indices"], arrays["lut"], _shape(arrays))
-    axis = int(arrays["vector_axis"]) if "vector_axis" in arrays else None
-    return palette.decode_grouped(arrays["indices"], arrays["lut"], axis)
+    return palette.decode_grouped(arrays["indices"], arrays["lut"], _vector_axis(arrays))
 
 
-def _decode_affine(arrays: Mapping[str, NDArray]) -> NDArray:
+def _decode_affine(arrays: Arrays) -> NDArray:
     axis = int(arrays["axis"]) if "axis" in arrays else 0
     return quantized.dequantize(arrays["quantized_data"], arrays["scale"], arrays["zero_point"], axis)
 
 
-def _decode_blockwise(arrays: Mapping[str, NDArray]) -> NDArray:
+def _decode_blockwise(arrays: Arrays) -> NDArray:
     return quantized.shift_scale(arrays["data"], arrays["scale"], arrays.get("offset"))
 
 
-def _decode_sparse(arrays: Mapping[str, NDArray]) -> NDArray:
+def _decode_sparse(arrays: Arrays) -> NDArray:
     if "shape" in arrays:  # iOS16: packed mask
         return quantized.scatter(arrays["mask"], arrays["nonzero_data"], _shape(arrays))
     return quantized.scatter_mask(arrays["mask"], arrays["nonzero_data"])
 
 
-def _decode_cast(arrays: Mapping[str, NDArray]) -> NDArray:
+def _decode_cast(arrays: Arrays) -> NDArray:
     return arrays["source_val"].astype(np.float32)
 
 
-def _shape(arrays: Mapping[str, NDArray]) -> tuple[int, ...]:
+def _palette_mask(arrays: Arrays) -> NDArray:
+    """Where the values of a palettized sparse weight lie: a vector's places for each of its index."""
+    mask, vector = arrays["indices_mask"], arrays["lut"].shape[-1]
+    return mask if vector == 1 else np.repeat(mask, vector, _vector_axis(arrays))
+
+
+def _palette_values(arrays: Arrays) -> NDArray:
+    indices = quantized.scatter_mask(arrays["indices_mask"], arrays["indices_nonzero_data"])
+    dense = palette.decode_grouped(indices, arrays["lut"], _vector_axis(arrays))
+    return dense[_palette_mask(arrays).astype(bool)]
+
+
+def _blockwise_values(arrays: Arrays) -> NDArray:
+    dense = quantized.scatter_mask(arrays["data_mask"], arrays["nonzero_data"])
+    return quantized.shift_scale(dense, arrays["scale"], arrays.get("offset"))[arrays["data_mask"].astype(bool)]
+
+
+def _shape(arrays: Arrays) -> tuple[int, ...]:
     return tuple(int(dim) for dim in arrays["shape"])
 
 
-def _width(key: str) -> Callable[[Mapping[str, Constant]], str]:
-    return lambda operands: f"affine{BITS[operands[key].type.dtype]}"
+def _vector_axis(arrays: Arrays) -> int | None:
+    return int(arrays["vector_axis"]) if "vector_axis" in arrays else None
 
 
-_Form = tuple[tuple[str, ...], Callable[[Mapping[str, Constant]], str], Callable[[Mapping[str, NDArray]], NDArray]]
+def _shape_like(key: str) -> Callable[[Arrays], tuple[int, ...]]:
+    """The shape that the file gives, else that of the operand `key`."""
+    return lambda arrays: _shape(arrays) if "shape" in arrays else arrays[key].shape
+
+
+def _palette_shape(key: str) -> Callable[[Arrays], tuple[int, ...]]:
+    """The same, made longer by the length of the table's vectors where they have one."""
+
+    def shape(arrays: Arrays) -> tuple[int, ...]:
+        if "shape" in arrays:
+            return _shape(arrays)
+        dims, vector = list(arrays[key].shape), arrays["lut"].shape[-1] if arrays["lut"].ndim else 1
+        if vector != 1:
+            axis = _vector_axis(arrays)
+            if axis is None:
+                raise ValueError(f"vectors of {vector} values and no vector_axis")
+            dims[axis] *= vector
+        return tuple(dims)
+
+    return shape
+
+
+def _palette_values_shape(arrays: Arrays) -> tuple[int, ...]:
+    return (arrays["indices_nonzero_data"].size * arrays["lut"].shape[-1],)
+
+
+def _width(kind: str, key: str) -> Callable[[Mapping[str, Constant]], str]:
+    return lambda operands: f"{kind}{BITS[operands[key].type.dtype]}"
+
+
+Arrays = dict[str, NDArray]
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What is known of one kind of operation; `shapes` and `decoders` have one entry for each output."""
+
+    required: tuple[str, ...]
+    encoding: Callable[[Mapping[str, Constant]], str]
+    shapes: tuple[Callable[[Arrays], tuple[int, ...]], ...]
+    decoders: tuple[Callable[[Arrays], NDArray], ...]
+
 
 _OLD_KINDS = ("constexpr_affine_dequantize", "constexpr_cast")
-_AFFINE = ("quantized_data", "scale", "zero_point")
-
-# kind -> operands it must have, its encoding's name, its decoder
-_FORMS: dict[str, _Form] = {
-    "constexpr_lut_to_dense": (("indices", "lut"), _palette_name, _decode_palette),
-    "constexpr_affine_dequantize": (_AFFINE, _width("quantized_data"), _decode_affine),
-    "constexpr_blockwise_shift_scale": (("data", "scale"), _width("data"), _decode_blockwise),
-    "constexpr_sparse_to_dense": (("mask", "nonzero_data"), lambda _: "sparse", _decode_sparse),
-    "constexpr_cast": (("source_val",), lambda _: "cast", _decode_cast),
+_FORMS = {
+    "constexpr_lut_to_dense": _Form(
+        ("indices", "lut"), _palette_name, (_palette_shape("indices"),), (_decode_palette,)
+    ),
+    "constexpr_affine_dequantize": _Form(
+        ("quantized_data", "scale", "zero_point"),
+        _width("affine", "quantized_data"),
+        (_shape_like("quantized_data"),),
+        (_decode_affine,),
+    ),
+    "constexpr_blockwise_shift_scale": _Form(
+        ("data", "scale"), _width("affine", "data"), (_shape_like("data"),), (_decode_blockwise,)
+    ),
+    "constexpr_sparse_to_dense": _Form(
+        ("mask", "nonzero_data"), lambda _: "sparse", (_shape_like("mask"),), (_decode_sparse,)
+    ),
+    "constexpr_cast": _Form(("source_val",), lambda _: "cast", (_shape_like("source_val"),), (_decode_cast,)),
+    "constexpr_lut_to_sparse": _Form(
+        ("indices_mask", "indices_nonzero_data", "lut"),
+        lambda operands: f"sparse {_palette_name(operands)}",
+        (_palette_shape("indices_mask"), _palette_values_shape),
+        (_palette_mask, _palette_values),
+    ),
+    "constexpr_sparse_blockwise_shift_scale": _Form(
+        ("data_mask", "nonzero_data", "scale"),
+        _width("sparse affine", "nonzero_data"),
+        (_shape_like("data_mask"), _shape_like("nonzero_data")),
+        (lambda arrays: arrays["data_mask"], _blockwise_values),
+    ),
 }

@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from bksdm_demo.errors import PackageError
-from bksdm_demo.mil.elements import check_shape
+from bksdm_demo.mil.elements import SCALARS, check_shape
 from bksdm_demo.mil.files import inside, read_file
 from bksdm_demo.mil.program import TensorType, Value
 
-ELEMENT_TYPES = {"Float16": "fp16", "Float32": "fp32", "Double": "fp64", "Int32": "int32", "Int8": "int8"}
+# Element types as the file names them; of the many only the first four are the types of published models' interfaces.
+ELEMENT_TYPES = {"Float16": "fp16", "Float32": "fp32", "Int32": "int32", "Double": "fp64"}
+ELEMENT_TYPES |= {
+    dtype.replace("uint", "UInt").replace("int", "Int") if "int" in dtype else dtype.capitalize(): dtype
+    for dtype in sorted(SCALARS - set(ELEMENT_TYPES.values()))
+}
 
 MOST_BYTES = 8 * 2**20  # of metadata.json
 

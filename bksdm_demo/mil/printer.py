@@ -75,29 +75,36 @@ class _Printer:
         for operation in program.operations:
             reads = [places[name] for names in operation.inputs.values() for name in names if name in places]
             upto = max([written, *(place + 1 for place in reads)])
+            while upto < len(constants) and isinstance(last := constants[upto][1], Compressed) and last.output > 0:
+                upto += 1  # the other outputs of the same operation
             yield from self._constants(constants[written:upto], names)
             written = upto
             yield self._operation(operation, program.constants)
         yield from self._constants(constants[written:], names)
 
     def _constants(self, constants: Sequence[tuple[str, Constant]], names: Mapping[int, str]) -> Iterator[str]:
-        for name, constant in constants:
+        for place, (name, constant) in enumerate(constants):
             if not _IDENTIFIER.fullmatch(name):
                 continue  # written where it is used
-            declared = self._declaration(Value(name, constant.type))
-            own_name = f"name = {self._text(name)}"
             if not isinstance(constant, Compressed):
-                yield f"{declared} = const()[{own_name}, val = {self._value(constant)}]"
-                continue
-            operands = ", ".join(
-                f"{_identifier(key)} = {self._operand(item, name, names)}"
-                for key, item in sorted(constant.operands.items())
-            )
-            kind = _identifier(constant.kind)
-            if constant.in_attributes:
-                yield f"{declared} = {kind}()[{operands}, {own_name}]"
-            else:
-                yield f"{declared} = {kind}({operands})[{own_name}]"
+                declared = self._declaration(Value(name, constant.type))
+                yield f"{declared} = const()[name = {self._text(name)}, val = {self._value(constant)}]"
+            elif constant.output == 0:
+                outputs = [item for item in constants[place : place + 2] if _made_with(item[1], constant)]
+                yield self._compressed(constant, outputs, names)
+
+    def _compressed(
+        self, constant: Compressed, outputs: Sequence[tuple[str, Constant]], names: Mapping[int, str]
+    ) -> str:
+        declared = ", ".join(self._declaration(Value(name, output.type)) for name, output in outputs)
+        operands = ", ".join(
+            f"{_identifier(key)} = {self._operand(item, outputs[0][0], names)}"
+            for key, item in sorted(constant.operands.items())
+        )
+        name = f"name = {self._text(outputs[0][0])}"
+        if constant.in_attributes:
+            return f"{declared} = {_identifier(constant.kind)}()[{operands}, {name}]"
+        return f"{declared} = {_identifier(constant.kind)}({operands})[{name}]"
 
     def _operand(self, constant: Constant, reader: str, names: Mapping[int, str]) -> str:
         name = names.get(id(constant), "")
@@ -146,6 +153,11 @@ class _Printer:
         if prod(dim or 0 for dim in constant.type.shape) == 0:
             return f"{type_}([])"
         return f"{type_}({_elements(constant.array().tolist())})"
+
+
+def _made_with(constant: Constant, other: Compressed) -> bool:
+    """Whether both are outputs of one operation."""
+    return isinstance(constant, Compressed) and constant.operands is other.operands
 
 
 def _identifier(name: str) -> str:

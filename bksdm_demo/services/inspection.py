@@ -13,6 +13,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from bksdm_demo.mil.constants import Compressed
 from bksdm_demo.mil.model import read_model
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.mil.program import Constant, Program, Value
@@ -119,7 +120,10 @@ def _by_count(counts: Mapping[str, int]) -> dict[str, int]:
 
 def _encodings(constants: Mapping[str, Constant]) -> tuple[Encoding, ...]:
     groups: dict[str, list[Constant]] = {}
+    parts = {id(part) for item in constants.values() if isinstance(item, Compressed) for part in item.operands.values()}
     for constant in constants.values():
+        if id(constant) in parts:
+            continue  # counted with what is made of it
         groups.setdefault(constant.encoding, []).append(constant)
     found = [
         Encoding(

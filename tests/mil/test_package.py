@@ -215,7 +215,7 @@ def nothing(model: Any) -> None:
 
 
 def unknown_encoding(model: Any) -> None:
-    stored_const(model).type = "constexpr_lut_to_sparse"
+    stored_const(model).type = "constexpr_of_tomorrow"
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def unknown_encoding(model: Any) -> None:
         (network, "a neuralNetwork model, not an ML Program; convert it again"),
         (pipeline, "a pipeline of several models; give the packages of its parts"),
         (nothing, "an empty or cut off model file"),
-        (unknown_encoding, "constexpr_lut_to_sparse cannot be decoded"),
+        (unknown_encoding, "constexpr_of_tomorrow cannot be decoded"),
     ],
 )
 def test_a_bad_model_is_refused(change: Callable[[Any], None], message: str, tmp_path: Path) -> None:

@@ -39,6 +39,13 @@ def test_weights_by_encoding() -> None:
     )
 
 
+def test_a_weight_that_is_compressed_twice_counts_once() -> None:
+    facts = inspect_package(GOLDEN / "joint.mlpackage")
+    found = {encoding.name: encoding for encoding in facts.encodings}
+    assert found["sparse"].constants == 6 + 3 + 3 + 1
+    assert not any(name.startswith("sparse ") for name in found)
+
+
 def test_missing_operations_are_asked_for() -> None:
     facts = inspect_package(GOLDEN / "converted.mlpackage", lambda program: {"a": 1, "c": 2, "b": 2})
     assert list((facts.missing or {}).items()) == [("b", 2), ("c", 2), ("a", 1)]

@@ -37,6 +37,7 @@ def main() -> None:
         shutil.rmtree(old)
     save_compressed("ios16", ios16_weights(), ct.target.iOS16)
     save_compressed("ios18", ios18_weights(), ct.target.iOS18)
+    save_compressed("joint", joint_weights(), ct.target.iOS18)
     save_converted()
     save_functions()
     save_element_types()
@@ -126,11 +127,7 @@ def ios18_weights() -> Weights:
             lut=halves((2, 1, 4, 3)),
             vector_axis=np.int32(axis),
         )
-    for name, kind, low, high in (
-        ("int4", types.nptype_from_builtin(types.int4), -8, 8),
-        ("uint4", unsigned(4), 0, 16),
-        ("int8", np.dtype(np.int8), -128, 128),
-    ):
+    for name, kind, low, high in SMALL_INTEGERS:
         weights[f"blockwise_{name}"] = lambda kind=kind, low=low, high=high: mb.constexpr_blockwise_shift_scale(
             data=integers(np.int64, (4, 6), low, high).astype(kind),
             scale=halves((2, 3)),
@@ -142,6 +139,74 @@ def ios18_weights() -> Weights:
     for number, shape in enumerate(SHAPES[:3]):
         weights[f"sparse_{number}"] = lambda shape=shape: sparse18(shape)
     return weights
+
+
+def joint_weights() -> Weights:
+    """iOS18's compressions upon one another, and the corners of the single ones that the package above leaves out."""
+    weights: Weights = {}
+    for bits in (1, 2, 3, 4, 6, 8):
+        weights[f"sparse_palette{bits}"] = lambda bits=bits: sparse_palette(bits, (6, 5, 2), (1, 1, 1, 2**bits, 1))
+    weights["sparse_palette4_grouped"] = lambda: sparse_palette(4, (40, 6, 1, 1), (5, 1, 1, 1, 16, 1))
+    weights["sparse_palette2_vector0"] = lambda: sparse_palette(2, (6, 5), (2, 1, 4, 3), np.int32(0))
+    weights["sparse_palette3_vector1"] = lambda: sparse_palette(3, (6, 5), (1, 5, 8, 2), np.int32(1))
+    for name, kind, low, high in SMALL_INTEGERS:
+        weights[f"sparse_{name}"] = lambda kind=kind, low=low, high=high: sparse_quantized(
+            kind, low, high, offset=integers(np.int64, (2, 3), low, high).astype(kind)
+        )
+    weights["sparse_int8_no_offset"] = lambda: sparse_quantized(np.dtype(np.int8), -128, 128, offset=None)
+    weights["blockwise_float_offset"] = lambda: mb.constexpr_blockwise_shift_scale(
+        data=integers(np.uint8, (4, 6)), scale=halves((4, 3)), offset=halves((4, 3))
+    )
+    weights["blockwise_float32"] = lambda: mb.constexpr_blockwise_shift_scale(
+        data=integers(np.int8, (8, 6)), scale=RNG.standard_normal((2, 6)).astype(np.float32)
+    )
+    weights["quantized_palette"] = lambda: mb.constexpr_lut_to_dense(
+        indices=integers(np.uint8, (40, 6), 0, 16).astype(unsigned(4)),
+        lut=mb.constexpr_blockwise_shift_scale(data=integers(np.int8, (5, 1, 16, 1)), scale=halves((5, 1, 1, 1))),
+    )
+    weights["scaled_palette"] = lambda: mb.constexpr_blockwise_shift_scale(
+        data=mb.constexpr_lut_to_dense(
+            indices=integers(np.uint8, (8, 6), 0, 64).astype(unsigned(6)), lut=integers(np.int8, (1, 1, 64, 1))
+        ),
+        scale=halves((8, 1)),
+    )
+    weights["palette3_grouped"] = lambda: mb.constexpr_lut_to_dense(
+        indices=integers(np.uint8, (40, 6, 1, 1), 0, 8).astype(unsigned(3)), lut=halves((5, 1, 1, 1, 8, 1))
+    )
+    weights["palette4_grouped_inputs"] = lambda: mb.constexpr_lut_to_dense(
+        indices=integers(np.uint8, (6, 40, 1, 1), 0, 16).astype(unsigned(4)), lut=halves((1, 8, 1, 1, 16, 1))
+    )
+    weights["palette6_vector_grouped"] = lambda: mb.constexpr_lut_to_dense(
+        indices=integers(np.uint8, (8, 6, 3), 0, 64).astype(unsigned(6)),
+        lut=halves((4, 1, 3, 64, 4)),
+        vector_axis=np.int32(0),
+    )
+    weights["palette8_float32"] = lambda: mb.constexpr_lut_to_dense(
+        indices=integers(np.uint8, (9, 7)), lut=RNG.standard_normal((1, 1, 256, 1)).astype(np.float32)
+    )
+    return weights
+
+
+def sparse_palette(bits: int, shape: tuple[int, ...], table: tuple[int, ...], axis: Any = None) -> Any:
+    mask = RNG.randint(0, 2, shape)
+    where, values = mb.constexpr_lut_to_sparse(
+        indices_mask=mask.astype(unsigned(1)),
+        indices_nonzero_data=integers(np.uint8, int(mask.sum()), 0, 2**bits).astype(unsigned(bits)),
+        lut=halves(table),
+        **({} if axis is None else {"vector_axis": axis}),
+    )
+    return mb.constexpr_sparse_to_dense(nonzero_data=values, mask=where)
+
+
+def sparse_quantized(kind: Any, low: int, high: int, offset: Any) -> Any:
+    mask = RNG.randint(0, 2, (4, 6))
+    where, values = mb.constexpr_sparse_blockwise_shift_scale(
+        data_mask=mask.astype(unsigned(1)),
+        nonzero_data=integers(np.int64, int(mask.sum()), low, high).astype(kind),
+        scale=halves((2, 3)),
+        **({} if offset is None else {"offset": offset}),
+    )
+    return mb.constexpr_sparse_to_dense(nonzero_data=values, mask=where)
 
 
 def sparse(shape: tuple[int, ...]) -> Any:
@@ -173,6 +238,13 @@ def integers(kind: Any, shape: Any, low: int | None = None, high: int | None = N
 
 def unsigned(bits: int) -> Any:
     return types.nptype_from_builtin(types.string_to_builtin(f"uint{bits}"))
+
+
+SMALL_INTEGERS = (
+    ("int4", types.nptype_from_builtin(types.int4), -8, 8),
+    ("uint4", unsigned(4), 0, 16),
+    ("int8", np.dtype(np.int8), -128, 128),
+)
 
 
 class Sample(torch.nn.Module):
