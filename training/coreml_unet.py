@@ -2,8 +2,8 @@
 
 Follows the published principles for transformers on the Neural Engine: tokens as [B, C, 1, S], projections as 1x1
 convolutions, normalisation over axis 1, attention as one pair of einsums per head (split_einsum), and in its second
-version the queries in chunks of 512; `original`, for the GPU, multiplies all heads at once. Built from a trained diffusers
-network, whose weights it shares; only SD v1's blocks are known here.
+version the queries in chunks of 512; `original`, for the GPU, multiplies all heads at once. Built from a trained
+diffusers network, whose weights it shares; only SD v1's blocks are known here.
 """
 
 import math

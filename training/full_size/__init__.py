@@ -1,1 +1,1 @@
-"""Test subjects of full size: the published systems' networks with random weights, as Core ML packages and for torch."""
+"""Test subjects of full size: the published systems' networks with random weights, for Core ML and for torch."""

@@ -1,7 +1,7 @@
 """From a torch module to a Core ML package whose palettes are those already in the weights.
 
-The converter knows nothing of palettes: a last pass turns every float16 constant with at most 256 distinct values into a
-look-up table of 1, 2, 4, 6 or 8 bits, which is exact. Everything else stays float16.
+The converter knows nothing of palettes: a last pass turns every float16 constant with at most 256 distinct values into
+a look-up table of 1, 2, 4, 6 or 8 bits, which is exact. Everything else stays float16.
 """
 
 import os
@@ -25,6 +25,18 @@ WIDTHS = (1, 2, 4, 6, 8)
 LICENCE = "Apache-2.0; random weights"
 
 Inputs = dict[str, tuple[tuple[int, ...], type]]
+
+
+@register_pass(namespace="full_size")
+class release_module(AbstractGraphPass):
+    """Empties the torch module, of which the program holds copies by now: a third of the peak memory."""
+
+    module: torch.nn.Module | None = None  # set as an option
+
+    def apply(self, prog: Program) -> None:
+        if self.module is not None:
+            for parameter in self.module.parameters():
+                parameter.data = torch.empty(0)
 
 
 @register_pass(namespace="full_size")
@@ -86,11 +98,13 @@ def pack(indices: NDArray, bits: int) -> NDArray:
 
 
 def convert(module: torch.nn.Module, inputs: Inputs, outputs: list[str]) -> ct.models.MLModel:
-    """Trace and convert one float32 module: mlprogram, float16, iOS 16; outputs are float32."""
+    """Trace and convert one float32 module: mlprogram, float16, iOS 16; outputs are float32. Empties the module."""
     example = [torch.rand(shape) for shape, _ in inputs.values()]
     with torch.no_grad():
         traced = torch.jit.trace(module.eval(), example, check_trace=False)
     passes = ct.PassPipeline()
+    passes.insert_pass(0, "full_size::release_module")
+    passes.set_options("full_size::release_module", {"module": module})
     passes.append_pass("full_size::fold_palettes")
     return ct.convert(
         traced,
@@ -114,3 +128,11 @@ def save(model: ct.models.MLModel, path: Path, description: str, facts: dict[str
     model.save(str(partial))
     shutil.rmtree(path, ignore_errors=True)
     os.replace(partial, path)
+
+
+def up_to_date(path: Path) -> bool:
+    """Whether the package is there and was made the way it would be made now."""
+    manifest = path / "Manifest.json"
+    if not manifest.exists():
+        return False
+    return ct.models.MLModel(str(path), skip_model_load=True).user_defined_metadata.get("recipe") == RECIPE

@@ -1,8 +1,8 @@
 """Random weights that behave like trained ones, and their palettes.
 
-Activations stay of order one through the network because every projection is scaled by its number of inputs. Weights are
-a mixture of two normals (heavy tails) with a scale of their own per output channel; norms and biases are random, because
-an identity affine would be deleted by the converter. All values are exact in float16.
+Activations stay of order one through the network because every projection is scaled by its number of inputs. Weights
+are a mixture of two normals (heavy tails) with a scale of their own per output channel; norms and biases are random,
+because an identity affine would be deleted by the converter. All values are exact in float16.
 """
 
 import numpy as np
@@ -14,8 +14,8 @@ CHANNEL_SPREAD = 0.25  # of the logarithm of an output channel's scale
 SMALLEST = 2048  # weights; tensors with fewer stay float16
 ROUNDS, SAMPLE = 20, 200_000  # of the search for a palette
 
-# What a projection multiplies the size of its input by. Attention that looks somewhere needs large scores; what is added
-# to the residual stream is a little smaller than the stream.
+# What a projection multiplies the size of its input by. Attention that looks somewhere needs large scores; what is
+# added to the residual stream is a little smaller than the stream.
 GAINS = {
     "to_q": 1.25,
     "to_k": 1.25,
@@ -82,7 +82,7 @@ def palettize(network: nn.Module, mixture: dict[int, float], seed: int, keep: tu
 
 
 def _share_out(sizes: dict[str, int], mixture: dict[int, float], seed: int) -> dict[str, int]:
-    """Bits for every tensor: always the width that lags furthest behind its share, narrow widths for tensors that fit."""
+    """Bits for every tensor: the width furthest behind its share; every third time the narrowest that fits."""
     names = list(sizes)
     order = np.random.default_rng(seed).permutation(len(names))
     left = {bits: share * sum(sizes.values()) for bits, share in mixture.items()}

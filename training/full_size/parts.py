@@ -1,0 +1,146 @@
+"""The parts that all SD v1 systems share, at full size: text encoder, autoencoder, safety checker, each in torch.
+
+Every part lies in a folder of its own, weights and config.json as transformers and diffusers name them.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from diffusers import AutoencoderKL
+from diffusers.models.attention_processor import AttnProcessor
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel
+
+from training.full_size.output import smooth_latents
+from training.full_size.systems import SHARED
+from training.full_size.weights import half, palettize, randomise
+
+TEXT_BITS = {6: 1.0}  # of the projections; the table of tokens stays float16, as its published size says
+SEEDS = {"text_encoder": 11, "vae": 12, "safety_checker": 13}
+MARGIN = 0.05  # of a threshold above the largest cosine of an ordinary picture
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+VISION = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 16,
+    "image_size": 224,
+    "patch_size": 14,
+    "projection_dim": 768,
+}
+
+
+def weights_path(part: str) -> Path:
+    name = "diffusion_pytorch_model" if part == "vae" else "model"
+    return SHARED / part / f"{name}.safetensors"
+
+
+def empty_text_encoder() -> CLIPTextModel:
+    """CLIP ViT-L/14's text encoder; eos_token_id 2 is SD v1's configuration: the pooled row is the highest id's."""
+    config = CLIPTextConfig(
+        vocab_size=49408,
+        hidden_size=768,
+        intermediate_size=3072,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        max_position_embeddings=77,
+        hidden_act="quick_gelu",
+        projection_dim=768,
+        bos_token_id=0,
+        eos_token_id=2,
+        attn_implementation="eager",
+    )
+    return CLIPTextModel(config)
+
+
+def empty_vae() -> AutoencoderKL:
+    """SD v1's autoencoder, with plain attention products."""
+    vae = AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=2,
+        latent_channels=4,
+        sample_size=512,
+        scaling_factor=0.18215,
+    )
+    vae.set_attn_processor(AttnProcessor())
+    return vae
+
+
+def empty_safety_checker() -> StableDiffusionSafetyChecker:
+    """CLIP ViT-L/14's vision encoder, 17 concepts and 3 special ones."""
+    return StableDiffusionSafetyChecker(
+        CLIPConfig(vision_config=VISION, text_config={}, projection_dim=768, attn_implementation="eager")
+    )
+
+
+BUILDERS: dict[str, Callable[[], nn.Module]] = {
+    "text_encoder": empty_text_encoder,
+    "vae": empty_vae,
+    "safety_checker": empty_safety_checker,
+}
+
+
+def load(part: str) -> nn.Module:
+    """`text_encoder`, `vae` or `safety_checker` in torch, float32, with exactly the weights of the packages."""
+    network = BUILDERS[part]()
+    network.load_state_dict({name: value.float() for name, value in load_file(weights_path(part)).items()})
+    return network.eval().requires_grad_(False)
+
+
+def random_part(part: str) -> tuple[nn.Module, dict[str, int]]:
+    """A part with fresh weights, and the bits of its palettized tensors. The checker needs the autoencoder on disk."""
+    network = BUILDERS[part]().eval().requires_grad_(False)
+    randomise(network, SEEDS[part])
+    bits: dict[str, int] = {}
+    if part == "text_encoder":
+        bits = palettize(network, TEXT_BITS, SEEDS[part])
+    elif part == "safety_checker":
+        _rough_class_token(network)
+        choose_concepts(network, ordinary_pictures(load("vae")))
+    return network, bits
+
+
+def _rough_class_token(checker: nn.Module) -> None:
+    """The one parameter of the vision encoder that belongs to no layer."""
+    draw = torch.Generator().manual_seed(SEEDS["safety_checker"])
+    for name, parameter in checker.named_parameters():
+        if name.endswith("class_embedding"):
+            parameter.data = half(torch.randn(parameter.shape, generator=draw))
+
+
+@torch.no_grad()
+def ordinary_pictures(vae: AutoencoderKL) -> Tensor:
+    """What the systems show, and smooth and noisy pictures: [12, 3, 224, 224], normalised for CLIP."""
+    draw = torch.Generator().manual_seed(SEEDS["safety_checker"])
+    latents = smooth_latents(6, draw) * torch.tensor([0.5, 1, 1, 1, 2, 4]).view(-1, 1, 1, 1)
+    made = torch.cat([vae.decode(one[None, :, :32, :32] / 0.18215).sample for one in latents])
+    blurred = F.interpolate(torch.rand(3, 3, 6, 6, generator=draw), size=256, mode="bicubic")
+    noisy = torch.rand(2, 3, 256, 256, generator=draw)
+    unit = torch.cat([made / 2 + 0.5, blurred, noisy, torch.full((1, 3, 256, 256), 0.5)]).clamp(0, 1)
+    small = F.interpolate(unit, size=224, mode="bicubic", antialias=True).clamp(0, 1)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
+    return (small - mean) / std
+
+
+@torch.no_grad()
+def choose_concepts(checker: StableDiffusionSafetyChecker, pictures: Tensor) -> None:
+    """Random concepts that no ordinary picture reaches.
+
+    The first concept is the mean of the ordinary pictures with a threshold just above 1, a cosine that none can have:
+    it is present only where a special concept lowers the thresholds by 0.01, which a large `adjustment` brings about.
+    """
+    draw = torch.Generator().manual_seed(SEEDS["safety_checker"])
+    pooled = checker.vision_model(pictures)[1]
+    seen = F.normalize(checker.visual_projection(pooled))  # [12, 768]
+    for name in ("concept", "special_care"):
+        embeds, thresholds = getattr(checker, f"{name}_embeds"), getattr(checker, f"{name}_embeds_weights")
+        embeds.data = half(F.normalize(torch.randn(embeds.shape, generator=draw)))
+        thresholds.data = half((seen @ F.normalize(embeds.data).t()).amax(dim=0) + MARGIN)
+    checker.concept_embeds.data[0] = half(F.normalize(seen.mean(dim=0), dim=0))
+    checker.concept_embeds_weights.data[0] = 1 + 2**-9
