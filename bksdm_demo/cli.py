@@ -34,9 +34,11 @@ from bksdm_demo.commands import (
     error_code,
     inspect_all,
     job_code,
+    list_programs,
 )
 from bksdm_demo.engines.base import ENGINE_KINDS, PRECISIONS
 from bksdm_demo.errors import DemoError
+from bksdm_demo.mil.compiled_writer import write_compiled
 from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, STEPS_RANGE
 from bksdm_demo.services import export, report
 from bksdm_demo.services.contact_sheet import image_of
@@ -255,6 +257,15 @@ def inspect(
     load: Annotated[
         bool, typer.Option("--load", help="Load each package once: the last word on whether this machine runs it.")
     ] = False,
+    mil: Annotated[
+        bool, typer.Option("--mil", help="List the program itself, whole, as MIL text; of several files one by one.")
+    ] = False,
+    mlmodelc: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Write the .mlpackage in the shape of a compiled model, without Apple's own files."
+        ),
+    ] = None,
     engine: EngineOption = None,
     precision: PrecisionOption = None,
     as_json: JsonOption = False,
@@ -263,6 +274,15 @@ def inspect(
 
     Exits with 1 when this machine cannot run a package.
     """
+    if mil or mlmodelc:
+        with _sentences(context):
+            if (mil and mlmodelc) or as_json or load:
+                raise UsageError("--mil and --mlmodelc go with no other question; ask one at a time.")
+            if mlmodelc:
+                typer.echo(str(write_compiled(path, mlmodelc)))
+            else:
+                list_programs(path, sys.stdout)
+        raise typer.Exit(OK)
     with _sentences(context), _services(context, engine, precision, None) as services:
         inspections = inspect_all(path, services.cache.open_part if load else None)
         if as_json:

@@ -22,7 +22,7 @@ from bksdm_demo.library.fetch import fetch
 from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.records import SEED_LIMIT, Job, Phase, Request
 from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.inspection import Facts, inspect_package
+from bksdm_demo.services.inspection import Facts, inspect_package, write_listing
 from bksdm_demo.ui.present import cut_off_words
 
 try:
@@ -188,6 +188,11 @@ def inspect_all(path: Path, open_part: OpenPart | None = None) -> list[Inspectio
         facts = inspect_package(package, missing_operations)
         inspections.append(Inspection(facts, None if open_part is None else _refusal(package, open_part)))
     return inspections
+
+
+def list_programs(path: Path, stream: TextIO) -> None:
+    """The program of the model at `path`, or of every model below it, as MIL text on `stream`."""
+    write_listing(_packages(path), stream)
 
 
 def _packages(path: Path) -> list[Path]:

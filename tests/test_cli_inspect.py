@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ from bksdm_demo import commands
 from bksdm_demo.cli import app
 from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import UnsupportedModelError
+from bksdm_demo.mil.model import read_model
 from bksdm_demo.settings import ASSETS
 from bksdm_demo.start import start
-from tests.mil.samples import MODEL, WEIGHTS, compiled, copy, edited, operation
+from tests.mil.samples import GOLDEN, MODEL, WEIGHTS, compiled, copy, edited, operation
 
+PARTS = GOLDEN.parent / "parts"
 EMOJI = ASSETS / "emoji" / "emoji-tiny"
 
 
@@ -77,6 +81,44 @@ def test_a_trial_load_has_the_last_word(tmp_path: Path, monkeypatch: pytest.Monk
     refused = inspect(package, "--load")
     assert refused.exit_code == commands.FAILED
     assert "This machine cannot run it: It asks too much." in refused.stdout
+
+
+def test_a_listing_is_the_program_itself(tmp_path: Path):
+    package = copy("converted", tmp_path)
+    listing = inspect(package, "--mil")
+    assert listing.exit_code == commands.OK, listing.output
+    assert listing.stdout.startswith("program(1.0)\n")
+    written = inspect(package, "--mlmodelc", tmp_path / "Any.mlmodelc")
+    assert (written.exit_code, written.stdout) == (commands.OK, f"{tmp_path / 'Any.mlmodelc'}\n")
+    assert (tmp_path / "Any.mlmodelc" / "model.mil").read_text(encoding="utf-8") == listing.stdout.rstrip("\n")
+    assert read_model(tmp_path / "Any.mlmodelc").operations == read_model(package).operations
+
+
+def test_listings_of_a_folder_have_headings(tmp_path: Path):
+    paths = [copy(name, tmp_path) for name in ("converted", "functions")]
+    listing = inspect(tmp_path, "--mil").stdout
+    assert [line for line in listing.splitlines() if line.startswith("//")] == [f"// ---- {path}" for path in paths]
+    assert listing.count("func ") == 1 + 2
+
+
+def test_what_goes_wrong_with_listings(tmp_path: Path):
+    package = copy("converted", tmp_path)
+    assert inspect(package, "--mil", "--json").exit_code == commands.USAGE
+    assert inspect(tmp_path / "gone.mlpackage", "--mil").exit_code == commands.UNAVAILABLE
+    taken = inspect(package, "--mlmodelc", tmp_path)
+    assert taken.exit_code == commands.UNAVAILABLE
+    assert "is already there" in taken.stderr
+    assert list(tmp_path.iterdir()) == [package]
+
+
+def test_a_reader_of_the_listing_may_leave_early(tmp_path: Path):
+    command = [sys.executable, "-m", "bksdm_demo", "inspect", str(PARTS / "unet_whole.mlpackage"), "--mil"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "program(1.0)\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
 
 
 def truncate(package: Path, part: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from bksdm_demo.mil import package
 from bksdm_demo.mil.compiled import read_compiled
 from bksdm_demo.mil.metadata import read_metadata
 from bksdm_demo.mil.package import read_package
@@ -15,6 +16,12 @@ def read_model(path: Path) -> Program:
     """The program of the model at `path`. Raises PackageError for anything missing, damaged or of another kind."""
     compiled = path.suffix == ".mlmodelc" or (path / "model.mil").is_file()
     return read_compiled(path) if compiled else read_package(path)
+
+
+def read_functions(path: Path) -> list[Program]:
+    """All functions of the package at `path`, or the main one of a compiled model. Raises PackageError."""
+    compiled = path.suffix == ".mlmodelc" or (path / "model.mil").is_file()
+    return [read_compiled(path)] if compiled else package.read_functions(path)
 
 
 def user_metadata(path: Path) -> Mapping[str, str]:

@@ -7,15 +7,16 @@ never decoded, so a package of gigabytes takes as long as its model file. Leaves
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from bksdm_demo.mil.constants import Compressed
-from bksdm_demo.mil.model import read_model
+from bksdm_demo.mil.model import read_functions, read_model
 from bksdm_demo.mil.package import package_bytes
+from bksdm_demo.mil.printer import write_text
 from bksdm_demo.mil.program import Constant, Program, Value
 
 Missing = Callable[[Program], Mapping[str, int]]  # operation kinds an engine lacks -> how often the program uses them
@@ -108,6 +109,18 @@ def inspect_package(path: Path, missing: Missing | None = None) -> Facts:
         functions=tuple(program.extra.get("functions", ())),
         missing=None if missing is None else _by_count(missing(program)),
     )
+
+
+def write_listing(paths: Sequence[Path], stream: TextIO) -> None:
+    """The programs of these models as MIL text, whole and exact, each under a comment with its path if there are more.
+
+    What stands on `stream` for one model is a `model.mil`. Raises PackageError and UnsupportedModelError.
+    """
+    for path in paths:
+        if len(paths) > 1:
+            stream.write(f"// ---- {path}\n")
+        write_text(read_functions(path), stream)
+        stream.write("\n")
 
 
 def _tensor(value: Value) -> Tensor:
