@@ -1,6 +1,6 @@
 """Make the test subjects, each in a process of its own so that its memory is given back.
 
-    python -m training.full_size [KEY ...] [--attention original]
+    python -m training.full_size [KEY ...] [--attention original] [--chunk] [--zip] [--verify]
 
 Without keys: everything. A subject that is up to date is skipped; files appear whole or not at all.
 """
@@ -28,28 +28,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m training.full_size", description=__doc__.splitlines()[0])
     parser.add_argument("keys", nargs="*", metavar="KEY", help=", ".join(ORDER))
     parser.add_argument("--attention", choices=ATTENTIONS, help="another attention than the published, for U-Nets")
+    parser.add_argument("--verify", action="store_true", help="compare with torch instead; the packages must be there")
+    parser.add_argument("--chunk", action="store_true", help="also the U-Net in two chunks")
+    parser.add_argument("--zip", action="store_true", help="also the compiled folder of the system and its archive")
     options = parser.parse_args()
     unknown = sorted(set(options.keys) - set(ORDER))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(ORDER)}")
     if len(options.keys) == 1:
-        make(options.keys[0], options.attention)
+        do(options.keys[0], options)
         return
-    extra = ["--attention", options.attention] if options.attention else []
+    flags = [word for word in sys.argv[1:] if word not in options.keys]
     for key in options.keys or ORDER:
-        subprocess.run([sys.executable, "-m", "training.full_size", key, *extra], check=True)
+        subprocess.run([sys.executable, "-m", "training.full_size", key, *flags], check=True)
 
 
-def make(key: str, attention: str | None) -> None:
-    from training.full_size import make as making
-    from training.full_size import modules, systems, vocabulary
+def do(key: str, options: argparse.Namespace) -> None:
+    """Everything that was asked for of one key."""
+    from training.full_size import extras, make, modules, systems, verify, vocabulary
 
-    if key in systems.SYSTEMS:
-        making.make_system(systems.SYSTEMS[key], attention)
-        return
-    if key == "text_encoder":
-        vocabulary.write(systems.SHARED)
-    making.make_part(modules.PARTS[key])
+    system, part = systems.SYSTEMS.get(key), modules.PARTS.get(key)
+    if options.verify:
+        if system:
+            verify.verify_system(system, options.attention)
+        elif part:
+            verify.verify_part(part)
+    elif system:
+        make.make_system(system, options.attention)
+        if options.chunk:
+            extras.chunk(system)
+        if options.zip:
+            extras.zip_system(system)
+    elif part:
+        if key == "text_encoder":
+            vocabulary.write(systems.SHARED)
+        make.make_part(part)
 
 
 if __name__ == "__main__":
