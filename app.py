@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bksdm_demo.engines.base import COMPUTE_UNITS, ENGINE_KINDS, PRECISIONS
 from bksdm_demo.errors import DemoError
-from bksdm_demo.settings import Settings, from_environment, gibibytes
+from bksdm_demo.settings import Settings, from_environment, gibibytes, keys
 from bksdm_demo.start import Services, start
 from bksdm_demo.ui.page import build_page, launch_options
 
@@ -49,6 +49,8 @@ def read_settings(arguments: Sequence[str] | None) -> Settings:
     flags["memory_bytes"] = None if memory is None else gibibytes(memory)
     folder = flags.pop("data_dir")
     environ = os.environ if folder is None else {**os.environ, "BKSDM_DATA_DIR": folder}
+    wanted = flags.pop("prewarm")
+    flags["prewarm"] = None if wanted is None else keys(",".join(wanted))
     return from_environment(environ).override(**flags)
 
 
@@ -64,6 +66,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache-dir", type=Path, help="folder for compiled models")
     parser.add_argument("--threads", type=int, help="processor threads of one model (default: all)")
     parser.add_argument("--memory-gb", help="GiB that loaded models may occupy (default: 60 %% of the memory)")
+    parser.add_argument(
+        "--prewarm",
+        action="append",
+        metavar="KEY",
+        help="load this model in the background at the start, and download it first if need be; may be repeated",
+    )
+    parser.add_argument(
+        "--downloads",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="let visitors download published models from the page (default: yes, but not on a Space or with --share)",
+    )
     parser.add_argument("--queue-size", type=int, help="comparisons that may wait (default: 16)")
     parser.add_argument("--data-dir", help='folder that keeps comparisons; "none" for memory (default: this system\'s)')
     parser.add_argument("--quota-gb", type=float, help="GiB that kept comparisons may take (default: 2)")
@@ -73,7 +87,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def serve(services: Services, settings: Settings) -> int:
     """Launch the page, say where it is and wait for the end; returns the exit status."""
-    page = build_page(services.comparisons, services.catalog)
+    services.background.prewarm.start()
+    page = build_page(services.comparisons, services.catalog, services.background)
     options = launch_options(services.comparisons, services.catalog, services.environment())
     try:
         _, address, _ = page.launch(

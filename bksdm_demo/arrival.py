@@ -1,6 +1,7 @@
 """What the command line says while a published model arrives: bytes, speed and time left, stage by stage.
 
-Follows console.py's rule: progress goes to the stream it is given. What is measured is library/progress.py's business.
+Follows console.py's rule: progress goes to the stream it is given. What is measured is library/progress.py's business,
+the words are those of the page (ui/standing.py).
 """
 
 from __future__ import annotations
@@ -9,14 +10,8 @@ from typing import TextIO
 
 from bksdm_demo.console import CLEAR_LINE
 from bksdm_demo.library.progress import Progress, Stage
-from bksdm_demo.units import duration, format_bytes
+from bksdm_demo.ui.standing import fetch_line
 
-STAGES = {
-    Stage.WAITING: "waiting for another process that downloads it",
-    Stage.DOWNLOADING: "downloading",
-    Stage.VERIFYING: "checking what has come",
-    Stage.UNPACKING: "unpacking",
-}
 SHARES = 10  # lines for each stage of a download where there is no terminal
 
 
@@ -43,15 +38,3 @@ class FetchProgress:
         if self._live:
             self._stream.write(CLEAR_LINE)
             self._stream.flush()
-
-
-def fetch_line(progress: Progress) -> str:
-    """ "downloading, 512.0 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left"; what is not known yet is left out."""
-    parts = [STAGES[progress.stage]]
-    if progress.total_bytes:
-        parts.append(f"{format_bytes(progress.done_bytes)} of {format_bytes(progress.total_bytes)}")
-    if progress.bytes_per_second is not None:
-        parts.append(f"{format_bytes(int(progress.bytes_per_second))} a second")
-    if progress.seconds_left:
-        parts.append(f"{duration(progress.seconds_left)} left")
-    return ", ".join(parts)

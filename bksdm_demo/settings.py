@@ -36,8 +36,10 @@ class Settings:
     """What a start of the page or of the command line may choose.
 
     `host` and `port` None leave the choice to Gradio (127.0.0.1, the first free port from 7860). `models_dir` holds
-    further model folders beside the embedded family; `cache_dir` holds compiled models. `memory_bytes` is what loaded
-    models may occupy in memory; `queue_size` the comparisons that may wait. Raises DemoError naming the setting.
+    further model folders beside the embedded family and takes what is downloaded; while there is none, `fetch_dir`
+    will be it. `cache_dir` holds compiled models. `memory_bytes` is what loaded models may occupy in memory;
+    `queue_size` the comparisons that may wait; `prewarm` the systems to load at the start. `downloads` None leaves it
+    to `downloads_allowed`. Raises DemoError naming the setting.
     """
 
     host: str | None = None
@@ -45,6 +47,7 @@ class Settings:
     share: bool = False
     assets: Path = ASSETS
     models_dir: Path | None = None
+    fetch_dir: Path | None = None
     engine: str = "auto"
     precision: str = "auto"
     compute_units: str = "auto"
@@ -55,6 +58,9 @@ class Settings:
     data_dir: Path | None = None  # None: comparisons are kept in memory
     quota_gb: float = 2.0
     keep_days: float = 30.0  # 0: whatever their age
+    prewarm: tuple[str, ...] = ()
+    downloads: bool | None = None
+    on_a_space: bool = False
 
     def __post_init__(self) -> None:
         _check_choice("engine", self.engine, ENGINE_KINDS)
@@ -70,6 +76,11 @@ class Settings:
         if self.models_dir is not None and not self.models_dir.is_dir():
             raise DemoError(f"models_dir is {self.models_dir}, which is no folder; create it or leave the setting out.")
 
+    @property
+    def downloads_allowed(self) -> bool:
+        """Whether visitors may download models from the page: yes, except where the page is meant for everybody."""
+        return not (self.on_a_space or self.share) if self.downloads is None else self.downloads
+
     def override(self, **flags: Any) -> Settings:
         """A copy with every flag that is not None put in place of the environment's value."""
         return replace(self, **{name: value for name, value in flags.items() if value is not None})
@@ -83,6 +94,7 @@ def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -
         "port": _read(environ, "GRADIO_SERVER_PORT", int),
         "share": _read(environ, "GRADIO_SHARE", truth),
         "models_dir": _read(environ, "BKSDM_MODELS_DIR", _folder) or _existing(default_models_dir(environ, platform)),
+        "fetch_dir": default_models_dir(environ, platform),
         "engine": _read(environ, "BKSDM_ENGINE", str),
         "precision": _read(environ, "BKSDM_PRECISION", str),
         "compute_units": _read(environ, "BKSDM_COMPUTE_UNITS", str),
@@ -93,6 +105,9 @@ def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -
         "data_dir": data_folder(environ.get("BKSDM_DATA_DIR", "").strip() or default_data_dir(environ, platform)),
         "quota_gb": _read(environ, "BKSDM_QUOTA_GB", float),
         "keep_days": _read(environ, "BKSDM_KEEP_DAYS", float),
+        "prewarm": _read(environ, "BKSDM_PREWARM", keys),
+        "downloads": _read(environ, "BKSDM_DOWNLOADS", truth),
+        "on_a_space": bool(environ.get("SPACE_ID")),
     }
     return Settings().override(**read)
 
@@ -105,8 +120,10 @@ def default_cache_dir(environ: Mapping[str, str], platform: str) -> Path:
     return (Path(base) if base else Path("~/.cache").expanduser()) / "bksdm-demo"
 
 
-def default_models_dir(environ: Mapping[str, str], platform: str = sys.platform) -> Path:
-    """Where fetched models go unless told otherwise: this kind of machine's place for a person's application data."""
+def default_models_dir(environ: Mapping[str, str], platform: str = sys.platform, mount: Path = SPACE_MOUNT) -> Path:
+    """Where fetched models go unless told otherwise: a Space's mounted disk, else this system's place for data."""
+    if environ.get("SPACE_ID") and mount.is_dir() and os.access(mount, os.W_OK):
+        return mount / "models"
     if platform == "darwin":
         base = Path("~/Library/Application Support")
     elif platform == "win32":
@@ -139,6 +156,11 @@ def gibibytes(text: str) -> int:
         return int(float(text) * GIB)
     except (ValueError, OverflowError) as error:  # words, not-a-number, infinity
         raise DemoError(f"The memory budget is {text!r}; it must be a number of GiB such as 1.5.") from error
+
+
+def keys(text: str) -> tuple[str, ...]:
+    """The keys of a comma-separated list, each once."""
+    return tuple(dict.fromkeys(key.strip() for key in text.split(",") if key.strip()))
 
 
 def truth(text: str) -> bool:

@@ -6,6 +6,7 @@ the command line, which sit on top.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,29 +14,40 @@ from pathlib import Path
 from typing import Any
 
 from bksdm_demo.engines.base import Engine, EngineOptions
-from bksdm_demo.engines.choose import engine_kind, open_engine
+from bksdm_demo.engines.choose import engine_kind, expected_memory, open_engine
 from bksdm_demo.errors import EngineError
 from bksdm_demo.library.catalog import Catalog
-from bksdm_demo.library.published import PUBLISHED
+from bksdm_demo.library.published import (
+    IMAGE_DECODER_WEIGHTS,
+    PUBLISHED,
+    SAFETY_CHECKER_WEIGHTS,
+    TEXT_ENCODER_WEIGHTS,
+)
 from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.services import environment
+from bksdm_demo.services.background import Background
+from bksdm_demo.services.bulletin import Bulletin
 from bksdm_demo.services.cache import PipelineCache
 from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.services.fetches import Fetches, Need
+from bksdm_demo.services.prewarm import Prewarm
 from bksdm_demo.services.store import DAY, GIB, Retention
 from bksdm_demo.services.store_sqlite import open_store
-from bksdm_demo.settings import Settings
+from bksdm_demo.settings import Settings, default_models_dir
 
 
 @dataclass(frozen=True)
 class Services:
     """What a front end needs; `close()` it when done.
 
+    `background` downloads and prewarms, the latter once `background.prewarm.start()` is called.
     `choices` are the engine settings that timings depend on, `opened` the engines of the parts opened so far.
     """
 
     catalog: Catalog
     cache: PipelineCache
     comparisons: Comparisons
+    background: Background
     choices: Mapping[str, Any] = field(default_factory=dict)
     opened: Mapping[str, Engine] = field(default_factory=dict)
 
@@ -45,18 +57,13 @@ class Services:
 
     def close(self) -> None:
         """Interrupt what runs and unload every model."""
+        self.background.close()
         self.comparisons.close()
 
 
 def start(settings: Settings) -> Services:
     """The services for these settings. Raises EngineError for an engine that this machine does not have."""
-    options = EngineOptions(
-        kind=settings.engine,
-        precision=settings.precision,
-        compute_units=settings.compute_units,
-        cache_dir=settings.cache_dir,
-        threads=settings.threads,
-    )
+    options = engine_options(settings)
     choices = {"engine": engine_kind(options), "precision": options.precision, "threads": options.threads}
     opened: dict[str, Engine] = {}
 
@@ -64,7 +71,8 @@ def start(settings: Settings) -> Services:
         opened[path.stem] = open_engine(path, options, exact)
         return opened[path.stem]
 
-    catalog = Catalog(settings.assets, settings.models_dir, read_metadata=user_metadata, published=PUBLISHED)
+    models_dir = settings.models_dir or settings.fetch_dir
+    catalog = Catalog(settings.assets, models_dir, read_metadata=user_metadata, published=PUBLISHED)
     cache = PipelineCache(catalog, open_part, settings.memory_bytes)
     comparisons = Comparisons(
         cache,
@@ -72,7 +80,41 @@ def start(settings: Settings) -> Services:
         environment=lambda: describe(choices, opened),
         queue_size=settings.queue_size,
     )
-    return Services(catalog, cache, comparisons, choices, opened)
+    bulletin = Bulletin()
+    fetches = Fetches(
+        catalog,
+        models_dir or default_models_dir(os.environ),
+        PUBLISHED,
+        bulletin,
+        needs=memory_needs(settings),
+        allowed=settings.downloads_allowed,
+    )
+    prewarm = Prewarm(cache, fetches, bulletin, settings.prewarm)
+    background = Background(bulletin, fetches, prewarm)
+    return Services(catalog, cache, comparisons, background, choices, opened)
+
+
+def engine_options(settings: Settings) -> EngineOptions:
+    """How the settings want the parts to be run."""
+    return EngineOptions(
+        kind=settings.engine,
+        precision=settings.precision,
+        compute_units=settings.compute_units,
+        cache_dir=settings.cache_dir,
+        threads=settings.threads,
+    )
+
+
+def memory_needs(settings: Settings) -> dict[str, Need]:
+    """What each published system will take of memory, by key; {} where the choice of engine is refused."""
+    exact = TEXT_ENCODER_WEIGHTS + SAFETY_CHECKER_WEIGHTS
+    needs = {}
+    with suppress(EngineError):  # told when a part is opened
+        for offer in PUBLISHED:
+            weights = (offer.unet_parameters or 0) + IMAGE_DECODER_WEIGHTS
+            expected = expected_memory(weights, exact, offer.size_bytes, engine_options(settings))
+            needs[offer.key] = Need(expected, settings.memory_bytes)
+    return needs
 
 
 def retention(settings: Settings) -> Retention:

@@ -20,13 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.engines.base import Engine, Port, check_inputs
-from bksdm_demo.errors import EngineError
+from bksdm_demo.errors import EngineError, ModelUnavailableError
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.library.identity import size_bytes
 from bksdm_demo.library.layout import Parts
+from bksdm_demo.library.progress import Report
+from bksdm_demo.library.published import PublishedSystem
 from bksdm_demo.records import Request, Step, Verdict
+from bksdm_demo.services.background import Background
+from bksdm_demo.services.bulletin import Bulletin
 from bksdm_demo.services.cache import PipelineCache
 from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.services.fetches import Bring, Fetches
+from bksdm_demo.services.prewarm import Prewarm
 
 Arrays = Mapping[str, NDArray]
 Function = Callable[[Arrays], dict[str, NDArray]]
@@ -327,12 +333,12 @@ class FakeParts:
         return engine
 
 
-def fake_catalog(folder: Path, models_dir: Path | None = None) -> Catalog:
+def fake_catalog(folder: Path, models_dir: Path | None = None, published: Sequence[PublishedSystem] = ()) -> Catalog:
     """A real Catalog over the family's files, written below `folder` unless they are there."""
     assets = folder / "assets"
     if not assets.exists():
         write_family(assets)
-    return Catalog(assets, models_dir, read_metadata=fake_metadata)
+    return Catalog(assets, models_dir, read_metadata=fake_metadata, published=published)
 
 
 def fake_comparisons(
@@ -340,6 +346,8 @@ def fake_comparisons(
     options: Mapping[str, Mapping[str, Any]] | None = None,
     *,
     budget_bytes: int = 1_000_000,
+    models_dir: Path | None = None,
+    published: Sequence[PublishedSystem] = (),
     **limits: Any,
 ) -> Comparisons:
     """A real Comparisons service over fake parts; `options` as in FakeParts, `limits` as Comparisons' keywords.
@@ -347,5 +355,34 @@ def fake_comparisons(
     Slow U-Nets: {"unet": {"delay": 0.05}}. One broken model: {"emoji-tiny_unet": {"failure": EngineError("...")}}.
     The engines are reachable as `service.cache.open_part.engine("tiny_unet")` once a lease opened them. Close it.
     """
-    cache = PipelineCache(fake_catalog(folder), FakeParts(options), budget_bytes, assemble=fake_assemble)
+    catalog = fake_catalog(folder, models_dir, published)
+    cache = PipelineCache(catalog, FakeParts(options), budget_bytes, assemble=fake_assemble)
     return Comparisons(cache, **limits)
+
+
+def write_fetched(models_dir: Path, key: str) -> Path:
+    """A published system as a download leaves it, with parts that the fakes can open."""
+    folder = models_dir / key / "resources"
+    for role in ("text_encoder", "unet", "vae_decoder", "safety_checker"):
+        write_package(folder / f"Stable_Diffusion_version_{key}_{role}.mlpackage", f"{key} {role}".encode())
+    (folder / "vocab.json").write_text("{}")
+    (folder / "merges.txt").write_text("")
+    return models_dir / key
+
+
+def fake_background(
+    comparisons: Comparisons,
+    offers: Sequence[PublishedSystem] = (),
+    bring: Bring | None = None,
+    *,
+    prewarm: Sequence[str] = (),
+    **options: Any,
+) -> Background:
+    """A real Background beside such a service; `bring` takes the place of the download. Close it."""
+    bulletin, models_dir = Bulletin(), comparisons.catalog.models_dir or Path("nowhere")
+    fetches = Fetches(comparisons.catalog, models_dir, offers, bulletin, bring=bring or _no_hub, **options)
+    return Background(bulletin, fetches, Prewarm(comparisons.cache, fetches, bulletin, prewarm))
+
+
+def _no_hub(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
+    raise ModelUnavailableError("The hub of this test cannot be reached.")

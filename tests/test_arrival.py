@@ -6,8 +6,10 @@ import io
 
 import pytest
 
-from bksdm_demo.arrival import FetchProgress, duration, fetch_line
+from bksdm_demo.arrival import FetchProgress
 from bksdm_demo.library.progress import Progress, Stage
+from bksdm_demo.ui.standing import fetch_line
+from bksdm_demo.units import duration
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from bksdm_demo.cli import app
 from bksdm_demo.errors import EngineError
 from bksdm_demo.settings import ASSETS, Settings
 from bksdm_demo.start import Services, start
-from tests.fakes import BLOCKED_WORD, CUT_OFF_WORD, FAMILY, fake_comparisons, write_family
+from tests.fakes import BLOCKED_WORD, CUT_OFF_WORD, FAMILY, fake_background, fake_comparisons, write_family
 
 ROOT = Path(__file__).parents[1]
 SIDE = 64  # pixels of a fake picture
@@ -41,7 +41,7 @@ def fake_start(folder: Path, options: Mapping[str, Mapping[str, Any]] | None = N
     def assemble(settings: Settings) -> Services:
         assemble.settings = settings  # type: ignore[attr-defined]
         service = fake_comparisons(folder, options)
-        return Services(service.catalog, service.cache, service, {"engine": settings.engine})
+        return Services(service.catalog, service.cache, service, fake_background(service), {"engine": settings.engine})
 
     return assemble
 

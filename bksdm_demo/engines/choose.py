@@ -11,6 +11,8 @@ from pathlib import Path
 from bksdm_demo.engines.base import Engine, EngineOptions
 from bksdm_demo.errors import EngineError
 
+WORKING_BYTES = 1_500_000_000  # for tensors while a 512-pixel picture is drawn, whatever the U-Net
+
 
 def engine_kind(options: EngineOptions, system: str = sys.platform) -> str:
     """What "auto" means on `system` (in `sys.platform`'s spelling). Raises EngineError for Core ML off macOS."""
@@ -38,3 +40,20 @@ def open_engine(path: Path, options: EngineOptions, exact: bool = False) -> Engi
         return OpenVinoEngine(path, options, exact)
     except ImportError as error:
         raise EngineError(f"The engine {kind} is not installed ({error}); run `make demo` once.") from error
+
+
+def expected_memory(weights: int, exact_weights: int, size_bytes: int, options: EngineOptions) -> int:
+    """About the resident bytes of a 512-pixel system whose files nobody has seen yet, from its numbers of weights.
+
+    `exact_weights` are those of the parts that run in float32, `weights` those of the others, `size_bytes` the bytes
+    on disk, which is what Core ML takes. What is on disk is asked part by part: Engine.memory_bytes.
+    """
+    if engine_kind(options) == "coreml":
+        return size_bytes
+    try:
+        from bksdm_demo.engines.openvino_engine import choose_precision
+        from bksdm_demo.engines.openvino_memory import WEIGHT_BYTES
+    except ImportError as error:
+        raise EngineError(f"The engine openvino is not installed ({error}); run `make demo` once.") from error
+    per_weight = WEIGHT_BYTES[choose_precision(options.precision, exact=False)]
+    return per_weight * weights + WEIGHT_BYTES["f32"] * exact_weights + WORKING_BYTES

@@ -85,6 +85,11 @@ class Catalog:
         self._counts: dict[Path, int | None] = {}  # parameters by part, as shared parts are asked for often
         self._lock = threading.Lock()
 
+    @property
+    def models_dir(self) -> Path | None:
+        """Where systems are looked for beside the embedded family."""
+        return self._models_dir
+
     def systems(self) -> tuple[System, ...]:
         """All systems, unavailable ones included: embedded first, then published ones, then local ones by name."""
         with self._lock:
@@ -262,6 +267,8 @@ def _local_folders(models_dir: Path, theirs: set[Path]) -> list[Path]:
         return [models_dir]
     try:
         children = sorted(path for path in models_dir.iterdir() if path.is_dir())
+    except FileNotFoundError:  # made when the first model comes
+        return []
     except OSError as error:
         logger.warning("The models directory %s cannot be read: %s", models_dir, error.strerror)
         return []

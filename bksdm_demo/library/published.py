@@ -1,7 +1,9 @@
 """The five published Core ML systems as data: where their archives are, what they weigh, what governs them.
 
-Follows the model cards and repositories named in each entry; parameter counts are those of BK-SDM's card, sizes are
-decimal bytes rounded as published and only for telling people beforehand: a download takes size and hash from the hub.
+Follows the model cards and repositories named in each entry; parameter counts are those of BK-SDM's card, and for
+Small Stable Diffusion, whose card gives the blocks of BK-SDM-Base (v1.4 with one layer per block), those of Base. Sizes
+are decimal bytes rounded as published and only for telling people beforehand: a download takes size and hash from the
+hub.
 Leaves out loose model folders in the repositories: every system is fetched as one archive.
 """
 
@@ -15,6 +17,12 @@ OPENRAIL_M = "CreativeML OpenRAIL-M"
 OPENRAIL_M_URL = "https://huggingface.co/spaces/CompVis/stable-diffusion-license"
 NOTA_REVISION = "c5fb4e797b9f33438b316de15185a75dba111a2b"
 APPLE_REVISION = "2f36b5d37f234ef41df5e25b55240083bd6a95ee"
+
+# Numbers of weights that every system here has in common with Stable Diffusion v1, counted on the networks of
+# transformers and diffusers with its configuration.
+TEXT_ENCODER_WEIGHTS = 123_060_480
+IMAGE_DECODER_WEIGHTS = 49_490_199
+SAFETY_CHECKER_WEIGHTS = 303_981_588
 
 
 @dataclass(frozen=True)
@@ -144,6 +152,8 @@ PUBLISHED = (
         ),
         size_bytes=3_280_000_000,
         weights="float16",
+        parameters=760_000_000,
+        unet_parameters=580_000_000,
     ),
 )
 

@@ -42,9 +42,9 @@ loading out, which is paid once.</dd></div>
 </dl>"""
 
 
-def job_board(job: Job, systems: Mapping[str, System]) -> str:
-    """The board of a job, running or finished."""
-    views = column_views(job, systems)
+def job_board(job: Job, systems: Mapping[str, System], now: float = 0.0) -> str:
+    """The board of a job, running or finished; `now` as in column_views."""
+    views = column_views(job, systems, now)
     running = "false" if job.finished else "true"
     return (
         f'<section class="bk-board" aria-label="Comparison" aria-busy="{running}">'

@@ -55,7 +55,13 @@ def build_essentials(systems: Sequence[System]) -> tuple[gr.Textbox, gr.Checkbox
         label="Models to compare",
         elem_id="bk-models",
     )
+    models.preprocess = _as_sent  # type: ignore[method-assign, assignment]
     return prompt, models, *_seed_row()
+
+
+def _as_sent(keys: Any) -> Any:
+    """Gradio would refuse models that came after the page was built; the service refuses those that are not here."""
+    return keys
 
 
 def _seed_row() -> tuple[gr.Number, gr.Checkbox]:

@@ -14,7 +14,7 @@ import gradio as gr
 
 from bksdm_demo.errors import DemoError
 from bksdm_demo.library.catalog import Catalog, System
-from bksdm_demo.records import Job
+from bksdm_demo.records import Job, Phase
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.ui.board import empty_board, job_board, notice
 from bksdm_demo.ui.chart import timing_section
@@ -22,7 +22,7 @@ from bksdm_demo.ui.form import Form, choose_seed, read_request
 from bksdm_demo.ui.timing import timing_view
 
 JOB_PARAMETER = "job"  # of the page's address
-HEARTBEAT = 2.0  # seconds after which a quiet watcher checks that its visitor is still there
+HEARTBEAT = 1.0  # seconds after which a quiet watcher checks that its visitor is still there, and looks at the clock
 PAUSE = 0.06  # seconds between two pictures of the board: faster than eyes, slower than miniature models
 GONE = "This comparison is no longer kept on the server; results stay for a limited time. Compare again."
 
@@ -119,14 +119,15 @@ class Handlers:
         seen, timing_seen = None, None
         for job in self.comparisons.watch(job_id, heartbeat=HEARTBEAT):
             if job is seen:
-                yield _untouched()
+                still = _untouched()
+                yield still._replace(board=job_board(job, self.systems, time.time())) if _loads(job) else still
                 continue
             timing = timing_section(timing_view(job, {key: system.name for key, system in self.systems.items()}))
             yield Live(
                 job_id=job.id if seen is None else gr.skip(),
                 seed=seed,
                 notice="" if seen is None else gr.skip(),
-                board=job_board(job, self.systems),
+                board=job_board(job, self.systems, time.time()),
                 timing=gr.skip() if timing == timing_seen else timing,
                 compare=_compare_button(job),
                 cancel=_cancel_button(job),
@@ -148,6 +149,11 @@ def _field(job: Job, name: str) -> Any:
     if name == "models":
         return [column.model for column in job.columns]
     return gr.skip() if name in ("locked", "seed") else getattr(job.request, name)
+
+
+def _loads(job: Job) -> bool:
+    """Whether a model is being loaded, whose seconds are counted on the page."""
+    return any(column.phase is Phase.LOADING for column in job.columns)
 
 
 def _untouched() -> Live:

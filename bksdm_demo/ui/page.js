@@ -32,6 +32,7 @@
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState !== "visible") return;
     if (document.querySelector(".bk-board[aria-busy=true]")) document.getElementById("bk-resume")?.click();
+    if (document.querySelector(".bk-warming[data-active=true]")) document.getElementById("bk-watch")?.click();
   });
 
   window.bksdm = { follow };

@@ -14,11 +14,14 @@ from typing import Any
 
 import gradio as gr
 
-from bksdm_demo.library.catalog import EMOJI_FAMILY, Catalog
+from bksdm_demo.library.catalog import EMOJI_FAMILY, Availability, Catalog
+from bksdm_demo.services.background import Background
 from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.ui.background import BackgroundHandlers
 from bksdm_demo.ui.board import empty_board
 from bksdm_demo.ui.form import Form, build_essentials, build_settings, default_choice
 from bksdm_demo.ui.handlers import Handlers, Live
+from bksdm_demo.ui.models import Shelf, build_shelf
 from bksdm_demo.ui.pictures import picture_route
 from bksdm_demo.ui.present import unavailable_facts, unavailable_title
 from bksdm_demo.ui.theme import build_theme
@@ -37,10 +40,11 @@ WATCHERS = 256  # pages that may watch at once; each holds a thread that mostly 
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
 
 
-def build_page(comparisons: Comparisons, catalog: Catalog) -> gr.Blocks:
-    """The whole page over one service; build as many as you like."""
+def build_page(comparisons: Comparisons, catalog: Catalog, background: Background | None = None) -> gr.Blocks:
+    """The whole page over one service; build as many as you like. Without `background` nothing can be downloaded."""
     handlers = Handlers(comparisons, catalog)
     systems = [system for system in catalog.systems() if system.available]
+    offers = _offers(catalog) if background is not None else ()
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
         with gr.Row(elem_id="bk-main"):
@@ -49,9 +53,12 @@ def build_page(comparisons: Comparisons, catalog: Catalog) -> gr.Blocks:
                 with gr.Row(elem_id="bk-actions"):
                     compare = gr.Button("Compare", variant="primary", elem_id="bk-compare", interactive=bool(systems))
                     cancel = gr.Button("Cancel", variant="secondary", elem_id="bk-cancel", visible=False)
+                warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
                 said = gr.HTML(apply_default_css=False, elem_id="bk-said")
                 form = Form(prompt, models, seed, locked, *build_settings(systems[0] if systems else None))
-                gr.HTML(_notes(catalog), apply_default_css=False, elem_id="bk-about")
+                if background is not None:
+                    shelf = build_shelf(offers, background.fetches.allowed)
+                gr.HTML(_notes(catalog, offers), apply_default_css=False, elem_id="bk-about")
             with gr.Column(elem_id="bk-results", min_width=280):
                 chosen = [system for system in systems if system.key in default_choice(systems)]
                 board = gr.HTML(empty_board(chosen), apply_default_css=False, elem_id="bk-board")
@@ -60,14 +67,21 @@ def build_page(comparisons: Comparisons, catalog: Catalog) -> gr.Blocks:
         live = Live(job_id, form.seed, said, board, timing, compare, cancel)
         _wire(page, handlers, form, live)
         _wire_resume(handlers, live)
+        if background is not None:
+            _wire_background(page, BackgroundHandlers(background, catalog, offers), warming, form, shelf)
     page.queue(default_concurrency_limit=None)
     return page
 
 
-def _notes(catalog: Catalog) -> str:
+def _offers(catalog: Catalog) -> tuple[str, ...]:
+    """The systems that were still to be downloaded when the page was built."""
+    return tuple(system.key for system in catalog.systems() if system.availability is Availability.TO_DOWNLOAD)
+
+
+def _notes(catalog: Catalog, offers: Sequence[str]) -> str:
     systems = catalog.systems()
     about = EMOJI_NOTE if any(system.family == EMOJI_FAMILY for system in systems) else ""
-    return about + _absent(unavailable_facts(systems))
+    return about + _absent(unavailable_facts(systems, offers))
 
 
 def _absent(facts: Sequence[tuple[str, str]]) -> str:
@@ -101,6 +115,18 @@ def _wire_resume(handlers: Handlers, live: Live) -> None:
     resume.click(
         handlers.resume, inputs=live.job_id, outputs=list(live), show_progress="hidden", api_visibility="private"
     )
+
+
+def _wire_background(page: gr.Blocks, handlers: BackgroundHandlers, warming: gr.HTML, form: Form, shelf: Shelf) -> None:
+    """Tie the shelf's buttons to its handlers; watch on loading the page and when page.js presses the hidden button."""
+    outputs = [warming, shelf.panel, form.models, *shelf.cards, *shelf.downloads, *shelf.cancels]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    for key, download, cancel in zip(handlers.offers, shelf.downloads, shelf.cancels, strict=True):
+        download.click(handlers.starter(key), outputs=outputs, **quiet)
+        cancel.click(handlers.stopper(key), outputs=cancel, queue=False, **quiet)
+    watch = gr.Button("Watch", visible="hidden", elem_id="bk-watch")
+    watch.click(handlers.watch, outputs=outputs, **quiet)
+    page.load(handlers.watch, outputs=outputs, **quiet)
 
 
 def launch_options(comparisons: Comparisons, catalog: Catalog, environment: Mapping[str, Any]) -> dict[str, Any]:

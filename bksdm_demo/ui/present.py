@@ -13,6 +13,7 @@ from urllib.parse import quote
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.records import Column, Job, Phase, Request
 from bksdm_demo.services.export import column_name, picture_name
+from bksdm_demo.ui.standing import loading_share, loading_words
 from bksdm_demo.ui.timing import baseline_of, drawing_seconds, format_seconds, format_speed
 from bksdm_demo.units import format_bytes, format_count
 
@@ -74,9 +75,12 @@ class ColumnView:
     file_name: str = ""
 
 
-def column_views(job: Job, systems: Mapping[str, System]) -> tuple[ColumnView, ...]:
-    """Every column of a job; a model that the catalogue no longer knows goes by its key."""
-    return tuple(_column_view(job, index, systems) for index in range(len(job.columns)))
+def column_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tuple[ColumnView, ...]:
+    """Every column of a job; a model that the catalogue no longer knows goes by its key.
+
+    `now`, in seconds since the epoch, is for how long a model has been loading.
+    """
+    return tuple(_column_view(job, index, systems, now) for index in range(len(job.columns)))
 
 
 def preview_views(systems: Sequence[System]) -> tuple[ColumnView, ...]:
@@ -87,7 +91,7 @@ def preview_views(systems: Sequence[System]) -> tuple[ColumnView, ...]:
     )
 
 
-def _column_view(job: Job, index: int, systems: Mapping[str, System]) -> ColumnView:
+def _column_view(job: Job, index: int, systems: Mapping[str, System], now: float) -> ColumnView:
     column = job.columns[index]
     system = systems.get(column.model)
     name = system.name if system else column.model
@@ -98,7 +102,7 @@ def _column_view(job: Job, index: int, systems: Mapping[str, System]) -> ColumnV
         facts=facts,
         tone=TONES.get(column.phase, "stopped" if column.phase.final else "working"),
         title=PHASE_TITLES[column.phase],
-        detail=column_detail(job, index),
+        detail=column_detail(job, index, now),
         progress=column_progress(column),
         picture=picture_address(job, index) if shown else "",
         alt=picture_alt(job.request, name) if shown else "",
@@ -123,11 +127,13 @@ def speed_words(speed: str) -> str:
     return f"{speed} as fast" if speed.endswith("×") else speed
 
 
-def column_detail(job: Job, index: int) -> str:
-    """The sentence below a column's title: its step, its place in the queue, or what went wrong."""
+def column_detail(job: Job, index: int, now: float = 0.0) -> str:
+    """The sentence below a column's title: its part or step, its place in the queue, or what went wrong."""
     column = job.columns[index]
     if column.phase is Phase.QUEUED:
         return waiting_words(job, index)
+    if column.phase is Phase.LOADING and column.loading is not None:
+        return loading_words(column.loading, now)
     if column.phase is Phase.DENOISING and column.steps:
         return f"step {column.step} of {column.steps}"
     if column.phase in PHASE_DEFAULTS:
@@ -152,7 +158,9 @@ def queue_words(position: int) -> str:
 
 
 def column_progress(column: Column) -> float | None:
-    """The share of denoising steps done; None before the first phase with steps and after the end."""
+    """The share of parts loaded, or of denoising steps done; None where nothing measurable happens."""
+    if column.phase is Phase.LOADING and column.loading is not None:
+        return loading_share(column.loading)
     if column.phase is Phase.DENOISING and column.steps:
         return column.step / column.steps
     return 1.0 if column.phase in (Phase.DECODING, Phase.CHECKING) else None
@@ -230,9 +238,9 @@ def choice_label(system: System) -> str:
     return f"{system.name} · {system_facts(system)[0].removesuffix(' weights')}"
 
 
-def unavailable_facts(systems: Sequence[System]) -> tuple[tuple[str, str], ...]:
-    """(name, reason) of every system that cannot be chosen; a reason may quote a command in backticks."""
-    return tuple((system.name, system.reason) for system in systems if not system.available)
+def unavailable_facts(systems: Sequence[System], offers: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
+    """(name, reason) of every system that can neither be chosen nor downloaded; a reason may quote `a command`."""
+    return tuple((system.name, system.reason) for system in systems if not (system.available or system.key in offers))
 
 
 def unavailable_title(count: int) -> str:

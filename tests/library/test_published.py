@@ -24,8 +24,8 @@ ROWS = {  # key: (repository, pipeline bytes, parameters, parameters of the U-Ne
     "small-sd-v0": (
         "pcuenq/coreml-small-stable-diffusion-v0",
         3.28e9,
-        None,
-        None,
+        0.76e9,
+        0.58e9,
         "coreml-small-stable-diffusion-v0_split_einsum_compiled.zip",
     ),
 }

@@ -1,0 +1,106 @@
+"""What the page does about things that go on in the background: watch them, start and stop downloads.
+
+Everything shown is read from the bulletin, so a closed tab costs nothing and any other one takes the watching up. A
+watcher ends by itself when nothing goes on. Leaves out words (standing.py) and markup (models.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from bksdm_demo.errors import DemoError
+from bksdm_demo.library.catalog import Catalog, System
+from bksdm_demo.services.background import Background
+from bksdm_demo.services.bulletin import Posted
+from bksdm_demo.services.fetches import Fetch
+from bksdm_demo.services.prewarm import Warming
+from bksdm_demo.ui.board import notice
+from bksdm_demo.ui.models import offer_card, warming_list
+from bksdm_demo.ui.present import choice_label
+from bksdm_demo.ui.standing import OfferView, offer_view, panel_title, warming_lines
+
+TICK = 1.0  # seconds after which a watcher looks at the clock again, as times are counted on the page
+PAUSE = 0.25  # seconds between two pictures of a download
+
+Values = tuple[Any, ...]  # warming, panel, choice of models, then all cards, all download and all cancel buttons
+
+
+class BackgroundHandlers:
+    """Events about `offers`, the keys of the systems that can be downloaded, in the order of their cards."""
+
+    def __init__(self, background: Background, catalog: Catalog, offers: Sequence[str], pause: float = PAUSE) -> None:
+        self.bulletin, self.fetches = background.bulletin, background.fetches
+        self.catalog, self.offers, self.pause = catalog, tuple(offers), pause
+
+    def watch(self) -> Iterator[Values]:
+        """Everything as it is now, then what changes, until nothing goes on; values that stay are gr.skip()."""
+        seen: Values = ()
+        posted = self.bulletin.posted()
+        while True:
+            values = self.values(posted)
+            yield tuple(
+                gr.skip() if seen and new == old else new for new, old in zip(values, seen or values, strict=True)
+            )
+            if not posted.active:
+                return
+            seen = values
+            time.sleep(self.pause)
+            posted = self.bulletin.newer(posted.version, TICK)
+
+    def starter(self, key: str) -> Callable[[], Iterator[Values]]:
+        """The event of one download button: start it, then watch."""
+
+        def start() -> Iterator[Values]:
+            try:
+                self.fetches.start(key)
+            except DemoError as error:
+                values = list(self.values(self.bulletin.posted()))
+                values[0] = notice(str(error))
+                yield tuple(values)
+                return
+            yield from self.watch()
+
+        return start
+
+    def stopper(self, key: str) -> Callable[[], dict[str, Any]]:
+        """The event of one cancel button; the watcher shows the rest."""
+
+        def stop() -> dict[str, Any]:
+            try:
+                self.fetches.cancel(key)
+            except DemoError:  # it was over before anybody began to stop it
+                return gr.update(visible=False)
+            return gr.update(value="Stopping…", interactive=False)
+
+        return stop
+
+    def values(self, posted: Posted) -> Values:
+        """The outputs' values for these notices."""
+        systems = self.catalog.systems()
+        warmings = [notice for notice in posted.notices.values() if isinstance(notice, Warming)]
+        views = [self._view(system, posted) for system in systems if system.key in self.offers]
+        choices = [(choice_label(system), system.key) for system in systems if system.available]
+        panel = gr.update(label=panel_title(views), visible=bool(views))
+        if any(view.tone in ("working", "failed") for view in views):
+            panel["open"] = True
+        return (
+            warming_list(warming_lines(warmings, time.time()), posted.active),
+            panel,
+            gr.update(choices=choices),
+            *(offer_card(view) for view in views),
+            *(gr.update(value=view.download or "Download", visible=bool(view.download)) for view in views),
+            *(_cancel_button(view) for view in views),
+        )
+
+    def _view(self, system: System, posted: Posted) -> OfferView:
+        fetch = posted.notices.get((Fetch, system.key))
+        need = self.fetches.needs.get(system.key)
+        return offer_view(system, fetch if isinstance(fetch, Fetch) else None, need, self.fetches.allowed)
+
+
+def _cancel_button(view: OfferView) -> dict[str, Any]:
+    return gr.update(value=view.cancel or "Cancel", visible=bool(view.cancel), interactive=view.cancel == "Cancel")
