@@ -6,6 +6,7 @@ Leaves out compiled neural networks, which hold no program and are refused.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from bksdm_demo.errors import PackageError
@@ -41,7 +42,7 @@ def read_compiled(path: Path) -> Program:
     outputs = text.outputs()
     for output in outputs:
         builder.check_known(output, "the function's outputs")
-    facts = read_metadata(path) if (path / "metadata.json").is_file() else None
+    facts = read_metadata(path) if os.path.lexists(path / "metadata.json") else None
     return Program(
         inputs=function.inputs,
         outputs=outputs,

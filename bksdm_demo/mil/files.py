@@ -13,6 +13,8 @@ from bksdm_demo.errors import PackageError
 
 MOST_BYTES = 64 * 2**20  # of a file that is read whole; the largest published programs have 8 MB
 
+LONGEST_NAME = 512  # characters
+
 
 def inside(folder: Path, name: str, source: str) -> Path:
     """`folder / name`, refused where `name`, or a link it meets, leads out of the folder; it need not exist.
@@ -20,15 +22,17 @@ def inside(folder: Path, name: str, source: str) -> Path:
     `source` says who names it. Raises PackageError.
     """
     joined = os.path.normpath(name)
+    if len(name) > LONGEST_NAME:
+        raise PackageError(f"{source} refers to a file by a name of {len(name)} characters, {name[:40]!r} and so on.")
     outside = os.path.isabs(name) or "\\" in name or "\0" in name or joined.split(os.sep)[0] == os.pardir
     path = folder if outside else folder / joined
     try:
         outside = outside or not _stays(folder.resolve(), path.resolve())
     except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a name no file system takes
-        raise PackageError(f"{source} refers to {name[:200]!r}, which cannot be followed ({error}).") from error
+        raise PackageError(f"{source} refers to {name!r}, which cannot be followed ({error}).") from error
     if outside:
         raise PackageError(
-            f"{source} refers to {name[:200]!r}, outside the package; this package is not trustworthy. If a link of"
+            f"{source} refers to {name!r}, outside the package; this package is not trustworthy. If a link of"
             " your own leads there, put the file itself in its place."
         )
     return path

@@ -320,7 +320,10 @@ def _element(token: str, dtype: str) -> Any:
         return _TRUTH[token]
     if "int" in dtype:
         return int(token)
-    return float.fromhex(token) if "x" in token else float(token)
+    number = float.fromhex(token) if "x" in token else float(token)
+    if math.isinf(number) and "inf" not in token:
+        raise OverflowError("overflow")
+    return number
 
 
 def _unescape(text: str) -> str:
