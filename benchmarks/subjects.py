@@ -1,9 +1,10 @@
 """The systems that are measured: Core ML parts, and beside them the very same weights for the peers.
 
-    SYSTEMS/KEY/*_unet.mlpackage or Unet.mlmodelc, unet_weights.safetensors, config.json
-    SYSTEMS/shared/ the other parts, their *.safetensors and configurations, vocab.json, merges.txt
+    SYSTEMS/KEY/     *_unet.mlpackage or Unet.mlmodelc, unet_weights.safetensors, config.json
+    SYSTEMS/shared/  the other parts, vocab.json, merges.txt, and for the peers text_encoder/, vae/ and safety_checker/
+                     with weights and config.json as diffusers and transformers name them
 
-`training/full_size.py` makes such folders. What a peer derives from the weights (ONNX files, reference outputs) is kept
+`training/full_size` makes such folders. What a peer derives from the weights (ONNX files, reference outputs) is kept
 in a folder `peers` beside them and made anew when the weights change.
 """
 
@@ -22,6 +23,12 @@ ROLES = ("unet", "text_encoder", "vae_decoder", "safety_checker")
 SHARED = "shared"
 PEERS = "peers"
 
+UNET_WEIGHTS = "unet_weights.safetensors"
+SHARED_WEIGHTS = {
+    "text_encoder": "text_encoder/model.safetensors",
+    "vae_decoder": "vae/diffusion_pytorch_model.safetensors",  # with the encoder, as diffusers has it
+    "safety_checker": "safety_checker/model.safetensors",
+}
 PROMPT = "a red fox sitting in fresh snow at sunrise, photograph"
 NEGATIVE_PROMPT = "blurry, low quality"
 SEED = 1234
@@ -51,11 +58,17 @@ class Subject:
 
     def weights(self, role: str) -> Path:
         """The part's weights under the peers' names. Raises PackageError where they are missing."""
-        return self._beside(role, f"{role}_weights.safetensors")
+        path = self.folder / UNET_WEIGHTS if role == "unet" else self.shared / SHARED_WEIGHTS[role]
+        if not path.is_file():
+            raise PackageError(f"{self.key}: {path} is missing, so no peer can be built; `training` writes it.")
+        return path
 
     def configuration(self, role: str) -> Path:
         """The part's diffusers or transformers configuration. Raises PackageError where it is missing."""
-        return self._beside(role, f"{role}_config.json")
+        path = self.weights(role).with_name("config.json")
+        if not path.is_file():
+            raise PackageError(f"{self.key}: {path} is missing, so no peer can be built; `training` writes it.")
+        return path
 
     def derived(self, role: str, name: str) -> Path:
         """Where a peer keeps what it made from the part's weights; the name changes with them."""
@@ -72,12 +85,6 @@ class Subject:
 
     def parameters(self, role: str) -> int:
         return count_parameters(self.weights(role))
-
-    def _beside(self, role: str, name: str) -> Path:
-        for folder in (self.folder, self.shared):
-            if (folder / name).is_file():
-                return folder / name
-        raise PackageError(f"{self.key}: no {name} in {self.folder} or {self.shared}; `training` writes it.")
 
 
 def find_subjects(systems_dir: Path, keys: Sequence[str] = ()) -> tuple[Subject, ...]:

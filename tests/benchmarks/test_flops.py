@@ -93,11 +93,13 @@ def test_an_open_shape_is_refused_by_name() -> None:
 
 @pytest.mark.reference
 def test_the_embedded_u_net_counts_as_torch_counts_it() -> None:
-    """The same blocks in diffusers, run once under torch's counter."""
+    """The same blocks in diffusers, run once under torch's counter, which does not see torch's fused attention."""
     torch = pytest.importorskip("torch")
     counter = pytest.importorskip("torch.utils.flop_counter")
+    attention = pytest.importorskip("diffusers.models.attention_processor")
     networks = pytest.importorskip("training.networks")
     network = networks.unet("tiny").eval()
+    network.set_attn_processor(attention.AttnProcessor())
     side, text = networks.LATENT_SIDE, (2, networks.TEXT_LENGTH, networks.TEXT_WIDTH)
     with torch.no_grad(), counter.FlopCounterMode(display=False) as counted:
         network(torch.zeros(2, 4, side, side), torch.tensor([501, 501]), torch.zeros(text))
