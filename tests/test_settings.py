@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from bksdm_demo.errors import DemoError
-from bksdm_demo.settings import GIB, Settings, default_cache_dir, default_memory, default_models_dir, from_environment
+from bksdm_demo.settings import (
+    GIB,
+    Settings,
+    default_cache_dir,
+    default_data_dir,
+    default_memory,
+    default_models_dir,
+    from_environment,
+)
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -36,6 +44,10 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("BKSDM_THREADS", "", "threads", None),
         ("BKSDM_MEMORY_GB", "0.5", "memory_bytes", GIB // 2),
         ("BKSDM_QUEUE_SIZE", "2", "queue_size", 2),
+        ("BKSDM_DATA_DIR", "/somewhere", "data_dir", Path("/somewhere")),
+        ("BKSDM_DATA_DIR", "none", "data_dir", None),
+        ("BKSDM_QUOTA_GB", "0.5", "quota_gb", 0.5),
+        ("BKSDM_KEEP_DAYS", "0", "keep_days", 0.0),
     ],
 )
 def test_variables(name: str, text: str, field: str, value: object) -> None:
@@ -54,7 +66,8 @@ def test_models_dir_must_be_a_folder(tmp_path: Path) -> None:
         ("GRADIO_SERVER_PORT", "http"), ("GRADIO_SERVER_PORT", "0"), ("BKSDM_THREADS", "2.5"), ("BKSDM_THREADS", "0"),
         ("BKSDM_MEMORY_GB", "much"), ("BKSDM_MEMORY_GB", "inf"), ("BKSDM_MEMORY_GB", "nan"), ("BKSDM_MEMORY_GB", "-1"),
         ("GRADIO_SHARE", "perhaps"), ("BKSDM_ENGINE", "torch"), ("BKSDM_QUEUE_SIZE", "0"),
-        ("BKSDM_MEMORY_GB", "0"),
+        ("BKSDM_MEMORY_GB", "0"), ("BKSDM_QUOTA_GB", "0"), ("BKSDM_QUOTA_GB", "inf"), ("BKSDM_QUOTA_GB", "nan"),
+        ("BKSDM_KEEP_DAYS", "-1"), ("BKSDM_KEEP_DAYS", "long"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(name: str, text: str) -> None:
@@ -77,6 +90,19 @@ def test_every_system_has_its_place_for_data() -> None:
     assert default_models_dir({}, "linux") == Path.home() / ".local" / "share" / "bksdm-demo" / "models"
     assert "Application Support" in default_models_dir({}, "darwin").parts
     assert default_models_dir({"LOCALAPPDATA": "/data"}, "win32") == Path("/data/bksdm-demo/models")
+
+
+def test_comparisons_are_kept_on_a_spaces_disk_or_beside_the_models(tmp_path: Path) -> None:
+    home, mount = {"XDG_DATA_HOME": "/data-home"}, tmp_path / "mount"
+    elsewhere = Path("/data-home/bksdm-demo/comparisons")
+    on_a_space = {**home, "SPACE_ID": "owner/name"}
+    assert default_data_dir(home, "linux", tmp_path) == elsewhere  # a /data that is no Space's
+    assert default_data_dir(on_a_space, "linux", mount) == elsewhere  # a Space without a disk
+    mount.mkdir()
+    assert default_data_dir(on_a_space, "linux", mount) == mount / "bksdm-demo"
+    assert from_environment(home, "linux").data_dir == elsewhere
+    assert not elsewhere.exists()  # asking makes nothing
+    assert Settings().data_dir is None
 
 
 def test_the_memory_budget_follows_the_machine() -> None:

@@ -87,6 +87,8 @@ class TestSteps:
             np.testing.assert_array_equal(call["sample"][0], call["sample"][1])
             assert step.latents.shape == (1, parts.CHANNELS, parts.SIDE, parts.SIDE)
             assert step.latents.dtype == np.float32
+            assert step.denoised is not None
+            assert (step.denoised.shape, step.denoised.dtype) == (step.latents.shape, np.float32)
             assert step.seconds >= 0
 
     def test_every_call_sees_both_texts_negative_first(self) -> None:

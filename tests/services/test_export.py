@@ -312,6 +312,36 @@ def test_sheet_grows_by_rows_and_keeps_to_them():
     assert one.width >= 2 * CELL
 
 
+def test_every_seed_begins_a_row_of_the_sheet():
+    def sheet(models: int, seeds: int) -> Image.Image:
+        columns = (replace(done(f"m{model}"), seed=seed) for seed in range(seeds) for model in range(models))
+        return draw_sheet(job(*columns), {}, ENVIRONMENT)
+
+    assert sheet(3, 2).size == sheet(6, 1).size
+    assert sheet(3, 3).width == sheet(3, 1).width
+    row = sheet(3, 2).height - sheet(3, 1).height
+    assert sheet(3, 4).height - sheet(3, 1).height == 3 * row
+    assert sheet(5, 2).height - sheet(3, 1).height == 3 * row  # two rows for each seed
+    assert sheet(1, 4).size == sheet(4, 1).size  # one model: its seeds stand side by side
+
+
+def test_file_names_tell_the_seed_where_there_are_several(tmp_path: Path):
+    several = job(replace(done("a"), seed=7), replace(done("a", image=picture(2)), seed=2**32 - 1))
+    written = save_job(several, tmp_path / "out", ENVIRONMENT, NAMES)
+    assert [path.name for path in written[:2]] == ["01-a-seed-7.png", "02-a-seed-4294967295.png"]
+    assert all(export.OUR_NAMES.fullmatch(path.name) for path in written)
+    assert np.array_equal(np.asarray(Image.open(written[1])), picture(2))
+    made = json.loads(written[-1].read_text())
+    assert (made["seeds"], [entry["seed"] for entry in made["models"]]) == ([7, 2**32 - 1], [7, 2**32 - 1])
+
+
+def test_a_picture_that_is_in_the_store_only_is_not_written(tmp_path: Path):
+    stored = result(image=None, stored_size=(SIDE, SIDE))
+    with pytest.raises(DemoError, match="not in memory"):
+        save_picture(stored, tmp_path / "p.png", ENVIRONMENT)
+    assert leftovers(tmp_path) == []
+
+
 @pytest.mark.parametrize("words", ["w " * 9000, "w" * 19_000, "猫" * 3000, "\u202e\u200b a", "🍎"])
 def test_sheet_takes_any_prompt_and_message(words: str):
     long = replace(job(done("a"), replace(blocked("b"), message=words)), request=request(prompt=words))

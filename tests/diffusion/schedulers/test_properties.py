@@ -49,9 +49,13 @@ def test_true_noise_gives_the_clean_latents_back(name: str, steps: int) -> None:
     sigma = np.interp(scheduler.timesteps[0], np.arange(training.train_steps), training.sigmas)
     grows = name.startswith("euler")  # Euler's samples are clean + sigma * noise
     sample = (clean + sigma * noise) / (1 if grows else np.sqrt(1 + sigma**2))
+    assert scheduler.clean is None
     for index, time in enumerate(scheduler.timesteps):
         output = true_noise(clean, scheduler.scale_input(sample, index), float(time), training)
         sample = scheduler.step(output, index, sample, source)
+        assert scheduler.clean is not None
+        if index == 0:  # later samples of a method that is exact in the limit only are not honest mixtures
+            np.testing.assert_allclose(scheduler.clean, clean, rtol=0, atol=1e-4)
     left = 5 * NOISE_LEFT.get(name, 0.0)  # no normal number here is beyond 5
     np.testing.assert_allclose(sample, clean, rtol=0, atol=left + 1e-4)
 
