@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.contenders.picture import GUIDANCE_SCALE
-from benchmarks.plan import LIBRARIES, MODES, PARAMETER_BYTES, PROCESS_BYTES
+from benchmarks.plan import LIBRARIES, MODES, part
 from benchmarks.subjects import NEGATIVE_PROMPT, PROMPT, SEED, Subject
 from benchmarks.trajectory import TIMESTEPS, psnr, walk
 from benchmarks.turns import Say, lacking
@@ -20,7 +20,7 @@ from benchmarks.worker import Contender, ContenderError, Remote
 REFERENCE = "torch f32"
 
 
-def measure(subject: Subject, threads: int, log: Path, say: Say) -> tuple[list[dict], dict[str, str]]:
+def measure(subject: Subject, threads: int, cache: Path, log: Path, say: Say) -> tuple[list[dict], dict[str, str]]:
     """Entries of `psnr`, and the reasons for what is missing, by contender."""
     entries, left_out = [], {}
     try:
@@ -30,7 +30,7 @@ def measure(subject: Subject, threads: int, log: Path, say: Say) -> tuple[list[d
     for name in (f"ours {mode}" for mode in MODES):
         say(f"    {name}")
         try:
-            with Remote(_unet(subject, name, threads), log) as remote:
+            with Remote(part(subject, "unet", name, threads, cache), log) as remote:
                 remote.call("prepare")
                 outputs = [
                     remote.call("predict", sample, float(timestep), hidden).value
@@ -59,17 +59,10 @@ def _reference(subject: Subject, threads: int, log: Path, say: Say) -> tuple[NDA
     with Remote(encoder, log) as remote:
         remote.call("prepare")
         hidden = remote.call("encode", PROMPT, NEGATIVE_PROMPT).value
-    with Remote(_unet(subject, REFERENCE, threads), log) as remote:
+    with Remote(part(subject, "unet", REFERENCE, threads), log) as remote:
         remote.call("prepare")
         shape = remote.call("latent_shape").value
         noise = np.random.RandomState(SEED).standard_normal((1, *shape))
         latents, truth = walk(lambda x, t: remote.call("predict", x, t, hidden).value, noise, GUIDANCE_SCALE)
     np.savez(path, hidden=hidden, latents=latents, truth=truth)
     return hidden, latents, truth
-
-
-def _unet(subject: Subject, name: str, threads: int) -> Contender:
-    runtime, precision = name.split()
-    arguments = {"runtime": runtime, "subject": subject, "role": "unet", "precision": precision, "threads": threads}
-    memory = PROCESS_BYTES + round(PARAMETER_BYTES[name] * subject.parameters("unet"))
-    return Contender(name, "benchmarks.contenders.parts:Part", arguments, memory, LIBRARIES[runtime])

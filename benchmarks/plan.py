@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks.groups import Pair
@@ -55,8 +56,13 @@ class Comparison:
     pairs: tuple[Pair, ...]
 
 
-def compare_part(subject: Subject, role: str, threads: int, wanted: Sequence[str] = ()) -> Comparison:
-    """One part in every runtime; for the U-Net with the peak. `wanted` names contenders, all if empty."""
+def compare_part(
+    subject: Subject, role: str, threads: int, wanted: Sequence[str] = (), cache: Path | None = None
+) -> Comparison:
+    """One part in every runtime; for the U-Net with the peak. `wanted` names contenders, all if empty.
+
+    `cache` is the folder in which ours keeps compiled results, as it does for its users.
+    """
     modes = ("f32",) if role in ALWAYS_F32 else MODES
     pairs = [(f"ours {mode}", peer) for mode in modes for peer in COMPARED[mode]]
     if role in ALWAYS_F32:
@@ -64,29 +70,30 @@ def compare_part(subject: Subject, role: str, threads: int, wanted: Sequence[str
     if role == "unet":
         pairs += [(f"ours {mode}", peak) for mode in modes for peak in PEAKS.get(mode, ())]
     names = _names(pairs)
-    parameters = subject.parameters(role)
-    contenders = {name: _part(subject, role, name, threads, parameters) for name in names}
+    contenders = {name: part(subject, role, name, threads, cache) for name in names}
     return Comparison(role, contenders, _wanted(pairs, wanted))
 
 
-def compare_pictures(subject: Subject, threads: int, steps: int, wanted: Sequence[str] = ()) -> Comparison:
+def compare_pictures(
+    subject: Subject, threads: int, steps: int, wanted: Sequence[str] = (), cache: Path | None = None
+) -> Comparison:
     """A whole picture in every runtime."""
     pairs = [(f"ours {mode}", peer) for mode in MODES for peer in COMPARED[mode]]
-    contenders = {name: picture(subject, name, threads, steps) for name in _names(pairs)}
+    contenders = {name: picture(subject, name, threads, steps, cache) for name in _names(pairs)}
     return Comparison("picture", contenders, _wanted(pairs, wanted))
 
 
-def picture(subject: Subject, name: str, threads: int, steps: int, **more: Any) -> Contender:
-    """A contender that draws whole pictures; `more` are further arguments of its class."""
+def picture(subject: Subject, name: str, threads: int, steps: int, cache: Path | None = None) -> Contender:
+    """A contender that draws whole pictures."""
     runtime, precision = name.split()
-    arguments = {"subject": subject, "precision": precision, "threads": threads, "steps": steps, **more}
+    arguments: dict[str, Any] = {"subject": subject, "precision": precision, "threads": threads, "steps": steps}
     parameters = sum(subject.parameters(role) for role in ROLES)
     memory = PROCESS_BYTES + sum(ACTIVATION_BYTES.values()) + round(PARAMETER_BYTES[name] * parameters)
     if runtime == "torch":
         place = "benchmarks.contenders.diffusers_picture:DiffusersPicture"
     else:
         place = "benchmarks.contenders.picture:Picture"
-        arguments["runtime"] = runtime
+        arguments |= {"runtime": runtime, "cache": cache if runtime == "ours" else None}
     return Contender(name, place, arguments, memory, LIBRARIES[runtime])
 
 
@@ -94,7 +101,8 @@ def needs_export(contender: Contender) -> bool:
     return contender.name.split()[0] in ONNX
 
 
-def _part(subject: Subject, role: str, name: str, threads: int, parameters: int) -> Contender:
+def part(subject: Subject, role: str, name: str, threads: int, cache: Path | None = None) -> Contender:
+    """A contender that runs one part, or a peak."""
     *_, runtime, precision = name.split()
     if name.startswith("GEMM"):
         classes = {"openvino": "matrix_openvino:OpenVinoPeak", "torch": "matrix_torch:TorchPeak"}
@@ -102,6 +110,8 @@ def _part(subject: Subject, role: str, name: str, threads: int, parameters: int)
         arguments: dict[str, Any] = {"precision": precision, "threads": threads}
         return Contender(name, f"benchmarks.contenders.{classes[runtime]}", arguments, PEAK_BYTES, libraries)
     arguments = {"runtime": runtime, "subject": subject, "role": role, "precision": precision, "threads": threads}
+    arguments["cache"] = cache if runtime == "ours" else None
+    parameters = subject.parameters(role)
     memory = PROCESS_BYTES + ACTIVATION_BYTES.get(role, 0) + round(PARAMETER_BYTES[name] * parameters)
     return Contender(name, "benchmarks.contenders.parts:Part", arguments, memory, LIBRARIES[runtime])
 

@@ -42,8 +42,10 @@ def open_part(
 class Part:
     """A part in a runtime; `run` is one call on seeded inputs: for the U-Net one step of both halves."""
 
-    def __init__(self, runtime: str, subject: Subject, role: str, precision: str, threads: int) -> None:
-        self._engines = open_part(runtime, subject, role, precision, threads)
+    def __init__(
+        self, runtime: str, subject: Subject, role: str, precision: str, threads: int, cache: Path | None = None
+    ) -> None:
+        self._engines = open_part(runtime, subject, role, precision, threads, cache)
         self._unet = Unet(self._engines) if role == "unet" else None
         self._inputs: dict[str, NDArray] = {}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks.contenders.parts import open_part
 from benchmarks.subjects import NEGATIVE_PROMPT, PROMPT, SEED, Subject
+from bksdm_demo.diffusion.calibration import calibrate
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.diffusion.safety import SafetyChecker
 from bksdm_demo.diffusion.text_encoder import TextEncoder
@@ -20,7 +21,7 @@ GUIDANCE_SCALE = 7.5
 
 
 class Picture:
-    """`prepare` loads every part; `run` draws one picture of `steps` steps and has it judged."""
+    """`prepare` loads every part, calibrating first a U-Net in int8 that `cache` knows nothing of; `run` draws one picture of `steps` steps and has it judged."""
 
     def __init__(
         self, runtime: str, subject: Subject, precision: str, threads: int, steps: int, cache: Path | None = None
@@ -36,7 +37,12 @@ class Picture:
 
     def prepare(self) -> None:
         self._pipeline = self._assemble()
+        calibrate(self._pipeline)
         self._pipeline.load()
+
+    def calibrate(self) -> None:
+        """Have what int8 needs to know kept in `cache`, for parts that run without a pipeline."""
+        calibrate(self._assemble())
 
     def run(self) -> None:
         pipeline, request = self._pipeline, self._request
