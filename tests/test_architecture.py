@@ -30,7 +30,12 @@ FLOORS = {
 GROUND = (PACKAGE, f"{PACKAGE}.errors", f"{PACKAGE}.records", f"{PACKAGE}.units")
 # library -> where it may be imported: a module or a room and everything in it
 HEAVY = {
-    "openvino": (f"{PACKAGE}.translate", f"{PACKAGE}.engines.openvino_engine"),
+    "openvino": (
+        f"{PACKAGE}.translate",
+        f"{PACKAGE}.engines.openvino_engine",
+        f"{PACKAGE}.engines.openvino_compiled",
+        f"{PACKAGE}.engines.quantization",
+    ),
     "coremltools": (f"{PACKAGE}.mil.schema", f"{PACKAGE}.engines.coreml_engine"),
     "google": (f"{PACKAGE}.mil.schema",),  # protobuf
     "transformers": (f"{PACKAGE}.diffusion.tokenizer",),

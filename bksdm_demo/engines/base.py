@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from bksdm_demo.errors import EngineError
 
 ENGINE_KINDS = ("auto", "openvino", "coreml")
-PRECISIONS = ("auto", "f32", "bf16")
+PRECISIONS = ("auto", "f32", "bf16", "int8")
+# Room for the five published families at once: a full-size system takes 1.6 to 2.7 GB, 1 GB of it shared by all.
+CACHE_BYTES = 8 << 30
 COMPUTE_UNITS = ("auto", "all", "cpu-only", "cpu-and-gpu", "cpu-and-ne")
 
 
@@ -21,7 +24,8 @@ COMPUTE_UNITS = ("auto", "all", "cpu-only", "cpu-and-gpu", "cpu-and-ne")
 class EngineOptions:
     """How to run the parts. "auto" leaves the choice to the engine, which looks at this machine and at the part.
 
-    `precision` and `threads` concern OpenVINO, `compute_units` and `cache_dir` (a folder for compiled models) Core ML.
+    `precision` and `threads` concern OpenVINO, `compute_units` Core ML. `cache_dir` is a folder for compiled results;
+    without one OpenVINO keeps none. OpenVINO's take `cache_bytes` at most, least recently used out first.
     Raises EngineError naming the option, the value and the choices.
     """
 
@@ -30,6 +34,7 @@ class EngineOptions:
     compute_units: str = "auto"
     cache_dir: Path | None = None
     threads: int | None = None
+    cache_bytes: int = CACHE_BYTES
 
     def __post_init__(self) -> None:
         choices = {"kind": ENGINE_KINDS, "precision": PRECISIONS, "compute_units": COMPUTE_UNITS}
@@ -38,6 +43,8 @@ class EngineOptions:
                 raise EngineError(f"Engine {name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
         if self.threads is not None and self.threads < 1:
             raise EngineError(f"Engine threads is {self.threads}; it must be 1 or more, or None for all cores.")
+        if self.cache_bytes < 0:
+            raise EngineError(f"Engine cache_bytes is {self.cache_bytes}; it must be 0 or more.")
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,21 @@ class Engine(Protocol):
     def unload(self) -> None: ...
 
     def run(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]: ...
+
+
+@runtime_checkable
+class Calibrated(Protocol):
+    """What an engine has besides, where a precision rounds so coarsely that it must know which values to expect.
+
+    `load` raises EngineError while `needs_calibration`. Inside `observing()` the engine runs in another precision and
+    watches; leaving it without an error settles the calibration, for this process and, where it has a folder, for
+    later ones.
+    """
+
+    @property
+    def needs_calibration(self) -> bool: ...
+
+    def observing(self) -> AbstractContextManager[None]: ...
 
 
 def check_inputs(ports: Sequence[Port], arrays: Mapping[str, NDArray], part: str) -> dict[str, NDArray]:

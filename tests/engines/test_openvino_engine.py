@@ -9,9 +9,11 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from bksdm_demo.engines import openvino_engine
+from bksdm_demo.engines import openvino_compiled, openvino_engine
 from bksdm_demo.engines.base import EngineOptions
-from bksdm_demo.engines.openvino_engine import OpenVinoEngine, choose_precision, estimate_memory
+from bksdm_demo.engines.openvino_engine import OpenVinoEngine, choose_precision
+from bksdm_demo.engines.openvino_facts import PartFacts
+from bksdm_demo.engines.openvino_memory import LIVE_TENSORS, OPERATION_BYTES, estimate_memory
 from bksdm_demo.errors import EngineError, PackageError, UnsupportedModelError
 from bksdm_demo.mil.compiled_writer import write_compiled
 from bksdm_demo.mil.printer import SPELLINGS
@@ -93,14 +95,16 @@ def test_size_is_that_of_all_files():
     assert OpenVinoEngine(PACKAGE).size_bytes == sum(file.stat().st_size for file in files)
 
 
-@pytest.mark.parametrize(("precision", "weight_bytes"), [("f32", 8), ("bf16", 6)])
+@pytest.mark.parametrize(("precision", "weight_bytes"), [("f32", 4), ("bf16", 2)])
 def test_memory_follows_weights_operations_and_the_largest_value(precision: str, weight_bytes: int):
     """y = linear(x) + x, by hand: 16 x 16 weights, 16 biases, two operations, values of 64."""
     builder = Builder()
     x = builder.input("x", (4, 16))
     product = builder.op("linear", (4, 16), x=x, weight=np.ones((16, 16), np.float16), bias=np.ones(16, np.float16))
-    program = builder.program(builder.op("add", (4, 16), x=product, y=x))
-    assert estimate_memory(program, precision) == weight_bytes * (256 + 16) + 2 * 70_000 + 4 * (4 * 64)
+    facts = PartFacts.of(builder.program(builder.op("add", (4, 16), x=product, y=x)))
+    assert (facts.weights, facts.operations, facts.largest) == (256 + 16, 2, 64)
+    estimated = estimate_memory(facts.weights, facts.operations, facts.largest, precision)
+    assert estimated == weight_bytes * (256 + 16) + 2 * OPERATION_BYTES + LIVE_TENSORS * (4 * 64)
 
 
 def test_memory_is_estimated_for_the_precision_it_runs_in(monkeypatch):
@@ -142,7 +146,7 @@ def test_a_failing_run_is_an_engine_error(monkeypatch):
     def fail(self, arrays):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(openvino_engine._Request, "run", fail)
+    monkeypatch.setattr(openvino_compiled._Request, "run", fail)
     with pytest.raises(EngineError, match=r"converted\.mlpackage: OpenVINO failed while running\. out of memory"):
         engine.run(X)
     monkeypatch.undo()

@@ -1,0 +1,275 @@
+"""Compiled results on disk: one file per entry, bounded in bytes, least recently used out first.
+
+An entry is a dictionary of facts and named byte sections. It is written under a hidden name, synced and renamed, so
+nothing half-written is ever visible; a checksum over every section finds what was damaged later, and the entry is
+then discarded. Processes take turns at building (a lock file that the system releases when its holder dies). A folder
+that cannot be read or written, or a full disk, means working without: it is said once, and nothing fails. The folder
+may be deleted at any time. Knows no runtime.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import mmap
+import os
+import shutil
+import struct
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes then build the same entry at once, and one of them wins
+    fcntl = None  # type: ignore[assignment]
+
+SUFFIX = ".compiled"
+TEMPORARY = ".writing-"
+LOCK = ".lock"
+MAGIC = b"bksdm-compiled-1"
+LENGTH = struct.Struct("<Q")
+PAGE = 4096  # bytes; sections start at multiples of it, as they do in files of their own
+BLOCK = 1 << 16  # bytes that are summed up into one number of the checksum
+CHUNK = 64 * BLOCK  # bytes read at a time
+LONGEST_FACTS = 1 << 24  # bytes
+RESERVE = 2 << 30  # bytes of the disk that are left to everybody else
+
+Bytes = bytes | memoryview
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry that was found intact: `sections` are uint8 arrays over the mapped file, private to this process."""
+
+    facts: Mapping[str, Any]
+    sections: Mapping[str, NDArray[np.uint8]]
+    _map: mmap.mmap
+
+    def drop_pages(self) -> None:
+        """Give back the memory that reading the sections took; what is read again comes from the file again."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
+
+@dataclass(eq=False)
+class CompiledStore:
+    """The entries in `folder`, of `limit_bytes` in all at most; see `open_store`."""
+
+    folder: Path
+    limit_bytes: int
+    _said: set[str] = field(default_factory=set)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def find(self, key: str) -> Entry | None:
+        """The entry of that key, now the most recently used; None where there is none or it was damaged."""
+        place = self._place(key)
+        try:
+            with place.open("rb") as stream:
+                entry = _read(stream)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._say(f"Compiled results in {self.folder} cannot be read: {error}.")
+            return None
+        except ValueError as error:
+            _logger.warning("%s is damaged (%s); it is made again.", place, error)
+            self.discard(key)
+            return None
+        with contextlib.suppress(OSError):  # a folder that is read only keeps its order
+            os.utime(place)
+        return entry
+
+    def keep(self, key: str, facts: Mapping[str, Any], sections: Mapping[str, Bytes]) -> bool:
+        """Write an entry, in the place of one with the same key; False where the disk does not take it."""
+        temporary = None
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            header = _header(facts, sections)
+            if not self._make_room(key, len(header) + sum(_padded(len(data)) for data in sections.values())):
+                return False
+            handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=self.folder)
+            temporary = Path(name)
+            with os.fdopen(handle, "wb") as stream:
+                _write(stream, header, sections)
+            os.replace(temporary, self._place(key))
+            self._sync_folder()
+        except OSError as error:
+            if temporary is not None:
+                with contextlib.suppress(OSError):
+                    temporary.unlink()
+            self._say(f"Compiled results cannot be kept in {self.folder}: {error}. Each start compiles anew.")
+            return False
+        return True
+
+    def discard(self, key: str) -> None:
+        """Remove the entry, if there is one."""
+        with contextlib.suppress(OSError):
+            self._place(key).unlink(missing_ok=True)
+
+    @contextmanager
+    def building(self) -> Iterator[None]:
+        """One builder at a time, of all threads and processes; look again for the entry once inside.
+
+        Also clears away what builders that were killed left behind.
+        """
+        with self._turn, contextlib.ExitStack() as stack:
+            if self._locked(stack):
+                self._clear_leftovers()
+            yield
+
+    def entries(self) -> list[tuple[Path, int]]:
+        """The files of all entries and their bytes, least recently used first."""
+        found = []
+        for path in self.folder.glob(f"*{SUFFIX}"):
+            with contextlib.suppress(OSError):  # another process may remove one meanwhile
+                status = path.stat()
+                found.append((status.st_mtime_ns, path, status.st_size))
+        return [(path, size) for _, path, size in sorted(found)]
+
+    def _place(self, key: str) -> Path:
+        return self.folder / f"{key}{SUFFIX}"
+
+    def _locked(self, stack: contextlib.ExitStack) -> bool:
+        """Waits for the folder's lock, released with `stack`; False where the folder cannot be locked."""
+        if fcntl is None:
+            return False
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context((self.folder / LOCK).open("ab"))
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        except OSError:
+            return False
+        return True
+
+    def _clear_leftovers(self) -> None:
+        for path in self.folder.glob(f"{TEMPORARY}*"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _make_room(self, key: str, needed: int) -> bool:
+        """Remove the least recently used entries until `needed` bytes fit; False where they never will."""
+        entries = [(path, size) for path, size in self.entries() if path != self._place(key)]
+        used = sum(size for _, size in entries)
+        room = min(self.limit_bytes, used + shutil.disk_usage(self.folder).free - RESERVE)
+        if needed > room:
+            self._say(f"Compiled results of {needed:,} bytes do not fit in {self.folder}; there is room for {room:,}.")
+            return False
+        for path, size in entries:
+            if used + needed <= room:
+                break
+            with contextlib.suppress(OSError):  # on Windows an entry in use stays
+                path.unlink()
+            used -= size
+        return True
+
+    def _sync_folder(self) -> None:
+        if os.name == "posix":
+            handle = os.open(self.folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    def _say(self, message: str) -> None:
+        """Each message once per process."""
+        if message not in self._said:
+            self._said.add(message)
+            _logger.warning("%s", message)
+
+
+@cache
+def open_store(folder: Path, limit_bytes: int) -> CompiledStore:
+    """The one store of this process for a folder."""
+    return CompiledStore(folder, limit_bytes)
+
+
+def _padded(size: int) -> int:
+    return -(-size // PAGE) * PAGE
+
+
+def _header(facts: Mapping[str, Any], sections: Mapping[str, Bytes]) -> bytes:
+    """Magic, the length and digest of the index, the index; padded to whole pages."""
+    described = {name: [len(data), _checksum(data)] for name, data in sections.items()}
+    index = json.dumps({"facts": facts, "sections": described}).encode()
+    header = MAGIC + LENGTH.pack(len(index)) + hashlib.sha256(index).digest() + index
+    return header.ljust(_padded(len(header)), b"\0")
+
+
+def _write(stream: BinaryIO, header: bytes, sections: Mapping[str, Bytes]) -> None:
+    stream.write(header)
+    for data in sections.values():
+        stream.write(data)
+        stream.write(b"\0" * (_padded(len(data)) - len(data)))
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def _read(stream: BinaryIO) -> Entry:
+    """The entry in an open file. Raises ValueError for anything that is not what was written."""
+    start = stream.read(len(MAGIC) + LENGTH.size + hashlib.sha256().digest_size)
+    length = LENGTH.unpack_from(start, len(MAGIC))[0] if start[: len(MAGIC)] == MAGIC and len(start) > 40 else 0
+    if not 0 < length <= LONGEST_FACTS:
+        raise ValueError("its beginning is not that of an entry")
+    text = stream.read(length)
+    if hashlib.sha256(text).digest() != start[len(MAGIC) + LENGTH.size :]:
+        raise ValueError("its index was changed")
+    index = json.loads(text)
+    place = _padded(len(start) + length)
+    if os.fstat(stream.fileno()).st_size != place + sum(_padded(size) for size, _ in index["sections"].values()):
+        raise ValueError("it is cut off")
+    mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+    whole, sections = np.frombuffer(mapped, np.uint8), {}
+    for name, (size, checksum) in index["sections"].items():
+        stream.seek(place)
+        if _read_checksum(stream, size) != checksum:
+            raise ValueError(f"its section {name} was changed")
+        sections[name] = whole[place : place + size]
+        place += _padded(size)
+    return Entry(index["facts"], sections, mapped)
+
+
+class _Checksum:
+    """A digest over the 64-bit sums of blocks: finds torn writes and flipped bits as fast as the memory is read."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def update(self, data: Bytes) -> None:
+        """Takes whole blocks; only the last piece may end in the middle of one."""
+        words = np.frombuffer(data, "<u8", count=len(data) // 8)
+        full = len(words) // (BLOCK // 8) * (BLOCK // 8)
+        self._digest.update(words[:full].reshape(-1, BLOCK // 8).sum(axis=1, dtype=np.uint64).tobytes())
+        self._digest.update(data[full * 8 :])
+
+    def hexdigest(self) -> str:
+        return self._digest.hexdigest()
+
+
+def _checksum(data: Bytes) -> str:
+    checksum = _Checksum()
+    checksum.update(data)
+    return checksum.hexdigest()
+
+
+def _read_checksum(stream: BinaryIO, size: int) -> str:
+    """Reads through a small buffer, so that the pages of the file do not count as this process's memory."""
+    checksum, buffer = _Checksum(), memoryview(bytearray(min(size, CHUNK)))
+    while size:
+        count = stream.readinto(buffer[: min(size, CHUNK)])  # type: ignore[attr-defined]
+        if count != min(size, CHUNK):
+            raise ValueError("it is cut off")
+        checksum.update(buffer[:count])
+        size -= count
+    return checksum.hexdigest()
