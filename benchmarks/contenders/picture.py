@@ -21,7 +21,10 @@ GUIDANCE_SCALE = 7.5
 
 
 class Picture:
-    """`prepare` loads every part, calibrating first a U-Net in int8 that `cache` knows nothing of; `run` draws one picture of `steps` steps and has it judged."""
+    """`prepare` loads every part; `run` draws one picture of `steps` steps and has it judged.
+
+    A U-Net in int8 that `cache` knows nothing of is calibrated first.
+    """
 
     def __init__(
         self, runtime: str, subject: Subject, precision: str, threads: int, steps: int, cache: Path | None = None
