@@ -16,18 +16,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bksdm_demo.diffusion.calibration import calibrate
 from bksdm_demo.diffusion.pipeline import Pipeline
-from bksdm_demo.engines.base import Engine
+from bksdm_demo.engines.base import Calibrated, Engine
 from bksdm_demo.errors import BusyError, CancelledError, ModelUnavailableError
 from bksdm_demo.library.assemble import OpenPart, assemble
 from bksdm_demo.library.catalog import Catalog, System
-from bksdm_demo.mil.identity import content_identity
 from bksdm_demo.library.layout import Parts
+from bksdm_demo.mil.identity import content_identity
 from bksdm_demo.records import Loading
 from bksdm_demo.units import format_bytes
 
 POLL = 0.1  # seconds between two looks whether a caller who waits for somebody else's loading has been stopped
 READING = "reading its files"
+CALIBRATING = "U-Net, calibrated once for int8"
 
 ReportLoading = Callable[[Loading], None]
 Cancelled = Callable[[], bool]
@@ -216,7 +218,7 @@ class PipelineCache:
             if not own and not others:
                 return cold
             told.count = told.count or len(own) + len(others)
-            self._load({part: roles[part] for part in own}, told, cancelled)
+            self._load({part: roles[part] for part in own}, assembled.pipeline, told, cancelled)
             for part, loading in others.items():
                 told.next(roles[part])
                 _wait(loading, cancelled)
@@ -274,7 +276,7 @@ class PipelineCache:
             part.loading = None
             self._counts.evictions += 1
 
-    def _load(self, own: Mapping[_Part, str], told: _Told, cancelled: Cancelled) -> None:
+    def _load(self, own: Mapping[_Part, str], pipeline: Pipeline, told: _Told, cancelled: Cancelled) -> None:
         """Load one's own parts; the first error is raised after all are tried.
 
         Every one is settled whatever happens, and before anybody else's is waited for, so that no two callers wait
@@ -287,14 +289,16 @@ class PipelineCache:
                 self._settle(part, errors[-1])
             else:
                 told.next(role)
-                errors += [error for error in [self._load_part(part)] if error is not None]
+                error = self._load_part(part, lambda engine: _calibrate(engine, pipeline, told, cancelled))
+                errors += [] if error is None else [error]
         if errors:
             raise errors[0]
 
-    def _load_part(self, part: _Part) -> BaseException | None:
+    def _load_part(self, part: _Part, prepare: Callable[[Engine], None]) -> BaseException | None:
         """Load a part, settling its future for everyone who waits; the error if it failed."""
         failure: BaseException | None = None
         try:
+            prepare(part.engine)
             part.engine.load()
         except BaseException as error:  # settled for all waiters, then raised by _load
             failure = error
@@ -322,6 +326,19 @@ class PipelineCache:
             for part in parts:
                 part.leases -= 1
                 part.last_used = next(self._counts.clock)
+
+
+def _calibrate(engine: Engine, pipeline: Pipeline, told: _Told, cancelled: Cancelled) -> None:
+    """Have an engine that must know which values to expect watch a few pictures being made, if it never did."""
+    if not (isinstance(engine, Calibrated) and engine.needs_calibration):
+        return
+
+    def tell(done: int, count: int) -> None:
+        if cancelled():
+            raise _stopped()
+        told.tell(f"{CALIBRATING} (step {done} of {count})")
+
+    calibrate(pipeline, tell)
 
 
 def _wait(loading: Future[None], cancelled: Cancelled) -> None:
