@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks import loading, numerics, results
-from benchmarks.flops import count_flops
+from benchmarks.flops import flops_by_kind
 from benchmarks.groups import pack
 from benchmarks.plan import MODES, PEAKS, Comparison, compare_part, compare_pictures, needs_export, picture
 from benchmarks.subjects import ROLES, Subject, find_subjects
@@ -76,6 +76,7 @@ class Run:
         else:
             comparison = compare_part(subject, measure, flags.threads, wanted, cache)
         left_out = self._export(subject, comparison, ROLES if measure == "picture" else (measure,))
+        left_out |= self._compile(comparison)
         pairs = [pair for pair in comparison.pairs if not set(pair) & set(left_out)]
         memory = {name: contender.memory for name, contender in comparison.contenders.items()}
         groups, too_large = pack(pairs, memory, round(flags.memory * GIGA))
@@ -83,7 +84,7 @@ class Run:
             together = sum(memory[name] for name in pair) / GIGA
             reason = f"{' and '.join(pair)} would take {together:.1f} GB together, {flags.memory:.1f} GB are allowed"
             self._leave_out(subject, measure, " / ".join(pair), reason)
-        flops = count_flops(read_model(subject.models("unet")[0])) if measure == "unet" else None
+        flops = flops_by_kind(read_model(subject.models("unet")[0])) if measure == "unet" else None
         limits = Limits(flags.rounds, flags.minutes)
         for number, group in enumerate(groups, start=1):
             say(f"  group {number} of {len(groups)}: {', '.join(group)}")
@@ -131,6 +132,18 @@ class Run:
     def _unwanted(self, name: str) -> bool:
         wanted = tuple(self.flags.contenders)
         return bool(wanted) and not name.startswith(wanted)
+
+    def _compile(self, comparison: Comparison) -> dict[str, str]:
+        """Have each of ours compiled alone and kept, as that takes twice the memory of what comes of it."""
+        failed = {}
+        for name in dict.fromkeys(own for own, _ in comparison.pairs):
+            say(f"  {name} into the disk cache")
+            try:
+                with Remote(comparison.contenders[name], self.log) as remote:
+                    remote.call("prepare")
+            except ContenderError as error:
+                failed[name] = str(error)
+        return failed
 
     def _leave_out(self, subject: Subject, measure: str, name: str, reason: str) -> None:
         say(f"  left out: {name}: {reason}")

@@ -4,7 +4,7 @@
      "machine": services/environment.py's description, with the peers' versions, "load_average" at both ends,
      "settings": {"threads", "rounds", "minutes", "memory_bytes", "steps"},
      "timings": [{"system", "measure": "unet" | "vae_decoder" | "text_encoder" | "safety_checker" | "picture",
-                  "flops": of one run or null, "rounds",
+                  "flops": {MIL kind: of one run} or null, "rounds",
                   "contenders": {NAME: {"unit": "s" | "flop/s", "samples": [one a round, in order], "median", "low",
                                         "high", "resident_bytes", "peak_bytes"}},
                   "ratios": {"OURS / PEER": {"median", "low", "high", "count"}},
@@ -59,7 +59,7 @@ def timing(
     taken: Taken,
     pairs: Sequence[Pair],
     peaks: Mapping[str, Sequence[str]],
-    flops: int | None,
+    flops: Mapping[str, int] | None,
 ) -> dict[str, Any]:
     """One group's entry of `timings`. `peaks` are the names of the contenders that give the peak, by precision."""
     samples = taken.samples
@@ -78,11 +78,11 @@ def timing(
     return {
         "system": system,
         "measure": measure,
-        "flops": flops,
+        "flops": None if flops is None else dict(flops),
         "rounds": max(map(len, samples.values()), default=0),
         "contenders": contenders,
         "ratios": {f"{own} / {peer}": asdict(spread(ratios(samples[own], samples[peer]))) for own, peer in compared},
-        "shares": {} if flops is None else _shares(samples, peaks, flops),
+        "shares": {} if flops is None else _shares(samples, peaks, sum(flops.values())),
     }
 
 

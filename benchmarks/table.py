@@ -51,7 +51,10 @@ def _opening(results: Results) -> str:
 
 def _work(entries: Sequence[Mapping[str, Any]]) -> str:
     flops = next((entry["flops"] for entry in entries if entry["flops"]), None)
-    return EMPTY if flops is None else f" ({flops / 1e9:.0f} GFLOP)"
+    if flops is None:
+        return EMPTY
+    kinds = ", ".join(f"{kind} {count / 1e9:.0f}" for kind, count in flops.items())
+    return f" ({sum(flops.values()) / 1e9:.0f} GFLOP: {kinds})"
 
 
 def _timings(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -19,23 +19,33 @@ from transformers import CLIPConfig, CLIPTextConfig, CLIPTextModel
 from benchmarks.subjects import Subject
 
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
-# Of the decoder's file, what encoding pictures would need may be absent.
-ENCODING_ONLY = ("encoder.", "quant_conv.")
 SPECIAL_CARE = 0.01  # what a special-care hit adds to every other score, as diffusers' checker does
 
 
 def load_network(subject: Subject, role: str, dtype: torch.dtype) -> torch.nn.Module:
     """The diffusers or transformers network of a part with its weights, for inference. Raises ValueError."""
     configuration = json.loads(subject.configuration(role).read_text())
-    network = _build(role, configuration)  # with buffers that no file holds, such as position ids
-    weights = load_file(subject.weights(role))
-    missing, unexpected = network.load_state_dict(weights, strict=False)
-    needed = [name for name in missing if role != "vae_decoder" or not name.startswith(ENCODING_ONLY)]
-    if needed or unexpected:
-        raise ValueError(f"{subject.weights(role)}: missing {needed[:3]}, not known {unexpected[:3]}.")
+    with torch.device("meta"):  # neither memory nor time for weights that are replaced at once
+        network = _build(role, configuration)
+    weights = {name: tensor.to(dtype) for name, tensor in load_file(subject.weights(role)).items()}
+    missing, unexpected = network.load_state_dict(weights, strict=False, assign=True)
+    if missing or unexpected:
+        raise ValueError(f"{subject.weights(role)}: missing {missing[:3]}, not known {unexpected[:3]}.")
+    _count_positions(network)
     if role == "unet":
         network.time_proj = StoredSinusoid(network.config.block_out_channels[0])
-    return network.to(dtype).eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
+
+
+def _count_positions(network: torch.nn.Module) -> None:
+    """Fill the one kind of buffer that no file holds. Raises ValueError if there are others."""
+    for module in network.modules():
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            if not buffer.is_meta:
+                continue
+            if name != "position_ids":
+                raise ValueError(f"{type(module).__name__} has a buffer {name} that no file holds.")
+            module.register_buffer(name, torch.arange(buffer.shape[-1]).expand(buffer.shape), persistent=False)
 
 
 def _build(role: str, configuration: dict[str, Any]) -> torch.nn.Module:
