@@ -81,10 +81,9 @@ class SplitAttention(Attention):
         self.chunk = chunk
 
     def mix(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        width = query.shape[1] // self.heads
-        queries, values = query.split(width, dim=1), value.split(width, dim=1)
-        keys = key.transpose(1, 3).split(width, dim=3)  # [B, T, 1, d] each
-        mixed = [self._head(*parts) for parts in zip(queries, keys, values, strict=True)]
+        width, key = query.shape[1] // self.heads, key.transpose(1, 3)  # [B, T, 1, C]
+        places = [slice(head * width, (head + 1) * width) for head in range(self.heads)]
+        mixed = [self._head(query[:, place], key[..., place], value[:, place]) for place in places]
         return torch.cat(mixed, dim=1)
 
     def _head(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

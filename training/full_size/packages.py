@@ -131,8 +131,9 @@ def save(model: ct.models.MLModel, path: Path, description: str, facts: dict[str
 
 
 def up_to_date(path: Path) -> bool:
-    """Whether the package is there and was made the way it would be made now."""
-    manifest = path / "Manifest.json"
-    if not manifest.exists():
+    """Whether the package is there and was made the way it would be made now. Reading it as an MLModel would write."""
+    program = path / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    if not program.exists():
         return False
-    return ct.models.MLModel(str(path), skip_model_load=True).user_defined_metadata.get("recipe") == RECIPE
+    model = ct.proto.Model_pb2.Model.FromString(program.read_bytes())
+    return model.description.metadata.userDefined["recipe"] == RECIPE
