@@ -2,7 +2,8 @@
 
 Inputs, outputs and metadata come from the file's program alone; weights are decoded when the part is loaded. In
 "auto" precision a part runs in bf16 where the processor computes in it (half the time, about 40 dB against f32),
-otherwise in f32; `exact` keeps a part in f32. The timestep's sinusoid always runs in f32. With a folder for it, what
+otherwise in f32; `exact` keeps a part in f32. The timestep's sinusoid always runs in f32. "int8" is for U-Nets, see
+quantization/: other parts then run as in "auto". With a folder for it, what
 was read and compiled is kept on disk and mapped from there by the next load, in this process or another. Leaves out
 GPUs.
 """
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -23,8 +26,10 @@ from numpy.typing import NDArray
 from bksdm_demo.engines.base import EngineOptions, Port, check_inputs
 from bksdm_demo.engines.compiled_store import CompiledStore, open_store
 from bksdm_demo.engines.openvino_compiled import DEVICE, CompiledPart
-from bksdm_demo.engines.openvino_facts import PartFacts, compiled_key, facts_key, sources_digest
+from bksdm_demo.engines.openvino_facts import PartFacts, compiled_key, facts_key, roundings_key, sources_digest
 from bksdm_demo.engines.openvino_memory import estimate_memory, give_back
+from bksdm_demo.engines.quantization.observation import Observation
+from bksdm_demo.engines.quantization.part import Int8Part, check_int8, is_unet
 from bksdm_demo.errors import EngineError
 from bksdm_demo.mil.identity import content_identity
 from bksdm_demo.mil.model import read_model
@@ -54,6 +59,7 @@ class OpenVinoEngine:
         self._lock = threading.RLock()
         self._program: Program | None = None  # between being read for its facts and being compiled
         self._models: CompiledPart | None = None
+        self._observation: Observation | None = None
 
     @cached_property
     def _facts(self) -> PartFacts:
@@ -96,8 +102,48 @@ class OpenVinoEngine:
 
     @property
     def precision(self) -> str:
-        """The precision this part runs in: "f32" or "bf16"."""
+        """The precision this part runs in: "f32", "bf16" or "int8"."""
+        return self._float_precision if self._int8 is None else "int8"
+
+    @property
+    def _float_precision(self) -> str:
+        """That of everything that is not rounded to 8 bits."""
         return choose_precision(self._options.precision, self._exact)
+
+    @cached_property
+    def _int8(self) -> Int8Part | None:
+        if self._options.precision != "int8" or self._exact or not is_unet(self.inputs):
+            return None
+        store = self._store()
+        key = "" if store is None else roundings_key(content_identity(self.path), sources_digest())
+        return Int8Part(self.path.name, store, key)
+
+    @property
+    def needs_calibration(self) -> bool:
+        return self._int8 is not None and not self._int8.calibrated
+
+    @contextmanager
+    def observing(self) -> Iterator[None]:
+        """See Calibrated: afterwards the engine is loaded in int8, and was checked against what was observed."""
+        int8 = self._int8
+        if int8 is None:
+            yield
+            return
+        with self._lock:
+            self.unload()
+            translation = self._translation()
+            self._observation = Observation(translation.model)
+            watched = replace(translation, model=self._observation.model)
+            self._models = CompiledPart.compile(watched, self._settings(), self.path.name)
+        try:
+            yield
+            observation = self._observation
+            roundings = observation.roundings()
+        finally:
+            with self._lock:
+                self._observation = None
+                self.unload()
+        int8.settle(roundings, lambda: observation.distance(self.run))
 
     def load(self) -> None:
         with self._lock:
@@ -116,6 +162,8 @@ class OpenVinoEngine:
             self.load()
             assert self._models is not None
             produced = self._models.run(checked)
+            if self._observation is not None:
+                self._observation.take(checked, produced)
             return {port.name: np.array(produced[port.name], dtype=np.float32) for port in self.outputs}
 
     def _restored_or_compiled(self) -> tuple[CompiledPart, bool]:
@@ -141,8 +189,10 @@ class OpenVinoEngine:
         return self._restore(store, key) or self._compile(), False
 
     def _key(self) -> str:
-        """Of the compiled part: a precision that depends on more than the settings adds it to the facts."""
-        return compiled_key(content_identity(self.path), sources_digest(), runtime_facts(), self._settings())
+        """Of the compiled part."""
+        rounding = {} if self._int8 is None else {"int8": self._int8.digest}
+        facts = runtime_facts() | rounding
+        return compiled_key(content_identity(self.path), sources_digest(), facts, self._settings())
 
     def _restore(self, store: CompiledStore, key: str) -> CompiledPart | None:
         entry = store.find(key)
@@ -156,7 +206,10 @@ class OpenVinoEngine:
             return None
 
     def _compile(self) -> CompiledPart:
-        return CompiledPart.compile(self._translation(), self._settings(), self.path.name)
+        translation = self._translation()
+        if self._int8 is not None:
+            self._int8.quantize(translation.model)
+        return CompiledPart.compile(translation, self._settings(), self.path.name)
 
     def _translation(self) -> Translation:
         program = self._program or read_model(self.path)
@@ -170,17 +223,20 @@ class OpenVinoEngine:
         return open_store(self._options.cache_dir.expanduser() / FOLDER, self._options.cache_bytes)
 
     def _settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self.precision}
+        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": self._float_precision}
         if self._options.threads is not None:
             settings["INFERENCE_NUM_THREADS"] = self._options.threads
         return settings
 
 
 def choose_precision(wanted: str, exact: bool) -> str:
-    """What "auto" means on this processor; bf16 is refused where the processor does not compute in it.
+    """What "auto" means on this processor; bf16 and int8 are refused where the processor does not compute in them.
 
-    `exact` parts run in f32 whatever is wanted: bf16 would round token ids and thresholds.
+    `exact` parts run in f32 whatever is wanted: bf16 would round token ids and thresholds. For "int8" this is the
+    precision of all that is not rounded to 8 bits, chosen as in "auto".
     """
+    if wanted == "int8":
+        check_int8()
     if exact or wanted == "f32":
         return "f32"
     native = native_bf16()

@@ -66,6 +66,11 @@ def facts_key(identity: str, sources: str) -> str:
     return _digest("facts", identity, sources)
 
 
+def roundings_key(identity: str, sources: str) -> str:
+    """For how a part of that content is rounded to 8 bits, by this code."""
+    return _digest("roundings", identity, sources)
+
+
 def compiled_key(identity: str, sources: str, runtime: Mapping[str, str], settings: Mapping[str, Any]) -> str:
     """For a compiled part: its content, this code, the runtime, its settings and this processor."""
     pairs = sorted((str(name), str(value)) for name, value in (*runtime.items(), *settings.items()))

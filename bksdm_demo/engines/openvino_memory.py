@@ -14,7 +14,7 @@ from math import prod
 from bksdm_demo.mil.program import Program, TensorType
 
 # Fitted to what the process grew by; repeat with benchmarks/part_memory.py.
-WEIGHT_BYTES = {"f32": 4, "bf16": 2}
+WEIGHT_BYTES = {"f32": 4, "bf16": 2, "int8": 2}
 OPERATION_BYTES = 70_000
 LIVE_TENSORS = 4  # of the largest size, in f32, while running and afterwards
 

@@ -1,0 +1,67 @@
+"""Puts a rounding before every site of a model and int8 weights into it; OpenVINO then computes the site in integers.
+
+What is put in is FakeQuantize (values) and Constant(i8) * scale (weights): the forms that OpenVINO's low precision
+transformations look for. The ranges of a FakeQuantize may differ from channel to channel where it reads, and are those
+of the tensor where it writes, so equalising the channels costs no operation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino.opset13 as op
+from numpy.typing import NDArray
+from openvino import Model, Node
+
+from bksdm_demo.engines.quantization.scales import LEVELS, Rounding, round_weights
+from bksdm_demo.engines.quantization.sites import Site, find_groups, fingerprint
+from bksdm_demo.engines.quantization.table import Roundings
+from bksdm_demo.errors import EngineError
+
+
+def quantize(model: Model, roundings: Roundings) -> None:
+    """Change `model` in place. Raises EngineError for roundings of another model."""
+    groups = find_groups(model)
+    if fingerprint(groups) != roundings.fingerprint:
+        raise EngineError("The roundings for int8 belong to another model.")
+    for group, rounding in zip(groups, roundings.values, strict=True):
+        rounded = _fake_quantize(group[0], rounding)
+        for site in group:
+            _replace(site, rounded, rounding)
+    model.validate_nodes_and_infer_types()
+
+
+def _fake_quantize(site: Site, rounding: Rounding) -> Node:
+    rank = len(site.source.get_shape())
+    across = [1] * rank
+    across[site.axis] = -1
+    read = [(end * rounding.spread + rounding.centre).reshape(across) for end in (rounding.low, rounding.high)]
+    written = [np.full([1] * rank, end, np.float32) for end in (rounding.low, rounding.high)]
+    return op.fake_quantize(site.source, *(op.constant(end.astype(np.float32)) for end in (*read, *written)), LEVELS)
+
+
+def _replace(site: Site, rounded: Node, rounding: Rounding) -> None:
+    """The site on rounded values and weights, plus what centring took away."""
+    readers = list(site.node.output(0).get_target_inputs())
+    weights = site.weights()
+    spread = rounding.spread.reshape(1, -1, *[1] * (weights.ndim - 2))
+    whole, scales = round_weights(weights * spread, rounding.power)
+    kept = op.multiply(op.convert(op.constant(whole), "f32"), op.constant(_columns(scales, weights.ndim)))
+    if site.is_convolution:
+        made: Node = site.node
+        made.input(0).replace_source_output(rounded.output(0))
+        made.input(1).replace_source_output(kept.output(0))
+    else:
+        made = op.matmul(rounded, kept, False, True)
+        made.set_friendly_name(site.node.get_friendly_name())
+    if rounding.centre.any():
+        shape = [1] * len(site.node.get_output_shape(0))
+        shape[1 if site.is_convolution else -1] = -1
+        owed = weights.reshape(len(weights), -1) @ rounding.centre  # pointwise, so [O, C]
+        made = op.add(made, op.constant(owed.reshape(shape)))
+    if made is not site.node:
+        for reader in readers:
+            reader.replace_source_output(made.output(0))
+
+
+def _columns(scales: NDArray[np.float32], rank: int) -> NDArray[np.float32]:
+    return scales.reshape(-1, *[1] * (rank - 1))
