@@ -1,0 +1,302 @@
+"""Compiled results on disk: what is kept comes back, and nothing damaged, half-written or too much ever does."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bksdm_demo.engines import compiled_store
+from bksdm_demo.engines.compiled_store import BLOCK, CHUNK, LOCK, PAGE, SUFFIX, TEMPORARY, CompiledStore
+
+FACTS = {"inputs": ["x", "ü"], "count": 3}
+LIMIT = 100_000_000
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def content(size: int, seed: int = 0) -> bytes:
+    return np.random.default_rng(seed).bytes(size)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CompiledStore:
+    return CompiledStore(tmp_path / "kept", LIMIT)
+
+
+def names(store: CompiledStore) -> list[str]:
+    return [path.stem for path, _ in store.entries()]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, PAGE, BLOCK - 1, BLOCK, BLOCK + 9, CHUNK, CHUNK + BLOCK + 1])
+def test_what_is_kept_comes_back(store: CompiledStore, size: int) -> None:
+    sections = {"main": content(size), "prelude": memoryview(content(13, 1))}
+    assert store.keep("key", FACTS, sections)
+    found = store.find("key")
+    assert found is not None
+    assert found.facts == FACTS
+    assert {name: bytes(array) for name, array in found.sections.items()} == {k: bytes(v) for k, v in sections.items()}
+    found.drop_pages()
+    assert bytes(found.sections["main"]) == sections["main"]
+
+
+def test_sections_start_at_pages(store: CompiledStore) -> None:
+    store.keep("key", FACTS, {"first": content(10), "second": content(10)})
+    found = store.find("key")
+    assert found is not None
+    first, second = (array.__array_interface__["data"][0] for array in found.sections.values())
+    assert first % PAGE == 0
+    assert second - first == PAGE
+
+
+def test_an_entry_of_facts_alone(store: CompiledStore) -> None:
+    assert store.keep("key", FACTS, {})
+    found = store.find("key")
+    assert found is not None
+    assert (found.facts, dict(found.sections)) == (FACTS, {})
+
+
+def test_nothing_is_found_under_another_key(store: CompiledStore) -> None:
+    assert store.find("key") is None
+    store.keep("key", FACTS, {"main": b"1"})
+    assert store.find("other") is None
+
+
+def test_a_later_entry_takes_the_place_and_the_former_stays_readable(store: CompiledStore) -> None:
+    store.keep("key", FACTS, {"main": content(PAGE, 1)})
+    former = store.find("key")
+    store.keep("key", FACTS, {"main": content(PAGE, 2)})
+    later = store.find("key")
+    assert former is not None
+    assert later is not None
+    former.drop_pages()
+    assert bytes(former.sections["main"]) == content(PAGE, 1)
+    assert bytes(later.sections["main"]) == content(PAGE, 2)
+
+
+def flip(path: Path, place: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0x10
+    path.write_bytes(data)
+
+
+def damages() -> dict[str, object]:
+    """Ways an entry of two sections, of 3 * BLOCK + 5 and of 100 bytes, may be damaged."""
+    return {
+        "empty": lambda path: path.write_bytes(b""),
+        "the beginning alone": lambda path: os.truncate(path, 20),
+        "one page": lambda path: os.truncate(path, PAGE),
+        "the last byte missing": lambda path: os.truncate(path, path.stat().st_size - 1),
+        "something behind": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+        "another format": lambda path: flip(path, 3),
+        "a wild length": lambda path: flip(path, 22),
+        "the index": lambda path: flip(path, 80),
+        "the first byte": lambda path: flip(path, PAGE),
+        "a byte in the middle": lambda path: flip(path, PAGE + BLOCK + 77),
+        "a byte of the rest": lambda path: flip(path, PAGE + 3 * BLOCK + 4),
+        "the other section": lambda path: flip(path, PAGE + 4 * BLOCK + 50),
+        "a page of zeros": lambda path: path.write_bytes(
+            path.read_bytes()[:PAGE] + b"\0" * PAGE + path.read_bytes()[2 * PAGE :]
+        ),
+        "text": lambda path: path.write_text("not an entry at all, " * 10),
+    }
+
+
+@pytest.mark.parametrize("kind", damages())
+def test_a_damaged_entry_is_discarded_with_a_word(
+    store: CompiledStore, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.keep("key", FACTS, {"main": content(3 * BLOCK + 5), "tail": content(BLOCK - 5)})
+    path = store.folder / f"key{SUFFIX}"
+    damages()[kind](path)
+    assert store.find("key") is None
+    assert not path.exists()
+    assert len(warnings(caplog)) == 1
+    assert "is damaged" in warnings(caplog)[0]
+    assert store.keep("key", FACTS, {"main": b"anew"})
+    assert store.find("key") is not None
+
+
+def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
+    store = CompiledStore(tmp_path, 4 * 3 * PAGE)  # four entries of a header and two pages
+    for number, key in enumerate("abcd"):
+        store.keep(key, {}, {"main": content(2 * PAGE)})
+        os.utime(tmp_path / f"{key}{SUFFIX}", (number, number))
+    assert names(store) == ["a", "b", "c", "d"]
+    assert store.find("a") is not None  # used: now the last to go
+    store.keep("e", {}, {"main": content(2 * PAGE)})
+    assert names(store) == ["c", "d", "a", "e"]
+    store.keep("f", {}, {"main": content(4 * PAGE)})
+    assert names(store) == ["a", "e", "f"]
+
+
+def test_replacing_an_entry_evicts_no_other(tmp_path: Path) -> None:
+    store = CompiledStore(tmp_path, 2 * 3 * PAGE)
+    store.keep("a", {}, {"main": content(2 * PAGE)})
+    store.keep("b", {}, {"main": content(2 * PAGE)})
+    store.keep("b", {}, {"main": content(2 * PAGE, 1)})
+    assert sorted(names(store)) == ["a", "b"]
+
+
+def test_what_never_fits_is_not_kept_and_evicts_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    store = CompiledStore(tmp_path, 3 * PAGE)
+    store.keep("a", {}, {"main": content(2 * PAGE)})
+    for _ in range(2):
+        assert not store.keep("b", {}, {"main": content(3 * PAGE)})
+    assert names(store) == ["a"]
+    assert len(warnings(caplog)) == 1
+    assert "do not fit" in warnings(caplog)[0]
+
+
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_a_share_of_the_disk_is_left_to_others(
+    store: CompiledStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    free = compiled_store.RESERVE
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free + PAGE))
+    assert not store.keep("a", {}, {"main": content(PAGE)})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free + 2 * PAGE))
+    assert store.keep("a", {}, {"main": content(PAGE)})
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free))
+    assert store.keep("b", {}, {"main": content(PAGE)})  # in the place of a
+    assert names(store) == ["b"]
+    assert len(warnings(caplog)) == 1
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+def test_a_full_disk_is_said_once_and_leaves_nothing(
+    store: CompiledStore, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compiled_store.os, step, full)
+        assert not store.keep("key", FACTS, {"main": content(PAGE)})
+        assert not store.keep("key", FACTS, {"main": content(PAGE)})
+    assert list(store.folder.iterdir()) == []
+    assert len(warnings(caplog)) == 1
+    assert "No space left" in warnings(caplog)[0]
+    assert store.keep("key", FACTS, {"main": content(PAGE)})
+
+
+def test_a_folder_that_cannot_be_made_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("no folder")
+    store = CompiledStore(tmp_path / "file" / "kept", LIMIT)
+    for _ in range(2):
+        with store.building():
+            assert not store.keep("key", FACTS, {"main": b"1"})
+    assert store.entries() == []
+    assert any("cannot be kept" in message for message in warnings(caplog))
+    assert len(warnings(caplog)) == len(set(warnings(caplog)))
+
+
+def test_a_read_only_folder_still_serves_what_it_holds(
+    store: CompiledStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Refusals are simulated: the tests may run as root, whom no mode bits stop."""
+    store.keep("old", FACTS, {"main": b"1"})
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(compiled_store.os, "utime", refuse)
+    monkeypatch.setattr(compiled_store.tempfile, "mkstemp", refuse)
+    assert store.find("old") is not None
+    assert not store.keep("new", FACTS, {"main": b"1"})
+    assert not store.keep("newer", FACTS, {"main": b"1"})
+    assert names(store) == ["old"]
+    assert len(warnings(caplog)) == 1
+
+
+def python(code: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+BUILD = """
+import sys, time
+from pathlib import Path
+from bksdm_demo.engines.compiled_store import CompiledStore
+store = CompiledStore(Path(sys.argv[1]), 10**9)
+print("ready", flush=True)
+with store.building():
+    found = store.find("key")
+    if found is None:
+        time.sleep(0.3)
+        store.keep("key", {}, {"main": b"built"})
+print("found" if found else "built", flush=True)
+"""
+
+
+@pytest.mark.skipif(compiled_store.fcntl is None, reason="no file locks here")
+def test_of_two_processes_one_builds(tmp_path: Path) -> None:
+    processes = [python(BUILD, tmp_path) for _ in range(2)]
+    said = sorted(process.communicate(timeout=60)[0].split()[-1] for process in processes)
+    assert said == ["built", "found"]
+    assert [path.name for path in tmp_path.iterdir() if path.name != LOCK] == [f"key{SUFFIX}"]
+
+
+def test_of_several_threads_one_builds(store: CompiledStore) -> None:
+    built = []
+
+    def build() -> None:
+        with store.building():
+            if store.find("key") is None:
+                built.append(threading.get_ident())
+                time.sleep(0.02)
+                store.keep("key", FACTS, {"main": b"1"})
+
+    threads = [threading.Thread(target=build) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(built) == 1
+
+
+HALF = """
+import os, sys, time
+from pathlib import Path
+from bksdm_demo.engines import compiled_store
+def stall(handle):
+    print("writing", flush=True)
+    time.sleep(60)
+compiled_store.os.fsync = stall
+store = compiled_store.CompiledStore(Path(sys.argv[1]), 10**9)
+with store.building():
+    store.keep("key", {}, {"main": bytes(1_000_000)})
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9")
+def test_a_kill_while_writing_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = python(HALF, tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    store = CompiledStore(tmp_path, LIMIT)
+    assert store.find("key") is None
+    assert store.entries() == []
+    assert [path.name.startswith(TEMPORARY) for path in tmp_path.iterdir() if path.name != LOCK] == [True]
+    with store.building():  # the lock went with its holder
+        assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+        assert store.keep("key", {}, {"main": b"anew"})
+    assert store.find("key") is not None
