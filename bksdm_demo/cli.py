@@ -38,12 +38,13 @@ from bksdm_demo.commands import (
 )
 from bksdm_demo.engines.base import ENGINE_KINDS, PRECISIONS
 from bksdm_demo.errors import DemoError
+from bksdm_demo.library.sharing import find_sharing
 from bksdm_demo.mil.compiled_writer import write_compiled
 from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, STEPS_RANGE
 from bksdm_demo.services import export, report
 from bksdm_demo.services.contact_sheet import image_of
 from bksdm_demo.settings import Settings, default_models_dir, from_environment
-from bksdm_demo.start import Services, start
+from bksdm_demo.start import Services, memory_needs, start
 
 EXIT_CODES = """\b
 Exit codes:
@@ -221,13 +222,14 @@ def generate(
 
 @app.command(epilog=EXIT_CODES)
 def models(context: typer.Context, models_dir: ModelsDirOption = None, as_json: JsonOption = False) -> None:
-    """List the models of this machine: size on disk (1 MB = 1,000,000 bytes), weights, and where they are."""
+    """List the models: size on disk (1 MB = 1,000,000 bytes), weights, where they are, and which parts they share."""
     with _sentences(context), _services(context, None, None, models_dir) as services:
         systems = services.catalog.systems()
+        sharing = find_sharing(systems)
         if as_json:
-            _answer(report.systems_report(systems))
+            _answer(report.systems_report(systems, sharing))
         else:
-            typer.echo(console.systems_table(systems))
+            typer.echo(console.systems_table(systems, sharing))
 
 
 @app.command(epilog=EXIT_CODES)
@@ -247,7 +249,8 @@ def fetch(
         with _usage():
             settings = from_environment(os.environ)
         folder = models_dir or settings.models_dir or default_models_dir(os.environ)
-        typer.echo(str(bring(key, folder, attention, sys.stderr).folder))
+        need = memory_needs(settings).get(key)
+        typer.echo(str(bring(key, folder, attention, sys.stderr, need).folder))
 
 
 @app.command(epilog=EXIT_CODES)

@@ -19,11 +19,14 @@ from bksdm_demo.errors import CancelledError, DemoError, ModelUnavailableError, 
 from bksdm_demo.library import published
 from bksdm_demo.library.catalog import Availability, Catalog, System
 from bksdm_demo.library.fetch import fetch
+from bksdm_demo.library.record import read_record
 from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.records import SEED_LIMIT, Job, Phase, Request
 from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.services.fetches import Need
 from bksdm_demo.services.inspection import Facts, inspect_package, write_listing
 from bksdm_demo.ui.present import cut_off_words
+from bksdm_demo.ui.standing import need_words, origin_words
 
 try:
     from bksdm_demo.translate.registry import missing_operations
@@ -134,13 +137,15 @@ def _follow(comparisons: Comparisons, job: Job, progress: Progress) -> Job:
     return newest
 
 
-def bring(key: str, models_dir: Path, attention: str | None, stream: TextIO) -> System:
+def bring(key: str, models_dir: Path, attention: str | None, stream: TextIO, need: Need | None = None) -> System:
     """Fetch a published system into `models_dir` with progress on `stream`, and see that it is whole.
 
     Raises CancelledError for an interrupt, which keeps what has come, ModelUnavailableError and PackageError.
     """
     offer = published.published_system(key)
     print(f"{offer.name}: {offer.licence}, {offer.licence_url}; model card {offer.card_url}", file=stream)
+    if need is not None:
+        print(f"{offer.name}: {need_words(need)}", file=stream)
     progress = FetchProgress(stream, offer.name)
     try:
         folder = fetch(offer, models_dir, attention=attention, report=progress)
@@ -150,6 +155,8 @@ def bring(key: str, models_dir: Path, attention: str | None, stream: TextIO) -> 
         ) from interrupt
     finally:
         progress.end()
+    if (record := read_record(folder)) is not None:
+        print(f"{offer.name}: {origin_words(record)}", file=stream)
     catalog = Catalog(models_dir, models_dir, read_metadata=user_metadata, published=published.PUBLISHED)
     system = next((system for system in catalog.systems() if system.folder == folder), None)
     if system is None:

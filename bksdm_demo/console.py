@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from bksdm_demo.library.catalog import Availability, System
+from bksdm_demo.library.sharing import SharedPart, Sharing
 from bksdm_demo.records import Column, Job, Phase
 from bksdm_demo.services.contact_sheet import megabytes, seconds, time_line
 from bksdm_demo.services.inspection import Facts, Tensor
+from bksdm_demo.units import format_bytes
 
 WORDS = {
     Phase.QUEUED: "waiting",
@@ -97,8 +99,8 @@ def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[int, str
     return table(("Model", "Seed", "Outcome", "Drawing", "Loading", "Size", "File"), rows)
 
 
-def systems_table(systems: Sequence[System]) -> str:
-    """One row per system, and below the table why some cannot be used, or how to get those that are not here yet."""
+def systems_table(systems: Sequence[System], sharing: Sharing) -> str:
+    """One row per system; below them what they share, why some cannot be used, how to get those that are not here."""
     rows = [
         (
             system.key,
@@ -111,10 +113,28 @@ def systems_table(systems: Sequence[System]) -> str:
         for system in systems
     ]
     text = table(("Key", "Name", "Size", "U-Net weights", "Stored as", "Where"), rows)
-    notes = [f"{system.key}: {system.reason}" for system in systems if system.availability is Availability.UNAVAILABLE]
+    notes = sharing_lines(sharing)
+    notes += [f"{system.key}: {system.reason}" for system in systems if system.availability is Availability.UNAVAILABLE]
     if any(system.availability is Availability.TO_DOWNLOAD for system in systems):
         notes.append("`python -m bksdm_demo fetch KEY` downloads a model.")
     return "\n".join([text, *(["", *notes] if notes else [])])
+
+
+def sharing_lines(sharing: Sharing) -> list[str]:
+    """What is loaded once for several systems, and what that and links save; [] where nothing is shared."""
+    together: dict[tuple[tuple[str, ...], bool], list[SharedPart]] = {}
+    for part in sharing.parts:
+        together.setdefault((part.systems, part.copies == 1), []).append(part)
+    lines = []
+    for (keys, once), parts in together.items():
+        roles = [part.role for part in parts]
+        size = format_bytes(sum(part.size_bytes for part in parts))
+        stored = "stored and loaded once" if once else "loaded once, stored more than once"
+        lines.append(wrapped(f"{', '.join(roles)} ({size}, {stored}) shared by ", keys))
+    if lines:
+        disk, saved = format_bytes(sharing.disk_bytes), sharing.saved_disk_bytes
+        lines.append(f"All parts take {disk} of disk" + (f", {format_bytes(saved)} less than apart." if saved else "."))
+    return lines
 
 
 def facts_text(facts: Facts, refusal: str | None = None) -> str:
@@ -172,7 +192,9 @@ def _runs_here(facts: Facts, refusal: str | None) -> list[str]:
 def wrapped(head: str, items: Sequence[str]) -> str:
     """The items with commas between them in lines of LINE characters, indented under the head's first line."""
     glued = (item.replace(" ", GLUE) for item in items)
-    filled = textwrap.fill(head + ", ".join(glued), LINE, subsequent_indent="  ", break_long_words=False)
+    filled = textwrap.fill(
+        head + ", ".join(glued), LINE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
     return filled.replace(GLUE, " ")
 
 

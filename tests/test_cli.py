@@ -7,6 +7,7 @@ the embedded packages through the real engine.
 from __future__ import annotations
 
 import json
+import re
 import os
 import signal
 import subprocess
@@ -362,7 +363,17 @@ def test_models_as_a_table_and_as_json(run: Run):
     systems = json.loads(data.stdout)["models"]
     assert [system["key"] for system in systems] == list(FAMILY)
     assert all(system["size_bytes"] > 0 and system["availability"] == "embedded" for system in systems)
-    assert [line.split()[0] for line in text.stdout.splitlines()] == ["Key", *FAMILY]
+    table, notes = text.stdout.split("\n\n")
+    assert [line.split()[0] for line in table.splitlines()] == ["Key", *FAMILY]
+    assert "text encoder, image decoder, safety checker" in notes
+    words = " ".join(notes.split())
+    assert "stored and loaded once) shared by emoji-original, emoji-base, emoji-small, emoji-tiny" in words
+    assert re.search(r"All parts take .* of disk, .* less than apart\.", notes)
+    sharing = json.loads(data.stdout)["sharing"]
+    assert [part["role"] for part in sharing["parts"]] == ["text encoder", "image decoder", "safety checker"]
+    assert all(part["systems"] == list(FAMILY) and part["copies"] == 1 for part in sharing["parts"])
+    saved = sum(part["saved_bytes"] for part in sharing["parts"])
+    assert sharing["separate_bytes"] - sharing["disk_bytes"] == saved > 0
 
 
 def test_models_says_why_one_cannot_be_used(run: Run, tmp_path: Path):

@@ -70,8 +70,9 @@ def test_a_model_comes_with_progress_and_its_licence(run: Run, tmp_path: Path) -
     result = run("tiny")
     assert result.exit_code == commands.OK, result.output
     assert result.stdout == f"{tmp_path / 'models' / 'tiny'}\n"
-    first, *lines = result.stderr.splitlines()
+    first, *lines, last = result.stderr.splitlines()
     assert "CreativeML OpenRAIL-M, https://" in first
+    assert last == f"Tiny: from someone/coreml-tiny at commit {COMMIT[:12]}"
     assert lines[0].startswith("Tiny: downloading, 0 B of")
     assert any("checking what has come" in line for line in lines)
     assert lines[-1].startswith("Tiny: unpacking")

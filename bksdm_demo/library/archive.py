@@ -16,7 +16,7 @@ import threading
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -40,8 +40,9 @@ def unpack(
     report: Report = silent,
     cancelled: threading.Event | None = None,
     free: FreeBytes = free_bytes,
+    extra: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Unpack the zip `archive` into the new folder `target`, then remove the archive.
+    """Unpack the zip `archive` into the new folder `target`, with the `extra` files beside, then remove the archive.
 
     Raises PackageError for an archive that is broken or refused (the archive stays), ModelUnavailableError when the
     disk is full or the folder cannot be written, CancelledError when `cancelled` is set. Then nothing is left behind.
@@ -56,6 +57,8 @@ def unpack(
         shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
         try:
             _write_all(zipped, entries, staging, report, cancelled)
+            for name, contents in (extra or {}).items():
+                (staging / name).write_bytes(contents)
             staging.rename(target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)

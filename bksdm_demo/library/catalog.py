@@ -18,6 +18,7 @@ from bksdm_demo.errors import DemoError, ModelUnavailableError, PackageError
 from bksdm_demo.library.identity import size_bytes
 from bksdm_demo.library.layout import Parts, find_parts, find_systems
 from bksdm_demo.library.published import Archive, PublishedSystem
+from bksdm_demo.library.record import read_record
 from bksdm_demo.library.system import Availability, System
 from bksdm_demo.units import format_bytes
 
@@ -132,7 +133,9 @@ class Catalog:
         if archive is None:
             return _described(offer, offer.archives[0], Path(offer.key), None)
         folder = self._folder(offer, archive)
+        record = read_record(folder)
         system = _described(offer, archive, folder, _existing(folder.parent / SHARED))
+        system = replace(system, revision="" if record is None else record.revision)
         return self._examine(system, Availability.ON_DISK, lenders)
 
     def _installed(self, offer: PublishedSystem) -> Archive | None:
@@ -237,6 +240,7 @@ def _described(offer: PublishedSystem, archive: Archive, folder: Path, shared: P
         licence=offer.licence,
         licence_url=offer.licence_url,
         card_url=offer.card_url,
+        revision=archive.file.revision,
         steps=offer.steps,
         guidance_scale=offer.guidance_scale,
         scheduler=offer.scheduler,

@@ -25,8 +25,9 @@ def check_room(folder: Path, needed: int, free: FreeBytes, what: str) -> None:
     """ModelUnavailableError saying by how much the disk of `folder` is too full for `needed` bytes and some spare."""
     short = needed + SPARE_BYTES - free(folder)
     if short > 0:
+        wanted = format_bytes(needed + SPARE_BYTES)
         raise ModelUnavailableError(
-            f"{what} needs {format_bytes(needed + SPARE_BYTES)} of free disk, {format_bytes(short)} more than {folder} has. "
+            f"{what} needs {wanted} of free disk, {format_bytes(short)} more than {folder} has. "
             "Free some space or choose a models directory on another disk."
         )
 

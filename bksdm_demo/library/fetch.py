@@ -2,7 +2,8 @@
 
 Everything unfinished lies in the hidden folder `.fetch` of the models directory and is found again after a kill; the
 system's own folder appears by one rename. However many processes and threads ask at once, one of them fetches and
-the others wait for it. Leaves out updating: a folder that is there is left alone.
+the others wait for it. A record in the folder says which commit it came from; files that another fetched system has
+too are stored once. Leaves out updating: a folder that is there is left alone.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from bksdm_demo.errors import CancelledError
 from bksdm_demo.library.archive import unpack
 from bksdm_demo.library.disk import FreeBytes, check_room, disk_error, free_bytes
 from bksdm_demo.library.download import PAUSES, RemoteFile, download, look_up
+from bksdm_demo.library.linking import link_same_files
 from bksdm_demo.library.progress import Progress, Report, Stage, silent
 from bksdm_demo.library.published import PublishedSystem
+from bksdm_demo.library.record import NAME, record_of
 
 WORK = ".fetch"  # folder of unfinished business in the models directory
 POLL = 0.1  # seconds between two looks whether the other process has finished
@@ -53,8 +56,10 @@ def fetch(
             work = _workplace(models_dir, target.name, remote)
             _check_disk(remote, work, free)
             download(remote, work, report=report, cancelled=stop, pauses=pauses)
-            unpack(work, target, report=report, cancelled=stop, free=free)
+            record = record_of(remote, archive.file.revision)
+            unpack(work, target, report=report, cancelled=stop, free=free, extra={NAME: record.as_bytes()})
             shutil.rmtree(work.parent, ignore_errors=True)
+            link_same_files(target)
     return target
 
 

@@ -109,6 +109,8 @@ def find_parts(folder: Path, shared: Path | None = None) -> Parts:
             missing.append(describe(role))
     if not unet:
         missing.append(next(describe(role) for role in UNET_ROLES[1:] if found[role] is None))
+    if place.name == "packages":  # as in Apple's repositories, where only the compiled models have their vocabulary
+        searched.append(place.with_name("compiled"))
     files = {name: _find_file(searched, name) for name in ("vocab.json", "merges.txt")}
     missing += [name for name, path in files.items() if path is None]
     text_encoder, decoder, vocab, merges = found["text encoder"], found["image decoder"], *files.values()

@@ -28,7 +28,8 @@ class System:
 
     Parameter counts are numbers of weights, None where nobody says; `size_bytes` is that of all Core ML parts on disk,
     or of a download, `shared_bytes` that of parts which lie elsewhere, shared with other systems. `reason` says why a
-    system cannot be used, or not yet. `parts` is None only then.
+    system cannot be used, or not yet. `parts` is None only then. `revision` is the hub's commit that it came from, or
+    would come from: a branch where none is pinned.
     """
 
     key: str
@@ -49,6 +50,7 @@ class System:
     licence: str = ""
     licence_url: str = ""
     card_url: str = ""
+    revision: str = ""
     steps: int = 20
     guidance_scale: float = 7.5
     scheduler: str = "dpmpp-2m"

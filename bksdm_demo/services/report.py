@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bksdm_demo.library.catalog import System
+from bksdm_demo.library.sharing import Sharing
 from bksdm_demo.records import Column, Job, Request, Result, Timings, Verdict
 
 SCHEMA = "bksdm-demo/result"
@@ -20,6 +21,7 @@ SYSTEMS_SCHEMA = "bksdm-demo/models"
 PACKAGES_SCHEMA = "bksdm-demo/packages"
 SCHEMA_VERSION = 1
 PHASES = ("load", "encode", "denoise", "decode", "safety", "total", "preview")
+NOTHING_SHARED = Sharing()
 _SYSTEM_FACTS = tuple(
     field.name for field in fields(System) if field.name not in ("folder", "shared", "parts", "availability")
 )
@@ -48,12 +50,17 @@ def job_report(
     }
 
 
-def systems_report(systems: Sequence[System]) -> dict[str, Any]:
-    """The catalogue for `models --json`; counts are numbers of weights, sizes bytes."""
+def systems_report(systems: Sequence[System], sharing: Sharing = NOTHING_SHARED) -> dict[str, Any]:
+    """The catalogue and what its systems share for `models --json`; counts are numbers of weights, sizes bytes."""
     return {
         "schema": SYSTEMS_SCHEMA,
         "schema_version": SCHEMA_VERSION,
         "models": [system_report(system) for system in systems],
+        "sharing": {
+            "disk_bytes": sharing.disk_bytes,
+            "separate_bytes": sharing.separate_bytes,
+            "parts": [{**asdict(part), "saved_bytes": part.saved_bytes} for part in sharing.parts],
+        },
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from bksdm_demo.library.catalog import Availability, System
 from bksdm_demo.library.progress import Progress, Stage
+from bksdm_demo.library.record import FetchRecord
 from bksdm_demo.records import Loading
 from bksdm_demo.services.fetches import Fetch, FetchState, Need
 from bksdm_demo.services.prewarm import Warming, WarmState
@@ -111,6 +112,12 @@ def need_words(need: Need) -> str:
         f"{about}, {format_bytes(need.short_bytes)} more than the budget for models "
         f"({format_bytes(need.budget_bytes)}): it may be refused here"
     )
+
+
+def origin_words(record: FetchRecord) -> str:
+    """ "from someone/repo at commit 0123456789ab", and which branch that was pinned from, if any."""
+    pinned = "" if record.asked == record.revision else f", to which its branch {record.asked} is pinned here"
+    return f"from {record.repo} at commit {record.revision[:12]}{pinned}"
 
 
 def fetch_line(fetch: Fetch | Progress) -> str:

@@ -1,8 +1,8 @@
 """A model hub on this machine's loopback, speaking enough of the protocol for the real huggingface_hub client.
 
-Two servers: the hub answers `/api/models/...` and `/{repo}/resolve/{revision}/{name}` and sends large files on to
-the store, a second origin, by a redirect that carries commit, size and SHA-256, as the real one does. Faults are
-switched on through `Faults`. Requests are kept in `log`. Leaves out writing, trees, pages and chunked storage.
+Two servers: the hub answers `/api/models/...`, listings included, and `/{repo}/resolve/{revision}/{name}` and sends
+large files on to the store, a second origin, by a redirect that carries commit, size and SHA-256, as the real one does.
+Faults are switched on through `Faults`. Requests are kept in `log`. Leaves out writing, long listings and chunks (xet).
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<name>.+)")
 INFO = re.compile(r"/api/models/(?P<repo>[^/?]+/[^/?]+)(/revision/(?P<revision>[^/?]+))?")
+TREE = re.compile(r"/api/models/(?P<repo>[^/?]+/[^/?]+)/tree/(?P<revision>[^/?]+)")
 STORE = re.compile(r"/store/(?P<digest>[0-9a-f]{64})")
 PIECE = 4096  # bytes sent at once
 LONGEST_STALL = 20.0  # seconds, should a test forget to let go
@@ -65,10 +67,14 @@ class Asked:
 
 
 class HubServer:
-    """Repositories as {repo: {name: contents}}; `hub` and `store` are the addresses of the two origins."""
+    """Repositories as {repo: {name: contents}}; `hub` and `store` are the addresses of the two origins.
+
+    Contents are the same at every commit.
+    """
 
     def __init__(self, repos: dict[str, dict[str, bytes]]) -> None:
         self.repos, self.faults, self.log = repos, Faults(), list[Asked]()
+        self.commits = {COMMIT}  # every repository has the same ones; the branch main is COMMIT
         self._servers = [_Server(("127.0.0.1", 0), _Handler) for _ in range(2)]
         self.hub, self.store = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
         for server in self._servers:
@@ -134,6 +140,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, b'{"error": "who are you?"}')
         elif found := RESOLVE.fullmatch(path):
             self._resolve(**found.groupdict())
+        elif found := TREE.fullmatch(path):
+            self._tree(found["repo"])
         elif found := INFO.fullmatch(path):
             self._info(found["repo"], found["revision"] or "main")
         else:
@@ -141,11 +149,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _resolve(self, repo: str, revision: str, name: str) -> None:
         files = self.server.state.repos.get(repo)
-        if files is None or revision not in ("main", COMMIT) or name not in files:
+        name, commit = unquote(name), COMMIT if revision == "main" else revision
+        if files is None or commit not in self.server.state.commits or name not in files:
             kind = "RepoNotFound" if files is None else "EntryNotFound" if name not in files else "RevisionNotFound"
             return self._send(404, b"", {"X-Error-Code": kind})
         data, state = files[name], self.server.state
-        common = {"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+        common = {"X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         if not name.endswith(".zip"):  # a small file kept in git itself
             blob = hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
             return self._send(200, data, common | {"ETag": f'"{blob}"'})
@@ -164,7 +173,16 @@ class _Handler(BaseHTTPRequestHandler):
             for name, data in files.items()
         ]
         info = {"id": repo, "sha": COMMIT, "private": False, "tags": [], "downloads": 0, "siblings": siblings}
+        info["sha"] = COMMIT if revision == "main" else revision
         self._send(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
+
+    def _tree(self, repo: str) -> None:
+        files = self.server.state.repos.get(repo, {})
+        tree = [
+            {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+            for name, data in files.items()
+        ]
+        self._send(200, json.dumps(tree).encode(), {"Content-Type": "application/json"})
 
     def _send_stored(self, data: bytes | None) -> None:
         faults = self.server.state.faults

@@ -18,6 +18,7 @@ from bksdm_demo.errors import CancelledError, ModelUnavailableError, PackageErro
 from bksdm_demo.library.disk import SPARE_BYTES
 from bksdm_demo.library.fetch import WORK, fetch
 from bksdm_demo.library.progress import Progress, Stage
+from bksdm_demo.library.record import NAME
 from tests.library.conftest import FILES, PROXIES, REPO, SYSTEM, ZIP, zip_bytes
 from tests.library.hub_server import HubServer
 
@@ -71,7 +72,7 @@ def test_a_system_appears_whole_and_nothing_else_stays(hub: HubServer, tmp_path:
     stages: list[Stage] = []
     folder = fetch(SYSTEM, tmp_path, report=lambda progress: stages.append(progress.stage))
     assert folder == tmp_path / "tiny"
-    wanted = {name: data for name, data in FILES.items() if data != b"litter"}
+    wanted = {name: data for name, data in FILES.items() if data != b"litter"} | {NAME: b"the record"}
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == set(wanted)
     assert list(dict.fromkeys(stages)) == [Stage.DOWNLOADING, Stage.VERIFYING, Stage.UNPACKING]
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["tiny"]
