@@ -89,7 +89,7 @@ def serve(services: Services, settings: Settings) -> int:
     """Launch the page, say where it is and wait for the end; returns the exit status."""
     services.background.prewarm.start()
     page = build_page(services.comparisons, services.catalog, services.background)
-    options = launch_options(services.comparisons, services.catalog, services.environment())
+    options = launch_options(services.comparisons)
     try:
         _, address, _ = page.launch(
             server_name=settings.host,

@@ -213,8 +213,13 @@ class Comparisons:
     def delete(self, job_id: str, owner: str | None = None) -> None:
         """Remove a finished comparison with its pictures. `owner` and errors as in `star`; RequestError if it runs."""
         self._check_owner(self._finished(job_id), owner)
+        in_memory = self._jobs.known(job_id) is not None
         self._jobs.forget(job_id)
-        self._store.delete(job_id)
+        try:
+            self._store.delete(job_id)
+        except RequestError:
+            if not in_memory:  # else it could never be kept
+                raise
 
     def usage(self) -> Usage:
         """How much is kept, and how much may be. Raises StoreError."""

@@ -91,7 +91,7 @@ class _Run:
         self.enter(Phase.DECODING)
         image = self._timed("decode", lambda: pipeline.decode(latents))
         if self.onlooker is not None:
-            self.onlooker.learn(pipeline, latents, image)
+            self.onlooker.learn(pipeline, latents, image, self.seconds["decode"])
         self.enter(Phase.CHECKING)
         verdict = self._timed("safety", lambda: pipeline.check(image))
         image.setflags(write=False)

@@ -3,7 +3,7 @@
 The cheap decoder is a linear map from a latent pixel to its mean colour, fitted by least squares for each VAE decoder
 (the idea is known from ComfyUI's "latent2rgb"; here nothing is hard-coded). What it is fitted to are pictures that
 the VAE decoded anyway: the first preview of a decoder never seen before, and every finished picture. Where the VAE is
-cheap beside a step, it decodes the previews itself.
+so cheap beside the steps between two previews that it stays within their share of the time, it decodes them itself.
 
 Safety fails closed: what the checker does not clearly pass, and what it fails on, is not shown, and the picture gets
 no further preview. The checker sees the preview at the size of the picture.
@@ -28,7 +28,6 @@ from bksdm_demo.records import Step
 logger = logging.getLogger(__name__)
 
 PREVIEW_SHARE = 0.25  # of the time of denoising, at most for previews
-VAE_SHARE = 0.2  # of a step's time: a VAE that takes less decodes the previews itself
 HELD_BACK = "The safety checker held the preview back; whether the picture is shown is decided when it is finished."
 FAILED = "The preview could not be made; the picture itself goes on."
 
@@ -36,19 +35,27 @@ Show = Callable[[NDArray | None, str], None]  # a preview uint8 [h, w, 3] or Non
 
 
 class ColourMap:
-    """Latents to colours by least squares: sums over all latent pixels seen, solved when asked."""
+    """Latents to colours by least squares: sums over all latent pixels seen, solved when asked.
+
+    Estimates of clean latents serve until there is a finished picture, then only finished pictures count.
+    """
 
     def __init__(self, channels: int) -> None:
         self._squares = np.zeros((channels + 1, channels + 1))
         self._products = np.zeros((channels + 1, 3))
+        self._provisional = True
         self.picture_size = (0, 0)  # (height, width) of what the VAE makes of such latents
 
     @property
     def ready(self) -> bool:
         return self.picture_size != (0, 0)
 
-    def learn(self, latents: NDArray, image: NDArray) -> None:
+    def learn(self, latents: NDArray, image: NDArray, finished: bool) -> None:
         """Latents [1, C, h, w] and the picture uint8 [H, W, 3] that the VAE made of them."""
+        if self._provisional and finished:
+            self._squares[:], self._products[:], self._provisional = 0, 0, False
+        elif not self._provisional and not finished:
+            return
         height, width = latents.shape[2:]
         shrunk = Image.fromarray(image).resize((width, height), Image.Resampling.BOX)
         inputs, colours = _pixels(latents), np.asarray(shrunk, dtype=np.float64).reshape(-1, 3)
@@ -83,8 +90,8 @@ class _Decoder:
 class Previews:
     """The colour maps of every VAE decoder seen so far; gives each picture its onlooker."""
 
-    def __init__(self, share: float = PREVIEW_SHARE) -> None:
-        self.share = share
+    def __init__(self, share: float = PREVIEW_SHARE, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.share, self.clock = share, clock
         self._decoders: WeakKeyDictionary[Engine, _Decoder] = WeakKeyDictionary()
 
     def onlooker(self, every: int, show: Show) -> Onlooker:
@@ -102,7 +109,7 @@ class Onlooker:
     """Looks at one picture; `seconds` is what that took so far. Never raises."""
 
     def __init__(self, previews: Previews, every: int, show: Show) -> None:
-        self._previews, self._every, self._show = previews, every, show
+        self._previews, self._every, self._show, self._clock = previews, every, show, previews.clock
         self._denoising = 0.0  # seconds of all steps so far
         self._latest = 0.0  # seconds of the latest preview
         self._over = False  # after something was held back or failed
@@ -115,7 +122,7 @@ class Onlooker:
             return
         if self.seconds + self._latest > self._previews.share * self._denoising and self.seconds:
             return
-        started = time.perf_counter()
+        started = self._clock()
         try:
             preview = self._preview(pipeline, step)
         except Exception:
@@ -126,23 +133,26 @@ class Onlooker:
             sentence = "" if preview is not None else HELD_BACK
         self._over = preview is None
         self._show(preview, sentence)
-        self._latest = time.perf_counter() - started
+        self._latest = self._clock() - started
         self.seconds += self._latest
 
-    def learn(self, pipeline: Pipeline, latents: NDArray, image: NDArray) -> None:
-        """Fit the decoder's colours to a finished picture as well."""
-        started = time.perf_counter()
+    def learn(self, pipeline: Pipeline, latents: NDArray, image: NDArray, seconds: float) -> None:
+        """Fit the decoder's colours to a finished picture as well, which took `seconds` to decode."""
+        started = self._clock()
         try:
-            self._previews.decoder(pipeline, latents).colours.learn(latents, image)
+            decoder = self._previews.decoder(pipeline, latents)
+            decoder.colours.learn(latents, image, finished=True)
+            decoder.seconds = seconds
         except Exception:
             logger.exception("A picture could not be learned from")
-        self.seconds += time.perf_counter() - started
+        self.seconds += self._clock() - started
 
     def _preview(self, pipeline: Pipeline, step: Step) -> NDArray[np.uint8] | None:
         """What may be shown of this step; None for what the checker does not pass."""
         latents = step.latents if step.denoised is None else step.denoised
         decoder = self._previews.decoder(pipeline, latents)
-        cheap = decoder.seconds is not None and decoder.seconds <= VAE_SHARE * step.seconds
+        spare = self._previews.share * self._every * self._denoising / step.index  # seconds for each preview
+        cheap = decoder.seconds is not None and decoder.seconds <= spare
         if cheap or not decoder.colours.ready:
             preview = judged = self._decode(pipeline, latents, decoder)
         else:
@@ -155,8 +165,8 @@ class Onlooker:
         return preview if passed else None
 
     def _decode(self, pipeline: Pipeline, latents: NDArray, decoder: _Decoder) -> NDArray[np.uint8]:
-        started = time.perf_counter()
+        started = self._clock()
         image = pipeline.decode(latents)
-        decoder.seconds = time.perf_counter() - started
-        decoder.colours.learn(latents, image)
+        decoder.seconds = self._clock() - started
+        decoder.colours.learn(latents, image, finished=False)
         return image

@@ -7,7 +7,7 @@ server-side rendering. Leaves out flags and threads (app.py) and every word abou
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,7 @@ def _wire_background(page: gr.Blocks, handlers: BackgroundHandlers, warming: gr.
     page.load(handlers.watch, outputs=outputs, **quiet)
 
 
-def launch_options(comparisons: Comparisons, catalog: Catalog, environment: Mapping[str, Any]) -> dict[str, Any]:
+def launch_options(comparisons: Comparisons) -> dict[str, Any]:
     """Keywords for Blocks.launch() that belong to the page itself."""
     return {
         "theme": build_theme(),

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bksdm_demo.errors import CancelledError
-from bksdm_demo.records import Phase, Request
+from bksdm_demo.records import Phase, Request, Step
 from bksdm_demo.services.cache import PipelineCache
 from bksdm_demo.services.generation import generate
 from tests.fakes import BLOCKED_WORD, CUT_OFF_WORD, FakeParts, fake_assemble, fake_catalog
@@ -93,3 +94,23 @@ def test_a_blocked_picture_is_dropped(cache: PipelineCache) -> None:
     assert result.verdict.blocked
     assert result.image is None
     assert result.timings.total > 0
+
+
+class Slow:
+    """An onlooker who says that each look took 100 s and learning 1000 s, in which nothing happened."""
+
+    seconds = 0.0
+
+    def look(self, pipeline: object, step: Step) -> None:
+        self.seconds += 100
+
+    def learn(self, pipeline: object, latents: NDArray, image: NDArray, seconds: float) -> None:
+        self.seconds += 1000
+
+
+def test_the_time_of_looking_is_taken_out_of_all_others(cache: PipelineCache) -> None:
+    timings = generate(cache, MODEL, REQUEST, onlooker=Slow()).timings  # type: ignore[arg-type]
+    assert timings.preview == 1500
+    assert round(timings.denoise, -2) == -500
+    assert round(timings.total, -2) == -1500
+    assert timings.decode >= 0

@@ -15,7 +15,6 @@ import httpx
 import pytest
 from gradio_client import Client
 
-from bksdm_demo.services import environment
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.ui.handlers import Live
 from bksdm_demo.ui.page import _absent, build_page, launch_options
@@ -37,7 +36,7 @@ def served(folder: Path, options: dict[str, dict[str, Any]] | None = None) -> It
     """The address of a live page and the service behind it."""
     comparisons = fake_comparisons(folder, options)
     page = build_page(comparisons, comparisons.catalog)
-    settings = launch_options(comparisons, comparisons.catalog, environment.describe())
+    settings = launch_options(comparisons)
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port(), **settings)
     try:
         yield address, comparisons
