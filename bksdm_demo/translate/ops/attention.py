@@ -6,15 +6,17 @@ OpenVINO's processor plugin runs it as one fused kernel when the heads come from
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import openvino.opset13 as op
 from openvino import Node, Output
 
 from bksdm_demo.mil.program import Operation
-from bksdm_demo.translate.context import Context
+from bksdm_demo.translate.context import Context, rank
 from bksdm_demo.translate.translator import translates
 
-MULTI_HEAD = "multi_head_attention"  # ours, not MIL's: query, key, value [B, C, 1, S], heads -> [B, C, 1, Sq]
+MULTI_HEAD = "multi_head_attention"  # ours, not MIL's: heads, and query, key, value either [B, S, C] or [B, C, 1, S]
 
 
 @translates("scaled_dot_product_attention")
@@ -26,19 +28,21 @@ def scaled_dot_product_attention(context: Context, operation: Operation) -> Node
 
 @translates(MULTI_HEAD)
 def multi_head_attention(context: Context, operation: Operation) -> Node:
-    """Unmasked attention with the scale 1/sqrt(C / heads)."""
+    """Unmasked attention with the scale 1/sqrt(C / heads), on tokens or on channel-major rows."""
     heads = context.integer(operation, "heads")
-    query, key, value = (_heads(context.value(operation, name), heads) for name in ("query", "key", "value"))
+    values = [context.value(operation, name) for name in ("query", "key", "value")]
+    if rank(values[0]) == 3:
+        return _attended(values, heads)
+    turned = [op.transpose(op.squeeze(value, _axes(2)), _axes(0, 2, 1)).output(0) for value in values]
+    return op.unsqueeze(op.transpose(_attended(turned, heads), _axes(0, 2, 1)), _axes(2))  # [B, C, 1, S]
+
+
+def _attended(tokens: Sequence[Output], heads: int) -> Node:
+    """Query, key and value [B, S, C], cut into heads [B, H, S, d] by way of [B, S, H, d] and put together again."""
+    split = [op.reshape(value, _axes(0, 0, heads, -1), special_zero=True) for value in tokens]
+    query, key, value = (op.transpose(value, _axes(0, 2, 1, 3)) for value in split)
     mixed = op.transpose(op.scaled_dot_product_attention(query, key, value), _axes(0, 2, 1, 3))  # [B, S, H, d]
-    tokens = op.reshape(mixed, _axes(0, 0, -1), special_zero=True)  # [B, S, C]
-    return op.unsqueeze(op.transpose(tokens, _axes(0, 2, 1)), _axes(2))  # [B, C, 1, S]
-
-
-def _heads(channels: Output, heads: int) -> Node:
-    """[B, C, 1, S] -> [B, H, S, d], by way of [B, S, H, d]."""
-    tokens = op.transpose(op.squeeze(channels, _axes(2)), _axes(0, 2, 1))  # [B, S, C]
-    split = op.reshape(tokens, _axes(0, 0, heads, -1), special_zero=True)
-    return op.transpose(split, _axes(0, 2, 1, 3))
+    return op.reshape(mixed, _axes(0, 0, -1), special_zero=True)
 
 
 def _axes(*numbers: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """MIL ops that move or select elements by position. Follows MIL's iOS15-iOS17 definitions.
 
-Leaves out: reverse, space_to_depth, sliding_windows and pixel_shuffle.
+Leaves out: reverse, space_to_depth and sliding_windows.
 """
 
 from __future__ import annotations
@@ -90,3 +90,15 @@ def slice_by_size(context: Context, operation: Operation) -> Node:
     kept = [0] * len(size)
     rest = (size == -1).astype(int).tolist()
     return op.strided_slice(x, begin, op.add(begin, size), np.ones(len(size), np.int32), kept, rest)
+
+
+@translates("depth_to_space")
+def depth_to_space(context: Context, operation: Operation) -> Node:
+    """Channel (i * b + j) * C + c becomes pixel (i, j) of each block of b x b, in channel c."""
+    return op.depth_to_space(context.value(operation, "x"), "blocks_first", context.integer(operation, "block_size"))
+
+
+@translates("pixel_shuffle")
+def pixel_shuffle(context: Context, operation: Operation) -> Node:
+    """Channel c * b * b + i * b + j becomes pixel (i, j) of each block of b x b, in channel c."""
+    return op.depth_to_space(context.value(operation, "x"), "depth_first", context.integer(operation, "upscale_factor"))

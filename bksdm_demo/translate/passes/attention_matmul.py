@@ -7,8 +7,8 @@ the result [B, H, d, Sq] is reshaped to [B, C, 1, Sq]. A mask, another scale or 
 from __future__ import annotations
 
 from bksdm_demo.mil.program import Operation, Program
-from bksdm_demo.translate.passes.attention_sites import Site, fuse, is_scale, is_token_row, scaled
-from bksdm_demo.translate.passes.rewrite import Index, only
+from bksdm_demo.translate.passes.attention_sites import Site, fuse, is_scale, is_token_row
+from bksdm_demo.translate.passes.rewrite import Index, only, value_and_number
 
 
 def fuse_matmul_attention(program: Program) -> tuple[Program, int]:
@@ -27,7 +27,7 @@ def _site(index: Index, end: Operation) -> Site | None:
     if mixed is None or weights is None or index.scalar(weights, "axis", -1.0) not in (3.0, -1.0):
         return None
     product = index.producer(only(weights, "x"), "mul")
-    factors = scaled(index, product) if product is not None else None
+    factors = value_and_number(index, product) if product is not None else None
     scores = _product(index, factors[0], turned=(True, False)) if factors is not None else None
     if factors is None or scores is None:
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bksdm_demo.mil.program import Constant, Operation, Program
 from bksdm_demo.translate.ops.attention import MULTI_HEAD
-from bksdm_demo.translate.passes.rewrite import Index, added_int, only, replaced
+from bksdm_demo.translate.passes.rewrite import added_int, replaced
 
 SCALE_TOLERANCE = 1e-3  # relative; d^-0.5 is stored in fp16, which has 11 bits
 
@@ -42,15 +42,6 @@ def _operation(site: Site) -> Operation:
 def is_scale(number: float | None, width: int) -> bool:
     """Whether a number is 1/sqrt(width), as fp16 holds it."""
     return number is not None and abs(number * width**0.5 - 1) < SCALE_TOLERANCE
-
-
-def scaled(index: Index, operation: Operation) -> tuple[str, float] | None:
-    """The value and the constant number that a mul multiplies, in whichever order they stand."""
-    for value_key, number_key in (("x", "y"), ("y", "x")):
-        value, number = only(operation, value_key), index.scalar(operation, number_key)
-        if value is not None and number is not None:
-            return value, number
-    return None
 
 
 def is_token_row(shape: tuple[int | None, ...]) -> bool:

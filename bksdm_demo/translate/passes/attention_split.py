@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bksdm_demo.mil.program import Operation, Program
-from bksdm_demo.translate.passes.attention_sites import Site, fuse, is_scale, is_token_row, scaled
-from bksdm_demo.translate.passes.rewrite import Index, only
+from bksdm_demo.translate.passes.attention_sites import Site, fuse, is_scale, is_token_row
+from bksdm_demo.translate.passes.rewrite import Index, only, value_and_number
 from bksdm_demo.translate.passes.spans import Range, Span, span_of
 
 CHANNELS, TOKENS = 1, 3  # axes of [B, C, 1, S]
@@ -101,7 +101,7 @@ def _scored(index: Index, weights: str, value: str) -> _Piece | None:
     softmax = index.producer(weights, "softmax")
     axis = index.scalar(softmax, "axis", -1.0) if softmax is not None else None
     product = index.producer(only(softmax, "x"), "mul") if softmax is not None and axis in (1.0, -3.0) else None
-    factors = scaled(index, product) if product is not None else None
+    factors = value_and_number(index, product) if product is not None else None
     operands = _operands(index, index.producer(factors[0], "einsum")) if factors is not None else None
     if factors is None or operands is None:
         return None

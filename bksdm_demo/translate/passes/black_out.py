@@ -31,13 +31,26 @@ def _mask(index: Index, scatter: Operation) -> str | None:
     """The bool value of the data's shape whose true positions are written, for a scatter_nd that overwrites."""
     if scatter.kind != "scatter_nd" or index.text(scatter, "mode") != "update":
         return None
-    listing = index.producer(only(scatter, "indices"), "non_zero")
+    listing = _listing(index, only(scatter, "indices"))
     listed = only(listing, "x") if listing is not None else None
     cast = index.producer(listed, "cast")
     mask = only(cast, "x") if cast is not None else listed
     if mask is None or index.type(mask) != TensorType("bool", scatter.outputs[0].type.shape):
         return None
     return mask
+
+
+def _listing(index: Index, name: str | None) -> Operation | None:
+    """The non_zero that lists the positions.
+
+    For iOS17 the converter guards against negative ones, which a list of positions never has: select(p >= 0, p, ...).
+    """
+    guard = index.producer(name, "select")
+    if guard is None:
+        return index.producer(name, "non_zero")
+    test, positions = index.producer(only(guard, "cond"), "greater_equal"), only(guard, "a")
+    guarded = test is not None and only(test, "x") == positions and index.scalar(test, "y") == 0.0
+    return index.producer(positions, "non_zero") if guarded else None
 
 
 def _filler(index: Index, scatter: Operation) -> NDArray | None:

@@ -6,7 +6,7 @@ pattern no longer needs is swept away. Programs are never changed in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,6 +36,41 @@ def added_int(number: int) -> Added:
     return Added(TensorType("int32"), np.array(number, np.int32))
 
 
+def added_ints(numbers: Iterable[int | None]) -> Added:
+    """A list of int32."""
+    array = np.array(list(numbers), np.int32)
+    return Added(TensorType("int32", array.shape), array)
+
+
+def added_text(text: str) -> Added:
+    """A string constant."""
+    return Added(TensorType("string"), np.array(text, dtype=object))
+
+
+@dataclass(frozen=True)
+class Reshaped:
+    """A constant in another shape of as many elements, decoded no earlier than the original."""
+
+    source: Constant
+    type: TensorType
+
+    @property
+    def encoding(self) -> str:
+        return self.source.encoding
+
+    @property
+    def stored_bytes(self) -> int:
+        return self.source.stored_bytes
+
+    def array(self) -> NDArray:
+        return self.source.array().reshape([dim or 0 for dim in self.type.shape])
+
+
+def reshaped(constant: Constant, shape: tuple[int, ...]) -> Reshaped:
+    """The constant's elements in another shape."""
+    return Reshaped(constant, TensorType(constant.type.dtype, shape))
+
+
 class Index:
     """Looks up a program from its values backwards."""
 
@@ -57,6 +92,14 @@ class Index:
     def shape(self, name: str) -> tuple[int | None, ...]:
         """The declared shape of a value or constant; KeyError for an unknown name."""
         return self.type(name).shape
+
+    def is_constant(self, name: str) -> bool:
+        """Whether the name is a constant's."""
+        return name in self._constants
+
+    def constant(self, name: str) -> Constant:
+        """The constant of that name; KeyError for a value."""
+        return self._constants[name]
 
     def array(self, operation: Operation, key: str) -> NDArray | None:
         """The constant under an input key, or None when it is absent or computed."""
@@ -84,9 +127,27 @@ def only(operation: Operation, key: str) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
+def value_and_number(index: Index, operation: Operation) -> tuple[str, float] | None:
+    """The value and the constant number that a binary operation takes, in whichever order they stand."""
+    for value_key, number_key in (("x", "y"), ("y", "x")):
+        value, number = only(operation, value_key), index.scalar(operation, number_key)
+        if value is not None and number is not None:
+            return value, number
+    return None
+
+
 def replaced(program: Program, changes: Mapping[str, Operation], constants: Mapping[str, Constant]) -> Program:
     """The program with operations exchanged (keyed by the name of their first output), dead operations swept away."""
-    operations = (changes.get(operation.outputs[0].name, operation) for operation in program.operations)
+    return inserted(program, {name: (operation,) for name, operation in changes.items()}, constants)
+
+
+def inserted(
+    program: Program, changes: Mapping[str, Sequence[Operation]], constants: Mapping[str, Constant]
+) -> Program:
+    """The program with several operations in place of one each; otherwise like `replaced`."""
+    operations = (
+        made for operation in program.operations for made in changes.get(operation.outputs[0].name, (operation,))
+    )
     return replace(
         program,
         operations=needed(operations, program.outputs),

@@ -108,3 +108,18 @@ def test_slice_by_a_negative_size_is_refused():
 def test_a_computed_permutation_is_refused():
     with pytest.raises(UnsupportedModelError, match="perm must be a constant"):
         check_op("transpose", X[0, 0].T, x=X[0, 0], perm=np.array([1, 0], np.int32))
+
+
+@pytest.mark.parametrize("block", [2, 3])
+def test_channels_spread_out(block):
+    """Two orders of channels: depth_to_space counts the places in a block first, pixel_shuffle the channels."""
+    small = np.random.default_rng(0).normal(size=(2, 5 * block * block, 3, 4)).astype(np.float32)
+    expected = np.zeros((2, 5, 3 * block, 4 * block), np.float32)
+    shuffled = expected.copy()
+    for i in range(block):
+        for j in range(block):
+            place = i * block + j
+            expected[:, :, i::block, j::block] = small[:, place * 5 : (place + 1) * 5]
+            shuffled[:, :, i::block, j::block] = small[:, place :: block * block]
+    check_op("depth_to_space", expected, x=small, block_size=block)
+    check_op("pixel_shuffle", shuffled, x=small, upscale_factor=block)

@@ -23,6 +23,9 @@ class Form:
     counted: bool = False  # the mask is a count, not a bool
     filler: tuple[float, ...] = (0.0,)
     computed: bool = False  # the updates are data
+    guarded: bool = False  # against negative positions, as for iOS17
+    bound: int = 0  # from which on the guard lets positions pass
+    guards_other: bool = False  # the guard tests other numbers
 
 
 HIT = Form()
@@ -45,12 +48,19 @@ def site(form: Form) -> Program:
         updates = b.op("gather_nd", (None,), x=b.input("other", SHAPE), indices=places)
     else:
         updates = b.op("tile", (None,), x=np.array(form.filler, np.float16), reps=reps)
+    if form.guarded:
+        tested = b.op("mul", (None, 4), "int32", x=places, y=-1) if form.guards_other else places
+        passing = b.op("greater_equal", (None, 4), "bool", x=tested, y=form.bound)
+        wrapped = b.op("add", (None, 4), "int32", x=places, y=list(SHAPE))
+        places = b.op("select", (None, 4), "int32", cond=passing, a=places, b=wrapped)
     mode = {} if form.mode is None else {"mode": form.mode}
     return b.program(b.op("scatter_nd", SHAPE, data=images, indices=places, updates=updates, **mode))
 
 
 @pytest.mark.parametrize("flagged", [0.0, 0.4, 1.0])
-@pytest.mark.parametrize("form", [HIT, replace(HIT, cast=False), replace(HIT, filler=(0.25,))])
+@pytest.mark.parametrize(
+    "form", [HIT, replace(HIT, cast=False), replace(HIT, filler=(0.25,)), replace(HIT, guarded=True)]
+)
 def test_hit(form, flagged):
     program = site(form)
     fused, count = fuse_black_out(program)
@@ -71,6 +81,8 @@ MISSES = {
     "a mask of another shape": replace(HIT, narrow=True),
     "a mask of counts": replace(HIT, counted=True),
     "several constants in turn": replace(HIT, filler=(0.0, 0.5)),
+    "positions moved by another guard": replace(HIT, guarded=True, bound=1),
+    "positions guarded by other numbers": replace(HIT, guarded=True, guards_other=True),
     "updates that are data": replace(HIT, computed=True),
 }
 
