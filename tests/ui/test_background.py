@@ -1,0 +1,148 @@
+"""The shelf of published models as generators and through the wire: download, watch, cancel, refuse, choose."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gradio_client import Client
+
+from bksdm_demo.errors import CancelledError
+from bksdm_demo.library.progress import Progress, Report, Stage
+from bksdm_demo.library.published import PUBLISHED, PublishedSystem
+from bksdm_demo.services.background import Background
+from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.services.fetches import NOT_ALLOWED
+from bksdm_demo.ui.background import BackgroundHandlers
+from bksdm_demo.ui.page import build_page, launch_options
+from tests.fakes import FAMILY, fake_background, fake_comparisons, write_fetched
+from tests.ui.test_page import free_port, shown, values
+
+KEYS = tuple(offer.key for offer in PUBLISHED)
+TINY = KEYS.index("bk-sdm-tiny-2m")
+PATIENCE = 20  # seconds until a test that hangs fails
+
+
+class Line:
+    """A download that waits halfway for the test."""
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def __call__(
+        self, system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event
+    ) -> Path:
+        report(Progress(Stage.DOWNLOADING, 700, 1400, 10.0, 70.0))
+        while not self.released.wait(0.01):
+            if cancelled.is_set():
+                raise CancelledError("Stopped.")
+        return write_fetched(models_dir, system.key)
+
+
+@contextmanager
+def shelf(folder: Path, line: Line, **options: Any) -> Iterator[tuple[BackgroundHandlers, Comparisons, Background]]:
+    comparisons = fake_comparisons(folder, models_dir=folder / "models", published=PUBLISHED)
+    background = fake_background(comparisons, PUBLISHED, line, **options)
+    try:
+        yield BackgroundHandlers(background, comparisons.catalog, KEYS, pause=0.0), comparisons, background
+    finally:
+        line.released.set()
+        background.close()
+        comparisons.close()
+
+
+def card(values: tuple[Any, ...]) -> str:
+    """The card of BK-SDM-Tiny; the first three outputs are not cards."""
+    return str(values[3 + TINY])
+
+
+def test_watching_ends_where_nothing_goes_on(tmp_path: Path) -> None:
+    with shelf(tmp_path, Line()) as (handlers, _, _):
+        (only,) = handlers.watch()
+        assert len(only) == 3 + 3 * len(KEYS)
+        assert only[0] == ""
+        assert only[1]["label"] == "Published models: 5 to download"
+        assert [key for _, key in only[2]["choices"]] == list(FAMILY)
+        assert "BK-SDM-Tiny-2M" in card(only)
+
+
+def test_a_download_is_watched_to_its_end_and_can_then_be_chosen(tmp_path: Path) -> None:
+    line = Line()
+    with shelf(tmp_path, line) as (handlers, _, _):
+        cards: list[str] = []
+        choices: list[Any] = []
+        for values_ in handlers.starter("bk-sdm-tiny-2m")():
+            cards.append(card(values_))
+            choices.append(values_[2].get("choices"))
+            if "700 B of 1.40 kB" in cards[-1]:
+                line.released.set()
+        assert any("10 B a second" in text for text in cards)
+        assert "choose it in the list" in cards[-1]
+        assert "bk-sdm-tiny-2m" in [key for _, key in choices[-1]]
+
+
+def test_another_tab_takes_the_watching_up(tmp_path: Path) -> None:
+    line = Line()
+    with shelf(tmp_path, line) as (handlers, _, _):
+        first = handlers.starter("bk-sdm-tiny-2m")()
+        next(first)
+        first.close()  # the tab is closed
+        second = handlers.watch()
+        assert 'data-tone="working"' in card(next(second))
+        line.released.set()
+        assert "choose it in the list" in [text for text in map(card, second) if text.startswith("<article")][-1]
+
+
+def test_cancelling(tmp_path: Path) -> None:
+    line = Line()
+    with shelf(tmp_path, line) as (handlers, _, background):
+        watching = handlers.starter("bk-sdm-tiny-2m")()
+        next(watching)
+        assert handlers.stopper("bk-sdm-tiny-2m")()["value"] == "Stopping…"
+        *_, last = watching
+        assert "What has come is kept" in card(last)
+        assert handlers.stopper("bk-sdm-small-2m")() == {"__type__": "update", "visible": False}  # never begun
+        assert not background.bulletin.posted().active
+
+
+def test_without_a_hub_there_is_a_sentence_and_the_rest_goes_on(tmp_path: Path) -> None:
+    comparisons = fake_comparisons(tmp_path, models_dir=tmp_path / "models", published=PUBLISHED)
+    background = fake_background(comparisons, PUBLISHED)  # its download fails
+    try:
+        handlers = BackgroundHandlers(background, comparisons.catalog, KEYS, pause=0.0)
+        *_, last = handlers.starter("bk-sdm-tiny-2m")()
+        assert "The hub of this test cannot be reached." in card(last)
+        assert 'role="alert"' in card(last)
+        assert comparisons.catalog.get("emoji-tiny").available
+    finally:
+        background.close()
+        comparisons.close()
+
+
+def test_switched_off_the_event_is_refused_as_well(tmp_path: Path) -> None:
+    with shelf(tmp_path, Line(), allowed=False) as (handlers, _, _):
+        (only,) = handlers.starter("bk-sdm-tiny-2m")()
+        assert NOT_ALLOWED in only[0]
+        assert only[3 + len(KEYS) + TINY]["visible"] is False
+
+
+def test_what_came_after_the_start_is_compared_through_the_api(tmp_path: Path) -> None:
+    line = Line()
+    line.released.set()
+    with shelf(tmp_path, line) as (_, comparisons, background):
+        page = build_page(comparisons, comparisons.catalog, background)
+        _, address, _ = page.launch(
+            prevent_thread_lock=True, quiet=True, server_port=free_port(), **launch_options(comparisons)
+        )
+        try:
+            background.fetches.start("bk-sdm-tiny-2m")
+            for _ in background.fetches.watch("bk-sdm-tiny-2m", PATIENCE):
+                pass
+            wanted = values("red apple", models=["emoji-tiny", "bk-sdm-tiny-2m"])
+            answer = shown(Client(address, verbose=False).submit(*wanted, api_name="/compare"))
+            assert "2 pictures from the same noise" in answer.board
+        finally:
+            page.close(verbose=False)
