@@ -114,6 +114,7 @@ class OpenVinoEngine:
     def _int8(self) -> Int8Part | None:
         if self._options.precision != "int8" or self._exact or not is_unet(self.inputs):
             return None
+        check_int8()
         store = self._store()
         key = "" if store is None else roundings_key(content_identity(self.path), sources_digest())
         return Int8Part(self.path.name, store, key)

@@ -1,0 +1,142 @@
+"""int8 as the engine offers it: by name, for U-Nets, after a calibration that is kept and checked, or not at all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bksdm_demo.engines import openvino_engine
+from bksdm_demo.engines.base import Calibrated, EngineOptions
+from bksdm_demo.engines.openvino_engine import OpenVinoEngine, choose_precision
+from bksdm_demo.engines.quantization import part
+from bksdm_demo.engines.quantization.part import check_int8, has_dot_products
+from bksdm_demo.errors import EngineError
+from tests.mil.samples import GOLDEN
+from tests.translate.programs import psnr
+
+PARTS = GOLDEN.parent / "parts"
+UNET = PARTS / "unet_split.mlpackage"
+FLOOR = 24.0  # dB against f32: a U-Net of 32 channels at random weights, of which little can be rounded well
+TIMES = (981, 501, 21)
+
+
+def given(engine: OpenVinoEngine, seed: int) -> dict[str, NDArray]:
+    generator = np.random.default_rng(seed)
+    arrays = {port.name: generator.normal(size=port.shape).astype(np.float32) for port in engine.inputs}
+    return arrays | {"timestep": np.full_like(arrays["timestep"], TIMES[seed % len(TIMES)])}
+
+
+def engine(cache: Path | None, path: Path = UNET) -> OpenVinoEngine:
+    return OpenVinoEngine(path, EngineOptions(precision="int8", cache_dir=cache))
+
+
+def calibrate(unet: OpenVinoEngine) -> OpenVinoEngine:
+    with unet.observing():
+        for seed in range(3):
+            unet.run(given(unet, seed))
+    return unet
+
+
+def noise(unet: OpenVinoEngine, seed: int = 5) -> NDArray:
+    return unet.run(given(unet, seed))["noise_pred"]
+
+
+def test_only_by_name_and_only_for_unets(tmp_path):
+    assert OpenVinoEngine(UNET).precision != "int8"
+    assert engine(tmp_path).precision == "int8"
+    assert OpenVinoEngine(UNET, EngineOptions(precision="int8"), exact=True).precision == "f32"
+    decoder = engine(tmp_path, PARTS / "vae_decoder.mlpackage")
+    assert decoder.precision == choose_precision("auto", exact=False)
+    assert not decoder.needs_calibration
+
+
+def test_without_a_calibration_it_is_refused(tmp_path):
+    unet = engine(tmp_path)
+    assert isinstance(unet, Calibrated)
+    assert unet.needs_calibration
+    with pytest.raises(EngineError, match=r"unet_split\.mlpackage: int8 needs a calibration"):
+        unet.load()
+
+
+def test_calibrated_it_comes_near_f32_and_differs(tmp_path):
+    unet = calibrate(engine(tmp_path))
+    assert unet.loaded
+    assert not unet.needs_calibration
+    truth = noise(OpenVinoEngine(UNET, EngineOptions(precision="f32")))
+    assert FLOOR <= psnr(noise(unet), truth) < 60
+
+
+def test_a_later_engine_finds_the_calibration_and_the_compiled_model(tmp_path):
+    first = calibrate(engine(tmp_path))
+    second = engine(tmp_path)
+    assert not second.needs_calibration
+    np.testing.assert_array_equal(noise(second), noise(first))
+    assert second.from_cache
+
+
+def test_without_a_folder_it_is_kept_in_memory():
+    unet = calibrate(engine(None))
+    before = noise(unet)
+    unet.unload()
+    np.testing.assert_array_equal(noise(unet), before)
+    assert engine(None).needs_calibration
+
+
+def test_calibrating_anew_gives_the_same_picture(tmp_path):
+    first = noise(calibrate(engine(tmp_path / "one")))
+    np.testing.assert_array_equal(noise(calibrate(engine(tmp_path / "two"))), first)
+
+
+def test_other_content_needs_a_calibration_of_its_own(tmp_path):
+    calibrate(engine(tmp_path / "cache"))
+    other = shutil.copytree(UNET, tmp_path / "other.mlpackage")
+    assert not engine(tmp_path / "cache", other).needs_calibration
+    (other / "Data" / "more").write_text("of it")
+    assert engine(tmp_path / "cache", other).needs_calibration
+
+
+def test_what_was_observed_is_what_floats_give(tmp_path):
+    unet = engine(tmp_path)
+    with unet.observing():
+        seen = noise(unet)
+    np.testing.assert_allclose(seen, noise(OpenVinoEngine(UNET)), atol=0.05 * np.ptp(seen))
+
+
+def test_an_interrupted_calibration_keeps_nothing(tmp_path):
+    unet = engine(tmp_path)
+
+    def interrupted() -> None:
+        with unet.observing():
+            noise(unet)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        interrupted()
+    assert unet.needs_calibration
+    assert not unet.loaded
+    assert engine(tmp_path).needs_calibration
+
+
+def test_a_result_far_from_the_observed_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(part, "NEAREST", 200.0)
+    with pytest.raises(EngineError, match="choose the precision auto"):
+        calibrate(engine(tmp_path))
+    assert engine(tmp_path).needs_calibration
+
+
+def test_processors_without_dot_products_are_refused(tmp_path, monkeypatch):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("flags\t\t: fpu sse4_1 avx avx2 avx512f\n")
+    new.write_text("flags\t\t: fpu sse4_1 avx2 avx512f avx512_vnni\n")
+    assert not has_dot_products(old)
+    assert has_dot_products(new)
+    assert has_dot_products(tmp_path / "a system without such a file")
+    with pytest.raises(EngineError, match="no int8 dot products"):
+        check_int8(old)
+    monkeypatch.setattr(openvino_engine, "check_int8", lambda: check_int8(old))
+    with pytest.raises(EngineError, match="no int8 dot products"):
+        engine(tmp_path).load()
