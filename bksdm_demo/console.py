@@ -7,6 +7,7 @@ which is services/report.py's, and exit codes, which are cli.py's.
 from __future__ import annotations
 
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
@@ -15,6 +16,7 @@ from bksdm_demo.library.sharing import SharedPart, Sharing
 from bksdm_demo.records import Column, Job, Phase
 from bksdm_demo.services.contact_sheet import megabytes, seconds, time_line
 from bksdm_demo.services.inspection import Facts, Tensor
+from bksdm_demo.ui.standing import loading_words
 from bksdm_demo.units import format_bytes
 
 WORDS = {
@@ -76,6 +78,8 @@ class Progress:
         column = job.columns[job.current or 0]
         place = sum(column.phase.final for column in job.columns)
         step = f", step {column.step} of {column.steps}" if column.phase is Phase.DENOISING else ""
+        if column.phase is Phase.LOADING and column.loading is not None:
+            step = f", {loading_words(column.loading, time.time())}"
         return f"[{place + 1}/{len(job.columns)}] {self._name(job, column)}: {WORDS[column.phase]}{step}"
 
 

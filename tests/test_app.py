@@ -26,6 +26,9 @@ def test_flags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert (settings.port, settings.memory_bytes, settings.models_dir) == (8000, GIB // 2, tmp_path)
     assert (settings.share, settings.threads) == (True, 4)
     assert app.read_settings([]).share is False
+    background = app.read_settings(["--prewarm", "emoji-tiny", "--prewarm", "a,b", "--no-downloads"])
+    assert (background.prewarm, background.downloads_allowed) == (("emoji-tiny", "a", "b"), False)
+    assert app.read_settings(["--share", "--downloads"]).downloads_allowed
 
 
 @pytest.mark.parametrize("flags", [["--threads", "0"], ["--models-dir", "/no/such/folder"], ["--memory-gb", "nan"]])

@@ -44,6 +44,11 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("BKSDM_THREADS", "", "threads", None),
         ("BKSDM_MEMORY_GB", "0.5", "memory_bytes", GIB // 2),
         ("BKSDM_QUEUE_SIZE", "2", "queue_size", 2),
+        ("BKSDM_PREWARM", "emoji-tiny, bk-sdm-tiny-2m,emoji-tiny", "prewarm", ("emoji-tiny", "bk-sdm-tiny-2m")),
+        ("BKSDM_DOWNLOADS", "0", "downloads_allowed", False),
+        ("SPACE_ID", "someone/space", "downloads_allowed", False),
+        ("GRADIO_SHARE", "1", "downloads_allowed", False),
+        ("UNRELATED", "1", "downloads_allowed", True),
         ("BKSDM_DATA_DIR", "/somewhere", "data_dir", Path("/somewhere")),
         ("BKSDM_DATA_DIR", "none", "data_dir", None),
         ("BKSDM_QUOTA_GB", "0.5", "quota_gb", 0.5),
@@ -122,3 +127,18 @@ def test_caches_lie_where_the_system_keeps_them() -> None:
     assert default_cache_dir({"XDG_CACHE_HOME": "/x"}, "linux") == Path("/x/bksdm-demo")
     assert default_cache_dir({}, "linux") == Path("~/.cache/bksdm-demo").expanduser()
     assert default_cache_dir({}, "darwin") == Path("~/Library/Caches/bksdm-demo").expanduser()
+
+
+def test_on_a_space_downloads_are_allowed_where_they_are_asked_for() -> None:
+    assert from_environment({"SPACE_ID": "someone/space", "BKSDM_DOWNLOADS": "1"}).downloads_allowed
+
+
+def test_a_spaces_mounted_disk_takes_the_models(tmp_path: Path) -> None:
+    space = {"SPACE_ID": "someone/space", "XDG_DATA_HOME": str(tmp_path / "home")}
+    assert default_models_dir(space, "linux", tmp_path) == tmp_path / "models"
+    assert default_models_dir(space, "linux", tmp_path / "none") == tmp_path / "home" / "bksdm-demo" / "models"
+
+
+def test_while_there_is_no_models_directory_downloads_make_one(tmp_path: Path) -> None:
+    settings = from_environment({"XDG_DATA_HOME": str(tmp_path)}, "linux")
+    assert (settings.models_dir, settings.fetch_dir) == (None, tmp_path / "bksdm-demo" / "models")
