@@ -1,4 +1,4 @@
-"""`compare --seeds`: a row of pictures for each seed, in files, tables and JSON; and that commands keep nothing."""
+"""Seeds on the command line: one, or a row of pictures for each of several; and that commands keep nothing."""
 
 from __future__ import annotations
 
@@ -60,3 +60,15 @@ def test_commands_keep_nothing_elsewhere(run: Run, tmp_path: Path, monkeypatch: 
     run(*compare(), start=start)
     assert start.settings.data_dir is None
     assert not (tmp_path / "data").exists()
+
+
+def test_the_same_seed_draws_the_same_pictures(run: Run):
+    run(*compare())
+    first = np.asarray(Image.open("o/01-emoji-base.png"))
+    run(*compare("--overwrite"))
+    assert np.array_equal(first, np.asarray(Image.open("o/01-emoji-base.png")))
+
+
+def test_the_largest_seed_and_zero_are_taken(run: Run):
+    for seed in ("0", str(2**32 - 1)):
+        assert run("generate", "x", "--model", "emoji-tiny", "--seed", seed, "--out", f"{seed}.png").exit_code == 0
