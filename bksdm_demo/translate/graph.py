@@ -15,10 +15,13 @@ from openvino import Node, Output
 
 from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.program import Operation, Program, Value
-from bksdm_demo.translate.context import Context, element_type
+from bksdm_demo.translate.context import Context, element_type, partial_shape
 from bksdm_demo.translate.passes.order import rewrite
 from bksdm_demo.translate.passes.prelude import cut_prelude
 from bksdm_demo.translate.registry import find, missing_operations
+
+
+LISTED = 10  # refused operations that an error names
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Translation:
 def translate(program: Program) -> Translation:
     """The program as OpenVINO models, rewritten for speed.
 
-    Raises UnsupportedModelError naming every op without a translator and how often it occurs, or the first form of an
-    op that is refused; PackageError where the file contradicts itself.
+    Raises UnsupportedModelError naming every op without a translator and how often it occurs, or every operation of a
+    form that is refused; PackageError where the file contradicts itself.
     """
     program, rewrites = rewrite(program)
     refuse_missing(program)
@@ -55,13 +58,25 @@ def refuse_missing(program: Program) -> None:
 
 
 def build_model(program: Program) -> ov.Model:
-    """The program as it stands, one translator call per operation, each output checked against its declaration."""
+    """The program as it stands, one translator call per operation, each output checked against its declaration.
+
+    An operation that is refused yields an open end of the declared type, so that all of them are found in one go.
+    """
     context = Context(program)
     parameters = [_parameter(value) for value in program.inputs]
     for value, parameter in zip(program.inputs, parameters, strict=True):
         context.define(value, parameter.output(0), "input")
+    refusals: list[str] = []
     for operation in program.operations:
-        _translate_operation(context, operation)
+        try:
+            _translate_operation(context, operation)
+        except UnsupportedModelError as refusal:
+            refusals.append(str(refusal))
+            for value in operation.outputs:
+                open_end = op.parameter(partial_shape(value.type.shape), element_type(value.type.dtype))
+                context.define(value, open_end.output(0), operation.name)
+    if refusals:
+        raise UnsupportedModelError(_listing(refusals))
     results = [_result(name, context.lookup(name)) for name in program.outputs]
     return ov.Model(results, parameters, "program")
 
@@ -89,6 +104,14 @@ def _translate_operation(context: Context, operation: Operation) -> None:
         raise PackageError(f"{where}: yields {len(outputs)} values, the file names {len(operation.outputs)}.")
     for value, output in zip(operation.outputs, outputs, strict=True):
         context.define(value, output, where)
+
+
+def _listing(refusals: Sequence[str]) -> str:
+    """One refusal as it is, or several in one message, up to LISTED of them in full."""
+    if len(refusals) == 1:
+        return refusals[0]
+    more = f" And {len(refusals) - LISTED} more." if len(refusals) > LISTED else ""
+    return f"{len(refusals)} operations cannot be run here. {' '.join(refusals[:LISTED])}{more}"
 
 
 def _listed(made: Output | Sequence[Output]) -> Sequence[Output]:

@@ -19,6 +19,32 @@ def test_missing_operations_are_reported_together():
         translate(b.program(x))
 
 
+def test_refused_forms_are_reported_together():
+    b = Builder()
+    x = b.input("x", (2, 3))
+    x = b.op("gelu", (2, 3), x=x, mode="ROUGHLY")
+    x = b.op("relu", (2, 3), x=x)
+    x = b.op("cast", (2, 3), x=x, dtype="fp8")
+    with pytest.raises(UnsupportedModelError, match=r"^2 operations .* gelu op_0: .*'ROUGHLY'.* cast op_2: to 'fp8'"):
+        translate(b.program(x))
+
+
+def test_a_single_refused_form_is_its_own_message():
+    b = Builder()
+    x = b.op("gelu", (2, 3), x=b.input("x", (2, 3)), mode="ROUGHLY")
+    with pytest.raises(UnsupportedModelError, match=r"^gelu op_0: the mode 'ROUGHLY' is not known\.$"):
+        translate(b.program(x))
+
+
+def test_many_refused_forms_are_counted():
+    b = Builder()
+    x = b.input("x", (2, 3))
+    for _ in range(13):
+        x = b.op("gelu", (2, 3), x=x, mode="ROUGHLY")
+    with pytest.raises(UnsupportedModelError, match=r"^13 operations .* gelu op_9: .* And 3 more\.$"):
+        translate(b.program(x))
+
+
 def test_a_flexible_input_is_refused_by_name():
     b = Builder()
     program = b.program(b.op("relu", (None, 2), x=b.input("x", (None, 2))))
