@@ -2,8 +2,7 @@
 
     python -m training.verify
 
-What is left is what float16 and the palettes cost. PSNR in dB against the largest value of torch's output. This file
-alone uses bksdm_demo.
+What is left is what float16 and the palettes cost. PSNR in dB against the largest value of torch's output.
 """
 
 import numpy as np
