@@ -42,6 +42,7 @@ HEAVY = {
     "huggingface_hub": (f"{PACKAGE}.library.download",),
     "gradio": (f"{PACKAGE}.ui", "app"),
     "typer": (f"{PACKAGE}.cli",),
+    "jinja2": (f"{PACKAGE}.services.html_report",),
     "PIL": (f"{PACKAGE}.services", f"{PACKAGE}.ui", f"{PACKAGE}.diffusion.pixels"),  # pixels: CLIP's bicubic resize
     "torch": (),
     "diffusers": (),

@@ -1,0 +1,54 @@
+"""What a job's timings come to: phases in order, the time of drawing, speeds, and seconds in words.
+
+"Drawing" is encode + denoise + decode + safety: what each further picture costs. Loading is told apart, because it is
+paid once. Speed is always drawing time against a reference's. Leaves out charts and tables, which have files of their
+own on the page and in a report.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from bksdm_demo.records import Column, Phase, Timings
+
+PHASES = ("load", "encode", "denoise", "decode", "safety")
+PHASE_LABELS = {"load": "Load", "encode": "Encode", "denoise": "Denoise", "decode": "Decode", "safety": "Safety"}
+
+
+def timings_of(column: Column) -> Timings | None:
+    """The timings of a column that came to a verdict, None for every other."""
+    told = column.phase in (Phase.DONE, Phase.BLOCKED) and column.result is not None
+    return column.result.timings if told and column.result is not None else None
+
+
+def drawing_seconds(timings: Timings) -> float:
+    """Seconds of everything but loading."""
+    return timings.encode + timings.denoise + timings.decode + timings.safety
+
+
+def speed_up(timings: Timings, reference: Timings) -> float | None:
+    """How many times as fast as the reference; None where a time is missing."""
+    own, other = drawing_seconds(timings), drawing_seconds(reference)
+    return other / own if own > 0 and other > 0 else None
+
+
+def median_step(timings: Timings) -> float | None:
+    """Seconds of the step in the middle, None without any."""
+    return median(timings.steps) if timings.steps else None
+
+
+def format_seconds(seconds: float) -> str:
+    """ "8 ms", "0.94 s", "12.3 s", "2 min 05 s"."""
+    if seconds < 0.0995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.995:
+        return f"{seconds:.2f} s"
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60:02d} s"
+
+
+def format_ratio(ratio: float) -> str:
+    """ "1.42×", "12.5×"."""
+    return f"{ratio:.2f}×" if ratio < 9.995 else f"{ratio:.1f}×"
