@@ -20,7 +20,6 @@ from bksdm_demo.translate.passes.order import rewrite
 from bksdm_demo.translate.passes.prelude import cut_prelude
 from bksdm_demo.translate.registry import find, missing_operations
 
-
 LISTED = 10  # refused operations that an error names
 
 
