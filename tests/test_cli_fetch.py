@@ -88,7 +88,8 @@ def test_a_model_that_is_here_asks_nobody(run: Run, hub: HubServer) -> None:  # 
 def test_without_a_folder_it_goes_to_the_place_for_data(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bksdm_demo.cli.default_models_dir", lambda environ: tmp_path / "data")
+    for module in ("cli", "settings"):
+        monkeypatch.setattr(f"bksdm_demo.{module}.default_models_dir", lambda *environ: tmp_path / "data")
     monkeypatch.delenv("BKSDM_MODELS_DIR", raising=False)
     result = CliRunner().invoke(app, ["fetch", "tiny"], obj=start)
     assert result.stdout.strip() == str(tmp_path / "data" / "tiny")
