@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bksdm_demo.engines.base import COMPUTE_UNITS, ENGINE_KINDS, PRECISIONS
+from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, ENGINE_KINDS, PRECISIONS
 from bksdm_demo.errors import DemoError
 from bksdm_demo.services.environment import usable_memory
 
@@ -24,6 +24,7 @@ GIB = 2**30  # bytes
 MEMORY_SHARE = 0.6  # of this machine's memory, for loaded models; the rest is for pictures and everybody else
 PORTS = (1, 65_535)
 QUEUE_RANGE = (1, 1_000)
+CACHE_RANGE = (0, 10_000)  # GiB; 0 keeps nothing
 QUOTA_RANGE = (0.02, 1_000_000.0)  # GiB
 KEEP_RANGE = (0.0, 36_500.0)  # days
 THREADS_RANGE = (1, 1_024)
@@ -37,9 +38,9 @@ class Settings:
 
     `host` and `port` None leave the choice to Gradio (127.0.0.1, the first free port from 7860). `models_dir` holds
     further model folders beside the embedded family and takes what is downloaded; while there is none, `fetch_dir`
-    will be it. `cache_dir` holds compiled models. `memory_bytes` is what loaded models may occupy in memory;
-    `queue_size` the comparisons that may wait; `prewarm` the systems to load at the start. `downloads` None leaves it
-    to `downloads_allowed`. Raises DemoError naming the setting.
+    will be it. `cache_dir` holds compiled models, OpenVINO's up to `cache_gb` GiB. `memory_bytes` is what loaded models
+    may occupy in memory; `queue_size` the comparisons that may wait; `prewarm` the systems to load at the start.
+    `downloads` None leaves it to `downloads_allowed`. Raises DemoError naming the setting.
     """
 
     host: str | None = None
@@ -52,6 +53,7 @@ class Settings:
     precision: str = "auto"
     compute_units: str = "auto"
     cache_dir: Path | None = None
+    cache_gb: float = CACHE_BYTES / GIB
     threads: int | None = None  # None: the engine decides
     memory_bytes: int = 2 * GIB
     queue_size: int = 16
@@ -69,6 +71,7 @@ class Settings:
         _check_range("port", self.port, *PORTS)
         _check_range("threads", self.threads, *THREADS_RANGE)
         _check_range("queue_size", self.queue_size, *QUEUE_RANGE)
+        _check_range("cache_gb", self.cache_gb, *CACHE_RANGE)
         _check_range("quota_gb", self.quota_gb, *QUOTA_RANGE)
         _check_range("keep_days", self.keep_days, *KEEP_RANGE)
         if self.memory_bytes <= 0:
@@ -99,6 +102,7 @@ def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -
         "precision": _read(environ, "BKSDM_PRECISION", str),
         "compute_units": _read(environ, "BKSDM_COMPUTE_UNITS", str),
         "cache_dir": _read(environ, "BKSDM_CACHE_DIR", _folder) or default_cache_dir(environ, platform),
+        "cache_gb": _read(environ, "BKSDM_CACHE_GB", float),
         "threads": _read(environ, "BKSDM_THREADS", int),
         "memory_bytes": default_memory(usable_memory()) if memory is None else memory,
         "queue_size": _read(environ, "BKSDM_QUEUE_SIZE", int),

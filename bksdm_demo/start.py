@@ -23,6 +23,7 @@ from bksdm_demo.library.published import (
     SAFETY_CHECKER_WEIGHTS,
     TEXT_ENCODER_WEIGHTS,
 )
+from bksdm_demo.mil.identity import remember_digests
 from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.services import environment
 from bksdm_demo.services.background import Background
@@ -64,6 +65,8 @@ class Services:
 def start(settings: Settings) -> Services:
     """The services for these settings. Raises EngineError for an engine that this machine does not have."""
     options = engine_options(settings)
+    if settings.cache_dir is not None:
+        remember_digests(settings.cache_dir)
     choices = {"engine": engine_kind(options), "precision": options.precision, "threads": options.threads}
     opened: dict[str, Engine] = {}
 
@@ -102,6 +105,7 @@ def engine_options(settings: Settings) -> EngineOptions:
         compute_units=settings.compute_units,
         cache_dir=settings.cache_dir,
         threads=settings.threads,
+        cache_bytes=int(settings.cache_gb * GIB),
     )
 
 

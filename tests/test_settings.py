@@ -40,6 +40,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("BKSDM_PRECISION", "f32", "precision", "f32"),
         ("BKSDM_COMPUTE_UNITS", "cpu-and-ne", "compute_units", "cpu-and-ne"),
         ("BKSDM_CACHE_DIR", "/somewhere", "cache_dir", Path("/somewhere")),
+        ("BKSDM_CACHE_GB", "0.5", "cache_gb", 0.5),
         ("BKSDM_THREADS", " 3 ", "threads", 3),
         ("BKSDM_THREADS", "", "threads", None),
         ("BKSDM_MEMORY_GB", "0.5", "memory_bytes", GIB // 2),

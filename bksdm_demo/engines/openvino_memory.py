@@ -13,10 +13,13 @@ from math import prod
 
 from bksdm_demo.mil.program import Program, TensorType
 
-# Fitted to what the process grew by; repeat with benchmarks/part_memory.py.
+# Fitted to what the process grew by, on the high side: BK-SDM-Tiny's U-Net took 850 MB (estimated 1065), the decoder
+# at 512 pixels 555 (660), the text encoder 355 (520: its table of words stays in the file), the checker 1240 (1280),
+# the embedded U-Nets 76 to 138 within a tenth. Repeat with benchmarks/part_memory.py.
 WEIGHT_BYTES = {"f32": 4, "bf16": 2, "int8": 2}
+VALUE_BYTES = {"f32": 4, "bf16": 2, "int8": 2}
 OPERATION_BYTES = 70_000
-LIVE_TENSORS = 4  # of the largest size, in f32, while running and afterwards
+LIVE_TENSORS = 4  # of the largest size, while running and afterwards
 
 
 def weight_count(program: Program) -> int:
@@ -32,7 +35,8 @@ def largest_value(program: Program) -> int:
 
 def estimate_memory(weights: int, operations: int, largest: int, precision: str) -> int:
     """Resident bytes of a loaded part that has run once: by its weights, operations and largest value (elements)."""
-    return WEIGHT_BYTES[precision] * weights + OPERATION_BYTES * operations + LIVE_TENSORS * 4 * largest
+    live = LIVE_TENSORS * VALUE_BYTES[precision] * largest
+    return WEIGHT_BYTES[precision] * weights + OPERATION_BYTES * operations + live
 
 
 def elements(type_: TensorType) -> int:

@@ -104,7 +104,7 @@ def test_memory_follows_weights_operations_and_the_largest_value(precision: str,
     facts = PartFacts.of(builder.program(builder.op("add", (4, 16), x=product, y=x)))
     assert (facts.weights, facts.operations, facts.largest) == (256 + 16, 2, 64)
     estimated = estimate_memory(facts.weights, facts.operations, facts.largest, precision)
-    assert estimated == weight_bytes * (256 + 16) + 2 * OPERATION_BYTES + LIVE_TENSORS * (4 * 64)
+    assert estimated == weight_bytes * (256 + 16) + 2 * OPERATION_BYTES + LIVE_TENSORS * weight_bytes * 64
 
 
 def test_memory_is_estimated_for_the_precision_it_runs_in(monkeypatch):
