@@ -6,6 +6,7 @@ command line and the API refuse with the same sentence.
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,12 +15,16 @@ import gradio as gr
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
-from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, STEPS_RANGE, Request
+from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Request
 from bksdm_demo.ui.present import GENERATOR_NAMES, SCHEDULER_NAMES, choice_label
 
 FIRST_SEED = 7
 DRAWN_SEEDS = 1_000_000  # seeds drawn for the visitor stay short enough to be read out; typed ones go up to 2**32 - 1
+SEED_COUNTS = ("1 picture", "2 pictures", "3 pictures", "4 pictures")  # what the list offers; more can be typed
+PREVIEW_EVERY = 4  # steps
 EXAMPLES = ("red apple", "cat face", "rocket", "pizza", "sunflower", "guitar", "whale", "strawberry", "birthday cake")
+
+NUMBER = re.compile(r"\d{1,12}")
 
 DRAW_SEED_JS = f"() => Math.floor(Math.random() * {DRAWN_SEEDS})"
 
@@ -31,15 +36,19 @@ class Form(NamedTuple):
     models: gr.CheckboxGroup
     seed: gr.Number
     locked: gr.Checkbox
+    seeds: gr.Dropdown
     negative_prompt: gr.Textbox
     steps: gr.Slider
     guidance_scale: gr.Slider
     scheduler: gr.Dropdown
     generator: gr.Dropdown
+    previews: gr.Checkbox
 
 
-def build_essentials(systems: Sequence[System]) -> tuple[gr.Textbox, gr.CheckboxGroup, gr.Number, gr.Checkbox]:
-    """Lay out what every visitor uses: prompt, models, seed and lock. `systems` are those that can be chosen."""
+def build_essentials(
+    systems: Sequence[System],
+) -> tuple[gr.Textbox, gr.CheckboxGroup, gr.Number, gr.Checkbox, gr.Dropdown]:
+    """Lay out what every visitor uses: prompt, models, seed, lock, how many seeds. `systems` can be chosen from."""
     prompt = gr.Textbox(
         value=EXAMPLES[0],
         label="Prompt",
@@ -56,7 +65,7 @@ def build_essentials(systems: Sequence[System]) -> tuple[gr.Textbox, gr.Checkbox
         elem_id="bk-models",
     )
     models.preprocess = _as_sent  # type: ignore[method-assign, assignment]
-    return prompt, models, *_seed_row()
+    return prompt, models, *_seed_row(), _seeds()
 
 
 def _as_sent(keys: Any) -> Any:
@@ -73,6 +82,19 @@ def _seed_row() -> tuple[gr.Number, gr.Checkbox]:
     return seed, locked
 
 
+def _seeds() -> gr.Dropdown:
+    """How many seeds, or which; a text, because both fit into one."""
+    return gr.Dropdown(
+        [(label, str(count)) for count, label in enumerate(SEED_COUNTS, start=1)],
+        value="1",
+        label="Pictures by each model",
+        allow_custom_value=True,
+        filterable=True,
+        info="One for each seed. Choose, or type seeds: 7, 20, 33",
+        elem_id="bk-seeds",
+    )
+
+
 def _examples(prompt: gr.Textbox) -> None:
     with gr.Row(elem_id="bk-examples"):
         for example in EXAMPLES:
@@ -80,7 +102,9 @@ def _examples(prompt: gr.Textbox) -> None:
             chip.click(None, outputs=prompt, js=f"() => {example!r}", api_visibility="private")
 
 
-def build_settings(system: System | None) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown]:
+def build_settings(
+    system: System | None,
+) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox]:
     """Lay out the folded rest of the form, with the settings that `system` recommends."""
     steps, guidance, scheduler = (
         (system.steps, system.guidance_scale, system.scheduler) if system else (20, 7.5, "dpmpp-2m")
@@ -100,7 +124,13 @@ def build_settings(system: System | None) -> tuple[gr.Textbox, gr.Slider, gr.Sli
             label="Start noise",
             info="NumPy as Apple's Swift pipeline, PyTorch as diffusers",
         )
-    return negative, step_slider, guidance_slider, scheduler_list, generator_list
+        previews = gr.Checkbox(
+            value=False,
+            label="Show the picture on its way",
+            info="Every few steps, after the safety checker has passed it. Costs time, which is timed apart.",
+            elem_id="bk-previews",
+        )
+    return negative, step_slider, guidance_slider, scheduler_list, generator_list, previews
 
 
 def default_choice(systems: Sequence[System]) -> list[str]:
@@ -118,6 +148,31 @@ def choose_seed(seed: object, locked: bool, used: int | None) -> int:
         raise RequestError("The seed is empty: type a whole number or press Random.")
     number = whole(seed)
     return number if locked or number != used else secrets.randbelow(DRAWN_SEEDS)
+
+
+def choose_seeds(seed: object, locked: bool, used: int | None, wanted: str | None) -> tuple[int, ...]:
+    """The seeds to run with. `wanted` is a count, from `choose_seed` upwards, or a list "7, 20, 33" used as it is.
+
+    Raises RequestError for an empty seed and for anything that is neither.
+    """
+    words = [word for word in re.split(r"[\s,;]+", str(wanted or "1")) if word]
+    if not all(NUMBER.fullmatch(word) for word in words):
+        raise RequestError(f"Seeds are {str(wanted)[:60]!r}; choose how many, or list whole numbers: 7, 20, 33.")
+    numbers = [int(word) for word in words]
+    if len(numbers) > 1:
+        return tuple(numbers)
+    if not 1 <= numbers[0] <= SEEDS_LIMIT:
+        raise RequestError(f"{numbers[0]} seeds are asked for; a comparison takes 1 to {SEEDS_LIMIT}. Or list several.")
+    first = choose_seed(seed, locked, used)
+    if numbers[0] == 1 or not isinstance(first, int):
+        return (first,)
+    return tuple(number % SEED_LIMIT for number in range(first, first + numbers[0]))
+
+
+def seeds_field(seeds: Sequence[int]) -> str:
+    """The other way: the count where the seeds are consecutive, else the list."""
+    consecutive = all(seed == (seeds[0] + place) % SEED_LIMIT for place, seed in enumerate(seeds))
+    return str(len(seeds)) if consecutive else ", ".join(str(seed) for seed in seeds)
 
 
 def whole(value: Any) -> Any:

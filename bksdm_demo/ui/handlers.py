@@ -18,7 +18,7 @@ from bksdm_demo.records import Job, Phase
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.ui.board import empty_board, job_board, notice
 from bksdm_demo.ui.chart import timing_section
-from bksdm_demo.ui.form import Form, choose_seed, read_request
+from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, read_request, seeds_field
 from bksdm_demo.ui.timing import timing_view
 
 JOB_PARAMETER = "job"  # of the page's address
@@ -53,18 +53,21 @@ class Handlers:
         models: Sequence[str],
         seed: float | None,
         locked: bool,
+        seeds: str,
         negative_prompt: str,
         steps: float,
         guidance_scale: float,
         scheduler: str,
         generator: str,
+        previews: bool,
         last_job: str,
     ) -> Iterator[Live]:
         """Submit the form as one job and watch it; a refused form leaves the board as it is."""
         try:
-            number = choose_seed(seed, locked, self._used_seed(last_job))
-            request = read_request(prompt, negative_prompt, number, steps, guidance_scale, scheduler, generator)
-            job = self.comparisons.submit(request, models)
+            numbers = choose_seeds(seed, locked, self._used_seed(last_job), seeds)
+            request = read_request(prompt, negative_prompt, numbers[0], steps, guidance_scale, scheduler, generator)
+            every = PREVIEW_EVERY if previews else 0
+            job = self.comparisons.submit(request, models, seeds=numbers, preview_every=every)
         except DemoError as error:
             yield _refused(str(error))
             return
@@ -147,7 +150,11 @@ class Handlers:
 def _field(job: Job, name: str) -> Any:
     """The job's value of one input of the form; the lock is no part of a request and stays as it is."""
     if name == "models":
-        return [column.model for column in job.columns]
+        return list(job.models)
+    if name == "seeds":
+        return seeds_field(job.seeds)
+    if name == "previews":
+        return job.preview_every > 0
     return gr.skip() if name in ("locked", "seed") else getattr(job.request, name)
 
 

@@ -49,13 +49,13 @@ def build_page(comparisons: Comparisons, catalog: Catalog, background: Backgroun
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
         with gr.Row(elem_id="bk-main"):
             with gr.Column(elem_id="bk-side", min_width=280):
-                prompt, models, seed, locked = build_essentials(systems)
+                prompt, models, seed, locked, seeds = build_essentials(systems)
                 with gr.Row(elem_id="bk-actions"):
                     compare = gr.Button("Compare", variant="primary", elem_id="bk-compare", interactive=bool(systems))
                     cancel = gr.Button("Cancel", variant="secondary", elem_id="bk-cancel", visible=False)
                 warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
                 said = gr.HTML(apply_default_css=False, elem_id="bk-said")
-                form = Form(prompt, models, seed, locked, *build_settings(systems[0] if systems else None))
+                form = Form(prompt, models, seed, locked, seeds, *build_settings(systems[0] if systems else None))
                 if background is not None:
                     shelf = build_shelf(offers, background.fetches.allowed)
                 gr.HTML(_notes(catalog, offers), apply_default_css=False, elem_id="bk-about")

@@ -6,15 +6,17 @@ import gradio as gr
 import pytest
 
 from bksdm_demo.errors import RequestError
-from bksdm_demo.records import SCHEDULERS, Request
+from bksdm_demo.records import SCHEDULERS, SEED_LIMIT, Request
 from bksdm_demo.ui.form import (
     DRAWN_SEEDS,
     Form,
     build_essentials,
     build_settings,
     choose_seed,
+    choose_seeds,
     default_choice,
     read_request,
+    seeds_field,
     whole,
 )
 from tests.ui.records import SYSTEMS, system
@@ -46,6 +48,30 @@ def test_a_used_seed_that_is_not_locked_is_drawn_anew() -> None:
 def test_an_empty_seed_is_refused_in_words() -> None:
     with pytest.raises(RequestError, match="The seed is empty"):
         choose_seed(None, False, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [("1", (7,)), (None, (7,)), ("3", (7, 8, 9)), (2, (7, 8)), ("20, 33", (20, 33)), (" 5;6 9 ", (5, 6, 9))],
+)
+def test_several_seeds_by_count_or_by_list(wanted: str | None, expected: tuple[int, ...]) -> None:
+    assert choose_seeds(7, False, None, wanted) == expected
+
+
+def test_counting_seeds_goes_on_at_zero() -> None:
+    assert choose_seeds(SEED_LIMIT - 1, True, None, "2") == (SEED_LIMIT - 1, 0)
+
+
+@pytest.mark.parametrize("wanted", ["many", "0", "17", "1.5", "-3", "7, x"])
+def test_wrong_seeds_are_refused_in_words(wanted: str) -> None:
+    with pytest.raises(RequestError, match=r"[Ss]eeds"):
+        choose_seeds(7, False, None, wanted)
+
+
+@pytest.mark.parametrize(("seeds", "field"), [((7,), "1"), ((7, 8, 9), "3"), ((7, 20), "7, 20"), ((8, 7), "8, 7")])
+def test_the_seeds_of_a_job_fill_the_field(seeds: tuple[int, ...], field: str) -> None:
+    assert seeds_field(seeds) == field
+    assert choose_seeds(seeds[0], True, None, field) == seeds
 
 
 @pytest.mark.parametrize(("value", "expected"), [(7.0, 7), (7.5, 7.5), (7, 7), ("7", "7"), (None, None)])

@@ -25,10 +25,12 @@ SETTINGS: dict[str, Any] = {
     "models": FAMILY[:2],
     "seed": 7,
     "locked": False,
+    "seeds": "1",
     "steps": 3,
     "guidance_scale": 4.0,
     "scheduler": "ddim",
     "generator": "numpy",
+    "previews": False,
     "last_job": "",
 }
 

@@ -59,8 +59,9 @@ def address(site: tuple[str, Comparisons]) -> str:
 def values(prompt: str, **changes: Any) -> list[Any]:
     """The inputs of /compare in order; the last is the job that the page shows now."""
     fields = {
-        "prompt": prompt, "models": MODELS, "seed": 7, "locked": False, "negative_prompt": "", "steps": 3,
-        "guidance_scale": 4.0, "scheduler": "ddim", "generator": "numpy", "last_job": "",
+        "prompt": prompt, "models": MODELS, "seed": 7, "locked": False, "seeds": "1",
+        "negative_prompt": "", "steps": 3, "guidance_scale": 4.0, "scheduler": "ddim", "generator": "numpy",
+        "previews": False, "last_job": "",
     }  # fmt: skip
     return list((fields | changes).values())
 
