@@ -1,6 +1,6 @@
 """The board: one comparison as HTML, a heading and one column per model. The only logic is escaping.
 
-Words come from present.py, looks from page.css. Pictures are named by address and never embedded, so a withheld one
+Words come from present.py, looks from board.css. Pictures are named by address and never embedded, so a withheld one
 cannot be here by mistake. Gradio's HTML component patches the page with the differences only, which keeps finished
 pictures still while others are drawn.
 """

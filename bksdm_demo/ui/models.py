@@ -1,6 +1,6 @@
 """The shelf of published models: one card with its buttons for each, and what is loaded at the start. Markup only.
 
-Words come from standing.py, events from background.py, looks from page.css.
+Words come from standing.py, events from background.py, looks from form.css.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ from bksdm_demo.ui.theme import build_theme
 
 TITLE = "BK-SDM Core ML, side by side"
 HERE = Path(__file__).resolve().parent
+STYLES = ("page.css", "form.css", "board.css", "timing.css")
+SCRIPTS = ("page.js",)
 HEADER = f"""<header class="bk-header"><h1>{TITLE}</h1>
 <p>One prompt, one noise, several Core ML text-to-image models: what each of them draws, and where its time goes.</p>
 </header>"""
@@ -134,7 +136,7 @@ def launch_options(comparisons: Comparisons) -> dict[str, Any]:
     return {
         "theme": build_theme(),
         # In the head, because css= rewrites selectors and would undo the narrow layout.
-        "head": f"<style>{_text('page.css')}</style><script>{_text('page.js')}</script>",
+        "head": f"<style>{_joined(STYLES)}</style><script>{_joined(SCRIPTS)}</script>",
         "app_kwargs": {"routes": [picture_route(comparisons)]},
         "footer_links": [],
         "run_history": False,
@@ -145,5 +147,5 @@ def launch_options(comparisons: Comparisons) -> dict[str, Any]:
     }
 
 
-def _text(name: str) -> str:
-    return (HERE / name).read_text(encoding="utf-8")
+def _joined(names: Sequence[str]) -> str:
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
