@@ -13,6 +13,8 @@ from typing import BinaryIO
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bksdm_demo.services.report_material import Material
+from bksdm_demo.services.report_view import GONE, report_view
+from bksdm_demo.services.timing import PHASE_LABELS
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "report.html"
@@ -34,5 +36,7 @@ def write_html(material: Material, stream: BinaryIO) -> None:
         data = material.png(index)
         return "" if data is None else f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
-    for piece in _templates.get_template(PAGE).generate(job=material.job, names=material.names, embedded=embedded):
+    page = _templates.get_template(PAGE)
+    words = {"view": report_view(material), "gone": GONE, "phases": PHASE_LABELS}
+    for piece in page.generate(words, embedded=embedded):
         stream.write(piece.encode("utf-8", "replace"))

@@ -1,4 +1,4 @@
-"""Addresses that reproduce a comparison: everything that decides its pictures, as a readable query string.
+"""Addresses and commands that reproduce a comparison: everything that decides its pictures, readable.
 
 `?prompt=a+red+apple&models=a,b&seeds=7&steps=20&...` says the same on every server that has the models. With `job` in
 front, a server that keeps the result shows that; any other shows the same request, ready to run. Holds nothing about
@@ -8,6 +8,7 @@ a person or a machine.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -89,3 +90,23 @@ def _listed(text: str) -> list[str]:
 
 def _text(value: object) -> str:
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def job_address(base_url: str, job: Job, *, with_job: bool = True) -> str:
+    """The whole address below the page's own; "" where that is no web address."""
+    base = base_url.strip().split("#")[0].split("?")[0]
+    if not base.startswith(("http://", "https://")):
+        return ""
+    return f"{base}?{job_query(job, with_job=with_job)}"
+
+
+def job_command(job: Job) -> str:
+    """The command that draws the same on a machine with these models, for a POSIX shell."""
+    request, precision = job.request, str(job.environment.get("precision", "auto"))
+    words = ["python", "-m", "bksdm_demo", "compare"]
+    words += ["--models", ",".join(job.models), "--seeds", ",".join(map(str, job.seeds))]
+    words += ["--steps", str(request.steps), "--guidance", _text(request.guidance_scale)]
+    words += ["--scheduler", request.scheduler, "--rng", request.generator]
+    words += ["--precision", precision] if precision != "auto" else []
+    words += [f"--negative={request.negative_prompt}"] if request.negative_prompt else []
+    return shlex.join([*words, "--out", "comparison", "--", request.prompt])

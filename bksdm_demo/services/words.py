@@ -1,0 +1,64 @@
+"""Names of settings and outcomes in words for people, said once for everything that shows or writes a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bksdm_demo.records import Job, Phase, Request
+
+SCHEDULER_NAMES = {
+    "pndm": "PNDM",
+    "ddim": "DDIM",
+    "dpmpp-2m": "DPM-Solver++ 2M",
+    "dpmpp-2m-karras": "DPM-Solver++ 2M Karras",
+    "euler": "Euler",
+    "euler-ancestral": "Euler ancestral",
+}
+GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
+
+OUTCOMES = {  # of a column without a picture: its title, and the sentence where it brings none
+    Phase.BLOCKED: (
+        "Picture withheld",
+        "The safety checker did not pass this picture. Another prompt or seed may do.",
+    ),
+    Phase.FAILED: ("This model failed", "It did not say why; the server's log may."),
+    Phase.CANCELLED: ("Stopped", "The run was stopped before this picture was finished."),
+    Phase.INTERRUPTED: ("Interrupted", "The server stopped before this picture was finished."),
+}
+COUNTED = {Phase.BLOCKED: "withheld", Phase.FAILED: "failed", Phase.CANCELLED: "stopped", Phase.INTERRUPTED: "lost"}
+
+
+def outcome_words(job: Job) -> str:
+    """ "8 pictures from the same noise", "6 pictures, 1 withheld, 1 failed, 2 to come"."""
+    phases = [column.phase for column in job.columns]
+    done, coming = phases.count(Phase.DONE), sum(not phase.final for phase in phases)
+    if done == len(phases):
+        same = " from the same noise" if len(job.models) > 1 else ""
+        return plural(done, "picture") + same
+    parts = [plural(done, "picture") if done else "No picture"]
+    parts += [f"{phases.count(phase)} {word}" for phase, word in COUNTED.items() if phase in phases]
+    return ", ".join([*parts, *([f"{coming} to come"] if coming else [])])
+
+
+def setting_facts(request: Request, seeds: Sequence[int]) -> tuple[tuple[str, str], ...]:
+    """What all pictures of a comparison share, as (label, value)."""
+    facts = [
+        ("Seeds" if len(seeds) > 1 else "Seed", ", ".join(map(str, seeds))),
+        ("Steps", str(request.steps)),
+        ("Guidance", f"{request.guidance_scale:g}"),
+        ("Scheduler", SCHEDULER_NAMES[request.scheduler]),
+        ("Noise", GENERATOR_NAMES[request.generator]),
+    ]
+    if request.negative_prompt.strip():
+        facts.append(("Without", request.negative_prompt))
+    return tuple(facts)
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def shorten(text: str, limit: int) -> str:
+    """One line of at most `limit` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
