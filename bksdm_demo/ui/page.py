@@ -1,4 +1,4 @@
-"""The page: lays out the form and the board and ties events to handlers. Building it starts nothing.
+"""The page: its frame and its tabs, each built by a file of its own. Building it starts nothing.
 
 `launch_options` says how Gradio is to serve it: looks, scripts, the picture route, no analytics, no run history, no
 server-side rendering. Leaves out flags and threads (app.py) and every word about a job (present.py).
@@ -6,24 +6,17 @@ server-side rendering. Leaves out flags and threads (app.py) and every word abou
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from bksdm_demo.library.catalog import EMOJI_FAMILY, Availability, Catalog
+from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.services.background import Background
 from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.ui.background import BackgroundHandlers
-from bksdm_demo.ui.board import empty_board
-from bksdm_demo.ui.form import Form, build_essentials, build_settings, default_choice
-from bksdm_demo.ui.handlers import Handlers, Live
-from bksdm_demo.ui.models import Shelf, build_shelf
-from bksdm_demo.ui.pictures import picture_route
-from bksdm_demo.ui.present import unavailable_facts, unavailable_title
+from bksdm_demo.ui.compare import build_compare
+from bksdm_demo.ui.pictures import picture_routes
 from bksdm_demo.ui.theme import build_theme
 
 TITLE = "BK-SDM Core ML, side by side"
@@ -33,102 +26,19 @@ SCRIPTS = ("page.js",)
 HEADER = f"""<header class="bk-header"><h1>{TITLE}</h1>
 <p>One prompt, one noise, several Core ML text-to-image models: what each of them draws, and where its time goes.</p>
 </header>"""
-EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</strong> They repeat BK-SDM’s recipe on
-128-pixel emoji, so that everything here can be tried without a download. They know some 160 emoji and nothing else, and
-are no substitute for BK-SDM.
-Every picture passes a safety checker before it leaves the server: ask for “cigarette” to see it step in.</p>"""
 WATCHERS = 256  # pages that may watch at once; each holds a thread that mostly sleeps
 
-FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
+COMPARE_TAB = "compare"
 
 
 def build_page(comparisons: Comparisons, catalog: Catalog, background: Background | None = None) -> gr.Blocks:
     """The whole page over one service; build as many as you like. Without `background` nothing can be downloaded."""
-    handlers = Handlers(comparisons, catalog)
-    systems = [system for system in catalog.systems() if system.available]
-    offers = _offers(catalog) if background is not None else ()
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
-        with gr.Row(elem_id="bk-main"):
-            with gr.Column(elem_id="bk-side", min_width=280):
-                prompt, models, seed, locked, seeds = build_essentials(systems)
-                with gr.Row(elem_id="bk-actions"):
-                    compare = gr.Button("Compare", variant="primary", elem_id="bk-compare", interactive=bool(systems))
-                    cancel = gr.Button("Cancel", variant="secondary", elem_id="bk-cancel", visible=False)
-                warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
-                said = gr.HTML(apply_default_css=False, elem_id="bk-said")
-                form = Form(prompt, models, seed, locked, seeds, *build_settings(systems[0] if systems else None))
-                if background is not None:
-                    shelf = build_shelf(offers, background.fetches.allowed)
-                gr.HTML(_notes(catalog, offers), apply_default_css=False, elem_id="bk-about")
-            with gr.Column(elem_id="bk-results", min_width=280):
-                chosen = [system for system in systems if system.key in default_choice(systems)]
-                board = gr.HTML(empty_board(chosen), apply_default_css=False, elem_id="bk-board")
-                timing = gr.HTML(apply_default_css=False, elem_id="bk-timing")
-        job_id = gr.Textbox(visible=False, elem_id="bk-job")
-        live = Live(job_id, form.seed, said, board, timing, compare, cancel)
-        _wire(page, handlers, form, live)
-        _wire_resume(handlers, live)
-        if background is not None:
-            _wire_background(page, BackgroundHandlers(background, catalog, offers), warming, form, shelf)
+        with gr.Tabs(elem_id="bk-tabs"), gr.Tab("Compare", id=COMPARE_TAB):
+            build_compare(page, comparisons, background)
     page.queue(default_concurrency_limit=None)
     return page
-
-
-def _offers(catalog: Catalog) -> tuple[str, ...]:
-    """The systems that were still to be downloaded when the page was built."""
-    return tuple(system.key for system in catalog.systems() if system.availability is Availability.TO_DOWNLOAD)
-
-
-def _notes(catalog: Catalog, offers: Sequence[str]) -> str:
-    systems = catalog.systems()
-    about = EMOJI_NOTE if any(system.family == EMOJI_FAMILY for system in systems) else ""
-    return about + _absent(unavailable_facts(systems, offers))
-
-
-def _absent(facts: Sequence[tuple[str, str]]) -> str:
-    """The systems that cannot be chosen, folded; commands between backticks become code."""
-    if not facts:
-        return ""
-    items = "".join(f"<li><strong>{escape(name)}</strong> {_with_code(reason)}</li>" for name, reason in facts)
-    title = escape(unavailable_title(len(facts)))
-    return f'<details class="bk-note bk-absent"><summary>{title}</summary><ul>{items}</ul></details>'
-
-
-def _with_code(text: str) -> str:
-    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
-
-
-def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live) -> None:
-    """Tie every event to its handler. Watching events show their own progress, so Gradio's is hidden."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
-    live.compare.click(handlers.compare, inputs=[*form, live.job_id], outputs=list(live), api_name="compare", **quiet)
-    live.cancel.click(
-        handlers.cancel, inputs=live.job_id, outputs=[live.notice, live.cancel], api_name="cancel", queue=False, **quiet
-    )
-    form.models.change(handlers.preview, inputs=[form.models, live.job_id], outputs=live.board, queue=False, **quiet)
-    live.job_id.change(None, inputs=live.job_id, js=FOLLOW_JOB_JS, api_visibility="private")
-    page.load(handlers.reopen, outputs=[*form, *live], **quiet)
-
-
-def _wire_resume(handlers: Handlers, live: Live) -> None:
-    """A button nobody sees, pressed by page.js when the page wakes up in the middle of a run."""
-    resume = gr.Button("Resume", visible="hidden", elem_id="bk-resume")
-    resume.click(
-        handlers.resume, inputs=live.job_id, outputs=list(live), show_progress="hidden", api_visibility="private"
-    )
-
-
-def _wire_background(page: gr.Blocks, handlers: BackgroundHandlers, warming: gr.HTML, form: Form, shelf: Shelf) -> None:
-    """Tie the shelf's buttons to its handlers; watch on loading the page and when page.js presses the hidden button."""
-    outputs = [warming, shelf.panel, form.models, *shelf.cards, *shelf.downloads, *shelf.cancels]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    for key, download, cancel in zip(handlers.offers, shelf.downloads, shelf.cancels, strict=True):
-        download.click(handlers.starter(key), outputs=outputs, **quiet)
-        cancel.click(handlers.stopper(key), outputs=cancel, queue=False, **quiet)
-    watch = gr.Button("Watch", visible="hidden", elem_id="bk-watch")
-    watch.click(handlers.watch, outputs=outputs, **quiet)
-    page.load(handlers.watch, outputs=outputs, **quiet)
 
 
 def launch_options(comparisons: Comparisons) -> dict[str, Any]:
@@ -137,7 +47,7 @@ def launch_options(comparisons: Comparisons) -> dict[str, Any]:
         "theme": build_theme(),
         # In the head, because css= rewrites selectors and would undo the narrow layout.
         "head": f"<style>{_joined(STYLES)}</style><script>{_joined(SCRIPTS)}</script>",
-        "app_kwargs": {"routes": [picture_route(comparisons)]},
+        "app_kwargs": {"routes": picture_routes(comparisons)},
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,

@@ -16,8 +16,9 @@ import pytest
 from gradio_client import Client
 
 from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.ui.compare import absent
 from bksdm_demo.ui.handlers import Live
-from bksdm_demo.ui.page import _absent, build_page, launch_options
+from bksdm_demo.ui.page import build_page, launch_options
 from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
 
 MODELS = list(FAMILY[:2])
@@ -136,8 +137,8 @@ def _wait_for(find: Any) -> Any:
 
 
 def test_absent_models_are_folded_and_escaped() -> None:
-    assert _absent([]) == ""
-    markup = _absent([("A <b>", "it is not here; `fetch a` downloads it.")])
+    assert absent([]) == ""
+    markup = absent([("A <b>", "it is not here; `fetch a` downloads it.")])
     assert "1 more model cannot be chosen yet" in markup
     assert "A &lt;b&gt;" in markup
     assert "<code>fetch a</code>" in markup
