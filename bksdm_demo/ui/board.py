@@ -1,8 +1,8 @@
-"""The board: one comparison as HTML, a heading and one column per model. The only logic is escaping.
+"""The board: one comparison as HTML, a heading, a row per seed, a column per model. The only logic is escaping.
 
-Words come from present.py, looks from board.css. Pictures are named by address and never embedded, so a withheld one
-cannot be here by mistake. Gradio's HTML component patches the page with the differences only, which keeps finished
-pictures still while others are drawn.
+Words come from present.py, looks from board.css, what its buttons do from board.js and viewer.js. Pictures are named by
+address and never embedded, so a withheld one cannot be here by mistake. Gradio's HTML component patches the page with
+the differences only, which keeps finished pictures still while others are drawn.
 """
 
 from __future__ import annotations
@@ -15,16 +15,20 @@ from bksdm_demo.records import Job
 from bksdm_demo.ui.present import (
     PROMPT_SHOWN,
     ColumnView,
-    column_views,
+    RowView,
+    ToolsView,
     cut_off_words,
+    job_facts,
     plural,
     preview_views,
-    request_facts,
+    row_views,
     shorten,
     status_words,
+    tools_view,
 )
 
 _STROKE = 'fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
+LIKENESS = '<p class="bk-likeness"></p>'  # board.js fills it
 LONG_PROMPT = 60  # characters from which the heading is set smaller
 ICONS = {
     "blocked": "M12 3.5 5 6v5.5c0 4.4 3 7.6 7 9 4-1.4 7-4.6 7-9V6z M9 12h6",
@@ -44,11 +48,12 @@ loading out, which is paid once.</dd></div>
 
 def job_board(job: Job, systems: Mapping[str, System], now: float = 0.0) -> str:
     """The board of a job, running or finished; `now` as in column_views."""
-    views = column_views(job, systems, now)
+    rows = row_views(job, systems, now)
     running = "false" if job.finished else "true"
     return (
-        f'<section class="bk-board" aria-label="Comparison" aria-busy="{running}">'
-        f"{_heading(job, systems)}{_columns(views)}</section>"
+        f'<section class="bk-board" aria-label="Comparison" aria-busy="{running}" data-job="{escape(job.id)}"'
+        f' data-prompt="{escape(shorten(job.request.prompt, PROMPT_SHOWN))}">'
+        f"{_heading(job, systems)}{''.join(_row(row) for row in rows)}</section>"
     )
 
 
@@ -83,38 +88,63 @@ def notice(sentence: str) -> str:
 def _heading(job: Job, systems: Mapping[str, System]) -> str:
     facts = "".join(
         f'<div><dt>{escape(label)}</dt><dd dir="auto">{escape(value)}</dd></div>'
-        for label, value in request_facts(job.request)
+        for label, value in job_facts(job, systems)
     )
-    cut_off = cut_off_words(job)
     long = " bk-long" if len(job.request.prompt) > LONG_PROMPT else ""
-    warning = f'<p class="bk-cut" dir="auto">{escape(cut_off)}</p>' if cut_off else ""
+    warnings = "".join(
+        f'<p class="bk-cut" dir="auto">{escape(sentence)}</p>'
+        for sentence in (cut_off_words(job), job.note)
+        if sentence
+    )
     return (
         '<header class="bk-head">'
         f'<p class="bk-status" role="status">{escape(status_words(job, systems))}</p>'
         f'<h2 class="bk-prompt{long}" dir="auto">{escape(shorten(job.request.prompt, PROMPT_SHOWN))}</h2>'
-        f'<dl class="bk-facts">{facts}</dl>{warning}</header>'
+        f'<dl class="bk-facts">{facts}</dl>{warnings}{_tools(tools_view(job, systems))}</header>'
     )
 
 
-def _columns(views: Sequence[ColumnView]) -> str:
-    columns = "".join(_column(view) for view in views)
+def _tools(tools: ToolsView) -> str:
+    """What can be done with the whole comparison; nothing where there is nothing."""
+    look = f'<button type="button" class="bk-tool" data-look aria-haspopup="dialog">{escape(tools.look)}</button>'
+    rest = f'<button type="button" class="bk-tool bk-tool-strong" data-rest>{escape(tools.rest)}</button>'
+    options = "".join(f'<option value="{place}">{escape(name)}</option>' for place, name in tools.references)
+    select = (
+        '<label class="bk-reference">Compare with <select data-reference>'
+        f'<option value="">nothing</option>{options}</select></label>'
+    )
+    parts = (rest if tools.rest else "", look if tools.look else "", select if tools.references else "")
+    return f'<div class="bk-tools">{"".join(parts)}</div>' if any(parts) else ""
+
+
+def _row(row: RowView) -> str:
+    if not row.title:
+        return _columns(row.columns, "h3")
+    return (
+        f'<section class="bk-seed" aria-label="{escape(row.title)}"><h3 class="bk-seed-title">{escape(row.title)}</h3>'
+        f"{_columns(row.columns, 'h4')}</section>"
+    )
+
+
+def _columns(views: Sequence[ColumnView], heading: str = "h3") -> str:
+    columns = "".join(_column(view, heading) for view in views)
     return f'<ol class="bk-columns" style="--columns:{min(len(views), 4)}">{columns}</ol>'
 
 
-def _column(view: ColumnView) -> str:
+def _column(view: ColumnView, heading: str) -> str:
     return (
-        f'<li class="bk-column" data-tone="{view.tone}"><figure>'
-        f'<div class="bk-frame">{_frame(view)}</div><figcaption>{_caption(view)}</figcaption></figure></li>'
+        f'<li class="bk-column" data-tone="{view.tone}" data-index="{view.index}" data-seed="{view.seed}"'
+        f' data-model="{view.model}" tabindex="-1"><figure><div class="bk-frame">{_frame(view)}</div>'
+        f"<figcaption>{_caption(view, heading)}</figcaption></figure></li>"
     )
 
 
 def _frame(view: ColumnView) -> str:
     """The square: the picture, or what there is to say in its place."""
     if view.picture:
-        source, alt, name = escape(view.picture), escape(view.alt), escape(view.file_name)
         return (
-            f'<a class="bk-picture" href="{source}" download="{name}" title="Save as PNG, with its parameters inside">'
-            f'<img src="{source}" alt="{alt}" draggable="false"></a>'
+            f'<button type="button" class="bk-picture" aria-haspopup="dialog" title="Look closely">'
+            f'<img src="{escape(view.picture)}" alt="{escape(view.alt)}" draggable="false"></button>'
         )
     if view.tone == "empty":
         return f'<div class="bk-say"><p>{escape(view.detail)}</p></div>'
@@ -123,7 +153,14 @@ def _frame(view: ColumnView) -> str:
             f'<div class="bk-say"><svg viewBox="0 0 24 24" aria-hidden="true"><path d="{ICONS[view.tone]}" {_STROKE}/>'
             f'</svg><strong>{escape(view.title)}</strong><p dir="auto">{escape(view.detail)}</p></div>'
         )
-    return _progress(view)
+    return _backdrop(view) + _progress(view)
+
+
+def _backdrop(view: ColumnView) -> str:
+    """A picture behind the progress says nothing of its own: what it is stands below."""
+    if not view.backdrop:
+        return ""
+    return f'<img class="bk-backdrop" data-kind="{view.backdrop_kind}" src="{escape(view.backdrop)}" alt="">'
 
 
 def _progress(view: ColumnView) -> str:
@@ -139,9 +176,27 @@ def _progress(view: ColumnView) -> str:
     )
 
 
-def _caption(view: ColumnView) -> str:
+def _caption(view: ColumnView, heading: str) -> str:
     speed = f'<span class="bk-speed">{escape(view.speed)}</span>' if view.speed else ""
     measure = f'<p class="bk-measure"><span class="bk-seconds">{escape(view.seconds)}</span>{speed}</p>'
     facts = [*view.facts, *([view.loading] if view.loading else [])]
     lines = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
-    return f'<h3>{escape(view.name)}</h3>{measure if view.seconds else ""}<ul class="bk-small">{lines}</ul>'
+    note = f'<p class="bk-message" dir="auto">{escape(view.note)}</p>'
+    return (
+        f"<{heading}>{escape(view.name)}</{heading}>{measure if view.seconds else ''}"
+        f'<ul class="bk-small">{lines}</ul>{note if view.note else ""}'
+        f"{LIKENESS if view.picture else ''}{_actions(view)}"
+    )
+
+
+def _actions(view: ColumnView) -> str:
+    save = (
+        f'<a href="{escape(view.picture)}" download="{escape(view.file_name)}"'
+        f' title="With its parameters inside">Save PNG<span class="bk-hidden"> of {escape(view.name)}</span></a>'
+    )
+    again = (
+        f'<button type="button" data-again="{view.index}">{escape(view.again)}'
+        f'<span class="bk-hidden">: {escape(view.name)}</span></button>'
+    )
+    parts = (save if view.picture else "", again if view.again else "")
+    return f'<p class="bk-cell-actions">{"".join(parts)}</p>' if any(parts) else ""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from html import escape
 
-from bksdm_demo.ui.timing import PHASE_LABELS, PHASES, Bar, Row, Segment, TimingView, format_seconds
+from bksdm_demo.services.timing import PHASE_LABELS, PHASES, format_seconds
+from bksdm_demo.ui.timing import Bar, Row, Segment, TimingView
 
 
 def timing_section(view: TimingView | None) -> str:
@@ -26,9 +27,10 @@ def timing_section(view: TimingView | None) -> str:
 
 
 def _explanation(view: TimingView) -> str:
+    means = f"Means of {view.seeds} seeds, loading in full. " if view.seeds > 1 else ""
     return (
-        "Drawing is encode + denoise + decode + safety. Loading is told apart because it is paid once; a model that "
-        f"had to be loaded is marked cold. Speed compares drawing with {view.baseline}, the first column to finish."
+        f"{means}Drawing is encode + denoise + decode + safety. Loading is told apart because it is paid once; a model "
+        f"that had to be loaded is marked cold. Speed compares drawing with {view.baseline}, the first to finish."
     )
 
 

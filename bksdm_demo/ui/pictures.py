@@ -1,4 +1,4 @@
-"""Serves finished pictures as the store keeps them: PNG with their parameters inside.
+"""Serves finished pictures as the store keeps them, pictures on their way, and how alike finished ones are.
 
 A withheld picture has no pixels anywhere and no address; asking for one is answered as asking for nothing. Leaves out
 access control beyond the job's unguessable id.
@@ -6,29 +6,98 @@ access control beyond the job's unguessable id.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from typing import Any
+
 from starlette.requests import Request as WebRequest
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.services.export import column_name
+from bksdm_demo.services.likenesses import Compared, Likenesses
+from bksdm_demo.ui.present import likeness_words, picture_version
 
-HEADERS = {"Cache-Control": "private, max-age=3600, immutable", "X-Content-Type-Options": "nosniff"}
+NOSNIFF = {"X-Content-Type-Options": "nosniff"}
+FOREVER = {"Cache-Control": "private, max-age=3600, immutable", **NOSNIFF}  # a version never changes
+FRESH = {"Cache-Control": "private, no-cache", **NOSNIFF}
+NEVER = {"Cache-Control": "no-store", **NOSNIFF}
+
+Answer = Callable[[WebRequest], Response]
+
+
+def picture_routes(comparisons: Comparisons) -> list[Route]:
+    """Every route of this file, for Gradio's own server."""
+    return [preview_route(comparisons), picture_route(comparisons), likeness_route(comparisons)]
 
 
 def picture_route(comparisons: Comparisons) -> Route:
     """The route "/pictures/JOB/NAME.png"; 404 with a sentence for anything that is not a finished picture."""
 
     def serve(request: WebRequest) -> Response:
-        try:
-            job_id = request.path_params["job"]
-            data = comparisons.picture(job_id, find_column(comparisons, job_id, request.path_params["name"]))
-        except DemoError as error:
-            return PlainTextResponse(str(error), status_code=404)
-        return Response(data, media_type="image/png", headers=HEADERS)
+        job_id = request.path_params["job"]
+        index = find_column(comparisons, job_id, request.path_params["name"])
+        data = comparisons.picture(job_id, index)
+        version = picture_version(comparisons.get(job_id).columns[index])
+        headers = FOREVER if request.query_params.get("v") == version else FRESH
+        return Response(data, media_type="image/png", headers=headers)
 
-    return Route("/pictures/{job}/{name}", serve, methods=["GET"])
+    return Route("/pictures/{job}/{name}", _in_words(serve), methods=["GET"])
+
+
+def preview_route(comparisons: Comparisons) -> Route:
+    """The route "/pictures/JOB/preview/NAME.png": what a column looks like on its way, 404 once that is over."""
+
+    def serve(request: WebRequest) -> Response:
+        job_id = request.path_params["job"]
+        data = comparisons.preview(job_id, find_column(comparisons, job_id, request.path_params["name"]))
+        return Response(data, media_type="image/png", headers=NEVER)
+
+    return Route("/pictures/{job}/preview/{name}", _in_words(serve), methods=["GET"])
+
+
+def likeness_route(comparisons: Comparisons) -> Route:
+    """The route "/likeness/JOB?reference=PLACE", the place of a model in the job, from 0.
+
+    Answers JSON: `reference`, the model's key, and of each picture its `index`, `psnr` in dB (null when identical),
+    `ssim`, and both in `words`; 404 with a sentence where the reference has no picture.
+    """
+    likenesses = Likenesses(comparisons)
+
+    def serve(request: WebRequest) -> Response:
+        job_id, asked = request.path_params["job"], request.query_params.get("reference", "0")
+        reference = int(asked) if re.fullmatch(r"\d{1,3}", asked) else -1
+        found = likenesses.against(job_id, reference)
+        model = comparisons.get(job_id).models[reference]
+        names = {system.key: system.name for system in comparisons.catalog.systems()}
+        pictures = [_told(compared, names.get(model, model)) for compared in found]
+        return JSONResponse({"reference": model, "pictures": pictures}, headers=FRESH)
+
+    return Route("/likeness/{job}", _in_words(serve), methods=["GET"])
+
+
+def _told(compared: Compared, reference: str) -> dict[str, Any]:
+    likeness = compared.likeness
+    return {
+        "index": compared.index,
+        "psnr": None if likeness is None or likeness.identical else likeness.psnr,
+        "ssim": None if likeness is None else likeness.ssim,
+        "words": likeness_words(compared, reference),
+    }
+
+
+def _in_words(serve: Answer) -> Answer:
+    """The same, with 404 and the error's sentence for every DemoError."""
+
+    def answer(request: WebRequest) -> Response:
+        try:
+            return serve(request)
+        except DemoError as error:
+            return PlainTextResponse(str(error), status_code=404, headers=NEVER)
+
+    return answer
 
 
 def find_column(comparisons: Comparisons, job_id: str, name: str) -> int:

@@ -7,14 +7,18 @@ file (timing.py). Leaves out escaping, which belongs to the files that write HTM
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
+from zlib import crc32
 
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.records import Column, Job, Phase, Request
 from bksdm_demo.services.export import column_name, picture_name
+from bksdm_demo.services.likenesses import Compared
+from bksdm_demo.services.timing import drawing_seconds, format_seconds
+from bksdm_demo.ui.labels import Labels, job_labels
 from bksdm_demo.ui.standing import loading_share, loading_words
-from bksdm_demo.ui.timing import baseline_of, drawing_seconds, format_seconds, format_speed
+from bksdm_demo.ui.timing import baseline_of, format_speed
 from bksdm_demo.units import format_bytes, format_count
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
@@ -48,7 +52,7 @@ PHASE_DEFAULTS = {  # the sentence where a column brings none
     Phase.BLOCKED: "The safety checker did not pass this picture. Another prompt or seed may do.",
     Phase.FAILED: "It did not say why; the server's log may.",
     Phase.CANCELLED: "The run was stopped before this picture was finished.",
-    Phase.INTERRUPTED: "The server stopped before this picture was finished. Compare again.",
+    Phase.INTERRUPTED: "The server stopped before this picture was finished.",
 }
 TONES = {Phase.QUEUED: "waiting", Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed"}
 
@@ -58,7 +62,9 @@ class ColumnView:
     """One column in words. `tone` is waiting, working, done, blocked, failed or stopped.
 
     `progress` is in [0, 1], None where nothing measurable happens; `picture` is the address of the PNG relative to
-    the page, "" when there is none to show.
+    the page, "" when there is none to show. `backdrop` is that of a picture behind the progress: `backdrop_kind` is
+    "preview" for the one on its way, "earlier" for the one that is being drawn again. `note` is a sentence beside a
+    picture or a progress. `again` is what a button says that runs the column once more, "" for no such button.
     """
 
     name: str
@@ -73,6 +79,60 @@ class ColumnView:
     picture: str = ""
     alt: str = ""
     file_name: str = ""
+    index: int = 0
+    seed: int = 0
+    model: int = 0  # its place among the job's models
+    backdrop: str = ""
+    backdrop_kind: str = ""
+    note: str = ""
+    again: str = ""
+
+
+@dataclass(frozen=True)
+class RowView:
+    """The columns of one seed; `title` is "" in a comparison that has only one."""
+
+    title: str
+    columns: tuple[ColumnView, ...]
+
+
+@dataclass(frozen=True)
+class ToolsView:
+    """What can be done with a whole comparison: labels of buttons, "" where there is nothing to do.
+
+    `references` are (place among the models, name) of those that the others can be compared with.
+    """
+
+    look: str = ""
+    rest: str = ""
+    references: tuple[tuple[int, str], ...] = ()
+
+
+def row_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tuple[RowView, ...]:
+    """One row per seed; what tells the models apart is said in the first alone."""
+    views, several = column_views(job, systems, now), len(job.seeds) > 1
+    rows = []
+    for place, seed in enumerate(job.seeds):
+        columns = tuple(view for view in views if view.seed == seed)
+        if place:
+            columns = tuple(replace(view, facts=()) for view in columns)
+        rows.append(RowView(f"Seed {seed}" if several else "", columns))
+    return tuple(rows)
+
+
+def tools_view(job: Job, systems: Mapping[str, System]) -> ToolsView:
+    """Looking needs a picture, comparing two of one seed, running the rest an end without a verdict."""
+    shown = [column for column in job.columns if column.shown]
+    seeds = [column.seed for column in shown]
+    paired = {column.model for column in shown if seeds.count(column.seed) > 1}
+    references = tuple((place, _name(model, systems)) for place, model in enumerate(job.models) if model in paired)
+    left = len(job.resumable)
+    rest = "" if not left else "Run it again" if left == len(job.columns) == 1 else f"Run the rest ({left})"
+    return ToolsView("Look closely" if shown else "", rest, references)
+
+
+def _name(model: str, systems: Mapping[str, System]) -> str:
+    return systems[model].name if model in systems else model
 
 
 def column_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tuple[ColumnView, ...]:
@@ -80,7 +140,8 @@ def column_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> t
 
     `now`, in seconds since the epoch, is for how long a model has been loading.
     """
-    return tuple(_column_view(job, index, systems, now) for index in range(len(job.columns)))
+    labels = job_labels(job, systems)
+    return tuple(_column_view(job, index, systems, labels, now) for index in range(len(job.columns)))
 
 
 def preview_views(systems: Sequence[System]) -> tuple[ColumnView, ...]:
@@ -91,15 +152,13 @@ def preview_views(systems: Sequence[System]) -> tuple[ColumnView, ...]:
     )
 
 
-def _column_view(job: Job, index: int, systems: Mapping[str, System], now: float) -> ColumnView:
+def _column_view(job: Job, index: int, systems: Mapping[str, System], labels: Labels, now: float) -> ColumnView:
     column = job.columns[index]
-    system = systems.get(column.model)
-    name = system.name if system else column.model
-    facts = system_facts(system) if system else size_facts(column)
-    shown = column.shown
+    name, shown = _name(column.model, systems), column.shown
+    backdrop, kind = _backdrop(job, index)
     return ColumnView(
         name=name,
-        facts=facts,
+        facts=labels.own[column.model],
         tone=TONES.get(column.phase, "stopped" if column.phase.final else "working"),
         title=PHASE_TITLES[column.phase],
         detail=column_detail(job, index, now),
@@ -107,14 +166,32 @@ def _column_view(job: Job, index: int, systems: Mapping[str, System], now: float
         picture=picture_address(job, index) if shown else "",
         alt=picture_alt(job.request, name) if shown else "",
         file_name=f"seed-{column.seed}-{picture_name(index + 1, column.model)}" if shown else "",
+        index=index,
+        seed=column.seed,
+        model=job.models.index(column.model),
+        backdrop=backdrop,
+        backdrop_kind=kind,
+        note=column.message if shown or not column.phase.final else "",
+        again="Run again" if job.finished else "",
         **_timing_words(job, column),
     )
 
 
+def _backdrop(job: Job, index: int) -> tuple[str, str]:
+    """Address and kind of what stands behind the progress: the picture on its way, else the one to be replaced."""
+    column = job.columns[index]
+    if column.preview is not None:
+        return f"pictures/{quote(job.id, safe='')}/preview/{column_name(job, index)}?step={column.step}", "preview"
+    if column.earlier is not None and column.earlier.shown:
+        return picture_address(job, index), "earlier"
+    return "", ""
+
+
 def _timing_words(job: Job, column: Column) -> dict[str, str]:
+    baseline = baseline_of(job, column.seed)
     if column.result is None or column.phase not in (Phase.DONE, Phase.BLOCKED):
         return {}
-    timings, baseline = column.result.timings, baseline_of(job)
+    timings = column.result.timings
     return {
         "seconds": format_seconds(drawing_seconds(timings)),
         "speed": "" if baseline is None else speed_words(format_speed(column, baseline)),
@@ -167,8 +244,17 @@ def column_progress(column: Column) -> float | None:
 
 
 def picture_address(job: Job, index: int) -> str:
-    """Where the page finds a picture (pictures.py serves it), relative so that a proxy's prefix does not matter."""
-    return f"pictures/{quote(job.id, safe='')}/{column_name(job, index)}"
+    """Where the page finds a picture (pictures.py serves it), relative so that a proxy's prefix does not matter.
+
+    A picture that was run again has another address, so that a browser may keep either for good.
+    """
+    return f"pictures/{quote(job.id, safe='')}/{column_name(job, index)}?v={picture_version(job.columns[index])}"
+
+
+def picture_version(column: Column) -> str:
+    """Eight characters that another run of the same column changes: a digest of its measured times."""
+    result = column.earlier.result if column.earlier is not None else column.result
+    return "" if result is None else f"{crc32(repr(result.timings).encode()):08x}"
 
 
 def picture_alt(request: Request, name: str) -> str:
@@ -184,7 +270,7 @@ def status_words(job: Job, systems: Mapping[str, System]) -> str:
     if job.position:
         return f"Waiting: {queue_words(job.position)}"
     column = job.columns[job.current or 0]
-    name = systems[column.model].name if column.model in systems else column.model
+    name = _name(column.model, systems)
     seed = f", seed {column.seed}" if len(job.seeds) > 1 else ""
     return f"Drawing {sum(phase.final for phase in phases) + 1} of {len(phases)}: {name}{seed}"
 
@@ -198,10 +284,16 @@ def _outcome_words(phases: Sequence[Phase], done: int) -> str:
     return ", ".join(parts)
 
 
-def request_facts(request: Request) -> tuple[tuple[str, str], ...]:
+def job_facts(job: Job, systems: Mapping[str, System]) -> tuple[tuple[str, str], ...]:
+    """What all pictures of a comparison share, as (label, value): the settings, then what the models have in common."""
+    return (*request_facts(job.request, job.seeds), *job_labels(job, systems).shared)
+
+
+def request_facts(request: Request, seeds: Sequence[int] = ()) -> tuple[tuple[str, str], ...]:
     """The settings of a comparison as (label, value)."""
+    seeds = seeds or (request.seed,)
     facts = [
-        ("Seed", str(request.seed)),
+        ("Seeds" if len(seeds) > 1 else "Seed", ", ".join(map(str, seeds))),
         ("Steps", str(request.steps)),
         ("Guidance", f"{request.guidance_scale:g}"),
         ("Scheduler", SCHEDULER_NAMES[request.scheduler]),
@@ -210,6 +302,17 @@ def request_facts(request: Request) -> tuple[tuple[str, str], ...]:
     if request.negative_prompt.strip():
         facts.append(("Without", shorten(request.negative_prompt, ALT_SHOWN)))
     return tuple(facts)
+
+
+def likeness_words(compared: Compared, reference: str) -> str:
+    """ "PSNR 23.1 dB, SSIM 0.912", "identical to Alpha", or why there is no number."""
+    if compared.reference:
+        return "reference"
+    if compared.likeness is None:
+        return compared.why
+    if compared.likeness.identical:
+        return f"identical to {reference}"
+    return f"PSNR {compared.likeness.psnr:.1f} dB, SSIM {compared.likeness.ssim:.3f}"
 
 
 def cut_off_words(job: Job) -> str:
@@ -227,10 +330,6 @@ def system_facts(system: System) -> tuple[str, ...]:
     """The U-Net's weights, where the packages say how many, and the bytes on disk."""
     counted = (f"U-Net {format_count(system.unet_parameters)} weights",) if system.unet_parameters else ()
     return (*counted, f"{format_bytes(system.size_bytes)} on disk")
-
-
-def size_facts(column: Column) -> tuple[str, ...]:
-    return (f"{format_bytes(column.result.size_bytes)} on disk",) if column.result else ()
 
 
 def choice_label(system: System) -> str:

@@ -1,8 +1,7 @@
 """Where the time went, as rows and bars: pure functions from a job's timings, no markup.
 
-"Drawing" is encode + denoise + decode + safety: what each further picture costs. Loading is told apart, because it
-is paid once; a cold model (one that had to be loaded) is marked. Speed is always drawing time against the first
-column that finished. Leaves out energy and memory.
+What drawing, loading and speed mean is services/timing.py's to say. A cold model (one that had to be loaded) is marked.
+Speed refers to the first model that finished. Leaves out energy and memory.
 """
 
 from __future__ import annotations
@@ -10,10 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bksdm_demo.records import Column, Job, Phase, Timings
+from bksdm_demo.records import Column, Job, Timings
+from bksdm_demo.services.timing import (
+    PHASE_LABELS,
+    PHASES,
+    drawing_seconds,
+    format_ratio,
+    format_seconds,
+    median_step,
+    speed_up,
+    timings_of,
+)
 
-PHASES = ("load", "encode", "denoise", "decode", "safety")
-PHASE_LABELS = {"load": "Load", "encode": "Encode", "denoise": "Denoise", "decode": "Decode", "safety": "Safety"}
 NOTHING = "–"  # an empty cell
 WARM = "warm"  # in place of a loading time: every part was loaded already
 
@@ -50,75 +57,83 @@ class Row:
 
 @dataclass(frozen=True)
 class TimingView:
-    """Chart and table of the models that finished; `baseline` names the one that speeds refer to."""
+    """Chart and table of the models that finished; `baseline` names the one that speeds refer to.
+
+    `seeds` is how many pictures by each model the numbers are means of.
+    """
 
     names: tuple[str, ...]
     bars: tuple[Bar, ...]
     rows: tuple[Row, ...]
     baseline: str
+    seeds: int = 1
 
 
 def timing_view(job: Job, names: Mapping[str, str]) -> TimingView | None:
-    """The view of every column with timings, None while there is none."""
-    columns = [column for column in job.columns if _timed(column)]
-    baseline = baseline_of(job)
-    if baseline is None:
+    """The view of every model with timings, None while there is none.
+
+    With several seeds a model's numbers are means over those seeds that every model shown has finished, so that all
+    compare the same work; loading, which is paid once, is summed over all of its seeds.
+    """
+    models, seeds = _compared(job)
+    if not models:
         return None
-    shown = [names.get(column.model, column.model) for column in columns]
-    bars = tuple(_bar(name, _timings(column)) for name, column in zip(shown, columns, strict=True))
-    return TimingView(tuple(shown), bars, _rows(columns, baseline), names.get(baseline.model, baseline.model))
+    taken = [_mean(job, model, seeds) for model in models]
+    shown = tuple(names.get(model, model) for model in models)
+    bars = tuple(_bar(name, timings) for name, timings in zip(shown, taken, strict=True))
+    return TimingView(shown, bars, _rows(taken), shown[0], len(seeds))
 
 
-def baseline_of(job: Job) -> Column | None:
-    """The first column that finished with timings: what speeds refer to."""
-    return next((column for column in job.columns if _timed(column)), None)
+def _compared(job: Job) -> tuple[list[str], list[int]]:
+    """The models with timings and the seeds that all of them have finished; one that shares no seed is left out."""
+    done = {model: set(_timed(job, model)) for model in job.models}
+    models = [model for model, seeds in done.items() if seeds]
+    while models:
+        common = set.intersection(*(done[model] for model in models))
+        if common:
+            return models, [seed for seed in job.seeds if seed in common]
+        models.remove(min(reversed(models), key=lambda model: len(done[model])))
+    return [], []
 
 
-def drawing_seconds(timings: Timings) -> float:
-    """Seconds of everything but loading."""
-    return timings.encode + timings.denoise + timings.decode + timings.safety
+def _timed(job: Job, model: str) -> dict[int, Timings]:
+    """The timings that a model has, by seed."""
+    found = ((column.seed, timings_of(column)) for column in job.columns if column.model == model)
+    return {seed: timings for seed, timings in found if timings is not None}
 
 
-def speed_up(column: Column, baseline: Column) -> float | None:
-    """How many times as fast as the baseline; None where a time is missing."""
-    own, other = drawing_seconds(_timings(column)), drawing_seconds(_timings(baseline))
-    return other / own if own > 0 and other > 0 else None
+def _mean(job: Job, model: str, seeds: list[int]) -> Timings:
+    """The mean picture of a model over some seeds, with the sum of all its loading; the steps of all those seeds."""
+    known = _timed(job, model)
+    every = [known[seed] for seed in seeds]
+    phases = {phase: sum(getattr(timings, phase) for timings in every) / len(every) for phase in PHASES[1:]}
+    load = sum(timings.load for timings in known.values() if timings.cold)
+    steps = tuple(step for timings in every for step in timings.steps)
+    cold = any(timings.cold for timings in known.values())
+    return Timings(load, **phases, total=load + sum(phases.values()), steps=steps, cold=cold)
+
+
+def baseline_of(job: Job, seed: int) -> Column | None:
+    """The first column of a seed that finished with timings: what the speeds of that seed refer to."""
+    return next((column for column in job.columns if column.seed == seed and timings_of(column) is not None), None)
 
 
 def format_speed(column: Column, baseline: Column) -> str:
     """ "baseline", "1.42×", or "" where there is nothing to compare."""
-    if column is baseline:
-        return "baseline"
-    ratio = speed_up(column, baseline)
-    if ratio is None:
-        return ""
-    return f"{ratio:.2f}×" if ratio < 9.995 else f"{ratio:.1f}×"
+    own, other = timings_of(column), timings_of(baseline)
+    if column is baseline or own is None or other is None:
+        return "baseline" if column is baseline else ""
+    return _speed(own, other)
 
 
-def format_seconds(seconds: float) -> str:
-    """ "8 ms", "0.94 s", "12.3 s", "2 min 05 s"."""
-    if seconds < 0.0995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 9.995:
-        return f"{seconds:.2f} s"
-    if seconds < 99.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    return f"{whole // 60} min {whole % 60:02d} s"
+def _speed(timings: Timings, baseline: Timings) -> str:
+    ratio = speed_up(timings, baseline)
+    return "" if ratio is None else format_ratio(ratio)
 
 
 def decimals(longest: float) -> int:
     """Digits after the point that a table needs whose largest number of seconds is `longest`."""
     return 3 if longest < 10 else 2 if longest < 100 else 1
-
-
-def _timed(column: Column) -> bool:
-    return column.phase in (Phase.DONE, Phase.BLOCKED) and column.result is not None
-
-
-def _timings(column: Column) -> Timings:
-    assert column.result is not None  # _timed() was asked before
-    return column.result.timings
 
 
 def _bar(name: str, timings: Timings) -> Bar:
@@ -131,9 +146,9 @@ def _bar(name: str, timings: Timings) -> Bar:
     return Bar(name, segments, drawing, timings.load + drawing, timings.cold)
 
 
-def _rows(columns: list[Column], baseline: Column) -> tuple[Row, ...]:
-    every = [_timings(column) for column in columns]
+def _rows(every: list[Timings]) -> tuple[Row, ...]:
     digits = decimals(max(timings.load + drawing_seconds(timings) for timings in every))
+    baseline, *others = every
 
     def cells(values: list[float]) -> tuple[str, ...]:
         return tuple(f"{value:.{digits}f}" for value in values)
@@ -141,12 +156,13 @@ def _rows(columns: list[Column], baseline: Column) -> tuple[Row, ...]:
     phases = [
         Row(PHASE_LABELS[phase], cells([getattr(timings, phase) for timings in every]), phase) for phase in PHASES[1:]
     ]
-    steps = [sum(timings.steps) / len(timings.steps) * 1000 if timings.steps else None for timings in every]
+    speeds = ("baseline", *(_speed(timings, baseline) or NOTHING for timings in others))
+    steps = [median_step(timings) for timings in every]
     return (
         *phases,
         Row("Drawing", cells([drawing_seconds(timings) for timings in every]), strong=True),
-        Row("Speed", tuple(format_speed(column, baseline) or NOTHING for column in columns), strong=True),
-        Row("One step, ms", tuple(NOTHING if step is None else f"{step:.1f}" for step in steps)),
+        Row("Speed", speeds, strong=True),
+        Row("One step, ms", tuple(NOTHING if step is None else f"{step * 1000:.1f}" for step in steps)),
         Row("Load", tuple(_load_cell(timings, digits) for timings in every), "load"),
     )
 

@@ -9,6 +9,7 @@ import pytest
 from bksdm_demo.records import Column, Job, Phase, Request
 from bksdm_demo.ui.board import empty_board, job_board, notice
 from bksdm_demo.ui.chart import timing_section
+from bksdm_demo.ui.present import picture_address
 from bksdm_demo.ui.timing import timing_view
 from tests.ui.records import SYSTEMS, blocked, done, job
 
@@ -68,7 +69,7 @@ def test_a_picture_has_a_description_and_a_download_name() -> None:
     (picture,) = page.all("img")
     (link,) = page.all("a")
     assert picture["alt"] == "red apple – drawn by Alpha"
-    assert picture["src"] == link["href"] == "pictures/job-1/01-a.png"
+    assert picture["src"] == link["href"] == picture_address(JOBS["mixed"], 0)
     assert link["download"] == "seed-7-01-a.png"
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bksdm_demo.records import Column, Phase
+from bksdm_demo.records import Column, Phase, Timings
 from bksdm_demo.ui import timing
-from tests.ui.records import SYSTEMS, blocked, done, job
+from tests.ui.records import SYSTEMS, blocked, done, job, result
 
 NAMES = {key: system.name for key, system in SYSTEMS.items()}
 
@@ -56,5 +56,8 @@ def test_long_runs_get_fewer_digits(longest: float, digits: int) -> None:
 
 def test_no_division_by_nothing() -> None:
     slow, instant = done("a", 1.0), Column("b", Phase.DONE, result=done("b").result)
-    assert timing.speed_up(slow, instant) == pytest.approx(1.0)
+    assert timing.format_speed(instant, slow) == "1.00×"
+    assert timing.format_speed(Column("c"), slow) == ""
     assert timing.format_speed(slow, slow) == "baseline"
+    nothing = Column("d", Phase.DONE, result=result("d", Timings()))
+    assert timing.format_speed(nothing, slow) == ""
