@@ -1,4 +1,4 @@
-"""The command line: compare, generate, models, fetch, inspect.
+"""The command line: compare, generate, models, fetch, inspect; of what a page has kept: history, report.
 
 Answers go to stdout (tables, or JSON with --json), progress and errors to stderr, an error as one sentence. Exit codes
 are the contract of `EXIT_CODES`. Leaves out serving the page, which is app.py's, and every default that a model
@@ -7,23 +7,17 @@ recommends: those come from the catalogue.
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from bksdm_demo import console
+from bksdm_demo import cli_kept, console
+from bksdm_demo.cli_door import Shell, answer, opened, sentences, usage
 from bksdm_demo.commands import (
     FAILED,
-    INTERRUPTED,
     OK,
     UsageError,
     Wish,
@@ -31,20 +25,19 @@ from bksdm_demo.commands import (
     chosen_seeds,
     chosen_systems,
     draw,
-    error_code,
     inspect_all,
     job_code,
     list_programs,
 )
 from bksdm_demo.engines.base import ENGINE_KINDS, PRECISIONS
-from bksdm_demo.errors import DemoError
+from bksdm_demo.handing_over import chosen_reports, drawn_material, written_reports
 from bksdm_demo.library.sharing import find_sharing
 from bksdm_demo.mil.compiled_writer import write_compiled
 from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, STEPS_RANGE
-from bksdm_demo.services import export, report
+from bksdm_demo.services import export, report, reports
 from bksdm_demo.services.contact_sheet import image_of
-from bksdm_demo.settings import Settings, default_models_dir, from_environment
-from bksdm_demo.start import Services, memory_needs, start
+from bksdm_demo.settings import default_models_dir, from_environment
+from bksdm_demo.start import memory_needs, start
 
 EXIT_CODES = """\b
 Exit codes:
@@ -63,16 +56,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
-Start = Callable[[Settings], Services]
-
-
-@dataclass(frozen=True)
-class Shell:
-    """What every command shares: how to start the services (a test puts its own), and whether to show tracebacks."""
-
-    start: Start
-    debug: bool = False
 
 
 @app.callback()
@@ -132,6 +115,14 @@ ModelsDirOption = Annotated[
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an earlier result of this program.")]
 BareOption = Annotated[bool, typer.Option("--no-metadata", help="Write pictures without prompt and parameters inside.")]
+ReportOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--report",
+        metavar="FILE." + _choices(*reports.KINDS),
+        help="New file with everything to hand over, outside --out; may be given several times.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
 
 
@@ -158,25 +149,30 @@ def compare(
     models_dir: ModelsDirOption = None,
     overwrite: OverwriteOption = False,
     no_metadata: BareOption = False,
+    report_files: ReportOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Draw one prompt with several models from the same noise, one after the other."""
-    with _sentences(context):
-        with _usage():
+    with sentences(context):
+        with usage():
             export.check_folder(out, overwrite)
             several = chosen_seeds(seeds, seed)
-        with _services(context, engine, precision, models_dir) as services:
+            wanted = chosen_reports(report_files or [], overwrite, out)
+        with opened(context, engine, precision, models_dir) as services:
             systems = chosen_systems(services.catalog, models)
             request = Wish(prompt, negative, seed, steps, guidance, scheduler, rng).request(systems[0])
             names = {system.key: system.name for system in systems}
             job = draw(services.comparisons, request, list(names), names, sys.stderr, several)
             environment = services.environment()
-        written = export.save_job(job, out, environment, names, overwrite, not no_metadata)
+        with written_reports(wanted, drawn_material(job, systems, environment, not no_metadata)):
+            written = export.save_job(job, out, environment, names, overwrite, not no_metadata)
         if as_json:
             typer.echo((out / export.RESULT_NAME).read_text(encoding="utf-8"), nl=False)
         else:
             typer.echo(console.comparison_table(job, names, export.picture_names(job)))
             typer.echo(f"Written to {out}: {', '.join(path.name for path in written)}")
+            for path in wanted:
+                typer.echo(f"Report: {path}")
     raise typer.Exit(job_code(job))
 
 
@@ -200,10 +196,10 @@ def generate(
     as_json: JsonOption = False,
 ) -> None:
     """Draw one picture with one model."""
-    with _sentences(context):
-        with _usage():
+    with sentences(context):
+        with usage():
             export.check_picture_path(out, overwrite)
-        with _services(context, engine, precision, models_dir) as services:
+        with opened(context, engine, precision, models_dir) as services:
             system = services.catalog.get(model)
             request = Wish(prompt, negative, seed, steps, guidance, scheduler, rng).request(system)
             job = draw(services.comparisons, request, [system.key], {system.key: system.name}, sys.stderr)
@@ -214,7 +210,7 @@ def generate(
             export.save_picture(column.result, out, environment, system.name, overwrite, not no_metadata)
         if as_json:
             files = {0: str(out)} if drawn else {}
-            _answer(report.job_report(job, {system.key: system.name}, files, environment))
+            answer(report.job_report(job, {system.key: system.name}, files, environment))
         elif drawn:
             typer.echo(str(out))
     raise typer.Exit(job_code(job))
@@ -223,11 +219,11 @@ def generate(
 @app.command(epilog=EXIT_CODES)
 def models(context: typer.Context, models_dir: ModelsDirOption = None, as_json: JsonOption = False) -> None:
     """List the models: size on disk (1 MB = 1,000,000 bytes), weights, where they are, and which parts they share."""
-    with _sentences(context), _services(context, None, None, models_dir) as services:
+    with sentences(context), opened(context, None, None, models_dir) as services:
         systems = services.catalog.systems()
         sharing = find_sharing(systems)
         if as_json:
-            _answer(report.systems_report(systems, sharing))
+            answer(report.systems_report(systems, sharing))
         else:
             typer.echo(console.systems_table(systems, sharing))
 
@@ -245,8 +241,8 @@ def fetch(
     ] = None,
 ) -> None:
     """Download a published model from the hub, verified; after an interrupt it goes on where it stopped."""
-    with _sentences(context):
-        with _usage():
+    with sentences(context):
+        with usage():
             settings = from_environment(os.environ)
         folder = models_dir or settings.models_dir or default_models_dir(os.environ)
         need = memory_needs(settings).get(key)
@@ -278,7 +274,7 @@ def inspect(
     Exits with 1 when this machine cannot run a package.
     """
     if mil or mlmodelc:
-        with _sentences(context):
+        with sentences(context):
             if (mil and mlmodelc) or as_json or load:
                 raise UsageError("--mil and --mlmodelc go with no other question; ask one at a time.")
             if mlmodelc:
@@ -286,78 +282,15 @@ def inspect(
             else:
                 list_programs(path, sys.stdout)
         raise typer.Exit(OK)
-    with _sentences(context), _services(context, engine, precision, None) as services:
+    with sentences(context), opened(context, engine, precision, None) as services:
         inspections = inspect_all(path, services.cache.open_part if load else None)
         if as_json:
-            _answer(report.packages_report([inspection.as_json() for inspection in inspections]))
+            answer(report.packages_report([inspection.as_json() for inspection in inspections]))
         else:
             texts = [console.facts_text(inspection.facts, inspection.refusal) for inspection in inspections]
             typer.echo("\n\n\n".join(texts))
     raise typer.Exit(OK if all(inspection.runs for inspection in inspections) else FAILED)
 
 
-# --- The door that every command goes through ------------------------------------------------------------------------
-
-
-@contextmanager
-def _usage() -> Iterator[None]:
-    """Whatever goes wrong inside was asked for wrongly."""
-    try:
-        yield
-    except DemoError as error:
-        raise UsageError(str(error)) from error
-
-
-@contextmanager
-def _sentences(context: typer.Context) -> Iterator[None]:
-    """Turn an error into one sentence on stderr and its exit code; with --debug into its traceback as well."""
-    debug = context.obj.debug
-    with _quiet_log(debug):
-        try:
-            yield
-        except KeyboardInterrupt as interrupt:
-            typer.echo("Interrupted; nothing was written.", err=True)
-            raise typer.Exit(INTERRUPTED) from interrupt
-        except DemoError as error:
-            _tell(str(error), debug)
-            raise typer.Exit(error_code(error)) from error
-        except (typer.Exit, BrokenPipeError):
-            raise
-        except Exception as error:
-            _tell(f"Unexpected {type(error).__name__}: {error} (run again with --debug to see where).", debug)
-            raise typer.Exit(FAILED) from error
-
-
-def _tell(message: str, debug: bool) -> None:
-    if debug:
-        traceback.print_exc()
-    typer.echo(" ".join(message.split()), err=True)
-
-
-@contextmanager
-def _quiet_log(debug: bool) -> Iterator[None]:
-    """Without --debug the log is silent: what went wrong is told in the answer."""
-    logger = logging.getLogger("bksdm_demo")
-    level = logger.level
-    logger.setLevel(level if debug else logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextmanager
-def _services(
-    context: typer.Context, engine: str | None, precision: str | None, models_dir: Path | None
-) -> Iterator[Services]:
-    """The services for these flags over the environment's settings, closed at the end."""
-    with _usage():
-        environ = {**os.environ, "BKSDM_DATA_DIR": "none"}  # what a command draws goes where --out says
-        settings = from_environment(environ).override(engine=engine, precision=precision, models_dir=models_dir)
-        services = context.obj.start(settings)
-    with closing(services):
-        yield services
-
-
-def _answer(record: Mapping[str, Any]) -> None:
-    typer.echo(json.dumps(record, indent=2, allow_nan=False))
+app.command(epilog=EXIT_CODES)(cli_kept.history)
+app.command(epilog=EXIT_CODES)(cli_kept.report)

@@ -16,6 +16,8 @@ from bksdm_demo.library.sharing import SharedPart, Sharing
 from bksdm_demo.records import Column, Job, Phase
 from bksdm_demo.services.contact_sheet import megabytes, seconds, time_line
 from bksdm_demo.services.inspection import Facts, Tensor
+from bksdm_demo.services.report import timestamp
+from bksdm_demo.services.words import outcome_words
 from bksdm_demo.ui.standing import loading_words
 from bksdm_demo.units import format_bytes
 
@@ -101,6 +103,25 @@ def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[int, str
             )
         )
     return table(("Model", "Seed", "Outcome", "Drawing", "Loading", "Size", "File"), rows)
+
+
+def history_table(jobs: Sequence[Job], total: int) -> str:
+    """One row per kept comparison; below them how many more there are."""
+    rows = [
+        (
+            job.id,
+            timestamp(job.created),
+            outcome_words(job),
+            ",".join(job.models),
+            "starred" if job.starred else "",
+            _short(job.request.prompt),
+        )
+        for job in jobs
+    ]
+    if not rows:
+        return "No kept comparison fits."
+    text = table(("Id", "Created", "Outcome", "Models", "Starred", "Prompt"), rows)
+    return text if len(rows) == total else f"{text}\n{total - len(rows)} more; --limit shows more of them."
 
 
 def systems_table(systems: Sequence[System], sharing: Sharing) -> str:

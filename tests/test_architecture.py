@@ -41,7 +41,7 @@ HEAVY = {
     "transformers": (f"{PACKAGE}.diffusion.tokenizer",),
     "huggingface_hub": (f"{PACKAGE}.library.download",),
     "gradio": (f"{PACKAGE}.ui", "app"),
-    "typer": (f"{PACKAGE}.cli",),
+    "typer": (f"{PACKAGE}.cli", f"{PACKAGE}.cli_door", f"{PACKAGE}.cli_kept"),
     "jinja2": (f"{PACKAGE}.services.html_report",),
     "PIL": (f"{PACKAGE}.services", f"{PACKAGE}.ui", f"{PACKAGE}.diffusion.pixels"),  # pixels: CLIP's bicubic resize
     "torch": (),

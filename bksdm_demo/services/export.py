@@ -13,10 +13,10 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bksdm_demo.errors import DemoError
 from bksdm_demo.records import Column, Job, Result
@@ -72,16 +72,35 @@ def save_picture(
     """Write one picture as a PNG at `path`, all or nothing. Raises ExportError as `check_picture_path` does."""
     check_picture_path(path, overwrite)
     data = encode_png(result, name or result.model, environment, with_parameters)
-    temporary = _hidden_beside(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(temporary, data)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ExportError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with appearing_files([path]) as streams:
+        streams[path].write(data)
     return path
+
+
+@contextmanager
+def appearing_files(paths: Sequence[Path]) -> Iterator[dict[Path, BinaryIO]]:
+    """Streams to files that appear under their names when the block ends well, else none of them does.
+
+    Raises ExportError where one cannot be written.
+    """
+    hidden = {path: _hidden_beside(path) for path in paths}
+    try:
+        with ExitStack() as stack:
+            for path in hidden:
+                path.parent.mkdir(parents=True, exist_ok=True)
+            streams = {path: stack.enter_context(temporary.open("xb")) for path, temporary in hidden.items()}
+            yield dict(streams)
+            for stream in streams.values():
+                stream.flush()
+                os.fsync(stream.fileno())
+        for path, temporary in hidden.items():
+            os.replace(temporary, path)
+    except OSError as error:
+        named = ", ".join(map(str, paths))
+        raise ExportError(f"{named} cannot be written: {error.strerror or error}.") from error
+    finally:
+        for temporary in hidden.values():
+            temporary.unlink(missing_ok=True)
 
 
 def picture_names(job: Job) -> dict[int, str]:
@@ -126,6 +145,11 @@ def check_picture_path(path: Path, overwrite: bool = False) -> None:
     """Refuse a path that is not a new .png file (or an old one without `overwrite`). Raises ExportError."""
     if path.suffix.lower() != ".png":
         raise ExportError(f"{path} does not end in .png; pictures are written as PNG.")
+    check_file(path, overwrite)
+
+
+def check_file(path: Path, overwrite: bool = False) -> None:
+    """Refuse a path that is not a new file (or an old one without `overwrite`). Raises ExportError."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise ExportError(f"{path} is not a plain file; name a new file.")
     if path.exists() and not overwrite:

@@ -19,6 +19,7 @@ from bksdm_demo.records import Column, Job, Request, Result, Timings, Verdict
 SCHEMA = "bksdm-demo/result"
 SYSTEMS_SCHEMA = "bksdm-demo/models"
 PACKAGES_SCHEMA = "bksdm-demo/packages"
+HISTORY_SCHEMA = "bksdm-demo/history"
 SCHEMA_VERSION = 1
 PHASES = ("load", "encode", "denoise", "decode", "safety", "total", "preview")
 NOTHING_SHARED = Sharing()
@@ -68,6 +69,27 @@ def system_report(system: System) -> dict[str, Any]:
     """Every plain fact of a system; of its parts only the folder."""
     facts = {name: getattr(system, name) for name in _SYSTEM_FACTS}
     return {**facts, "availability": system.availability.value, "folder": str(system.folder)}
+
+
+def history_report(jobs: Sequence[Job], total: int) -> dict[str, Any]:
+    """Some of `total` kept comparisons, with the outcome of each picture in the job's order, for `history --json`."""
+    return {
+        "schema": HISTORY_SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "total": total,
+        "comparisons": [
+            {
+                "id": job.id,
+                "created": timestamp(job.created),
+                "request": request_report(job.request),
+                "models": list(job.models),
+                "seeds": list(job.seeds),
+                "statuses": [column.phase.value for column in job.columns],
+                "starred": job.starred,
+            }
+            for job in jobs
+        ],
+    }
 
 
 def packages_report(packages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
