@@ -22,6 +22,7 @@ from training.full_size.weights import half, palettize, randomise
 TEXT_BITS = {6: 1.0}  # of the projections; the table of tokens stays float16, as its published size says
 SEEDS = {"text_encoder": 11, "vae": 12, "safety_checker": 13}
 MARGIN = 0.05  # of a threshold above the largest cosine of an ordinary picture
+GREY, GREY_LEVEL = -1, 0.5  # the place of a plain grey picture among the ordinary ones
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 VISION = {
     "hidden_size": 1024,
@@ -122,8 +123,13 @@ def ordinary_pictures(vae: AutoencoderKL) -> Tensor:
     made = torch.cat([vae.decode(one[None, :, :32, :32] / 0.18215).sample for one in latents])
     blurred = F.interpolate(torch.rand(3, 3, 6, 6, generator=draw), size=256, mode="bicubic")
     noisy = torch.rand(2, 3, 256, 256, generator=draw)
-    unit = torch.cat([made / 2 + 0.5, blurred, noisy, torch.full((1, 3, 256, 256), 0.5)]).clamp(0, 1)
-    small = F.interpolate(unit, size=224, mode="bicubic", antialias=True).clamp(0, 1)
+    grey = torch.full((1, 3, 256, 256), GREY_LEVEL)
+    return clip_input(torch.cat([made / 2 + 0.5, blurred, noisy, grey]).clamp(0, 1))
+
+
+def clip_input(pictures: Tensor) -> Tensor:
+    """[N, 3, H, W] in [0, 1] -> [N, 3, 224, 224], normalised for CLIP."""
+    small = F.interpolate(pictures, size=224, mode="bicubic", antialias=True).clamp(0, 1)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CLIP_MEAN, CLIP_STD))
     return (small - mean) / std
 
@@ -132,8 +138,8 @@ def ordinary_pictures(vae: AutoencoderKL) -> Tensor:
 def choose_concepts(checker: StableDiffusionSafetyChecker, pictures: Tensor) -> None:
     """Random concepts that no ordinary picture reaches.
 
-    The first concept is the mean of the ordinary pictures with a threshold just above 1, a cosine that none can have:
-    it is present only where a special concept lowers the thresholds by 0.01, which a large `adjustment` brings about.
+    The first concept is a grey picture's own embedding with a threshold just above 1, a cosine that nothing can have: that
+    picture passes, unless a special concept lowers the thresholds by 0.01, which a large `adjustment` brings about.
     """
     draw = torch.Generator().manual_seed(SEEDS["safety_checker"])
     pooled = checker.vision_model(pictures)[1]
@@ -142,5 +148,5 @@ def choose_concepts(checker: StableDiffusionSafetyChecker, pictures: Tensor) -> 
         embeds, thresholds = getattr(checker, f"{name}_embeds"), getattr(checker, f"{name}_embeds_weights")
         embeds.data = half(F.normalize(torch.randn(embeds.shape, generator=draw)))
         thresholds.data = half((seen @ F.normalize(embeds.data).t()).amax(dim=0) + MARGIN)
-    checker.concept_embeds.data[0] = half(F.normalize(seen.mean(dim=0), dim=0))
+    checker.concept_embeds.data[0] = half(seen[GREY])
     checker.concept_embeds_weights.data[0] = 1 + 2**-9

@@ -32,7 +32,9 @@ Run = Callable[[Arrays], Mapping[str, NDArray]]
 
 def decibel(reference: NDArray, other: NDArray) -> float:
     error = np.square(reference.astype(np.float64) - other.reshape(reference.shape)).mean()
-    return float(10 * np.log10(np.square(np.abs(reference).max()) / max(error, 1e-30)))
+    if error == 0:
+        return float("inf")
+    return float(10 * np.log10(np.square(np.abs(reference).max()) / error))
 
 
 def as_stored(value: Tensor) -> Tensor:
@@ -110,7 +112,7 @@ def part_cases(name: str) -> list[dict[str, Tensor]]:
         return [{"z": as_stored(smooth_latents(1, draw) / 0.18215)}]
     if name == "vae_encoder":
         return [{"x": as_stored(torch.rand(1, 3, 512, 512, generator=draw) * 2 - 1)}]
-    picture = parts.ordinary_pictures(parts.load("vae"))[:1]
+    picture = parts.clip_input(torch.full((1, 3, 256, 256), parts.GREY_LEVEL))  # flagged if strict
     images = torch.rand(1, 512, 512, 3, generator=draw)
     return [
         {"clip_input": as_stored(picture), "images": as_stored(images), "adjustment": torch.full((1,), value)}
