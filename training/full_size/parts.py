@@ -138,8 +138,8 @@ def clip_input(pictures: Tensor) -> Tensor:
 def choose_concepts(checker: StableDiffusionSafetyChecker, pictures: Tensor) -> None:
     """Random concepts that no ordinary picture reaches.
 
-    The first concept is a grey picture's own embedding with a threshold just above 1, a cosine that nothing can have: that
-    picture passes, unless a special concept lowers the thresholds by 0.01, which a large `adjustment` brings about.
+    The first concept is a grey picture's own embedding with a threshold just above 1, a cosine that nothing can have:
+    that picture passes, unless a special concept lowers the thresholds by 0.01, as a large `adjustment` makes them.
     """
     draw = torch.Generator().manual_seed(SEEDS["safety_checker"])
     pooled = checker.vision_model(pictures)[1]
