@@ -27,6 +27,7 @@ EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</str
 are no substitute for BK-SDM.
 Every picture passes a safety checker before it leaves the server: ask for “cigarette” to see it step in.</p>"""
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
+RUN_AGAIN_JS = "(job) => [job, window.bksdm.asked()]"  # board.js
 
 
 def build_compare(page: gr.Blocks, comparisons: Comparisons, background: Background | None) -> None:
@@ -55,6 +56,7 @@ def build_compare(page: gr.Blocks, comparisons: Comparisons, background: Backgro
     live = Live(job_id, form.seed, said, board, timing, compare, cancel)
     _wire(page, handlers, form, live)
     _wire_resume(handlers, live)
+    _wire_again(handlers, live)
     if background is not None:
         _wire_background(page, BackgroundHandlers(background, catalog, offers), warming, form, shelf)
 
@@ -101,6 +103,16 @@ def _wire_resume(handlers: Handlers, live: Live) -> None:
     resume.click(
         handlers.resume, inputs=live.job_id, outputs=list(live), show_progress="hidden", api_visibility="private"
     )
+
+
+def _wire_again(handlers: Handlers, live: Live) -> None:
+    """Buttons nobody sees, pressed by board.js, which also tells the index of the column that is to run again."""
+    quiet: dict[str, Any] = {"outputs": list(live), "show_progress": "hidden", "api_visibility": "private"}
+    index = gr.Textbox(visible=False)
+    rest = gr.Button("Run the rest", visible="hidden", elem_id="bk-rest")
+    rest.click(handlers.rest, inputs=live.job_id, **quiet)
+    again = gr.Button("Run again", visible="hidden", elem_id="bk-again")
+    again.click(handlers.rerun, inputs=[live.job_id, index], js=RUN_AGAIN_JS, **quiet)
 
 
 def _wire_background(page: gr.Blocks, handlers: BackgroundHandlers, warming: gr.HTML, form: Form, shelf: Shelf) -> None:

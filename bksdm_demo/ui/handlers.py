@@ -7,21 +7,26 @@ the watching. DemoErrors become sentences here and nowhere else in the page. Lea
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from bksdm_demo.errors import DemoError
+from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.records import Job, Phase
 from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.ui.board import empty_board, job_board, notice
+from bksdm_demo.services.draft import Draft
+from bksdm_demo.services.links import JOB, read_query
+from bksdm_demo.ui.board import empty_board, job_board, notice, remark
 from bksdm_demo.ui.chart import timing_section
-from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, read_request, seeds_field
+from bksdm_demo.ui.drafts import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_KEPT_HERE, draft_fields, read_upload
+from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, read_request, recommended, seeds_field
+from bksdm_demo.ui.gallery import opened
 from bksdm_demo.ui.timing import timing_view
+from bksdm_demo.ui.visitors import EVERYBODYS, Visitors
 
-JOB_PARAMETER = "job"  # of the page's address
+COMPARE_TAB = "compare"
 HEARTBEAT = 1.0  # seconds after which a quiet watcher checks that its visitor is still there, and looks at the clock
 PAUSE = 0.06  # seconds between two pictures of the board: faster than eyes, slower than miniature models
 GONE = "This comparison is no longer kept on the server; results stay for a limited time. Compare again."
@@ -44,11 +49,14 @@ class Live(NamedTuple):
 class Handlers:
     """The page's events over one Comparisons service; holds no state of any visitor."""
 
-    def __init__(self, comparisons: Comparisons, catalog: Catalog, pause: float = PAUSE) -> None:
-        self.comparisons, self.catalog, self.pause = comparisons, catalog, pause
+    def __init__(
+        self, comparisons: Comparisons, catalog: Catalog, visitors: Visitors = EVERYBODYS, pause: float = PAUSE
+    ) -> None:
+        self.comparisons, self.catalog, self.visitors, self.pause = comparisons, catalog, visitors, pause
 
     def compare(
         self,
+        visitor: str,
         prompt: str,
         models: Sequence[str],
         seed: float | None,
@@ -67,28 +75,66 @@ class Handlers:
             numbers = choose_seeds(seed, locked, self._used_seed(last_job), seeds)
             request = read_request(prompt, negative_prompt, numbers[0], steps, guidance_scale, scheduler, generator)
             every = PREVIEW_EVERY if previews else 0
-            job = self.comparisons.submit(request, models, seeds=numbers, preview_every=every)
+            owner = self.visitors.submitter(visitor)
+            job = self.comparisons.submit(request, models, seeds=numbers, preview_every=every, owner=owner)
         except DemoError as error:
             yield _refused(str(error))
             return
         yield from self._watch(job.id)
 
     def reopen(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """On loading the page: fill the form from the job in the address, if any, and watch it."""
-        job_id = request.query_params.get(JOB_PARAMETER, "")
-        blank = (gr.skip(),) * len(Form._fields)
-        if not job_id:
-            yield (*blank, *_untouched())
-            return
+        """On loading the page: show the job in the address, else fill the form with what the link asks for."""
+        job_id = request.query_params.get(JOB, "")
+        draft = read_query(request.query_params, self._known())
         try:
-            job = self.comparisons.get(job_id)
-        except DemoError:
-            yield (*blank, *_refused(GONE))
-            return
+            if job_id:
+                yield from self.open(job_id)
+                return
+            refusal = ""
+        except RequestError:  # unknown
+            refusal = GONE if draft.empty else NOT_KEPT_HERE
+        except DemoError as error:
+            refusal = str(error)
+        yield (*draft_fields(draft), *_told(draft, FILLED_BY_LINK, refusal))
+
+    def open(self, job_id: str) -> Iterator[tuple[Any, ...]]:
+        """Fill the form from a job and watch it: the values of the form, then those of Live. Raises as `watch`."""
+        job = self.comparisons.get(job_id)
         fields = tuple(_field(job, name) for name in Form._fields)
         for live in self._watch(job_id):
             yield (*fields, *live)
-            fields = blank
+            fields = (gr.skip(),) * len(Form._fields)
+
+    def open_card(self, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+        """A card of the gallery: the tab to show, then as `open`."""
+        tab: Any = gr.Tabs(selected=COMPARE_TAB)
+        try:
+            for values in self.open(opened(event)):
+                yield (tab, *values)
+                tab = gr.skip()
+        except DemoError as error:
+            yield (tab, *draft_fields(Draft()), *_refused(str(error)))
+
+    def read_picture(self, event: gr.EventData) -> tuple[Any, ...]:
+        """Fill the form from a dropped picture's text: the tab to show, the values of the form, a sentence."""
+        try:
+            draft = read_upload(event._data, self._known())
+        except DemoError as error:
+            return gr.Tabs(selected=COMPARE_TAB), *draft_fields(Draft()), notice(str(error))
+        return gr.Tabs(selected=COMPARE_TAB), *draft_fields(draft), _told(draft, FILLED_BY_PICTURE).notice
+
+    def recommend(self, models: Sequence[str], *values: Any) -> tuple[Any, ...]:
+        """Steps, guidance and scheduler follow the chosen systems; what was changed by hand stays as it is.
+
+        `values` are the three as they are, then the three that were recommended last; the new six come back.
+        """
+        present, before = values[:3], values[3:]
+        after = recommended([self.systems[key] for key in models if key in self.systems]) or before
+        followed = (
+            new if now == old and new != old else gr.skip()
+            for now, old, new in zip(present, before, after, strict=True)
+        )
+        return *followed, *after
 
     def resume(self, job_id: str) -> Iterator[Live]:
         """Watch on after the connection was cut: a phone that slept, a tab that came back from the background."""
@@ -96,6 +142,22 @@ class Handlers:
             yield from self._watch(job_id)
         except DemoError:
             yield _refused(GONE)
+
+    def rest(self, job_id: str) -> Iterator[Live]:
+        """Run what ended without a verdict once more and watch it."""
+        yield from self._once_more(lambda: self.comparisons.resume(job_id))
+
+    def rerun(self, job_id: str, index: str) -> Iterator[Live]:
+        """Run one column once more, by its index as the page sends it, and watch it."""
+        yield from self._once_more(lambda: self.comparisons.rerun(job_id, int(index) if index.isdecimal() else -1))
+
+    def _once_more(self, start: Callable[[], Job]) -> Iterator[Live]:
+        try:
+            job = start()
+        except DemoError as error:
+            yield _refused(str(error))
+            return
+        yield from self._watch(job.id)
 
     def cancel(self, job_id: str) -> tuple[str, Update]:
         """Stop the job: the watcher shows the rest. Answers the notice and the cancel button."""
@@ -115,6 +177,10 @@ class Handlers:
     def systems(self) -> dict[str, System]:
         """The catalogue's systems by key."""
         return {system.key: system for system in self.catalog.systems()}
+
+    def _known(self) -> set[str]:
+        """The models that can be chosen."""
+        return {key for key, system in self.systems.items() if system.available}
 
     def _watch(self, job_id: str) -> Iterator[Live]:
         """One Live per change; nothing is sent twice, so that finished parts of the page stay untouched."""
@@ -171,6 +237,16 @@ def _refused(sentence: str) -> Live:
     return _untouched()._replace(
         notice=notice(sentence), compare=gr.update(interactive=True), cancel=gr.update(visible=False)
     )
+
+
+def _told(draft: Draft, filled: str, refusal: str = "") -> Live:
+    """What is said of a draft that fills the form: a refusal, else `filled` where it said anything; then its notes."""
+    first = refusal or ("" if draft.empty else filled)
+    sentences = " ".join([*([first] if first else []), *draft.notes])
+    if not sentences:
+        return _untouched()
+    alert = bool(refusal or draft.notes)
+    return _untouched()._replace(notice=notice(sentences) if alert else remark(sentences))
 
 
 def _compare_button(job: Job) -> Update:

@@ -21,8 +21,8 @@ from bksdm_demo.ui.theme import build_theme
 
 TITLE = "BK-SDM Core ML, side by side"
 HERE = Path(__file__).resolve().parent
-STYLES = ("page.css", "form.css", "board.css", "timing.css")
-SCRIPTS = ("page.js",)
+STYLES = ("page.css", "form.css", "board.css", "timing.css", "viewer.css")
+SCRIPTS = ("page.js", "board.js", "zoom.js", "viewer.js")
 HEADER = f"""<header class="bk-header"><h1>{TITLE}</h1>
 <p>One prompt, one noise, several Core ML text-to-image models: what each of them draws, and where its time goes.</p>
 </header>"""
