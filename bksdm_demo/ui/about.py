@@ -1,0 +1,123 @@
+"""The About tab: the model card as HTML. The words are in about_words.py, the drawing in blocks.py, looks in about.css."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+import gradio as gr
+
+from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.services.store import StoreError, Usage
+from bksdm_demo.ui.about_words import (
+    BIAS,
+    BIBTEX,
+    BK_SDM,
+    CITATION_INTRO,
+    EMOJI,
+    EMOJI_AFTER,
+    EMOJI_FIGURES,
+    EMOJI_HEADER,
+    EMOJI_NOTE,
+    FAIRNESS,
+    LICENCES,
+    LIMITATIONS,
+    MISUSE,
+    SAFETY,
+    SCORES,
+    SCORES_HEADER,
+    SCORES_NOTE,
+    USES,
+    Content,
+    Section,
+    privacy,
+)
+from bksdm_demo.ui.blocks import blocks_figure
+
+_LINK = re.compile(r"\[([^\]]+)\]\((https://[^)\s]+)\)")
+_STRONG = re.compile(r"\*\*([^*]+)\*\*")
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def build_about(comparisons: Comparisons, own: bool = False) -> None:
+    """Lay out the tab. `own` says that each visitor's gallery lists only their own comparisons."""
+    gr.HTML(about_page(_usage(comparisons), own), apply_default_css=False, elem_id="bk-card")
+
+
+def _usage(comparisons: Comparisons) -> Usage | None:
+    try:
+        return comparisons.usage()
+    except StoreError:
+        return None
+
+
+def about_page(usage: Usage | None, own: bool = False) -> str:
+    """The whole card; `usage` tells how long comparisons are kept, None where that cannot be read."""
+    kept = privacy(usage.retention if usage else None, stored=bool(usage and usage.place), own=own)
+    sections = (
+        ("what", "What BK-SDM is", _prose(BK_SDM) + blocks_figure() + _scores()),
+        *((each.key, each.title, _prose(each.contents)) for each in (FAIRNESS, USES, MISUSE, LIMITATIONS, BIAS)),
+        *((each.key, each.title, _prose(each.contents)) for each in (SAFETY, kept)),
+        (EMOJI.key, EMOJI.title, _emoji(EMOJI)),
+        (LICENCES.key, LICENCES.title, _prose(LICENCES.contents)),
+        ("citation", "Citation", _citation()),
+    )
+    links = "".join(f'<li><a href="#bk-card-{key}">{escape(title)}</a></li>' for key, title, _ in sections)
+    body = "".join(
+        f'<section aria-labelledby="bk-card-{key}"><h2 id="bk-card-{key}" tabindex="-1">{escape(title)}</h2>{markup}'
+        "</section>"
+        for key, title, markup in sections
+    )
+    return (
+        f'<div class="bk-card"><nav class="bk-card-nav" aria-label="On this tab"><ul>{links}</ul></nav>'
+        f'<div class="bk-card-body">{body}</div></div>'
+    )
+
+
+def inline(text: str) -> str:
+    """One text's marks as HTML; everything else is escaped."""
+    markup = _LINK.sub(r'<a href="\2" target="_blank" rel="noreferrer">\1</a>', escape(text, quote=True))
+    return _CODE.sub(r"<code>\1</code>", _STRONG.sub(r"<strong>\1</strong>", markup))
+
+
+def _prose(contents: Sequence[Content]) -> str:
+    return "".join(_content(content) for content in contents)
+
+
+def _content(content: Content) -> str:
+    if isinstance(content, str):
+        return f"<p>{inline(content)}</p>"
+    return f"<ul>{''.join(f'<li>{inline(text)}</li>' for text in content)}</ul>"
+
+
+def _scores() -> str:
+    return _table("What it costs in quality", SCORES_HEADER, SCORES, SCORES_NOTE)
+
+
+def _emoji(section: Section) -> str:
+    table = _table("The family in figures", EMOJI_HEADER, EMOJI_FIGURES, EMOJI_NOTE)
+    return _prose(section.contents) + table + _prose(EMOJI_AFTER)
+
+
+def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> str:
+    """The first column names the row; the rest are figures."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' if name else "<td></td>" for name in header)
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
+        for row in rows
+    )
+    return (
+        f'<div class="bk-card-table" tabindex="0" role="region" aria-label="{escape(title)}"><table>'
+        f"<caption>{escape(title)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<p class="bk-card-note">{inline(note)}</p>'
+    )
+
+
+def _citation() -> str:
+    return (
+        f"<p>{inline(CITATION_INTRO)}</p>"
+        '<div class="bk-cite"><button type="button" class="bk-tool" data-copies="bk-bibtex">Copy</button>'
+        f'<pre id="bk-bibtex" tabindex="0" aria-label="BibTeX entry">{escape(BIBTEX)}</pre></div>'
+    )

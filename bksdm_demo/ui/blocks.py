@@ -1,0 +1,157 @@
+"""Which blocks of Stable Diffusion's U-Net each BK-SDM leaves out: as data, in words, and drawn. Pure functions.
+
+The configurations are those of Nota's `unet_config` (levels, `layers_per_block`, `mid_block_type`); which pairs stay
+is told by the weights that its training copies from the original: the first of each down stage, the first and the
+last of each up stage. Kim et al., arXiv 2305.15798, section 3.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+
+from bksdm_demo.library.published import published_system
+
+LEVELS = 4  # of the original: 64 x 64, 32 x 32, 16 x 16 and 8 x 8 latents
+LATENT = 64  # rows and columns of the latents at the outermost level
+PAIRS_DOWN, PAIRS_UP = 2, 3  # residual block and attention, per stage of the original
+
+# The drawing, in units of its view box.
+WIDTH, BLOCK, HEIGHT, GAP, ROW = 300, 14, 22, 6, 33
+INDENT, TOP, MIDDLE = 8, 2, 135
+
+
+@dataclass(frozen=True)
+class UNet:
+    """One U-Net as far as blocks tell it from Stable Diffusion v1.4's.
+
+    `levels` counts from the outermost; `layers` are the pairs in each down stage, each up stage has one more.
+    """
+
+    key: str
+    name: str
+    gone: str
+    levels: int = LEVELS
+    layers: int = PAIRS_DOWN
+    mid: bool = True
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the U-Net, as its card rounds them."""
+        return published_system(self.key).unet_parameters or 0
+
+    def keeps(self, level: int, pair: int, down: bool) -> bool:
+        """Whether it has this pair of the original; pairs count from 0 in the order of execution."""
+        if level >= self.levels:
+            return False
+        return pair < self.layers if down else self.layers == PAIRS_DOWN or pair in (0, PAIRS_UP - 1)
+
+
+UNETS = (
+    UNet("sd-v1-4-palettized", "Stable Diffusion v1.4", "The original: nothing is left out."),
+    UNet("bk-sdm-base-2m", "BK-SDM-Base", "One pair fewer in every stage, down and up.", layers=1),
+    UNet("bk-sdm-small-2m", "BK-SDM-Small", "As Base, and the mid stage is gone.", layers=1, mid=False),
+    UNet(
+        "bk-sdm-tiny-2m",
+        "BK-SDM-Tiny",
+        "As Small, and the innermost down and up stage are gone.",
+        levels=3,
+        layers=1,
+        mid=False,
+    ),
+)
+
+
+def has_attention(level: int) -> bool:
+    """The original's innermost stages consist of residual blocks only."""
+    return level < LEVELS - 1
+
+
+def block_words(unet: UNet) -> str:
+    """The drawing in a sentence, for those who do not see it."""
+    stages = f"{unet.levels} of {LEVELS} down and up stages"
+    pairs = f"{unet.layers} of {PAIRS_DOWN} pairs in each down stage, {unet.layers + 1} of {PAIRS_UP} in each up stage"
+    return f"{unet.name}: {stages}; {pairs}; {'the' if unet.mid else 'no'} mid stage."
+
+
+def size_words(unet: UNet) -> str:
+    """0.49 B parameters, 43 % fewer."""
+    share = 1 - unet.parameters / UNETS[0].parameters
+    return f"{unet.parameters / 1e9:.2f} B parameters" + (f", {share:.0%} fewer".replace("%", " %") if share else "")
+
+
+def share_of_original(unet: UNet) -> float:
+    """Its parameters as a share of the original's, in (0, 1]."""
+    return unet.parameters / UNETS[0].parameters
+
+
+def blocks_figure() -> str:
+    """The four U-Nets side by side, with what they lack and what they weigh."""
+    cards = "".join(_card(unet) for unet in UNETS)
+    return (
+        '<figure class="bk-unets"><ul class="bk-unet-key"><li><i data-block="residual"></i>residual block</li>'
+        '<li><i data-block="attention"></i>attention</li><li><i data-block="removed"></i>removed</li></ul>'
+        f'<div class="bk-unet-row">{cards}</div><figcaption>Each U-Net runs from the top left down to the mid stage and '
+        "up again to the top right; the numbers are the rows and columns of the latents. Residual blocks and attention "
+        "come in pairs, save in the innermost stages. First and last layers are the same in all four and not drawn."
+        "</figcaption></figure>"
+    )
+
+
+def _card(unet: UNet) -> str:
+    return (
+        f'<div class="bk-unet"><h3>{escape(unet.name)}</h3>{_drawing(unet)}'
+        f'<p class="bk-unet-size"><span style="--share:{share_of_original(unet):.3f}"></span>'
+        f"{escape(size_words(unet))}</p><p>{escape(unet.gone)}</p></div>"
+    )
+
+
+def _drawing(unet: UNet) -> str:
+    rows = "".join(_level(unet, level) for level in range(LEVELS))
+    mid_top = TOP + LEVELS * ROW
+    kinds = ("residual", "attention", "residual")
+    mid = "".join(
+        _block(MIDDLE - 1.5 * BLOCK - 1 + place * (BLOCK + 1), mid_top, kind, unet.mid)
+        for place, kind in enumerate(kinds)
+    )
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {mid_top + HEIGHT + TOP}" role="img" aria-label="{escape(block_words(unet))}">'
+        f'{rows}{mid}<text x="{MIDDLE + 2 * BLOCK}" y="{mid_top + HEIGHT / 2}">mid</text></svg>'
+    )
+
+
+def _level(unet: UNet, level: int) -> str:
+    """Both stages of a level, and between them the skip connections as a line through their resolution."""
+    top, kept = TOP + level * ROW, level < unet.levels
+    down, up = list(_stage(level, True)), list(_stage(level, False))
+    blocks = "".join(
+        _block(x, top, kind, unet.keeps(level, pair, towards))
+        for towards, stage in ((True, down), (False, up))
+        for x, kind, pair in stage
+    )
+    side, height = LATENT >> level, top + HEIGHT / 2
+    start, end = down[-1][0] + BLOCK + 4, up[0][0] - 4
+    lines = f'<path d="M{start} {height}H{MIDDLE - 26} M{MIDDLE + 26} {height}H{end}"/>' if kept else ""
+    label = f'<text x="{MIDDLE}" y="{height}" text-anchor="middle">{side} × {side}</text>'
+    return blocks + lines + label
+
+
+def _stage(level: int, down: bool) -> Iterator[tuple[float, str, int]]:
+    """Left edge, kind and pair of every block that the original has in this stage."""
+    kinds = ("residual", "attention") if has_attention(level) else ("residual",)
+    count = PAIRS_DOWN if down else PAIRS_UP
+    pair_width = len(kinds) * (BLOCK + 1) - 1
+    width = count * pair_width + (count - 1) * GAP
+    left = INDENT * level if down else WIDTH - INDENT * level - width
+    for pair in range(count):
+        for place, kind in enumerate(kinds):
+            yield left + pair * (pair_width + GAP) + place * (BLOCK + 1), kind, pair
+
+
+def _block(x: float, y: float, kind: str, kept: bool) -> str:
+    inset = 0 if kept else 0.5  # an outline is drawn inside
+    return (
+        f'<rect data-block="{kind if kept else "removed"}" x="{x + inset:g}" y="{y + inset:g}"'
+        f' width="{BLOCK - 2 * inset:g}" height="{HEIGHT - 2 * inset:g}" rx="2"/>'
+    )
