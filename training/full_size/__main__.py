@@ -38,13 +38,16 @@ def main() -> None:
     unknown = sorted(set(options.keys) - set(ORDER))
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known are {', '.join(ORDER)}")
-    if MAPPED in os.environ and len(options.keys) == 1:
-        do(options.keys[0], options)
-        return
-    flags = [word for word in sys.argv[1:] if word not in options.keys]
     environment = {**os.environ, MAPPED: str(2**20)}
-    for key in options.keys or ORDER:
-        subprocess.run([sys.executable, "-m", "training.full_size", key, *flags], env=environment, check=True)
+    command = [sys.executable, "-m", "training.full_size"]
+    if len(options.keys) != 1:
+        flags = [word for word in sys.argv[1:] if word not in options.keys]
+        for key in options.keys or ORDER:
+            subprocess.run([*command, key, *flags], env=environment, check=True)
+    elif MAPPED in os.environ:
+        do(options.keys[0], options)
+    else:
+        os.execve(sys.executable, [*command, *sys.argv[1:]], environment)
 
 
 def do(key: str, options: argparse.Namespace) -> None:
