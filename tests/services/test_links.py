@@ -1,13 +1,14 @@
 """Links say everything that decides a comparison's pictures, and a wrong value never spoils the good ones beside it."""
 
 import random
+import shlex
 from urllib.parse import parse_qs, parse_qsl
 
 import pytest
 
 from bksdm_demo.records import GENERATORS, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, Column, Job, Request
 from bksdm_demo.services.draft import Draft
-from bksdm_demo.services.links import job_query, read_query, request_query
+from bksdm_demo.services.links import job_address, job_command, job_query, read_query, request_query
 
 MODELS = ("emoji-original", "emoji-tiny", "bk-sdm-tiny-2m")
 ALPHABET = "aZ 09,;&=+%#?/\\\"'<>\n\t:äß日本語🙂\u200d\u202e"
@@ -78,3 +79,40 @@ def test_what_is_wrong_is_told_and_the_rest_kept(query: str, told: str) -> None:
 def test_an_address_without_a_request_is_an_empty_draft() -> None:
     assert read("__theme=dark&prompt=+&models=&unknown=1").empty
     assert not read("seeds=7").empty
+
+
+def some_job(**environment: str) -> Job:
+    columns = tuple(Column(model, seed=seed) for seed in (7, 8) for model in MODELS[:2])
+    return Job("the-id", Request("a red apple", seed=7), columns, environment=environment)
+
+
+@pytest.mark.parametrize(
+    "base", ["https://example.org/a/", "https://example.org/a/?old=1#part", " https://example.org/a/ "]
+)
+def test_an_address_replaces_what_stood_behind_the_page(base: str) -> None:
+    job = some_job()
+    assert job_address(base, job) == f"https://example.org/a/?{job_query(job)}"
+    assert job_address(base, job, with_job=False) == f"https://example.org/a/?{job_query(job, with_job=False)}"
+
+
+@pytest.mark.parametrize(
+    "base", ["", "javascript:alert(1)", "data:text/html,x", "file:///etc", "//example.org", "example.org"]
+)
+def test_only_a_web_address_is_one(base: str) -> None:
+    assert job_address(base, some_job()) == ""
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_command_is_one_line_of_shell_words_with_the_prompt_last(seed: int) -> None:
+    request = some_request(random.Random(seed))
+    job = Job("id", request, (Column("a", seed=request.seed),))
+    words = shlex.split(job_command(job))
+    assert words[:4] == ["python", "-m", "bksdm_demo", "compare"]
+    assert words[-2:] == ["--", request.prompt]
+    assert (f"--negative={request.negative_prompt}" in words) == bool(request.negative_prompt)
+
+
+def test_a_command_names_a_precision_that_was_asked_for() -> None:
+    assert "--precision bf16" in job_command(some_job(precision="bf16"))
+    assert "--precision" not in job_command(some_job(precision="auto"))
+    assert "--precision" not in job_command(some_job())
