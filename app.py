@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bksdm_demo.engines.base import COMPUTE_UNITS, ENGINE_KINDS, PRECISIONS
 from bksdm_demo.errors import DemoError
-from bksdm_demo.settings import Settings, from_environment, gibibytes, keys
+from bksdm_demo.settings import GALLERIES, Settings, from_environment, gibibytes, keys
 from bksdm_demo.start import Services, start
 from bksdm_demo.ui.page import build_page, launch_options
 
@@ -78,6 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="let visitors download published models from the page (default: yes, but not on a Space or with --share)",
     )
+    parser.add_argument(
+        "--gallery",
+        choices=GALLERIES,
+        help="visitors list, star and delete everybody's comparisons or their own (default: shared, but own on a Space "
+        "or with --share); a link shows one to anybody",
+    )
     parser.add_argument("--queue-size", type=int, help="comparisons that may wait (default: 16)")
     parser.add_argument("--data-dir", help='folder that keeps comparisons; "none" for memory (default: this system\'s)')
     parser.add_argument("--quota-gb", type=float, help="GiB that kept comparisons may take (default: 2)")
@@ -88,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 def serve(services: Services, settings: Settings) -> int:
     """Launch the page, say where it is and wait for the end; returns the exit status."""
     services.background.prewarm.start()
-    page = build_page(services.comparisons, services.catalog, services.background)
+    page = build_page(services.comparisons, services.catalog, services.background, own_gallery=settings.own_gallery)
     options = launch_options(services.comparisons)
     try:
         _, address, _ = page.launch(

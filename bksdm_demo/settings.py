@@ -28,6 +28,7 @@ CACHE_RANGE = (0, 10_000)  # GiB; 0 keeps nothing
 QUOTA_RANGE = (0.02, 1_000_000.0)  # GiB
 KEEP_RANGE = (0.0, 36_500.0)  # days
 THREADS_RANGE = (1, 1_024)
+GALLERIES = ("shared", "own")
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
 
@@ -63,9 +64,12 @@ class Settings:
     prewarm: tuple[str, ...] = ()
     downloads: bool | None = None
     on_a_space: bool = False
+    gallery: str | None = None  # one of GALLERIES; None: own where everybody can come, else shared
 
     def __post_init__(self) -> None:
         _check_choice("engine", self.engine, ENGINE_KINDS)
+        if self.gallery is not None:
+            _check_choice("gallery", self.gallery, GALLERIES)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("compute_units", self.compute_units, COMPUTE_UNITS)
         _check_range("port", self.port, *PORTS)
@@ -78,6 +82,11 @@ class Settings:
             raise DemoError(f"memory_bytes is {self.memory_bytes}; the budget for loaded models must be above 0.")
         if self.models_dir is not None and not self.models_dir.is_dir():
             raise DemoError(f"models_dir is {self.models_dir}, which is no folder; create it or leave the setting out.")
+
+    @property
+    def own_gallery(self) -> bool:
+        """Whether visitors list, star and delete only their own comparisons: yes, where everybody can come."""
+        return (self.on_a_space or self.share) if self.gallery is None else self.gallery == "own"
 
     @property
     def downloads_allowed(self) -> bool:
@@ -111,6 +120,7 @@ def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -
         "keep_days": _read(environ, "BKSDM_KEEP_DAYS", float),
         "prewarm": _read(environ, "BKSDM_PREWARM", keys),
         "downloads": _read(environ, "BKSDM_DOWNLOADS", truth),
+        "gallery": _read(environ, "BKSDM_GALLERY", str),
         "on_a_space": bool(environ.get("SPACE_ID")),
     }
     return Settings().override(**read)

@@ -26,6 +26,7 @@ from bksdm_demo.ui.present import (
     status_words,
     tools_view,
 )
+from bksdm_demo.ui.share import share_tools
 
 _STROKE = 'fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
 LIKENESS = '<p class="bk-likeness"></p>'  # board.js fills it
@@ -85,6 +86,11 @@ def notice(sentence: str) -> str:
     return f'<p class="bk-notice" role="alert" dir="auto">{escape(sentence)}</p>' if sentence else ""
 
 
+def remark(sentence: str) -> str:
+    """A sentence in the same place that is no refusal."""
+    return f'<p class="bk-notice" data-tone="remark" role="status" dir="auto">{escape(sentence)}</p>'
+
+
 def _heading(job: Job, systems: Mapping[str, System]) -> str:
     facts = "".join(
         f'<div><dt>{escape(label)}</dt><dd dir="auto">{escape(value)}</dd></div>'
@@ -100,12 +106,12 @@ def _heading(job: Job, systems: Mapping[str, System]) -> str:
         '<header class="bk-head">'
         f'<p class="bk-status" role="status">{escape(status_words(job, systems))}</p>'
         f'<h2 class="bk-prompt{long}" dir="auto">{escape(shorten(job.request.prompt, PROMPT_SHOWN))}</h2>'
-        f'<dl class="bk-facts">{facts}</dl>{warnings}{_tools(tools_view(job, systems))}</header>'
+        f'<dl class="bk-facts">{facts}</dl>{warnings}{_tools(tools_view(job, systems), share_tools(job))}</header>'
     )
 
 
-def _tools(tools: ToolsView) -> str:
-    """What can be done with the whole comparison; nothing where there is nothing."""
+def _tools(tools: ToolsView, sharing: str) -> str:
+    """What can be done with the whole comparison."""
     look = f'<button type="button" class="bk-tool" data-look aria-haspopup="dialog">{escape(tools.look)}</button>'
     rest = f'<button type="button" class="bk-tool bk-tool-strong" data-rest>{escape(tools.rest)}</button>'
     options = "".join(f'<option value="{place}">{escape(name)}</option>' for place, name in tools.references)
@@ -114,7 +120,7 @@ def _tools(tools: ToolsView) -> str:
         f'<option value="">nothing</option>{options}</select></label>'
     )
     parts = (rest if tools.rest else "", look if tools.look else "", select if tools.references else "")
-    return f'<div class="bk-tools">{"".join(parts)}</div>' if any(parts) else ""
+    return f'<div class="bk-tools">{"".join(parts)}{sharing}</div>'
 
 
 def _row(row: RowView) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -18,22 +18,43 @@ from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.ui.background import BackgroundHandlers
 from bksdm_demo.ui.board import empty_board
 from bksdm_demo.ui.form import Form, build_essentials, build_settings, default_choice
-from bksdm_demo.ui.handlers import Handlers, Live
+from bksdm_demo.ui.handlers import COMPARE_TAB, Handlers, Live
 from bksdm_demo.ui.models import Shelf, build_shelf
 from bksdm_demo.ui.present import unavailable_facts, unavailable_title
+from bksdm_demo.ui.visitors import Visits
 
 EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</strong> They repeat BK-SDM’s recipe on
 128-pixel emoji, so that everything here can be tried without a download. They know some 160 emoji and nothing else, and
 are no substitute for BK-SDM.
 Every picture passes a safety checker before it leaves the server: ask for “cigarette” to see it step in.</p>"""
+UPLOAD = """<p>A PNG dropped anywhere on this page fills the form with the settings it carries, ours or another tool’s.
+<label>Or choose one <input type="file" accept="image/png" class="bk-hidden-input"></label></p>"""
+UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
 RUN_AGAIN_JS = "(job) => [job, window.bksdm.asked()]"  # board.js
 
 
-def build_compare(page: gr.Blocks, comparisons: Comparisons, background: Background | None) -> None:
-    """Lay out the tab inside `page` and tie its events. Without `background` nothing can be downloaded."""
+class Desk(NamedTuple):
+    """What other tabs need of this one, to show a comparison on it."""
+
+    handlers: Handlers
+    form: Form
+    live: Live
+
+
+def build_compare(
+    page: gr.Blocks, tabs: gr.Tabs, comparisons: Comparisons, background: Background | None, visits: Visits
+) -> Desk:
+    """Lay out the tab and tie its events. Without `background` nothing can be downloaded."""
+    with gr.Tab("Compare", id=COMPARE_TAB):
+        return _build(page, tabs, comparisons, background, visits)
+
+
+def _build(
+    page: gr.Blocks, tabs: gr.Tabs, comparisons: Comparisons, background: Background | None, visits: Visits
+) -> Desk:
     catalog = comparisons.catalog
-    handlers = Handlers(comparisons, catalog)
+    handlers = Handlers(comparisons, catalog, visits.visitors)
     systems = [system for system in catalog.systems() if system.available]
     offers = _offers(catalog) if background is not None else ()
     with gr.Row(elem_id="bk-main"):
@@ -47,6 +68,7 @@ def build_compare(page: gr.Blocks, comparisons: Comparisons, background: Backgro
             form = Form(prompt, models, seed, locked, seeds, *build_settings(systems[0] if systems else None))
             if background is not None:
                 shelf = build_shelf(offers, background.fetches.allowed)
+            picture = gr.HTML(UPLOAD, js_on_load=UPLOAD_JS, apply_default_css=False, elem_id="bk-upload")
             gr.HTML(_notes(catalog, offers), apply_default_css=False, elem_id="bk-about")
         with gr.Column(elem_id="bk-results", min_width=280):
             chosen = [system for system in systems if system.key in default_choice(systems)]
@@ -54,11 +76,13 @@ def build_compare(page: gr.Blocks, comparisons: Comparisons, background: Backgro
             timing = gr.HTML(apply_default_css=False, elem_id="bk-timing")
     job_id = gr.Textbox(visible=False, elem_id="bk-job")
     live = Live(job_id, form.seed, said, board, timing, compare, cancel)
-    _wire(page, handlers, form, live)
+    _wire(page, handlers, form, live, visits.secret)
+    _wire_drafts(handlers, form, live, tabs, picture)
     _wire_resume(handlers, live)
     _wire_again(handlers, live)
     if background is not None:
         _wire_background(page, BackgroundHandlers(background, catalog, offers), warming, form, shelf)
+    return Desk(handlers, form, live)
 
 
 def _offers(catalog: Catalog) -> tuple[str, ...]:
@@ -85,16 +109,41 @@ def _with_code(text: str) -> str:
     return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(text))
 
 
-def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live) -> None:
+def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live, visitor: gr.Textbox) -> None:
     """Tie every event to its handler. Watching events show their own progress, so Gradio's is hidden."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
-    live.compare.click(handlers.compare, inputs=[*form, live.job_id], outputs=list(live), api_name="compare", **quiet)
+    live.compare.click(
+        handlers.compare,
+        inputs=[visitor, *form, live.job_id],
+        outputs=list(live),
+        api_name="page_compare",
+        **quiet,
+    )
     live.cancel.click(
-        handlers.cancel, inputs=live.job_id, outputs=[live.notice, live.cancel], api_name="cancel", queue=False, **quiet
+        handlers.cancel,
+        inputs=live.job_id,
+        outputs=[live.notice, live.cancel],
+        api_name="page_cancel",
+        queue=False,
+        **quiet,
     )
     form.models.change(handlers.preview, inputs=[form.models, live.job_id], outputs=live.board, queue=False, **quiet)
     live.job_id.change(None, inputs=live.job_id, js=FOLLOW_JOB_JS, api_visibility="private")
     page.load(handlers.reopen, outputs=[*form, *live], **quiet)
+
+
+def _wire_drafts(handlers: Handlers, form: Form, live: Live, tabs: gr.Tabs, picture: gr.HTML) -> None:
+    """A dropped picture fills the form; the recommended settings follow the visitor's choice of models."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+    picture.upload(handlers.read_picture, outputs=[tabs, *form, live.notice], **quiet)
+    followed = [form.steps, form.guidance_scale, form.scheduler]
+    advised = [gr.State(component.value) for component in followed]
+    form.models.input(
+        handlers.recommend,
+        inputs=[form.models, *followed, *advised],
+        outputs=[*followed, *advised],
+        **quiet,
+    )
 
 
 def _wire_resume(handlers: Handlers, live: Live) -> None:

@@ -133,6 +133,12 @@ def build_settings(
     return negative, step_slider, guidance_slider, scheduler_list, generator_list, previews
 
 
+def recommended(systems: Sequence[System]) -> tuple[int, float, str] | None:
+    """Steps, guidance and scheduler where all these systems recommend the same; None where they differ."""
+    found = {(system.steps, system.guidance_scale, system.scheduler) for system in systems}
+    return found.pop() if len(found) == 1 else None
+
+
 def default_choice(systems: Sequence[System]) -> list[str]:
     """The first family whole, or the first two systems where every family has one."""
     family = [system.key for system in systems if system.family == systems[0].family]

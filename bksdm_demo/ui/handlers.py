@@ -22,7 +22,6 @@ from bksdm_demo.ui.board import empty_board, job_board, notice, remark
 from bksdm_demo.ui.chart import timing_section
 from bksdm_demo.ui.drafts import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_KEPT_HERE, draft_fields, read_upload
 from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, read_request, recommended, seeds_field
-from bksdm_demo.ui.gallery import opened
 from bksdm_demo.ui.timing import timing_view
 from bksdm_demo.ui.visitors import EVERYBODYS, Visitors
 
@@ -109,7 +108,7 @@ class Handlers:
         """A card of the gallery: the tab to show, then as `open`."""
         tab: Any = gr.Tabs(selected=COMPARE_TAB)
         try:
-            for values in self.open(opened(event)):
+            for values in self.open(event_value(event, "job")):
                 yield (tab, *values)
                 tab = gr.skip()
         except DemoError as error:
@@ -237,6 +236,12 @@ def _refused(sentence: str) -> Live:
     return _untouched()._replace(
         notice=notice(sentence), compare=gr.update(interactive=True), cancel=gr.update(visible=False)
     )
+
+
+def event_value(event: gr.EventData, name: str) -> str:
+    """What the page's scripts sent along with an event, "" for anything that is no text."""
+    value = event._data.get(name, "") if isinstance(event._data, dict) else ""
+    return value if isinstance(value, str) else ""
 
 
 def _told(draft: Draft, filled: str, refusal: str = "") -> Live:

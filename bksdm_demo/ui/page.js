@@ -4,11 +4,15 @@
   const narrow = () => window.matchMedia("(max-width: 1023px)").matches;
   const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+  // What a link asks for: gone from the address once something else is shown (services/links.py names them).
+  const REQUEST = ["prompt", "negative", "steps", "guidance", "scheduler", "generator", "models", "seeds"];
+
   // The job's id goes into ?job=, so that a reload or a second tab opens the same comparison. Inside a Space's frame
   // the address bar belongs to the page around it, which takes a new query string by message.
   function follow(job) {
     const address = new URL(window.location.href);
     if (!job || address.searchParams.get("job") === job) return;
+    for (const name of REQUEST) address.searchParams.delete(name);
     address.searchParams.set("job", job);
     window.history.replaceState(window.history.state, "", address);
     if (window.parent !== window) {
@@ -35,5 +39,5 @@
     if (document.querySelector(".bk-warming[data-active=true]")) document.getElementById("bk-watch")?.click();
   });
 
-  window.bksdm = { follow };
+  Object.assign((window.bksdm ??= {}), { follow });
 })();

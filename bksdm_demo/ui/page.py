@@ -15,28 +15,43 @@ import gradio as gr
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.services.background import Background
 from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.ui.about import build_about
+from bksdm_demo.ui.api import build_api
 from bksdm_demo.ui.compare import build_compare
+from bksdm_demo.ui.gallery import build_gallery
 from bksdm_demo.ui.pictures import picture_routes
+from bksdm_demo.ui.reports import report_route
 from bksdm_demo.ui.theme import build_theme
+from bksdm_demo.ui.visitors import Visitors, Visits
 
 TITLE = "BK-SDM Core ML, side by side"
 HERE = Path(__file__).resolve().parent
-STYLES = ("page.css", "form.css", "board.css", "timing.css", "viewer.css")
-SCRIPTS = ("page.js", "board.js", "zoom.js", "viewer.js")
+STYLES = ("page.css", "form.css", "board.css", "timing.css", "viewer.css", "gallery.css", "about.css")
+SCRIPTS = ("page.js", "share.js", "drop.js", "board.js", "zoom.js", "viewer.js", "about.js")
 HEADER = f"""<header class="bk-header"><h1>{TITLE}</h1>
 <p>One prompt, one noise, several Core ML text-to-image models: what each of them draws, and where its time goes.</p>
 </header>"""
 WATCHERS = 256  # pages that may watch at once; each holds a thread that mostly sleeps
+KNOW_VISITOR_JS = "() => [window.bksdm.visitor(), window.bksdm.zone()]"  # share.js
 
-COMPARE_TAB = "compare"
 
+def build_page(
+    comparisons: Comparisons, catalog: Catalog, background: Background | None = None, *, own_gallery: bool = False
+) -> gr.Blocks:
+    """The whole page over one service; build as many as you like. Without `background` nothing can be downloaded.
 
-def build_page(comparisons: Comparisons, catalog: Catalog, background: Background | None = None) -> gr.Blocks:
-    """The whole page over one service; build as many as you like. Without `background` nothing can be downloaded."""
+    `own_gallery` shows each visitor their own comparisons only, as a public page should.
+    """
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
-        with gr.Tabs(elem_id="bk-tabs"), gr.Tab("Compare", id=COMPARE_TAB):
-            build_compare(page, comparisons, background)
+        visits = Visits(Visitors(own_gallery), gr.Textbox(visible=False), gr.Textbox(visible=False))
+        with gr.Tabs(elem_id="bk-tabs") as tabs:
+            desk = build_compare(page, tabs, comparisons, background, visits)
+            build_gallery(tabs, comparisons, visits, desk)
+            with gr.Tab("About", id="about"):
+                build_about(comparisons, own_gallery)
+        page.load(None, outputs=[visits.secret, visits.zone], js=KNOW_VISITOR_JS, api_visibility="private")
+        build_api(comparisons)
     page.queue(default_concurrency_limit=None)
     return page
 
@@ -47,7 +62,7 @@ def launch_options(comparisons: Comparisons) -> dict[str, Any]:
         "theme": build_theme(),
         # In the head, because css= rewrites selectors and would undo the narrow layout.
         "head": f"<style>{_joined(STYLES)}</style><script>{_joined(SCRIPTS)}</script>",
-        "app_kwargs": {"routes": picture_routes(comparisons)},
+        "app_kwargs": {"routes": [*picture_routes(comparisons), report_route(comparisons)]},
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,

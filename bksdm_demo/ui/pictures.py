@@ -18,6 +18,7 @@ from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.services.export import column_name
 from bksdm_demo.services.likenesses import Compared, Likenesses
+from bksdm_demo.services.thumbnails import Thumbnails
 from bksdm_demo.ui.present import likeness_words, picture_version
 
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
@@ -34,12 +35,18 @@ def picture_routes(comparisons: Comparisons) -> list[Route]:
 
 
 def picture_route(comparisons: Comparisons) -> Route:
-    """The route "/pictures/JOB/NAME.png"; 404 with a sentence for anything that is not a finished picture."""
+    """The route "/pictures/JOB/NAME.png"; 404 with a sentence for anything that is not a finished picture.
+
+    "?width=192" asks for a small one for lists, without its parameters.
+    """
+    thumbnails = Thumbnails()
 
     def serve(request: WebRequest) -> Response:
         job_id = request.path_params["job"]
         index = find_column(comparisons, job_id, request.path_params["name"])
         data = comparisons.picture(job_id, index)
+        if "width" in request.query_params:
+            data = thumbnails.thumbnail(data, request.query_params["width"])
         version = picture_version(comparisons.get(job_id).columns[index])
         headers = FOREVER if request.query_params.get("v") == version else FRESH
         return Response(data, media_type="image/png", headers=headers)

@@ -142,7 +142,7 @@ def test_what_came_after_the_start_is_compared_through_the_api(tmp_path: Path) -
             for _ in background.fetches.watch("bk-sdm-tiny-2m", PATIENCE):
                 pass
             wanted = values("red apple", models=["emoji-tiny", "bk-sdm-tiny-2m"])
-            answer = shown(Client(address, verbose=False).submit(*wanted, api_name="/compare"))
+            answer = shown(Client(address, verbose=False).submit(*wanted, api_name="/page_compare"))
             assert "2 pictures from the same noise" in answer.board
         finally:
             page.close(verbose=False)

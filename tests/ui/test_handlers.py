@@ -20,6 +20,7 @@ from tests.fakes import BLOCKED_WORD, CUT_OFF_WORD, FAMILY, fake_comparisons
 
 SKIP = gr.skip()
 SETTINGS: dict[str, Any] = {
+    "visitor": "0123456789abcdef" * 2,
     "prompt": "red apple",
     "negative_prompt": "",
     "models": FAMILY[:2],

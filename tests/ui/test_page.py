@@ -22,6 +22,7 @@ from bksdm_demo.ui.page import build_page, launch_options
 from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
 
 MODELS = list(FAMILY[:2])
+VISITOR = "0123456789abcdef" * 2
 SECONDS = 60  # a loaded machine is slow; nothing here is timed
 
 
@@ -33,10 +34,12 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(folder: Path, options: dict[str, dict[str, Any]] | None = None) -> Iterator[tuple[str, Comparisons]]:
+def served(
+    folder: Path, options: dict[str, dict[str, Any]] | None = None, *, own_gallery: bool = False, **limits: Any
+) -> Iterator[tuple[str, Comparisons]]:
     """The address of a live page and the service behind it."""
-    comparisons = fake_comparisons(folder, options)
-    page = build_page(comparisons, comparisons.catalog)
+    comparisons = fake_comparisons(folder, options, **limits)
+    page = build_page(comparisons, comparisons.catalog, own_gallery=own_gallery)
     settings = launch_options(comparisons)
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port(), **settings)
     try:
@@ -58,9 +61,9 @@ def address(site: tuple[str, Comparisons]) -> str:
 
 
 def values(prompt: str, **changes: Any) -> list[Any]:
-    """The inputs of /compare in order; the last is the job that the page shows now."""
+    """The inputs of /page_compare in order; the last is the job that the page shows now."""
     fields = {
-        "prompt": prompt, "models": MODELS, "seed": 7, "locked": False, "seeds": "1",
+        "visitor": VISITOR, "prompt": prompt, "models": MODELS, "seed": 7, "locked": False, "seeds": "1",
         "negative_prompt": "", "steps": 3, "guidance_scale": 4.0, "scheduler": "ddim", "generator": "numpy",
         "previews": False, "last_job": "",
     }  # fmt: skip
@@ -81,7 +84,7 @@ def _sent(value: Any) -> bool:
 
 
 def test_a_comparison_from_end_to_end(address: str) -> None:
-    page = shown(Client(address, verbose=False).submit(*values("red apple"), api_name="/compare"))
+    page = shown(Client(address, verbose=False).submit(*values("red apple"), api_name="/page_compare"))
     assert page.board.count("<img") == 2
     assert "2 pictures from the same noise" in page.board
     answer = httpx.get(f"{address}pictures/{page.job_id}/01-emoji-original.png")
@@ -89,14 +92,14 @@ def test_a_comparison_from_end_to_end(address: str) -> None:
 
 
 def test_a_refused_form_is_a_sentence(address: str) -> None:
-    page = shown(Client(address, verbose=False).submit(*values(" "), api_name="/compare"))
+    page = shown(Client(address, verbose=False).submit(*values(" "), api_name="/page_compare"))
     assert "The prompt is empty" in page.notice
     assert page.board is None, page.board
 
 
 def test_a_blocked_picture_is_in_no_answer(site: tuple[str, Comparisons]) -> None:
     address, comparisons = site
-    job = Client(address, verbose=False).submit(*values(BLOCKED_WORD), api_name="/compare")
+    job = Client(address, verbose=False).submit(*values(BLOCKED_WORD), api_name="/page_compare")
     page = shown(job)
     assert page.board.count("Picture withheld") == 2
     assert not any("<img" in str(output) or "data:image" in str(output) for output in job.outputs())
@@ -107,7 +110,7 @@ def test_a_blocked_picture_is_in_no_answer(site: tuple[str, Comparisons]) -> Non
 
 def test_two_visitors_see_their_own(address: str) -> None:
     prompts = ("red apple", "blue whale")
-    jobs = [Client(address, verbose=False).submit(*values(prompt), api_name="/compare") for prompt in prompts]
+    jobs = [Client(address, verbose=False).submit(*values(prompt), api_name="/page_compare") for prompt in prompts]
     pages = [shown(job) for job in jobs]
     assert pages[0].job_id != pages[1].job_id
     for own, other, job in zip(prompts, reversed(prompts), jobs, strict=True):
@@ -119,9 +122,9 @@ def test_cancel_through_the_wire(tmp_path: Path) -> None:
     gate = threading.Event()
     with served(tmp_path, {"unet": {"run_gate": gate}}) as (address, comparisons):
         client = Client(address, verbose=False)
-        job = client.submit(*values("red apple", steps=150), api_name="/compare")
+        job = client.submit(*values("red apple", steps=150), api_name="/page_compare")
         job_id = _wait_for(lambda: next((output[0] for output in job.outputs()), None))
-        client.predict(job_id, api_name="/cancel")
+        client.predict(job_id, api_name="/page_cancel")
         gate.set()
         assert "No picture, 2 stopped" in shown(job).board
         assert comparisons.get(job_id).cancelled

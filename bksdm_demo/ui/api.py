@@ -1,0 +1,185 @@
+"""The page's API for programs: compare, job, cancel, report and models, documented at /gradio_api/info.
+
+Programs and visitors share one queue, the services': an endpoint only asks and watches. What is refused reaches the
+client as the sentence a visitor would read. Leaves out listing kept comparisons: who knows an id may ask for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Literal
+
+import gradio as gr
+from gradio.events import api
+
+from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.records import Job, Request
+from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.services.links import job_address
+from bksdm_demo.services.report import request_report, result_report, timestamp
+from bksdm_demo.services.reports import kind_named
+from bksdm_demo.ui.form import whole
+from bksdm_demo.ui.present import picture_address
+from bksdm_demo.ui.reports import page_address, report_address
+
+Scheduler = Literal["pndm", "ddim", "dpmpp-2m", "dpmpp-2m-karras", "euler", "euler-ancestral"]
+Generator = Literal["numpy", "torch"]
+ReportKind = Literal["html", "zip", "csv", "json"]
+DEFAULT_SEED = 7
+
+
+class Api:
+    """The endpoints as methods over one Comparisons service."""
+
+    def __init__(self, comparisons: Comparisons) -> None:
+        self.comparisons = comparisons
+
+    def compare(
+        self,
+        web: gr.Request,
+        prompt: str,
+        models: list[str],
+        seeds: list[int] | None = None,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+        scheduler: Scheduler | None = None,
+        generator: Generator = "numpy",
+        negative_prompt: str = "",
+        wait: bool = True,
+    ) -> dict:
+        """Draw one prompt with every model and every seed from the same noise; answers what /job answers.
+
+        models: keys as /models lists them. seeds: 7 alone when left out. steps, guidance_scale, scheduler: what the
+        first model recommends when left out. wait: answer when all is drawn, else at once; then ask /job.
+        """
+        chosen = _texts("models", models)
+        system = self.comparisons.catalog.get(chosen[0]) if chosen else None
+        numbers = tuple(_number("seeds", seed) for seed in (seeds or [DEFAULT_SEED]))
+        request = Request(
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            seed=numbers[0],
+            steps=_given(whole(steps), system, "steps"),
+            guidance_scale=_given(guidance_scale, system, "guidance_scale"),
+            scheduler=_given(scheduler, system, "scheduler"),
+            generator=generator,
+        )
+        job = self.comparisons.submit(request, chosen, seeds=numbers)
+        if wait:
+            *_, job = self.comparisons.watch(job.id)
+        return job_state(job, self._names(), _page(web))
+
+    def job(self, web: gr.Request, id: str) -> dict:
+        """How a comparison stands, running or kept: state, place in the queue, and of each picture its phase, step,
+        seconds and address. `id` is what /compare answered, or the part behind job= in a page's address."""
+        return job_state(self.comparisons.get(id), self._names(), _page(web))
+
+    def cancel(self, web: gr.Request, id: str) -> dict:
+        """Stop a comparison: at once while it waits, after the present step while it runs. Answers as /job does."""
+        return job_state(self.comparisons.cancel(id), self._names(), _page(web))
+
+    def report(self, web: gr.Request, id: str, kind: ReportKind = "html") -> str:
+        """The address of a report on a comparison, to be fetched with a GET: one HTML page that opens without this
+        server, a ZIP of everything, a CSV table, or the JSON record."""
+        self.comparisons.get(id)
+        return _page(web) + report_address(id, kind_named(kind).value)
+
+    def models(self) -> list[dict]:
+        """The models there are: key, name, whether they can be run now, else why not, and recommended settings."""
+        return [
+            {
+                "key": system.key,
+                "name": system.name,
+                "family": system.family,
+                "available": system.available,
+                "reason": system.reason,
+                "licence": system.licence,
+                "unet_parameters": system.unet_parameters,
+                "size_bytes": system.size_bytes,
+                "steps": system.steps,
+                "guidance_scale": system.guidance_scale,
+                "scheduler": system.scheduler,
+            }
+            for system in self.comparisons.catalog.systems()
+        ]
+
+    def _names(self) -> dict[str, str]:
+        return {system.key: system.name for system in self.comparisons.catalog.systems()}
+
+
+def build_api(comparisons: Comparisons) -> None:
+    """Offer the endpoints; to be called inside the page's Blocks."""
+    offered = Api(comparisons)
+    for endpoint in (offered.compare, offered.job, offered.cancel, offered.report, offered.models):
+        api(_in_words(endpoint), api_name=endpoint.__name__)
+
+
+def job_state(job: Job, names: dict[str, str], base_url: str) -> dict[str, Any]:
+    """A job as plain data. `state` is queued, running or finished; addresses are whole ones."""
+    return {
+        "id": job.id,
+        "url": job_address(base_url, job),
+        "state": "finished" if job.finished else "queued" if job.position else "running",
+        "position": job.position,
+        "cancelled": job.cancelled,
+        "created": timestamp(job.created),
+        "expires": None if job.expires is None else timestamp(job.expires),
+        "request": request_report(job.request),
+        "models": list(job.models),
+        "seeds": list(job.seeds),
+        "columns": [_column_state(job, index, names, base_url) for index in range(len(job.columns))],
+        "note": job.note,
+    }
+
+
+def _column_state(job: Job, index: int, names: dict[str, str], base_url: str) -> dict[str, Any]:
+    column = job.columns[index]
+    return {
+        "model": column.model,
+        "name": names.get(column.model, column.model),
+        "seed": column.seed,
+        "phase": column.phase.value,
+        "step": column.step,
+        "steps": column.steps,
+        "message": column.message,
+        "picture": base_url + picture_address(job, index) if column.shown else None,
+        "result": None if column.result is None else result_report(column.result),
+    }
+
+
+def _page(web: gr.Request) -> str:
+    return page_address(web.request) if web.request is not None else ""
+
+
+def _in_words(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """The same, with gr.Error and the sentence for every DemoError."""
+
+    @wraps(endpoint)
+    def answer(*values: Any, **named: Any) -> Any:
+        try:
+            return endpoint(*values, **named)
+        except DemoError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return answer
+
+
+def _given(value: Any, system: Any, name: str) -> Any:
+    """What was asked for, else what the system recommends, else what a request has by itself."""
+    if value is not None:
+        return value
+    return getattr(Request("any") if system is None else system, name)
+
+
+def _texts(name: str, values: object) -> list[str]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise RequestError(f"{name} must be a list of texts, not {str(values)[:60]!r}.")
+    return values
+
+
+def _number(name: str, value: object) -> int:
+    number = whole(value)
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise RequestError(f"{name} must be whole numbers, not {str(value)[:60]!r}.")
+    return number

@@ -1,0 +1,192 @@
+"""The Gallery tab: every kept comparison as a card; filter, open, star, save, delete. Layout, events, no words.
+
+Words come from keeping.py, markup from cards.py. A card's buttons reach Python as events of the one HTML component
+that holds them, with what was pressed as the event's data, which is checked like anything else from outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.library.catalog import Catalog
+from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.services.store import Filter, Page
+from bksdm_demo.ui.board import notice
+from bksdm_demo.ui.cards import empty_gallery, gallery_cards, gallery_line
+from bksdm_demo.ui.compare import Desk
+from bksdm_demo.ui.handlers import event_value
+from bksdm_demo.ui.keeping import (
+    NOTHING_FITS,
+    NOTHING_KEPT,
+    NOTHING_OF_YOURS,
+    card_view,
+    range_words,
+    read_filter,
+    usage_words,
+)
+from bksdm_demo.ui.visitors import Visitors, Visits
+
+CARDS = 12  # on one page
+EVERY_MODEL = ("All models", "")
+
+# Plain clicks stay on the page; others (a new tab, say) follow the link as usual.
+CARDS_JS = """element.addEventListener('click', (event) => {
+  const act = event.target.closest('[data-act]');
+  if (act) return trigger('submit', { act: act.dataset.act, job: act.dataset.job });
+  const open = event.target.closest('[data-open]');
+  if (!open || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  trigger('select', { job: open.dataset.open });
+});"""
+
+
+class Wanted(NamedTuple):
+    """The inputs of every event of the tab, in the order in which handlers take their values."""
+
+    visitor: Any
+    zone: Any
+    model: Any
+    text: Any
+    since: Any
+    until: Any
+    starred: Any
+    offset: Any
+
+
+class Shown(NamedTuple):
+    """The outputs of every event of the tab but opening, in this order."""
+
+    said: Any
+    cards: Any
+    line: Any
+    range: Any
+    newer: Any
+    older: Any
+    offset: Any
+
+
+class GalleryHandlers:
+    """The tab's events over one Comparisons service; holds no state of any visitor."""
+
+    def __init__(self, comparisons: Comparisons, visitors: Visitors) -> None:
+        self.comparisons, self.visitors = comparisons, visitors
+
+    def refresh(self, *values: Any) -> Shown:
+        """The page of cards that is shown now, as it is now."""
+        return self._show(Wanted(*values))
+
+    def first(self, *values: Any) -> Shown:
+        """The newest that fit: what a changed filter shows."""
+        return self._show(Wanted(*values)._replace(offset=0))
+
+    def newer(self, *values: Any) -> Shown:
+        """The page before."""
+        wanted = Wanted(*values)
+        return self._show(wanted._replace(offset=max(0, wanted.offset - CARDS)))
+
+    def older(self, *values: Any) -> Shown:
+        """The page behind."""
+        wanted = Wanted(*values)
+        return self._show(wanted._replace(offset=wanted.offset + CARDS))
+
+    def act(self, event: gr.EventData, *values: Any) -> Shown:
+        """Star, unstar or delete one comparison, then show what is there."""
+        wanted = Wanted(*values)
+        try:
+            self._act(event_value(event, "act"), event_value(event, "job"), self.visitors.owner(wanted.visitor))
+        except DemoError as error:
+            return self._show(wanted)._replace(said=notice(str(error)))
+        return self._show(wanted)
+
+    def _act(self, act: str, job_id: str, owner: str | None) -> None:
+        if act == "delete":
+            self.comparisons.delete(job_id, owner)
+        elif act in ("star", "unstar"):
+            self.comparisons.star(job_id, act == "star", owner)
+        else:
+            raise RequestError(f"Nothing here does {act[:20]!r}.")
+
+    def _show(self, wanted: Wanted) -> Shown:
+        try:
+            chosen = read_filter(
+                wanted.model, wanted.text, wanted.since, wanted.until, wanted.starred, str(wanted.zone)
+            )
+            offset, page = self._page(chosen, self.visitors.owner(wanted.visitor), max(0, int(wanted.offset or 0)))
+            line = gallery_line(usage_words(self.comparisons.usage(), self.visitors.own), self.comparisons.problem)
+        except DemoError as error:
+            return Shown(notice(str(error)), *(gr.skip(),) * (len(Shown._fields) - 1))
+        systems = {system.key: system for system in self.comparisons.catalog.systems()}
+        cards = [(card_view(job, systems, str(wanted.zone)), job) for job in page.jobs]
+        nothing = NOTHING_OF_YOURS if self.visitors.own else NOTHING_KEPT
+        words = NOTHING_FITS if chosen != Filter() else nothing
+        return Shown(
+            said="",
+            cards=gallery_cards(cards) if cards else empty_gallery(words),
+            line=line,
+            range=range_words(offset, len(cards), page.total),
+            newer=gr.update(visible=page.total > CARDS, interactive=offset > 0),
+            older=gr.update(visible=page.total > CARDS, interactive=offset + CARDS < page.total),
+            offset=offset,
+        )
+
+    def _page(self, chosen: Filter, owner: str | None, offset: int) -> tuple[int, Page]:
+        """The page at `offset`, or the last one where there is nothing so far behind any more."""
+        own = Filter(chosen.model, chosen.text, chosen.since, chosen.until, chosen.starred, owner)
+        page = self.comparisons.gallery(own, offset, CARDS)
+        if page.jobs or not page.total:
+            return (offset if page.jobs else 0), page
+        last = (page.total - 1) // CARDS * CARDS
+        return last, self.comparisons.gallery(own, last, CARDS)
+
+
+def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, desk: Desk) -> None:
+    """Lay out the tab and tie its events; a card that is opened is shown at `desk`."""
+    handlers = GalleryHandlers(comparisons, visits.visitors)
+    with gr.Tab("Gallery", id="gallery") as tab, gr.Column(elem_id="bk-kept"):
+        filters = _filters(comparisons.catalog)
+        said = gr.HTML(apply_default_css=False, elem_id="bk-kept-said")
+        cards = gr.HTML(js_on_load=CARDS_JS, apply_default_css=False, elem_id="bk-cards")
+        with gr.Row(elem_id="bk-pages"):
+            newer = gr.Button("Newer", size="sm", visible=False, min_width=0, scale=0)
+            place = gr.HTML(apply_default_css=False, elem_id="bk-range")
+            older = gr.Button("Older", size="sm", visible=False, min_width=0, scale=0)
+        line = gr.HTML(apply_default_css=False, elem_id="bk-usage")
+        offset = gr.Number(0, precision=0, visible=False)
+    inputs = Wanted(visits.secret, visits.zone, *filters, offset)
+    _wire(handlers, inputs, Shown(said, cards, line, place, newer, older, offset), tab)
+    cards.select(
+        desk.handlers.open_card,
+        outputs=[tabs, *desk.form, *desk.live],
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def _filters(catalog: Catalog) -> tuple[gr.Dropdown, gr.Textbox, gr.DateTime, gr.DateTime, gr.Checkbox]:
+    choices = [EVERY_MODEL, *((system.name, system.key) for system in catalog.systems())]
+    with gr.Row(elem_id="bk-filters"):
+        text = gr.Textbox(label="Prompt contains", max_lines=1, min_width=160, scale=3, elem_id="bk-find")
+        model = gr.Dropdown(choices, value="", label="Model", min_width=160, scale=2, elem_id="bk-find-model")
+        since = gr.DateTime(label="From", include_time=False, type="string", min_width=140, scale=1)
+        until = gr.DateTime(label="To", include_time=False, type="string", min_width=140, scale=1)
+        starred = gr.Checkbox(label="Starred only", container=False, min_width=120, scale=0, elem_id="bk-find-starred")
+    return model, text, since, until, starred
+
+
+def _wire(handlers: GalleryHandlers, inputs: Wanted, outputs: Shown, tab: gr.Tab) -> None:
+    both: dict[str, Any] = {
+        "inputs": list(inputs),
+        "outputs": list(outputs),
+        "show_progress": "hidden",
+        "api_visibility": "private",
+    }
+    filters: Sequence[Any] = (inputs.model, inputs.text, inputs.since, inputs.until, inputs.starred)
+    gr.on([component.change for component in filters], handlers.first, trigger_mode="always_last", **both)
+    outputs.newer.click(handlers.newer, **both)
+    outputs.older.click(handlers.older, **both)
+    outputs.cards.submit(handlers.act, **both)
+    tab.select(handlers.refresh, **both)
