@@ -1,4 +1,4 @@
-"""The About tab: the model card as HTML. The words are in about_words.py, the drawing in blocks.py, looks in about.css."""
+"""The About tab: the model card as HTML. Words: about_words.py. Drawing: blocks.py. Looks: about.css."""
 
 from __future__ import annotations
 

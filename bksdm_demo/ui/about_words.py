@@ -240,7 +240,7 @@ def privacy(retention: Retention | None, stored: bool, own: bool) -> Section:
                 "**What is kept:** the prompt, the settings, the pictures that passed the checker, their times, and "
                 "which machine drew them. No name, no address of yours, and no withheld picture.",
                 f"**For how long:** {_how_long(retention, stored)}",
-                f"**Who sees it:** everybody who has a comparison’s link; the ids in links cannot be guessed. {listing}",
+                f"**Who sees it:** everybody who has a comparison’s link; nobody can guess the id in it. {listing}",
                 "**What your browser keeps:** a random number that makes your comparisons yours. The server keeps "
                 "only a digest of it.",
                 "**What is not done:** the page sets no analytics and loads nothing from other hosts.",

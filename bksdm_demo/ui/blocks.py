@@ -92,9 +92,10 @@ def blocks_figure() -> str:
     return (
         '<figure class="bk-unets"><ul class="bk-unet-key"><li><i data-block="residual"></i>residual block</li>'
         '<li><i data-block="attention"></i>attention</li><li><i data-block="removed"></i>removed</li></ul>'
-        f'<div class="bk-unet-row">{cards}</div><figcaption>Each U-Net runs from the top left down to the mid stage and '
-        "up again to the top right; the numbers are the rows and columns of the latents. Residual blocks and attention "
-        "come in pairs, save in the innermost stages. First and last layers are the same in all four and not drawn."
+        f'<div class="bk-unet-row">{cards}</div><figcaption>Each U-Net runs from the top left down to the mid stage '
+        "and up again to the top right; the numbers are the rows and columns of the latents. Residual blocks and "
+        "attention come in pairs, save in the innermost stages. First and last layers are the same in all four and not "
+        "drawn."
         "</figcaption></figure>"
     )
 
