@@ -172,7 +172,7 @@ def _column_view(job: Job, index: int, systems: Mapping[str, System], labels: La
         backdrop=backdrop,
         backdrop_kind=kind,
         note=column.message if shown or not column.phase.final else "",
-        again="Run again" if job.finished else "",
+        again="Run again" if job.finished and column.phase is not Phase.BLOCKED else "",
         **_timing_words(job, column),
     )
 

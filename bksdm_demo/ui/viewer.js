@@ -284,7 +284,8 @@
     const place = side ? window.bksdm.reference() : state.first;
     part("[data-viewer=reference]").value = window.bksdm.reference();
     const { said, words } = await window.bksdm.likeness(place);
-    const against = side ? "" : `against ${chosenNames()[0]}: `;
+    const [first, second] = chosenNames();
+    const against = side ? "" : `${second} against ${first}: `;
     for (const line of dialog.querySelectorAll(".bk-pane-words")) {
       const found = place === "" ? "" : said || words.get(line.dataset.index) || "";
       line.textContent = found && !said ? against + found : found;

@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from bksdm_demo.records import Job, Request
 from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.ui.pictures import picture_route
-from bksdm_demo.ui.present import picture_address
+from bksdm_demo.ui.pictures import picture_routes
+from bksdm_demo.ui.present import picture_address, row_views
 from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
 
 
@@ -28,7 +28,7 @@ def service(tmp_path: Path) -> Iterator[Comparisons]:
 
 @pytest.fixture
 def client(service: Comparisons) -> TestClient:
-    return TestClient(Starlette(routes=[picture_route(service)]))
+    return TestClient(Starlette(routes=picture_routes(service)))
 
 
 def finished(service: Comparisons, prompt: str) -> Job:
@@ -40,7 +40,7 @@ def test_the_served_bytes_are_the_pixels(service: Comparisons, client: TestClien
     job = finished(service, "red apple")
     answer = client.get(picture_address(job, 1))
     assert answer.headers["content-type"] == "image/png"
-    assert "private" in answer.headers["cache-control"]
+    assert "immutable" in answer.headers["cache-control"]
     picture = Image.open(io.BytesIO(answer.content))
     result = job.columns[1].result
     assert result is not None
@@ -65,3 +65,58 @@ def test_a_picture_of_another_job_or_model_is_not_found(service: Comparisons, cl
     job = finished(service, "red apple")
     assert client.get(f"pictures/{job.id}/03-emoji-small.png").status_code == 404
     assert client.get(f"pictures/{job.id}/02-emoji-original.png").status_code == 404
+
+
+def test_a_picture_that_ran_again_has_another_address(service: Comparisons, client: TestClient) -> None:
+    job = finished(service, "red apple")
+    *_, again = service.watch(service.rerun(job.id, 1).id)
+    before, after = picture_address(job, 1), picture_address(again, 1)
+    assert before != after
+    assert picture_address(job, 0) == picture_address(again, 0)
+    assert "immutable" in client.get(after).headers["cache-control"]
+    for stale in (before, after.partition("?")[0]):
+        assert client.get(stale).headers["cache-control"] == "private, no-cache"
+
+
+def test_the_picture_on_its_way_is_served_and_never_kept(tmp_path: Path) -> None:
+    service = fake_comparisons(tmp_path)
+    client = TestClient(Starlette(routes=picture_routes(service)))
+    try:
+        job = service.submit(Request("red apple", steps=6), FAMILY[:1], preview_every=1)
+        addresses = set()
+        for snapshot in service.watch(job.id):
+            (view,) = row_views(snapshot, {})[0].columns
+            if view.backdrop:
+                addresses.add(view.backdrop)
+                answer = client.get(view.backdrop)
+                assert answer.status_code == 404 or answer.headers["cache-control"] == "no-store"
+        assert all(address.startswith(f"pictures/{job.id}/preview/01-") for address in addresses)
+        for address in {*addresses, f"pictures/{job.id}/preview/01-{FAMILY[0]}.png"}:
+            assert client.get(address).status_code == 404  # over
+    finally:
+        service.close()
+
+
+def test_likeness_to_a_reference(service: Comparisons, client: TestClient) -> None:
+    job = finished(service, "red apple")
+    answer = client.get(f"likeness/{job.id}?reference=1").json()
+    assert answer["reference"] == FAMILY[1]
+    other, reference = answer["pictures"]
+    assert (reference["index"], reference["words"], reference["psnr"]) == (1, "reference", None)
+    assert other["words"] == f"PSNR {other['psnr']:.1f} dB, SSIM {other['ssim']:.3f}"
+
+
+@pytest.mark.parametrize("reference", ["2", "-1", "x", "1e3"])
+def test_likeness_to_no_reference(service: Comparisons, client: TestClient, reference: str) -> None:
+    job = finished(service, "red apple")
+    answer = client.get(f"likeness/{job.id}?reference={reference}")
+    assert answer.status_code == 404
+    assert answer.text.startswith("There is no model")
+
+
+def test_nothing_is_told_of_a_withheld_picture(service: Comparisons, client: TestClient) -> None:
+    job = finished(service, BLOCKED_WORD)
+    answer = client.get(f"likeness/{job.id}?reference=0")
+    assert answer.status_code == 404
+    assert answer.text == "The reference has no picture to compare with."
+    assert client.get(f"pictures/{job.id}/preview/01-{FAMILY[0]}.png").status_code == 404

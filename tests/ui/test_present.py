@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import inf
+
 import pytest
 
 from bksdm_demo.library.catalog import EMOJI_NOTE, Availability
-from bksdm_demo.records import GENERATORS, SCHEDULERS, Column, Phase, Request
+from bksdm_demo.records import GENERATORS, SCHEDULERS, Column, Job, Phase, Request
+from bksdm_demo.services.likeness import Likeness
+from bksdm_demo.services.likenesses import Compared
 from bksdm_demo.ui import present
-from tests.ui.records import SYSTEMS, blocked, done, job, system
+from tests.ui.records import PIXELS, REQUEST, SYSTEMS, blocked, done, job, system
 
 
 @pytest.mark.parametrize(
@@ -121,6 +126,73 @@ def test_request_facts_name_every_setting() -> None:
         ("Seed", "0"), ("Steps", "25"), ("Guidance", "4"), ("Scheduler", "Euler"), ("Noise", "PyTorch (CPU)"),
         ("Without", "blurry"),
     )  # fmt: skip
+
+
+SEEDS = Job(
+    "job-2",
+    REQUEST,
+    tuple(replace(done(model), seed=seed) for seed in (7, 20) for model in "ab"),
+)
+
+
+def test_a_row_for_each_seed() -> None:
+    first, second = present.row_views(SEEDS, SYSTEMS)
+    assert (first.title, second.title) == ("Seed 7", "Seed 20")
+    assert [view.index for view in second.columns] == [2, 3]
+    assert [view.model for view in second.columns] == [0, 1]
+    assert first.columns[0].facts
+    assert second.columns[0].facts == ()  # said above
+    assert [view.speed for view in second.columns] == ["baseline", "1.00× as fast"]
+    (alone,) = present.row_views(job(done("a")), SYSTEMS)
+    assert alone.title == ""
+    assert present.job_facts(SEEDS, SYSTEMS)[0] == ("Seeds", "7, 20")
+
+
+@pytest.mark.parametrize(
+    ("columns", "look", "rest", "references"),
+    [
+        ((Column("a"), Column("b")), "", "", ()),
+        ((done("a"), Column("b", Phase.DENOISING)), "Look closely", "", ()),
+        ((done("a"), blocked("b")), "Look closely", "", ()),
+        ((done("a"), blocked("b"), done("c")), "Look closely", "", ((0, "Alpha"), (2, "Gamma"))),
+        ((Column("a", Phase.FAILED), Column("b", Phase.CANCELLED)), "", "Run the rest (2)", ()),
+        ((Column("a", Phase.INTERRUPTED),), "", "Run it again", ()),
+    ],
+)
+def test_what_can_be_done_with_a_comparison(
+    columns: tuple[Column, ...], look: str, rest: str, references: tuple[tuple[int, str], ...]
+) -> None:
+    assert present.tools_view(job(*columns), SYSTEMS) == present.ToolsView(look, rest, references)
+
+
+def test_a_column_that_runs_again_shows_the_earlier_picture_behind_its_progress() -> None:
+    waiting = job(done("a"), done("b").again())
+    done_view, view = present.column_views(waiting, SYSTEMS)
+    assert (view.picture, view.backdrop_kind) == ("", "earlier")
+    assert view.backdrop == present.picture_address(waiting, 1)
+    assert done_view.again == view.again == ""  # one at a time
+    assert [view.again for view in present.column_views(job(done("a"), blocked("b")), SYSTEMS)] == ["Run again", ""]
+    assert present.column_views(job(blocked("a").again()), SYSTEMS)[0].backdrop == ""
+
+
+def test_a_preview_goes_before_the_earlier_picture() -> None:
+    drawing = replace(done("a").again(), phase=Phase.DENOISING, step=8, steps=20, preview=PIXELS, message="Held back.")
+    (view,) = present.column_views(job(drawing), SYSTEMS)
+    assert (view.backdrop, view.backdrop_kind) == ("pictures/job-1/preview/01-a.png?step=8", "preview")
+    assert view.note == "Held back."
+
+
+@pytest.mark.parametrize(
+    ("compared", "words"),
+    [
+        (Compared(0, reference=True), "reference"),
+        (Compared(1, Likeness(23.06, 0.9124)), "PSNR 23.1 dB, SSIM 0.912"),
+        (Compared(1, Likeness(inf, 1.0)), "identical to Alpha"),
+        (Compared(1, why="Another size."), "Another size."),
+    ],
+)
+def test_likeness_in_words(compared: Compared, words: str) -> None:
+    assert present.likeness_words(compared, "Alpha") == words
 
 
 def test_cut_off_words_are_told_once_and_not_without_end() -> None:

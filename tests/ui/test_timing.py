@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from bksdm_demo.records import Column, Phase, Timings
+from bksdm_demo.records import Column, Job, Phase, Timings
 from bksdm_demo.ui import timing
-from tests.ui.records import SYSTEMS, blocked, done, job, result
+from tests.ui.records import REQUEST, SYSTEMS, blocked, done, job, result
 
 NAMES = {key: system.name for key, system in SYSTEMS.items()}
 
@@ -61,3 +63,37 @@ def test_no_division_by_nothing() -> None:
     assert timing.format_speed(slow, slow) == "baseline"
     nothing = Column("d", Phase.DONE, result=result("d", Timings()))
     assert timing.format_speed(nothing, slow) == ""
+
+
+def several(*rows: tuple[Column, ...]) -> Job:
+    """A job with a row for each seed, counted from 0."""
+    return Job("job", REQUEST, tuple(replace(column, seed=seed) for seed, row in enumerate(rows) for column in row))
+
+
+def test_several_seeds_are_means_of_those_that_all_models_finished() -> None:
+    failed = Column("b", Phase.FAILED)
+    view = timing.timing_view(
+        several((done("a", 1.0, load=4.0), done("b", 0.5)), (done("a", 2.0), done("b", 1.5)), (done("a", 9.0), failed)),
+        NAMES,
+    )
+    assert view is not None
+    assert (view.names, view.seeds) == (("Alpha", "Beta"), 2)
+    cells = {row.label: row.cells for row in view.rows}
+    assert cells["Denoise"] == ("1.500", "1.000")
+    assert cells["Speed"] == ("baseline", "1.33×")
+    assert cells["Load"] == ("4.000", timing.WARM)
+    assert view.bars[0].total == pytest.approx(6.0)
+
+
+def test_a_model_without_a_seed_in_common_is_left_out() -> None:
+    failed = Column("b", Phase.FAILED), Column("a", Phase.FAILED)
+    view = timing.timing_view(several((done("a"), failed[0]), (failed[1], done("b"))), NAMES)
+    assert view is not None
+    assert view.names == ("Alpha",)
+
+
+def test_each_seed_has_its_own_baseline() -> None:
+    shown = several((done("a"), done("b")), (Column("a", Phase.FAILED), done("b")))
+    assert timing.baseline_of(shown, 0) is shown.columns[0]
+    assert timing.baseline_of(shown, 1) is shown.columns[3]
+    assert timing.baseline_of(shown, 2) is None

@@ -1,0 +1,53 @@
+"""What models share is said once, what tells them apart at each."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from bksdm_demo.library.layout import Parts
+from bksdm_demo.records import Column
+from bksdm_demo.ui.labels import job_labels
+from tests.ui.records import SYSTEMS, done, job, system
+
+WEIGHTS = {"weights": "6-bit palettized", "attention": "split_einsum_v2"}
+PAIR = {"a": system("a", "Alpha", **WEIGHTS), "b": replace(system("b", "Beta", **WEIGHTS), size_bytes=9_000_000)}
+
+
+def parts(name: str) -> Parts:
+    here = Path(".")
+    return Parts(here / "t.mlpackage", (here / f"{name}.mlpackage",), here / "v.mlpackage", here / "v", here / "m")
+
+
+def test_shared_facts_are_said_once() -> None:
+    labels = job_labels(job(Column("a"), Column("b")), PAIR)
+    assert labels.shared == (("Weights", "6-bit palettized"), ("Attention", "split_einsum_v2"))
+    assert labels.own == {"a": ("12.1 MB on disk",), "b": ("9.00 MB on disk",)}
+
+
+def test_a_fact_that_one_model_lacks_is_not_shared() -> None:
+    systems = PAIR | {"b": replace(PAIR["b"], attention="")}
+    labels = job_labels(job(Column("a"), Column("b")), systems)
+    assert labels.shared == (("Weights", "6-bit palettized"),)
+    assert labels.own["a"] == ("12.1 MB on disk", "split_einsum_v2")
+
+
+def test_a_single_model_keeps_its_size_at_its_column() -> None:
+    labels = job_labels(job(done("a")), SYSTEMS)
+    assert labels.own == {"a": ("U-Net 13.0 M weights", "12.1 MB on disk")}
+    assert labels.shared == (("Runs on", "fake"),)
+
+
+def test_an_unknown_model_has_what_its_results_tell() -> None:
+    assert job_labels(job(done("gone"), Column("lost")), {}).own["gone"] == ("12.1 MB on disk", "fake")
+
+
+def test_the_arithmetic_of_each_unet_is_told_where_its_name_is_its_own() -> None:
+    systems = {key: replace(PAIR[key], parts=parts(f"{key}_unet")) for key in PAIR}
+    ran = {"parts": {"a_unet": {"precision": "f32"}, "b_unet": {"precision": "bf16"}}}
+    labels = job_labels(job(done("a"), done("b"), environment=ran), systems)
+    assert labels.own["a"][-1] == "fake, f32"
+    assert labels.own["b"][-1] == "fake, bf16"
+    alike = {key: replace(PAIR[key], parts=parts("Unet")) for key in PAIR}
+    labels = job_labels(job(done("a"), done("b"), environment={"parts": {"Unet": {"precision": "f32"}}}), alike)
+    assert ("Runs on", "fake") in labels.shared
