@@ -31,7 +31,11 @@ class DiffusersPicture:
         self._pipeline = StableDiffusionPipeline(
             vae=networks["vae_decoder"],
             text_encoder=networks["text_encoder"],
-            tokenizer=CLIPTokenizer(str(parts.vocab), str(parts.merges)),
+            tokenizer=CLIPTokenizer(
+                str(parts.vocab),
+                str(parts.merges),
+                model_max_length=networks["text_encoder"].config.max_position_embeddings,
+            ),
             unet=networks["unet"],
             scheduler=DPMSolverMultistepScheduler(
                 beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
