@@ -122,5 +122,15 @@ def test_it_prints_in_light_colours_without_what_cannot_be_pressed(open_report: 
     page = open_report(WIDE, "dark").page
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(22, 25, 28)"
+    assert page.evaluate("getComputedStyle(document.documentElement).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.locator(".toggle").is_visible()
     assert page.locator("img").first.is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(open_report: Any, scheme: str):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
+    page = open_report(WIDE, scheme).page
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
+    found = axe.run(page).response["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]][:2]) for one in found] == []
