@@ -181,7 +181,8 @@ def _backdrop(job: Job, index: int) -> tuple[str, str]:
     """Address and kind of what stands behind the progress: the picture on its way, else the one to be replaced."""
     column = job.columns[index]
     if column.preview is not None:
-        return f"pictures/{quote(job.id, safe='')}/preview/{column_name(job, index)}?step={column.step}", "preview"
+        version = f"{crc32(column.preview.tobytes()):08x}"  # steps without a look keep the address, and the browser its picture
+        return f"pictures/{quote(job.id, safe='')}/preview/{column_name(job, index)}?v={version}", "preview"
     if column.earlier is not None and column.earlier.shown:
         return picture_address(job, index), "earlier"
     return "", ""

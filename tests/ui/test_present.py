@@ -178,7 +178,11 @@ def test_a_column_that_runs_again_shows_the_earlier_picture_behind_its_progress(
 def test_a_preview_goes_before_the_earlier_picture() -> None:
     drawing = replace(done("a").again(), phase=Phase.DENOISING, step=8, steps=20, preview=PIXELS, message="Held back.")
     (view,) = present.column_views(job(drawing), SYSTEMS)
-    assert (view.backdrop, view.backdrop_kind) == ("pictures/job-1/preview/01-a.png?step=8", "preview")
+    assert view.backdrop.startswith("pictures/job-1/preview/01-a.png?v=")
+    assert view.backdrop_kind == "preview"
+    (later,) = present.column_views(job(replace(drawing, step=9)), SYSTEMS)
+    (newer,) = present.column_views(job(replace(drawing, preview=PIXELS + 1)), SYSTEMS)
+    assert later.backdrop == view.backdrop != newer.backdrop
     assert view.note == "Held back."
 
 
