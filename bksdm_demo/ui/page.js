@@ -32,6 +32,24 @@
     button.click();
   }, true);
 
+  // The skip link leads past the form to the result, or to whatever tab is shown instead.
+  document.addEventListener("click", (event) => {
+    if (!event.target.closest?.(".bk-skip")) return;
+    event.preventDefault(); // the address stays the comparison's
+    const shown = (element) => element?.checkVisibility();
+    const target = [document.getElementById("bk-results"), ...document.querySelectorAll("[role=tabpanel]")].find(shown);
+    if (!target) return;
+    target.tabIndex = -1;
+    target.focus();
+  });
+
+  // Gradio's date fields have a button that is a picture only.
+  new MutationObserver(() => {
+    for (const button of document.querySelectorAll(".timebox button.calendar:not([aria-label])")) {
+      button.setAttribute("aria-label", "Choose a date");
+    }
+  }).observe(document.documentElement, { childList: true, subtree: true });
+
   // A page in the background loses its connection, while the job goes on: watch it again on coming back.
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState !== "visible") return;

@@ -28,7 +28,8 @@ TITLE = "BK-SDM Core ML, side by side"
 HERE = Path(__file__).resolve().parent
 STYLES = ("page.css", "form.css", "board.css", "timing.css", "viewer.css", "gallery.css", "about.css")
 SCRIPTS = ("page.js", "share.js", "drop.js", "board.js", "zoom.js", "viewer.js", "about.js")
-HEADER = f"""<header class="bk-header"><h1>{TITLE}</h1>
+HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
+<header class="bk-header"><h1>{TITLE}</h1>
 <p>One prompt, one noise, several Core ML text-to-image models: what each of them draws, and where its time goes.</p>
 </header>"""
 WATCHERS = 256  # pages that may watch at once; each holds a thread that mostly sleeps
