@@ -23,13 +23,13 @@ FLOOR_F32 = 65.0  # dB; 70 to 83 are reached
 FLOOR_BF16 = 45.0  # dB; 55 to 64 are reached
 SAME = 100.0  # dB; two ways to compute the same in float32
 
-UNET = {"parted projections": 4, "token-major blocks": 4, "convolution before doubling": 1}
+UNET = {"group norm": 21, "parted projections": 4, "token-major blocks": 4, "convolution before doubling": 1}
 PARTS: dict[str, dict[str, int]] = {  # what the rewrites hit; the rest of them nothing
     "unet_split": {"split attention": 8, **UNET},
     "unet_whole": {"matmul attention": 8, **UNET},
     "text_encoder": {},
-    "vae_decoder": {"convolution before doubling": 1},
-    "vae_encoder": {},
+    "vae_decoder": {"group norm": 13, "convolution before doubling": 1},
+    "vae_encoder": {"group norm": 9},
     "safety_checker": {"black-out": 1},
 }
 TIMESTEPS = (1, 251, 501, 751, 981, 999)

@@ -15,6 +15,8 @@ from bksdm_demo.mil.program import Operation
 from bksdm_demo.translate.context import Context, positive_axes, rank
 from bksdm_demo.translate.translator import translates
 
+GROUP_NORM = "group_norm"  # ours, not MIL's: x [B, C, H, W], groups, epsilon; weights follow as a batch_norm
+
 
 @translates("batch_norm")
 def batch_norm(context: Context, operation: Operation) -> Node:
@@ -50,6 +52,28 @@ def instance_norm(context: Context, operation: Operation) -> Node:
     """Over the spatial axes of each channel; gamma and beta per channel."""
     x = context.value(operation, "x")
     return _affine(context, operation, _normalised(context, operation, x, list(range(2, rank(x)))), [1], rank(x))
+
+
+@translates(GROUP_NORM)
+def group_norm(context: Context, operation: Operation) -> Node:
+    """Over the pixels of each channel first, then over the channels of each group.
+
+    Only small tensors change their shape that way, so that the picture keeps the layout the convolutions around it use.
+    """
+    x, groups = context.value(operation, "x"), context.integer(operation, "groups")
+    centred = op.subtract(x, _group_mean(x, groups))
+    variance = _group_mean(op.multiply(centred, centred).output(0), groups)
+    root = op.sqrt(op.add(variance, np.float32(context.number(operation, "epsilon"))))
+    return op.multiply(centred, op.divide(np.float32(1), root))
+
+
+def _group_mean(x: Output, groups: int) -> Node:
+    """[B, C, H, W] -> [B, C, 1, 1], equal within a group."""
+    batch, channels = list(x.get_shape())[:2]
+    means = op.reduce_mean(x, np.array([2, 3], np.int32), True)
+    split = np.array([batch, groups, channels // groups], np.int32)
+    joined = op.reduce_mean(op.reshape(means, split, False), np.array([2], np.int32), True)
+    return op.reshape(op.broadcast(joined, split), np.array([batch, channels, 1, 1], np.int32), False)
 
 
 def _normalised(context: Context, operation: Operation, x: Output, axes: list[int]) -> Node:

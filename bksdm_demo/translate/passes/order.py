@@ -8,6 +8,7 @@ from bksdm_demo.mil.program import Program
 from bksdm_demo.translate.passes.attention_matmul import fuse_matmul_attention
 from bksdm_demo.translate.passes.attention_split import fuse_split_attention
 from bksdm_demo.translate.passes.black_out import fuse_black_out
+from bksdm_demo.translate.passes.group_norm import fuse_group_norm
 from bksdm_demo.translate.passes.layer_norm import fuse_layer_norm
 from bksdm_demo.translate.passes.projections import project_into_parts
 from bksdm_demo.translate.passes.token_major import run_token_major
@@ -18,6 +19,7 @@ Pass = Callable[[Program], tuple[Program, int]]
 PASSES: dict[str, Pass] = {
     "split attention": fuse_split_attention,
     "matmul attention": fuse_matmul_attention,
+    "group norm": fuse_group_norm,
     "layer norm": fuse_layer_norm,
     "parted projections": project_into_parts,
     "token-major blocks": run_token_major,  # needs the attention and the layer norms in one piece

@@ -42,6 +42,11 @@ def added_ints(numbers: Iterable[int | None]) -> Added:
     return Added(TensorType("int32", array.shape), array)
 
 
+def added_float(number: float) -> Added:
+    """A scalar fp32 constant."""
+    return Added(TensorType("fp32"), np.array(number, np.float32))
+
+
 def added_text(text: str) -> Added:
     """A string constant."""
     return Added(TensorType("string"), np.array(text, dtype=object))

@@ -7,6 +7,7 @@ from tests.translate.passes import (
     test_attention_matmul,
     test_attention_split,
     test_black_out,
+    test_group_norm,
     test_layer_norm,
     test_projections,
     test_token_major,
@@ -19,6 +20,7 @@ def test_every_pass_runs_and_is_counted():
     examples = {
         "split attention": (test_attention_split.site(test_attention_split.HIT), {"token-major blocks"}),
         "matmul attention": (test_attention_matmul.site(test_attention_matmul.HIT), {"token-major blocks"}),
+        "group norm": (test_group_norm.site(test_group_norm.HIT), set()),
         "layer norm": (test_layer_norm.site(test_layer_norm.HIT), set()),
         "parted projections": (test_projections.site(test_projections.HIT), set()),
         "token-major blocks": (test_token_major.Block().write(test_token_major.Form()), {"parted projections"}),
