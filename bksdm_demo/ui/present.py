@@ -181,7 +181,7 @@ def _backdrop(job: Job, index: int) -> tuple[str, str]:
     """Address and kind of what stands behind the progress: the picture on its way, else the one to be replaced."""
     column = job.columns[index]
     if column.preview is not None:
-        version = f"{crc32(column.preview.tobytes()):08x}"  # steps without a look keep the address, and the browser its picture
+        version = f"{crc32(column.preview.tobytes()):08x}"  # a step without a new one keeps the address
         return f"pictures/{quote(job.id, safe='')}/preview/{column_name(job, index)}?v={version}", "preview"
     if column.earlier is not None and column.earlier.shown:
         return picture_address(job, index), "earlier"
