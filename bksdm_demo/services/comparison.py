@@ -329,7 +329,14 @@ class Comparisons:
         """Nothing of the job runs any more; only now every part that draws has told how it runs."""
         ended = replace(job, environment=self._environment())
         self._kept(lambda: self._store.end(ended))
-        self._jobs.update(job.id, environment=ended.environment)
+        self._jobs.update(job.id, environment=ended.environment, expires=self._expires(job.id))
+
+    def _expires(self, job_id: str) -> float | None:
+        """When the store may drop the job; None where it does not keep it."""
+        try:
+            return self._store.get(job_id).expires
+        except DemoError:
+            return None
 
     def _kept(self, keep: Callable[[], None]) -> str:
         """What to tell when something could not be kept; "" when it was."""

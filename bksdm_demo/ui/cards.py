@@ -40,13 +40,13 @@ def gallery_line(words: str, problem: str = "") -> str:
 def _card(view: CardView, job: Job) -> str:
     cells = "".join(_cell(cell) for cell in view.cells)
     more = f'<span class="bk-more">{escape(view.more)}</span>' if view.more else ""
-    status = f'<p class="bk-card-status">{escape(view.status)}</p>' if view.status else ""
+    status = f'<p class="bk-kept-status">{escape(view.status)}</p>' if view.status else ""
     until = f" · {escape(view.until)}" if view.until else ""
     return (
-        f'<li class="bk-card"><article>'
-        f'<a class="bk-card-open" href="?job={escape(view.id)}" data-open="{escape(view.id)}">'
-        f'<span class="bk-strip" data-cells="{len(view.cells)}">{cells}{more}</span>'
-        f'<strong class="bk-card-prompt" dir="auto">{escape(view.prompt)}</strong></a>{status}'
+        f'<li class="bk-kept"><article>'
+        f'<a class="bk-kept-open" href="?job={escape(view.id)}" data-open="{escape(view.id)}">'
+        f'<span class="bk-strip">{cells}{more}</span>'
+        f'<strong class="bk-kept-prompt" dir="auto">{escape(view.prompt)}</strong></a>{status}'
         f"<p>{escape(view.models)}</p><p>{escape(view.settings)}</p>"
         f'<p><time datetime="{escape(view.created)}">{escape(view.when)}</time>{until}</p>'
         f"{_actions(view, job)}</article></li>"
@@ -74,7 +74,7 @@ def _actions(view: CardView, job: Job) -> str:
         f'{_ICON.format(_STAR, _LINES)}Star<span class="bk-hidden"> {escape(view.prompt)}</span></button>'
     )
     if view.running:
-        return f'<div class="bk-card-actions">{star}</div>'
+        return f'<div class="bk-kept-actions">{star}</div>'
     delete = (
         '<details class="bk-menu bk-menu-end"><summary class="bk-tool">Delete'
         f'<span class="bk-hidden"> {escape(of)}</span></summary><div class="bk-menu-body">'
@@ -82,4 +82,4 @@ def _actions(view: CardView, job: Job) -> str:
         f'<button type="button" class="bk-tool bk-tool-alert" data-act="delete" data-job="{escape(view.id)}">Delete for'
         " good</button></div></details>"
     )
-    return f'<div class="bk-card-actions">{star}{save_menu(job, of)}{delete}</div>'
+    return f'<div class="bk-kept-actions">{star}{save_menu(job, of)}{delete}</div>'

@@ -28,7 +28,7 @@ EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</str
 are no substitute for BK-SDM.
 Every picture passes a safety checker before it leaves the server: ask for “cigarette” to see it step in.</p>"""
 UPLOAD = """<p>A PNG dropped anywhere on this page fills the form with the settings it carries, ours or another tool’s.
-<label>Or choose one <input type="file" accept="image/png" class="bk-hidden-input"></label></p>"""
+<label>Or choose one <input type="file" accept="image/png"></label></p>"""
 UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
 RUN_AGAIN_JS = "(job) => [job, window.bksdm.asked()]"  # board.js

@@ -43,6 +43,12 @@ CARDS_JS = """element.addEventListener('click', (event) => {
   trigger('select', { job: open.dataset.open });
 });"""
 
+DAY_FIELD = '<label>{}<input type="date" min="1970-01-01" max="9998-12-31" value="${{value}}"></label>'
+DAY_JS = """element.addEventListener('change', (event) => {
+  props.value = event.target.value;
+  trigger('input');
+});"""
+
 
 class Wanted(NamedTuple):
     """The inputs of every event of the tab, in the order in which handlers take their values."""
@@ -166,15 +172,19 @@ def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, desk:
     )
 
 
-def _filters(catalog: Catalog) -> tuple[gr.Dropdown, gr.Textbox, gr.DateTime, gr.DateTime, gr.Checkbox]:
+def _filters(catalog: Catalog) -> tuple[gr.Dropdown, gr.Textbox, gr.HTML, gr.HTML, gr.Checkbox]:
     choices = [EVERY_MODEL, *((system.name, system.key) for system in catalog.systems())]
     with gr.Row(elem_id="bk-filters"):
         text = gr.Textbox(label="Prompt contains", max_lines=1, min_width=160, scale=3, elem_id="bk-find")
         model = gr.Dropdown(choices, value="", label="Model", min_width=160, scale=2, elem_id="bk-find-model")
-        since = gr.DateTime(label="From", include_time=False, type="string", min_width=140, scale=1)
-        until = gr.DateTime(label="To", include_time=False, type="string", min_width=140, scale=1)
+        since, until = _day("From"), _day("To")
         starred = gr.Checkbox(label="Starred only", container=False, min_width=120, scale=0, elem_id="bk-find-starred")
     return model, text, since, until, starred
+
+
+def _day(label: str) -> gr.HTML:
+    """The browser's own field for a day, whose value is "" or "2026-11-23"."""
+    return gr.HTML("", html_template=DAY_FIELD.format(label), js_on_load=DAY_JS, elem_classes="bk-day", min_width=150)
 
 
 def _wire(handlers: GalleryHandlers, inputs: Wanted, outputs: Shown, tab: gr.Tab) -> None:
@@ -185,7 +195,7 @@ def _wire(handlers: GalleryHandlers, inputs: Wanted, outputs: Shown, tab: gr.Tab
         "api_visibility": "private",
     }
     filters: Sequence[Any] = (inputs.model, inputs.text, inputs.since, inputs.until, inputs.starred)
-    gr.on([component.change for component in filters], handlers.first, trigger_mode="always_last", **both)
+    gr.on([component.input for component in filters], handlers.first, trigger_mode="always_last", **both)
     outputs.newer.click(handlers.newer, **both)
     outputs.older.click(handlers.older, **both)
     outputs.cards.submit(handlers.act, **both)
