@@ -1,4 +1,4 @@
-"""A visitor's path in a real browser, over fake parts: compare, stop, come back, be refused a picture."""
+"""A visitor's path in a real browser, over fake parts: compare, stop, come back, be refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import BLOCKED_WORD
 from tests.ui.test_page import served
 
 pytestmark = pytest.mark.browser
@@ -76,18 +75,6 @@ def test_cancel(chromium: Any, tmp_path: Path) -> None:
         assert page.inner_text(".bk-status") == "2 pictures, 2 stopped"
         assert page.is_enabled("#bk-compare")
         page.close()
-
-
-def test_a_withheld_picture_is_nowhere_on_the_wire(chromium: Any, address: str) -> None:
-    page = visit(chromium, address)
-    answers: list[Any] = []
-    page.on("response", lambda answer: answers.append(answer))
-    type_and_submit(page, f"{BLOCKED_WORD} on a table")
-    page.wait_for_selector(DONE)
-    assert page.locator(".bk-column[data-tone=blocked]").count() == 4
-    assert page.locator(".bk-picture").count() == 0
-    assert [answer.url for answer in answers if "image/" in answer.headers.get("content-type", "")] == []
-    assert "data:image/png" not in page.inner_html(".bk-board")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
