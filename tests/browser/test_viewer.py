@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,18 @@ def test_every_picture_against_a_reference(chromium: Any, link: str) -> None:
     page.select_option(".bk-viewer [data-viewer=reference]", "")
     page.keyboard.press("Escape")
     page.wait_for_function("document.querySelectorAll('.bk-likeness:not(:empty)').length === 0")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_grave(chromium: Any, link: str, theme: str) -> None:
+    pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    page = opened(chromium, f"{link}&__theme={theme}")
+    page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    for mode in ("side", "slider", "difference"):
+        choose(page, mode)
+        results = page.evaluate("axe.run('.bk-viewer')")
+        grave = [found for found in results["violations"] if found["impact"] in ("serious", "critical")]
+        assert grave == [], [(found["id"], [node["html"] for node in found["nodes"]]) for found in grave]
 
 
 @pytest.mark.parametrize("mode", ["side", "slider", "difference"])

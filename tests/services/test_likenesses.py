@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from numpy.typing import NDArray
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.records import Job, Request
 from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.likeness import compare_pictures
+from bksdm_demo.services.likeness import Likeness, compare_pictures
 from bksdm_demo.services.likenesses import Likenesses
 from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
 
@@ -48,10 +49,13 @@ def test_each_picture_is_compared_with_the_reference_of_its_seed(service: Compar
 def test_what_is_known_is_not_worked_out_again_until_a_picture_is_another(
     service: Comparisons, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls: list[int] = []
-    monkeypatch.setattr(
-        "bksdm_demo.services.likenesses.compare_pictures", lambda *pair: calls.append(1) or compare_pictures(*pair)
-    )
+    calls: list[Likeness] = []
+
+    def counted(picture: NDArray, reference: NDArray) -> Likeness:
+        calls.append(compare_pictures(picture, reference))
+        return calls[-1]
+
+    monkeypatch.setattr("bksdm_demo.services.likenesses.compare_pictures", counted)
     job, likenesses = finished(service, seeds=(7,)), Likenesses(service)
     first = likenesses.against(job.id, 0)
     assert likenesses.against(job.id, 0) == first
