@@ -227,9 +227,13 @@ class PipelineCache:
     def _claim(
         self, system: System, parts: Sequence[_Part], again: bool
     ) -> tuple[list[_Part], dict[_Part, Future[None]]]:
-        """Make room; the parts that this caller must load from now on, and those that others are loading."""
+        """Make room; the parts that this caller must load from now on, and those that others are loading.
+
+        Large parts come first: compiling one takes far more than keeping it, which fits best while little is loaded.
+        """
         with self._lock:
             own = [part for part in parts if part.loading is None]
+            own.sort(key=lambda part: -part.memory_bytes)
             others = {part: part.loading for part in parts if part.loading is not None and not part.ready}
             self._make_room(system, parts, sum(part.memory_bytes for part in own))
             for part in own:

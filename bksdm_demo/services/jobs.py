@@ -28,8 +28,10 @@ KEPT_PIXELS = 64 * 2**20  # bytes of pictures that finished jobs may hold in mem
 
 
 def new_id() -> str:
-    """128 bits of chance in base 64: cannot be guessed and says nothing."""
-    return secrets.token_urlsafe(16)
+    """128 bits of chance in base 64: cannot be guessed, says nothing, and is no option to a command line."""
+    while (made := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return made
 
 
 def _nothing(job: Job) -> None:

@@ -31,8 +31,8 @@ def test_the_part_its_place_and_the_seconds_are_told_and_gone_afterwards(tmp_pat
         job = job_loading(service, "U-Net")
         (column,) = job.columns
         assert column.loading is not None
-        assert column_detail(job, 0, column.loading.began + 12) == "U-Net, 2 of 4, 12 s"
-        assert column_progress(column) == 0.25
+        assert column_detail(job, 0, column.loading.began + 12) == "U-Net, 1 of 4, 12 s"
+        assert column_progress(column) == 0
         gate.set()
         *_, finished = service.watch(job.id, PATIENCE)
         assert finished.columns[0].phase is Phase.DONE

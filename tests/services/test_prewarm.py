@@ -69,7 +69,7 @@ def test_each_part_is_told(tmp_path: Path) -> None:
         posted = background.bulletin.posted()
         while (loading := posted.notices[Warming, "emoji-tiny"].loading) is None or loading.part != "U-Net":  # type: ignore[attr-defined]
             posted = background.bulletin.newer(posted.version, PATIENCE)
-        assert (loading.number, loading.count) == (2, 4)
+        assert (loading.number, loading.count) == (1, 4)
         gate.set()
         assert ended(background)["emoji-tiny"].state is WarmState.READY
 
@@ -115,7 +115,7 @@ def test_without_a_hub_the_reason_is_told_and_the_rest_is_loaded(tmp_path: Path)
 
 def test_closing_stops_between_two_parts(tmp_path: Path) -> None:
     gate = threading.Event()
-    with prewarming(tmp_path, "emoji-tiny", options={"text_encoder": {"load_gate": gate}}) as (comparisons, background):
+    with prewarming(tmp_path, "emoji-tiny", options={"unet": {"load_gate": gate}}) as (comparisons, background):
         while comparisons.cache.state().loads == 0:
             background.bulletin.newer(background.bulletin.posted().version, 0.01)
         closer = threading.Thread(target=background.prewarm.close, args=(PATIENCE,))
@@ -125,7 +125,7 @@ def test_closing_stops_between_two_parts(tmp_path: Path) -> None:
         gate.set()
         closer.join(PATIENCE)
         assert ended(background)["emoji-tiny"] == Warming("emoji-tiny", "Emoji Tiny", WarmState.FAILED)
-        assert [name for name, _ in comparisons.cache.state().parts] == ["Stable_Diffusion_version_emoji_text_encoder"]
+        assert [name for name, _ in comparisons.cache.state().parts] == ["Stable_Diffusion_version_emoji-tiny_unet"]
 
 
 def test_a_failing_download_is_not_tried_for_ever(tmp_path: Path) -> None:
