@@ -19,7 +19,7 @@ from bksdm_demo.records import Verdict
 
 PART = "Safety checker"
 FLAGS, SCORES = "has_nsfw_concepts", "concept_scores"
-ADJUSTMENT = 0.0  # 0 is the published strictness; more is stricter: it is added to the scores of the special-care concepts
+ADJUSTMENT = 0.0  # 0 is the published strictness; more is stricter: special-care concepts score that much higher
 
 FLAGGED = "The safety checker found something it does not let through, so this picture is not shown."
 FAILED = "The safety checker could not judge this picture, so it is not shown."
