@@ -12,6 +12,7 @@ from html import escape
 
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
+from bksdm_demo.services.words import plural, shorten
 from bksdm_demo.ui.present import (
     PROMPT_SHOWN,
     ColumnView,
@@ -19,10 +20,8 @@ from bksdm_demo.ui.present import (
     ToolsView,
     cut_off_words,
     job_facts,
-    plural,
     preview_views,
     row_views,
-    shorten,
     status_words,
     tools_view,
 )

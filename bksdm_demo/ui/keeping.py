@@ -14,14 +14,13 @@ from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Column, Job, Phase
 from bksdm_demo.services.store import DAY, Filter, Usage
+from bksdm_demo.services.words import plural, shorten
 from bksdm_demo.ui.present import (
     ALT_SHOWN,
     PHASE_TITLES,
     PROMPT_SHOWN,
     picture_address,
-    plural,
     queue_words,
-    shorten,
     status_words,
 )
 from bksdm_demo.units import format_bytes

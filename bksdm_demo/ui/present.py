@@ -16,6 +16,7 @@ from bksdm_demo.records import Column, Job, Phase, Request
 from bksdm_demo.services.export import column_name, picture_name
 from bksdm_demo.services.likenesses import Compared
 from bksdm_demo.services.timing import drawing_seconds, format_seconds
+from bksdm_demo.services.words import OUTCOMES, outcome_words, plural, setting_facts, shorten
 from bksdm_demo.ui.labels import Labels, job_labels
 from bksdm_demo.ui.standing import loading_share, loading_words
 from bksdm_demo.ui.timing import baseline_of, format_speed
@@ -25,16 +26,6 @@ PROMPT_SHOWN = 240  # characters of a prompt in the heading
 ALT_SHOWN = 160  # characters of a prompt in a picture's description
 WORDS_SHOWN = 24  # cut-off words that are listed before "and n more"
 
-SCHEDULER_NAMES = {
-    "pndm": "PNDM",
-    "ddim": "DDIM",
-    "dpmpp-2m": "DPM-Solver++ 2M",
-    "dpmpp-2m-karras": "DPM-Solver++ 2M Karras",
-    "euler": "Euler",
-    "euler-ancestral": "Euler ancestral",
-}
-GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
-
 PHASE_TITLES = {
     Phase.QUEUED: "Waiting",
     Phase.LOADING: "Loading the model",
@@ -43,17 +34,9 @@ PHASE_TITLES = {
     Phase.DECODING: "Decoding the picture",
     Phase.CHECKING: "Safety check",
     Phase.DONE: "Done",
-    Phase.BLOCKED: "Picture withheld",
-    Phase.FAILED: "This model failed",
-    Phase.CANCELLED: "Stopped",
-    Phase.INTERRUPTED: "Interrupted",
+    **{phase: title for phase, (title, _) in OUTCOMES.items()},
 }
-PHASE_DEFAULTS = {  # the sentence where a column brings none
-    Phase.BLOCKED: "The safety checker did not pass this picture. Another prompt or seed may do.",
-    Phase.FAILED: "It did not say why; the server's log may.",
-    Phase.CANCELLED: "The run was stopped before this picture was finished.",
-    Phase.INTERRUPTED: "The server stopped before this picture was finished.",
-}
+PHASE_DEFAULTS = {phase: sentence for phase, (_, sentence) in OUTCOMES.items()}  # where a column brings none
 TONES = {Phase.QUEUED: "waiting", Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed"}
 
 
@@ -265,9 +248,8 @@ def picture_alt(request: Request, name: str) -> str:
 def status_words(job: Job, systems: Mapping[str, System]) -> str:
     """One line on the whole comparison; changes once per column, so that a screen reader is not flooded."""
     phases = [column.phase for column in job.columns]
-    done = phases.count(Phase.DONE)
     if job.finished:
-        return _outcome_words(phases, done)
+        return outcome_words(job)
     if job.position:
         return f"Waiting: {queue_words(job.position)}"
     column = job.columns[job.current or 0]
@@ -276,33 +258,10 @@ def status_words(job: Job, systems: Mapping[str, System]) -> str:
     return f"Drawing {sum(phase.final for phase in phases) + 1} of {len(phases)}: {name}{seed}"
 
 
-def _outcome_words(phases: Sequence[Phase], done: int) -> str:
-    if done == len(phases):
-        return plural(done, "picture") + " from the same noise" if done > 1 else "1 picture"
-    parts = [plural(done, "picture")] if done else ["No picture"]
-    words = {Phase.BLOCKED: "withheld", Phase.FAILED: "failed", Phase.CANCELLED: "stopped", Phase.INTERRUPTED: "lost"}
-    parts += [f"{phases.count(phase)} {word}" for phase, word in words.items() if phase in phases]
-    return ", ".join(parts)
-
-
 def job_facts(job: Job, systems: Mapping[str, System]) -> tuple[tuple[str, str], ...]:
     """What all pictures of a comparison share, as (label, value): the settings, then what the models have in common."""
-    return (*request_facts(job.request, job.seeds), *job_labels(job, systems).shared)
-
-
-def request_facts(request: Request, seeds: Sequence[int] = ()) -> tuple[tuple[str, str], ...]:
-    """The settings of a comparison as (label, value)."""
-    seeds = seeds or (request.seed,)
-    facts = [
-        ("Seeds" if len(seeds) > 1 else "Seed", ", ".join(map(str, seeds))),
-        ("Steps", str(request.steps)),
-        ("Guidance", f"{request.guidance_scale:g}"),
-        ("Scheduler", SCHEDULER_NAMES[request.scheduler]),
-        ("Noise", GENERATOR_NAMES[request.generator]),
-    ]
-    if request.negative_prompt.strip():
-        facts.append(("Without", shorten(request.negative_prompt, ALT_SHOWN)))
-    return tuple(facts)
+    settings = tuple((label, shorten(value, ALT_SHOWN)) for label, value in setting_facts(job.request, job.seeds))
+    return (*settings, *job_labels(job, systems).shared)
 
 
 def likeness_words(compared: Compared, reference: str) -> str:
@@ -348,17 +307,7 @@ def unavailable_title(count: int) -> str:
     return f"{plural(count, 'more model')} cannot be chosen yet"
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
 def ordinal(number: int) -> str:
     """ "1st", "2nd", "3rd", "11th", "22nd"."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
-
-
-def shorten(text: str, limit: int) -> str:
-    """One line of at most `limit` characters."""
-    line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"

@@ -9,6 +9,7 @@ import pytest
 
 from bksdm_demo.library.catalog import EMOJI_NOTE, Availability
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Column, Job, Phase, Request
+from bksdm_demo.services import words as wording
 from bksdm_demo.services.likeness import Likeness
 from bksdm_demo.services.likenesses import Compared
 from bksdm_demo.ui import present
@@ -43,8 +44,8 @@ def test_ordinals(number: int, words: str) -> None:
     [("red  apple\n", 20, "red apple"), ("abcdef", 6, "abcdef"), ("abcdefg", 6, "abcde…"), ("abcd efg", 6, "abcd…")],
 )
 def test_shorten(text: str, limit: int, line: str) -> None:
-    assert present.shorten(text, limit) == line
-    assert len(present.shorten(text, limit)) <= limit
+    assert wording.shorten(text, limit) == line
+    assert len(wording.shorten(text, limit)) <= limit
 
 
 @pytest.mark.parametrize(
@@ -70,8 +71,8 @@ def test_every_phase_has_words(column: Column, tone: str, title: str, detail: st
 
 def test_every_name_of_a_setting_has_words() -> None:
     assert set(present.PHASE_TITLES) == set(Phase)
-    assert set(present.SCHEDULER_NAMES) == set(SCHEDULERS)
-    assert set(present.GENERATOR_NAMES) == set(GENERATORS)
+    assert set(wording.SCHEDULER_NAMES) == set(SCHEDULERS)
+    assert set(wording.GENERATOR_NAMES) == set(GENERATORS)
 
 
 def test_waiting_columns_tell_their_place() -> None:
@@ -122,7 +123,7 @@ def test_status(phases: list[Phase], position: int, words: str) -> None:
 
 def test_request_facts_name_every_setting() -> None:
     request = Request("x", "blurry", 0, 25, 4.0, "euler", "torch")
-    assert present.request_facts(request) == (
+    assert wording.setting_facts(request, (0,)) == (
         ("Seed", "0"), ("Steps", "25"), ("Guidance", "4"), ("Scheduler", "Euler"), ("Noise", "PyTorch (CPU)"),
         ("Without", "blurry"),
     )  # fmt: skip
