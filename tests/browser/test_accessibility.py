@@ -91,7 +91,9 @@ class Inspector:
             self.found.append(f"{state}: hangs over by {over} pixels")
 
     def _run(self, state: str, rules: list[str]) -> None:
-        results = self.page.evaluate("(rules) => axe.run(document.body, { runOnly: rules })", rules)
+        results = self.page.evaluate(
+            "(rules) => axe.run(document.body, { runOnly: rules, resultTypes: ['violations'] })", rules
+        )
         self.found += [
             f"{state}: {violation['id']}: {node['html'][:160]} ({node['failureSummary'][:240]})"
             for violation in results["violations"]
