@@ -194,8 +194,13 @@ def _wire(handlers: GalleryHandlers, inputs: Wanted, outputs: Shown, tab: gr.Tab
         "show_progress": "hidden",
         "api_visibility": "private",
     }
-    filters: Sequence[Any] = (inputs.model, inputs.text, inputs.since, inputs.until, inputs.starred)
-    gr.on([component.input for component in filters], handlers.first, trigger_mode="always_last", **both)
+    filters: Sequence[Any] = (inputs.model, inputs.since, inputs.until, inputs.starred)
+    gr.on(
+        [inputs.text.change, *(component.input for component in filters)],
+        handlers.first,
+        trigger_mode="always_last",
+        **both,
+    )
     outputs.newer.click(handlers.newer, **both)
     outputs.older.click(handlers.older, **both)
     outputs.cards.submit(handlers.act, **both)

@@ -1,0 +1,165 @@
+"""The gallery's events as plain functions over a real service; its words, drafts, small pictures and ownership."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import gradio as gr
+import pytest
+from PIL import Image
+
+from bksdm_demo.errors import RequestError
+from bksdm_demo.records import Request
+from bksdm_demo.services import links
+from bksdm_demo.services.comparison import NOT_YOURS, Comparisons
+from bksdm_demo.services.draft import Draft
+from bksdm_demo.services.thumbnails import Thumbnails
+from bksdm_demo.settings import Settings
+from bksdm_demo.ui.drafts import LONGEST_UPLOAD, draft_fields, read_upload
+from bksdm_demo.ui.form import Form, recommended
+from bksdm_demo.ui.gallery import GalleryHandlers, Shown, Wanted
+from bksdm_demo.ui.handlers import Handlers
+from bksdm_demo.ui.keeping import card_view, range_words, read_filter
+from bksdm_demo.ui.visitors import Visitors
+from tests.fakes import FAMILY, fake_comparisons
+from tests.ui.records import SYSTEMS, blocked, done, job, system
+
+SKIP = gr.skip()
+MINE, OTHERS = "0123456789abcdef" * 2, "fedcba9876543210" * 2
+ALL = Wanted(MINE, "UTC", "", "", "", "", False, 0)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Comparisons]:
+    comparisons = fake_comparisons(tmp_path)
+    yield comparisons
+    comparisons.close()
+
+
+def keep(service: Comparisons, secret: str = MINE) -> str:
+    made = service.submit(Request("red apple", steps=2), FAMILY[:1], owner=Visitors().submitter(secret))
+    *_, made = service.watch(made.id)
+    return made.id
+
+
+def pressed(act: str, job_id: object) -> Any:
+    return SimpleNamespace(_data={"act": act, "job": job_id})
+
+
+def test_another_visitor_neither_sees_nor_changes(service: Comparisons) -> None:
+    kept, own = keep(service), GalleryHandlers(service, Visitors(own=True))
+    assert kept in own.refresh(*ALL).cards
+    for secret in (OTHERS, "", "short"):
+        foreign = ALL._replace(visitor=secret)
+        assert kept not in str(own.refresh(*foreign))
+        for act in ("star", "delete"):
+            assert NOT_YOURS in own.act(pressed(act, kept), *foreign).said
+    assert not service.get(kept).starred
+    assert kept in GalleryHandlers(service, Visitors()).refresh(*ALL._replace(visitor=OTHERS)).cards
+
+
+@pytest.mark.parametrize(("act", "id"), [("delete", "unheard-of"), ("burn", "x"), ("star", None), ("", {})])
+def test_what_nobody_can_do_is_a_sentence(service: Comparisons, act: str, id: object) -> None:
+    shown = GalleryHandlers(service, Visitors()).act(pressed(act, id), *ALL)
+    assert 'role="alert"' in shown.said
+
+
+def test_a_day_that_is_none_leaves_the_cards(service: Comparisons) -> None:
+    shown = GalleryHandlers(service, Visitors()).first(*ALL._replace(since="tomorrow"))
+    assert "From is &#x27;tomorrow&#x27;" in shown.said
+    assert shown.cards == SKIP
+
+
+def test_the_last_page_shrinks_to_the_one_before(service: Comparisons) -> None:
+    kept = keep(service)
+    shown: Shown = GalleryHandlers(service, Visitors()).refresh(*ALL._replace(offset=12))
+    assert shown.offset == 0
+    assert kept in shown.cards
+
+
+def test_days_are_the_visitors_own() -> None:
+    wanted = read_filter("", "", "2026-11-23", "2026-11-23", False, "Asia/Seoul")
+    assert wanted.since == datetime(2026, 11, 22, 15, tzinfo=UTC).timestamp()
+    assert wanted.until == datetime(2026, 11, 23, 15, tzinfo=UTC).timestamp()
+    assert (
+        read_filter("", "", "2026-11-23", "", False, "No/Where").since == datetime(2026, 11, 23, tzinfo=UTC).timestamp()
+    )
+    with pytest.raises(RequestError, match="To is '0001-01-01'"):
+        read_filter("", "", "", "0001-01-01", False, "UTC")
+
+
+def test_a_card_in_words() -> None:
+    kept = job(done("a"), blocked("b"), created=datetime(2026, 11, 23, 6, 40, tzinfo=UTC).timestamp(), starred=True)
+    view = card_view(kept, SYSTEMS, "Europe/Berlin")
+    assert [cell.tone for cell in view.cells] == ["done", "blocked"]
+    assert view.cells[0].picture.endswith("&width=192")
+    assert view.cells[1].picture == ""
+    assert (view.models, view.status) == ("Alpha, Beta", "1 picture, 1 withheld")
+    assert (view.when, view.until) == ("23 Nov 2026, 07:40", "kept")
+
+
+def test_where_a_page_stands() -> None:
+    assert range_words(0, 5, 5) == ""
+    assert range_words(12, 12, 30) == "13–24 of 30"
+
+
+def test_a_draft_fills_only_what_it_says() -> None:
+    fields = dict(zip(Form._fields, draft_fields(Draft(prompt="red apple", seeds=(5, 9))), strict=True))
+    assert {name for name, value in fields.items() if value != SKIP} == {"prompt", "seed", "seeds", "locked"}
+    assert (fields["seed"], fields["seeds"], fields["locked"]) == (5, "5, 9", True)
+    assert all(value == SKIP for value in draft_fields(Draft()))
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        (None, "No picture came"), ("", "No picture came"), ({}, "No picture came"), ("*", "did not come whole"),
+        ("A" * (LONGEST_UPLOAD + 4), "more text than is read"),
+        (base64.b64encode(b"GIF89a").decode(), "cannot be read as a PNG"),
+    ],
+)  # fmt: skip
+def test_what_is_no_picture_is_a_sentence(service: Comparisons, sent: object, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
+        read_upload(sent, FAMILY)
+    *_, said = Handlers(service, service.catalog).read_picture(SimpleNamespace(_data=sent))  # type: ignore[arg-type]
+    assert words in said
+
+
+def test_settings_follow_the_models_until_changed_by_hand(service: Comparisons) -> None:
+    advise = Handlers(service, service.catalog).recommend
+    assert advise(list(FAMILY), 20, 7.5, "ddim", 20, 7.5, "dpmpp-2m") == (SKIP, 3.0, SKIP, 20, 3.0, "dpmpp-2m")
+    assert advise([], 20, 7.5, "ddim", 20, 7.5, "ddim") == (SKIP, SKIP, SKIP, 20, 7.5, "ddim")
+    assert recommended([system("a", "A"), system("b", "B", guidance_scale=3.0)]) is None
+
+
+def test_small_pictures_are_bounded_and_carry_no_parameters(service: Comparisons) -> None:
+    picture = service.picture(keep(service), 0)
+    thumbnails = Thumbnails(largest=1)
+    small = thumbnails.thumbnail(picture, "192")
+    with Image.open(io.BytesIO(small)) as image:
+        assert max(image.size) <= 192
+        assert "parameters" not in image.info
+    assert thumbnails._kept == {}
+    assert Thumbnails().thumbnail(picture, "192") == small
+    with pytest.raises(RequestError, match="ask for one of 192, 384"):
+        thumbnails.thumbnail(picture, "193")
+
+
+def test_a_public_page_has_own_galleries_unless_told_otherwise() -> None:
+    assert not Settings().own_gallery
+    assert Settings(share=True).own_gallery
+    assert Settings(on_a_space=True).own_gallery
+    assert not Settings(share=True, gallery="shared").own_gallery
+    assert Settings(gallery="own").own_gallery
+
+
+def test_the_script_forgets_every_setting_that_a_link_may_hold() -> None:
+    script = (Path(links.__file__).parents[1] / "ui" / "page.js").read_text(encoding="utf-8")
+    named = script.split("const REQUEST = [", 1)[1].split("]", 1)[0]
+    assert {word.strip(' "') for word in named.split(",")} == {*links.NAMES.values(), "models", "seeds"}
