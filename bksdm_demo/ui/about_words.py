@@ -57,7 +57,7 @@ SCORES_NOTE = (
 
 FAIRNESS = Section(
     "fair",
-    "How the comparison is made fair",
+    "A fair comparison",
     (
         (
             "**The same noise.** The first noise comes from the seed and a named generator, NumPy’s as in Apple’s "
@@ -94,7 +94,7 @@ USES = Section(
 
 MISUSE = Section(
     "misuse",
-    "Misuse and what is out of scope",
+    "Misuse and out of scope",
     (
         "The models were not made to tell the truth about people or events, and a picture of theirs proves nothing. "
         "Do not use them for impersonation or for pictures of people without their consent, and do not pass off a "
@@ -166,7 +166,7 @@ SAFETY = Section(
 
 EMOJI = Section(
     "emoji",
-    "The embedded emoji family",
+    "The emoji family",
     (
         "Four models of our own come with the demo, so that everything can be tried without a download. They **are** "
         "BK-SDM’s recipe in miniature: an original with Stable Diffusion’s block types, and Base, Small and Tiny made "

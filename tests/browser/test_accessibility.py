@@ -234,6 +234,7 @@ def test_the_citation_is_copied(chromium: Any, address: str) -> None:
     tab(page, "About", ".bk-unets")
     page.click(".bk-card-nav a:has-text('Citation')")
     assert page.evaluate("document.activeElement.textContent") == "Citation"
+    assert page.locator(".bk-card-nav").bounding_box()["y"] >= 0  # the list of contents comes along
     page.click("[data-copies]")
     page.wait_for_selector("[data-copies]:has-text('Copied')")
     assert page.evaluate("navigator.clipboard.readText()").startswith("@inproceedings{kim2024bksdm,")
