@@ -108,7 +108,11 @@ EngineOption = Annotated[
 ]
 PrecisionOption = Annotated[
     str | None,
-    typer.Option(metavar=_choices(*PRECISIONS), help="Arithmetic of the U-Net and decoder.  [default: auto]"),
+    typer.Option(
+        metavar=_choices(*PRECISIONS),
+        help="Arithmetic of the U-Net and decoder; int8 rounds the U-Net alone, away from the published numerics.  "
+        "[default: auto]",
+    ),
 ]
 ModelsDirOption = Annotated[
     Path | None, typer.Option(help="A folder of further model folders.  [default: $BKSDM_MODELS_DIR]")

@@ -23,6 +23,7 @@ from bksdm_demo.library.record import read_record
 from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.records import SEED_LIMIT, Job, Phase, Request
 from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.services.environment import unet_precisions
 from bksdm_demo.services.fetches import Need
 from bksdm_demo.services.inspection import Facts, inspect_package, write_listing
 from bksdm_demo.ui.present import cut_off_words
@@ -36,6 +37,7 @@ except ModuleNotFoundError as absent:
     missing_operations = None  # type: ignore[assignment]  # on a Mac there is Core ML, which tells at loading
 
 OK, FAILED, USAGE, BLOCKED, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
+ROUNDED = "The U-Net ran in int8: these are not the pictures of the published numerics."
 HEARTBEAT = 1.0  # seconds between two looks at a job, so that Ctrl-C is heard on every system
 
 
@@ -127,6 +129,8 @@ def draw(
         raise
     if cut_off := cut_off_words(finished):
         print(cut_off, file=stream)
+    if "int8" in unet_precisions(finished.environment):
+        print(ROUNDED, file=stream)
     return comparisons.with_pictures(finished)
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bksdm_demo import commands
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine
 from bksdm_demo.records import Loading, Request, Step
 from bksdm_demo.services.cache import CALIBRATING
+from bksdm_demo.services.environment import unet_precisions
 from bksdm_demo.settings import Settings
 from bksdm_demo.start import Services, start
+from bksdm_demo.ui.labels import job_labels
 from tests.translate.programs import psnr
 
 REQUEST = Request("a green apple", seed=3, steps=6, guidance_scale=3.0)  # not among those it is calibrated on
@@ -66,6 +70,16 @@ def test_int8_stays_near_f32(cache, key):
     assert facts["precision"] == "int8"
     assert facts["parts"][f"Stable_Diffusion_version_{key}_unet"]["precision"] == "int8"
     assert facts["parts"]["Stable_Diffusion_version_emoji_safety_checker"]["precision"] == "f32"
+
+
+def test_a_comparison_says_that_it_was_drawn_in_int8(cache):
+    said = StringIO()
+    with services(cache, "int8") as rounded:
+        job = commands.draw(rounded.comparisons, REQUEST, ["emoji-tiny"], {}, said)
+        systems = {system.key: system for system in rounded.catalog.systems()}
+    assert commands.ROUNDED in said.getvalue()
+    assert ("Runs on", "OpenVINO, int8") in job_labels(job, systems).shared
+    assert unet_precisions(job.environment) == ("int8",)
 
 
 def test_the_picture_does_not_depend_on_who_calibrated(cache, tmp_path):

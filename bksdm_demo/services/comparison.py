@@ -315,18 +315,18 @@ class Comparisons:
             run.put(index, ended)
 
     def _put(self, run: Run, index: int, column: Column) -> None:
-        """Keep a final column, then show it."""
+        """Keep a final column, then show it; by now the parts that drew it have told how they run."""
 
         def keep() -> None:
             picture = self._png(column.result) if column.shown and column.result is not None else None
             self._store.save_column(run.job.id, index, column, picture)
 
-        if note := self._kept(keep):
-            run.update(note=note)
+        note = self._kept(keep)
+        run.update(environment=self._environment(), note=note or run.job.note)
         run.put(index, column)
 
     def _end(self, job: Job) -> None:
-        """Nothing of the job runs any more; only now every part that draws has told how it runs."""
+        """Nothing of the job runs any more, and every part that drew has told how it runs."""
         ended = replace(job, environment=self._environment())
         self._kept(lambda: self._store.end(ended))
         self._jobs.update(job.id, environment=ended.environment, expires=self._expires(job.id))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from bksdm_demo.records import Column, Job, Phase, Request, Result
+from bksdm_demo.services.environment import unet_precisions
 from bksdm_demo.services.lettering import lines_of
 from bksdm_demo.services.png import SAMPLER_NAMES
 
@@ -196,10 +197,10 @@ def megabytes(size_bytes: int) -> str:
 
 
 def _machine(environment: Mapping[str, Any], job: Job) -> str:
-    """What drew it: program, engine, processor; parts the environment does not tell are left out."""
+    """What drew it: program, engine, arithmetic, processor; what the environment does not tell is left out."""
     engine = next((column.result.engine for column in job.columns if column.result), environment.get("engine", ""))
     cpu = environment.get("cpu", {})
     cores = cpu.get("count")
     version = f"bksdm-demo {environment.get('demo_version', '')}".strip()
-    facts = (version, engine, cpu.get("name", ""), f"{cores} cores" if cores else "")
+    facts = (version, engine, *unet_precisions(environment), cpu.get("name", ""), f"{cores} cores" if cores else "")
     return " · ".join(fact for fact in facts if fact)

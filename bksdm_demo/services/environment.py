@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,14 @@ def describe(**extra: Any) -> dict[str, Any]:
         "packages": {name: package_version(name) for name in PACKAGES},
         **extra,
     }
+
+
+def unet_precisions(environment: Mapping[str, Any]) -> tuple[str, ...]:
+    """In what arithmetic the U-Nets ran, as their engines told it for the record's `parts`; mostly one, or none."""
+    parts: Mapping[str, Mapping[str, str]] = environment.get("parts", {})
+    return tuple(
+        sorted({told["precision"] for name, told in parts.items() if "unet" in name.lower() and "precision" in told})
+    )
 
 
 def package_version(name: str) -> str | None:

@@ -66,7 +66,8 @@ def _manner(job: Job, model: str, systems: Mapping[str, System], engine: str) ->
     parts = stems.get(model)
     stem = parts.unet[0].stem if parts is not None else ""
     if names.count(stem) != 1:  # compiled systems all call theirs "Unet"
-        return name
+        asked = str(job.environment.get("precision", "auto"))
+        return f"{name}, {asked}" if engine == "openvino" and asked != "auto" else name
     manner = dict(dict(job.environment.get("parts", {})).get(stem, {}))
     detail = manner.get("precision") or manner.get("compute_units")
     return f"{name}, {detail}" if detail else name

@@ -35,6 +35,14 @@ def test_tells_neither_host_nor_user():
     assert platform.node() not in text or len(platform.node()) < 3
 
 
+def test_the_arithmetic_of_the_u_nets_is_what_their_engines_told():
+    ran = {"emoji-tiny_unet": "int8", "Unet": "int8", "UnetChunk1": "bf16", "TextEncoder": "f32"}
+    parts = {name: {"engine": "openvino", "precision": precision} for name, precision in ran.items()}
+    assert environment.unet_precisions({"parts": parts}) == ("bf16", "int8")
+    assert environment.unet_precisions({"parts": {"Unet": {"engine": "coreml", "compute_units": "all"}}}) == ()
+    assert environment.unet_precisions({"precision": "int8"}) == ()
+
+
 def test_an_absent_package_has_no_version():
     assert environment.package_version("a-package-that-nobody-made") is None
 

@@ -303,6 +303,16 @@ def test_sheet_shows_each_picture_enlarged_by_a_whole_factor():
     assert (sheet == flat[0, 0]).all(axis=-1).sum() == CELL**2
 
 
+def test_the_sheets_last_line_tells_the_arithmetic():
+    plain, told = (
+        np.asarray(draw_sheet(job(done("a")), NAMES, {**ENVIRONMENT, "parts": parts}))
+        for parts in ({}, {"emoji-tiny_unet": {"engine": "fake", "precision": "int8"}})
+    )
+    rows = np.flatnonzero((plain != told).any(axis=(1, 2)))
+    assert len(rows) > 0
+    assert rows.min() > len(plain) - 80
+
+
 def test_sheet_grows_by_rows_and_keeps_to_them():
     one, four, five = (
         draw_sheet(job(*(done(f"m{index}") for index in range(count))), {}, ENVIRONMENT) for count in (1, 4, 5)

@@ -51,3 +51,12 @@ def test_the_arithmetic_of_each_unet_is_told_where_its_name_is_its_own() -> None
     alike = {key: replace(PAIR[key], parts=parts("Unet")) for key in PAIR}
     labels = job_labels(job(done("a"), done("b"), environment={"parts": {"Unet": {"precision": "f32"}}}), alike)
     assert ("Runs on", "fake") in labels.shared
+
+
+def test_an_arithmetic_that_was_asked_for_by_name_is_told_of_every_unet() -> None:
+    """Compiled systems all call their U-Net "Unet", so what is recorded of it might be another's."""
+    alike = {key: replace(PAIR[key], parts=parts("Unet")) for key in PAIR}
+    columns = [replace(column, result=replace(column.result, engine="openvino")) for column in (done("a"), done("b"))]
+    for asked, told in {"int8": "OpenVINO, int8", "auto": "OpenVINO"}.items():
+        labels = job_labels(job(*columns, environment={"precision": asked}), alike)
+        assert ("Runs on", told) in labels.shared

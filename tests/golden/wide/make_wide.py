@@ -5,8 +5,8 @@
 Made with Python 3.11, torch 2.13.0, coremltools 9.0, diffusers 0.42.1, transformers 5.23.0, numpy 2.3.5; target iOS 16,
 fp16, untrained. Latents are 20 high and 28 wide, so that the 560 queries come in chunks of 512 and 48; pictures are 160
 by 224. The text encoder and vocabulary are those of the embedded family. `wide_unet_chunk1` and `2` are the U-Net as
-coremltools' bisect_model cuts it. `wide.npz` holds `sample`, `timestep`, `hidden` and the truths `noise_pred`, `latents` and
-of the decoded picture [1, 3, 160, 224] every fourth row and column, `image`.
+coremltools' bisect_model cuts it. `wide.npz` holds the inputs `sample`, `timestep`, `hidden` and `latents`, the truth
+`noise_pred`, and of the true picture [1, 3, 160, 224] every fourth row and column, `image`.
 """
 
 from __future__ import annotations
