@@ -71,7 +71,7 @@ def card(page: Any, key: str, words: str) -> None:
 def test_a_model_is_downloaded_and_chosen_without_a_restart(chromium: Any, site: tuple[str, Hub]) -> None:
     address, hub = site
     page = visit(chromium, address)
-    page.wait_for_selector("#bk-warming li:has-text('Loading Emoji Base: U-Net, 2 of 4')")
+    page.wait_for_selector("#bk-warming li:has-text('Loading Emoji Base: U-Net, 1 of 4')")
     page.click("#bk-shelf button >> nth=0")
     card(page, TINY, "1.43 GB")
     assert page.locator(f"#bk-offer-{TINY} a").first.get_attribute("href").startswith("https://huggingface.co/")
