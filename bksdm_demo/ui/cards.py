@@ -76,7 +76,7 @@ def _actions(view: CardView, job: Job) -> str:
     if view.running:
         return f'<div class="bk-kept-actions">{star}</div>'
     delete = (
-        '<details class="bk-menu bk-menu-end"><summary class="bk-tool">Delete'
+        '<details class="bk-menu"><summary class="bk-tool">Delete'
         f'<span class="bk-hidden"> {escape(of)}</span></summary><div class="bk-menu-body">'
         "<p>Delete this comparison and its pictures for good?</p>"
         f'<button type="button" class="bk-tool bk-tool-alert" data-act="delete" data-job="{escape(view.id)}">Delete for'

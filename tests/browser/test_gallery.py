@@ -111,6 +111,25 @@ def test_open_a_card_and_save_its_report(chromium: Any, site: tuple[str, Compari
     page.close()
 
 
+INSIDE = """menu => { const box = menu.getBoundingClientRect();
+  return box.width > 0 && box.left >= 0 && box.right <= window.innerWidth; }"""
+
+
+def test_every_menu_opens_inside_a_narrow_page(chromium: Any, site: tuple[str, Comparisons]) -> None:
+    address, comparisons = site
+    job = keep(comparisons, "blue whale", FAMILY)
+    page = visit(chromium, f"{address}?job={job}", NARROW)
+    page.wait_for_selector(DONE)
+    page.click(".bk-board .bk-menu summary")
+    assert page.locator(".bk-board .bk-menu-body").evaluate(INSIDE)
+    open_gallery(page)
+    for place in range(2):  # save, delete
+        page.locator(".bk-kept .bk-menu summary").nth(place).click()
+        assert page.locator(".bk-kept .bk-menu-body").nth(place).evaluate(INSIDE)
+    assert page.locator("details.bk-menu[open]").count() == 1
+    page.close()
+
+
 def test_a_withheld_picture_is_drawn_as_such(chromium: Any, site: tuple[str, Comparisons]) -> None:
     address, comparisons = site
     keep(comparisons, BLOCKED_WORD)
