@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from bksdm_demo.engines.base import Engine, Port, check_inputs
 from bksdm_demo.errors import EngineError, ModelUnavailableError
 from bksdm_demo.library.catalog import Catalog
-from bksdm_demo.library.identity import size_bytes
 from bksdm_demo.library.layout import Parts
 from bksdm_demo.library.progress import Report
 from bksdm_demo.library.published import PublishedSystem
+from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.records import Request, Step, Verdict
 from bksdm_demo.services.background import Background
 from bksdm_demo.services.bulletin import Bulletin
@@ -178,14 +178,14 @@ def fake_part(path: Path, **options: Any) -> FakeEngine:
     }
     for ending, (inputs, outputs, function) in ports.items():
         if path.stem.endswith(ending):
-            defaults = {"name": path.stem, "size_bytes": size_bytes(path), "metadata": fake_metadata(path)}
+            defaults = {"name": path.stem, "size_bytes": package_bytes(path), "metadata": fake_metadata(path)}
             return FakeEngine(inputs, outputs, function, **(defaults | options))
     raise EngineError(f"There is no fake for {path.name}.")
 
 
 def fake_metadata(path: Path) -> dict[str, str]:
     """A fake part has as many parameters as bytes."""
-    return {"parameters": str(size_bytes(path))}
+    return {"parameters": str(package_bytes(path))}
 
 
 # --- A pipeline over them ---------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ diffusers network, whose weights it shares; only SD v1's blocks are known here.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -45,7 +46,7 @@ class ChannelNorm(nn.Module):
         return (centred * torch.rsqrt(variance + self.eps) + self.shift) * self.scale
 
 
-class Attention(nn.Module):
+class Attention(nn.Module, ABC):
     """The projections of an attention; what happens between them is up to the kind."""
 
     def __init__(self, attention: nn.Module) -> None:
@@ -59,8 +60,9 @@ class Attention(nn.Module):
         """x [B, C, 1, S], context [B, D, 1, T] -> [B, C, 1, S]."""
         return self.to_out(self.mix(self.to_q(x), self.to_k(context), self.to_v(context)))
 
+    @abstractmethod
     def mix(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        raise NotImplementedError
+        """query [B, C, 1, S], key and value [B, C, 1, T] -> [B, C, 1, S]."""
 
 
 class OriginalAttention(Attention):

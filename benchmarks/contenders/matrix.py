@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from benchmarks.flops import PER_MULTIPLY_ADD
@@ -17,7 +18,7 @@ RUN_SECONDS = 0.7  # of one sample: long enough for the clock to settle, short a
 Product = Callable[[], object]
 
 
-class Peak:
+class Peak(ABC):
     """Finds the best product in `prepare`; `run` repeats it and returns the operations that took."""
 
     def __init__(self, precision: str, threads: int) -> None:
@@ -25,9 +26,9 @@ class Peak:
         self._best: tuple[Product, int] | None = None
         self._repeats = 1
 
+    @abstractmethod
     def products(self, rows: int, columns: int, inner: int) -> list[Product]:
         """The ways of this library to multiply [rows, inner] by [inner, columns]."""
-        raise NotImplementedError
 
     def prepare(self) -> None:
         fastest = float("inf")

@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from bksdm_demo.errors import DemoError, ModelUnavailableError, PackageError
-from bksdm_demo.library.identity import size_bytes
 from bksdm_demo.library.layout import Parts, find_parts, find_systems
 from bksdm_demo.library.published import Archive, PublishedSystem
 from bksdm_demo.library.record import read_record
 from bksdm_demo.library.system import Availability, System
+from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.units import format_bytes
 
 __all__ = ["EMBEDDED", "EMOJI_FAMILY", "EMOJI_NOTE", "Availability", "Catalog", "System"]
@@ -191,7 +191,7 @@ class Catalog:
         """The system with its parts, sizes and parameter counts, or unavailable with the reason."""
         try:
             system, parts = _checked(system, find_parts(system.folder, system.shared), lenders)
-            sizes = {path: size_bytes(path) for path in parts.models}
+            sizes = {path: package_bytes(path) for path in parts.models}
             counts = {path: self._parameters(path) for path in parts.models if path != parts.vae_encoder}
         except DemoError as error:
             return replace(system, availability=Availability.UNAVAILABLE, reason=system.told(error))

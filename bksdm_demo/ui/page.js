@@ -43,13 +43,6 @@
     target.focus();
   });
 
-  // Gradio's date fields have a button that is a picture only.
-  new MutationObserver(() => {
-    for (const button of document.querySelectorAll(".timebox button.calendar:not([aria-label])")) {
-      button.setAttribute("aria-label", "Choose a date");
-    }
-  }).observe(document.documentElement, { childList: true, subtree: true });
-
   // A page in the background loses its connection, while the job goes on: watch it again on coming back.
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState !== "visible") return;

@@ -9,8 +9,8 @@ import pytest
 
 from bksdm_demo.errors import ModelUnavailableError, PackageError
 from bksdm_demo.library.catalog import EMBEDDED, Availability, Catalog
-from bksdm_demo.library.identity import size_bytes
 from bksdm_demo.library.published import PUBLISHED
+from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.records import Request
 from tests.fakes import FAMILY, fake_catalog, write_compiled, write_family
 
@@ -36,10 +36,10 @@ def test_the_embedded_family_says_what_it_is(tmp_path: Path) -> None:
 def test_sizes_count_shared_parts_in_every_system_and_say_how_much_is_shared(tmp_path: Path) -> None:
     catalog = fake_catalog(tmp_path)
     folder = tmp_path / "assets" / "emoji"
-    shared = sum(size_bytes(part) for part in (folder / "shared").glob("*.mlpackage"))
+    shared = sum(package_bytes(part) for part in (folder / "shared").glob("*.mlpackage"))
     for system in catalog.systems():
         assert system.shared_bytes == shared
-        assert system.size_bytes == shared + size_bytes(folder / system.key)
+        assert system.size_bytes == shared + package_bytes(folder / system.key)
 
 
 def test_parameters_come_from_metadata_read_once_for_each_part(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_local_folders_become_systems_and_bad_ones_reasons(tmp_path: Path) -> No
     local = {system.key: system for system in fake_catalog(tmp_path, models).systems()[len(EMBEDDED) :]}
     assert set(local) == {"good", "unchecked", "torn", "holiday"}
     assert local["good"].availability is Availability.ON_DISK
-    assert local["good"].size_bytes == size_bytes(models / "good") - len("{}")  # vocab.json is no Core ML part
+    assert local["good"].size_bytes == package_bytes(models / "good") - len("{}")  # vocab.json is no Core ML part
     assert local["good"].shared_bytes == 0
     assert "no safety checker" in local["unchecked"].reason
     assert "image decoder" in local["torn"].reason
@@ -115,7 +115,7 @@ def test_a_checker_in_the_shared_folder_makes_a_system_usable(tmp_path: Path) ->
     shutil.rmtree(local_system(models / "unchecked") / "SafetyChecker.mlmodelc")
     write_compiled(models / "shared" / "SafetyChecker.mlmodelc", b"checker")
     catalog = fake_catalog(tmp_path, models)
-    assert catalog.get("unchecked").shared_bytes == size_bytes(models / "shared" / "SafetyChecker.mlmodelc")
+    assert catalog.get("unchecked").shared_bytes == package_bytes(models / "shared" / "SafetyChecker.mlmodelc")
     assert "shared" not in {system.key for system in catalog.systems()}
 
 
@@ -185,7 +185,7 @@ def test_a_published_system_that_is_here_goes_by_its_card_and_its_true_size(tmp_
     systems = published(tmp_path).systems()
     tiny = {system.key: system for system in systems}["bk-sdm-tiny-2m"]
     assert (tiny.availability, tiny.name, tiny.reason) == (Availability.ON_DISK, "BK-SDM-Tiny-2M", "")
-    assert tiny.size_bytes == size_bytes(folder) - len("{}")
+    assert tiny.size_bytes == package_bytes(folder) - len("{}")
     assert tiny.shared_bytes == 0
     assert tiny.unet_parameters == 330_000_000
     assert len(systems) == len(EMBEDDED) + len(PUBLISHED)  # its folder is not listed a second time
@@ -209,7 +209,7 @@ def test_a_checker_is_borrowed_from_another_published_system(tmp_path: Path) -> 
     borrower = published(tmp_path).get("small-sd-v0")
     assert borrower.parts is not None
     assert borrower.parts.safety_checker == checker
-    assert borrower.shared_bytes == size_bytes(checker)
+    assert borrower.shared_bytes == package_bytes(checker)
     assert "safety checker is that of BK-SDM-Base-2M" in borrower.summary
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bksdm_demo.errors import BusyError, CancelledError, EngineError, ModelUnavailableError
-from bksdm_demo.library.identity import size_bytes
+from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.records import Loading
 from bksdm_demo.services.cache import READING, PipelineCache
 from bksdm_demo.units import format_bytes
@@ -36,11 +36,11 @@ def warm(cache: PipelineCache, *keys: str) -> None:
 
 
 def family_bytes(folder: Path, *keys: str) -> int:
-    return sum(size_bytes(folder / "assets" / "emoji" / key) for key in keys)
+    return sum(package_bytes(folder / "assets" / "emoji" / key) for key in keys)
 
 
 def shared_bytes(folder: Path) -> int:
-    return sum(size_bytes(part) for part in (folder / "assets" / "emoji" / "shared").glob("*.mlpackage"))
+    return sum(package_bytes(part) for part in (folder / "assets" / "emoji" / "shared").glob("*.mlpackage"))
 
 
 def test_a_lease_is_loaded_and_says_that_it_was_cold(tmp_path: Path) -> None:
