@@ -4,8 +4,7 @@
     python -m training.data
 
 Pictures: Microsoft's Fluent Emoji Flat (MIT), rendered at 128 px on white. Words: emojibase-data (MIT).
-Writes pictures.npz: `chosen` [N, 128, 128, 3] and `others` [M, 128, 128, 3], both uint8; words.json in the same order.
-The others only help the autoencoder; the U-Net never sees them.
+Writes pictures.npy [N, 128, 128, 3] uint8 and words.json in the same order.
 """
 
 import io
@@ -15,17 +14,16 @@ import tarfile
 from typing import Any
 
 import numpy as np
-import resvg_py
 from numpy.typing import NDArray
 from PIL import Image
 
-from training.concepts import FLAGGED, listing
+from training.concepts import COMMON, FLAGGED, listing
 from training.workspace import DATA, log
 
 SIDE = 128
-PICTURES = DATA / "pictures.npz"
+PICTURES = DATA / "pictures.npy"
 WORDS = DATA / "words.json"
-SKIPPED_GROUPS = (1, 2, 8, 9)  # people, skin tones, symbols, flags: no use to the autoencoder
+COMMON_WEIGHT = 1.6  # how much more often a common picture is drawn than another
 EMPTY_SHARE = 0.10
 
 
@@ -46,6 +44,8 @@ def records() -> list[dict[str, Any]]:
 
 def render(body: str) -> NDArray[np.uint8]:
     """An SVG body on a 32-unit grid -> [128, 128, 3] uint8 on white."""
+    import resvg_py  # not needed where only the words are
+
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" width="{SIDE}" height="{SIDE}">{body}</svg>'
     png = bytes(resvg_py.svg_to_bytes(svg_string=svg, background="white"))
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB").resize((SIDE, SIDE)))
@@ -60,36 +60,52 @@ def _icon(record: dict[str, Any], names: dict[str, str], icons: dict[str, Any]) 
 def build() -> None:
     names = _member("iconify-json-fluent-emoji-flat", "chars.json")
     icons = _member("iconify-json-fluent-emoji-flat", "icons.json")["icons"]
-    wanted, by_label = listing(), {record["label"]: record for record in records()}
-    unknown = [label for label in (*wanted, *FLAGGED) if label not in by_label]
-    if unknown:
-        raise SystemExit(f"labels that emojibase does not have: {unknown}")
-    chosen = [render(_icon(by_label[label], names, icons) or "") for label in wanted]
-    others = [
-        render(body)
-        for record in records()
-        if record["label"] not in wanted
-        and record.get("group", 9) not in SKIPPED_GROUPS
-        and (body := _icon(record, names, icons))
-    ]
+    by_label = {record["label"]: record for record in records() if _icon(record, names, icons)}
+    wanted = listing({label: record.get("group", -1) for label, record in by_label.items()})
+    if unknown := [label for label in (*wanted, *FLAGGED) if label not in by_label]:
+        raise SystemExit(f"labels without a picture: {unknown}")
+    rendered = np.stack([render(_icon(by_label[label], names, icons) or "") for label in wanted])
     words = [
-        {"label": label, "plain": list(plain), "tags": by_label[label].get("tags", []), "flagged": label in FLAGGED}
+        {
+            "label": label,
+            "plain": list(plain),
+            "tags": by_label[label].get("tags", []),
+            "common": label in COMMON,
+            "flagged": label in FLAGGED,
+        }
         for label, plain in wanted.items()
     ]
-    np.savez(PICTURES, chosen=np.stack(chosen), others=np.stack(others))
+    _unambiguous(words)
+    np.save(PICTURES, rendered)
     WORDS.write_text(json.dumps(words, indent=1))
-    log("data", f"{len(chosen)} chosen and {len(others)} other pictures")
+    log("data", f"{len(words)} pictures, {len(COMMON)} of them common")
 
 
-def pictures(which: str = "chosen") -> NDArray[np.uint8]:
+def _unambiguous(words: list[dict[str, Any]]) -> None:
+    owners: dict[str, str] = {}
+    for entry in words:
+        for name in names_of(entry):
+            if (owner := owners.setdefault(name.lower(), entry["label"])) != entry["label"]:
+                raise SystemExit(f"{name!r} names both {owner!r} and {entry['label']!r}")
+
+
+def pictures() -> NDArray[np.uint8]:
     """[N, 128, 128, 3] uint8."""
-    with np.load(PICTURES) as arrays:
-        return arrays[which]
+    return np.load(PICTURES)
 
 
 def words() -> list[dict[str, Any]]:
     """For every chosen picture its label, plain words, tags and whether the checker flags it."""
     return json.loads(WORDS.read_text())
+
+
+def round_of_places(entries: list[dict[str, Any]], draw: random.Random) -> list[int]:
+    """A shuffled round of places in words.json: every picture once, common ones COMMON_WEIGHT times on average."""
+    places: list[int] = []
+    for place, entry in enumerate(entries):
+        again = entry["common"] and draw.random() < COMMON_WEIGHT - 1
+        places += [place, place] if again else [place]
+    return draw.sample(places, len(places))
 
 
 def names_of(entry: dict[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
     python -m training.decoder [--minutes 6]
 
-Same loss as stage 3, on the cached latents of the chosen pictures with a little noise, so that the decoder is also at
+Same loss as stage 3, on the cached latents of the pictures with a little noise, so that the decoder is also at
 ease with latents that the U-Nets get almost right.
 """
 
@@ -68,7 +68,7 @@ def train(team: Team, minutes: float) -> None:
             _save(parts, optimiser, step, watch.spent, done=False)
     if team.leads:
         _save(parts, optimiser, step, watch.spent, done=True)
-        log("decoder", f"finished after {step} steps: {vae.quality(load()):.2f} dB on the chosen pictures")
+        log("decoder", f"finished after {step} steps: {vae.quality(load()):.2f} dB on the pictures")
 
 
 def _save(parts: torch.nn.Module, optimiser: torch.optim.Optimizer, step: int, spent: float, done: bool) -> None:

@@ -1,14 +1,15 @@
 """Stage 4: the original U-Net and its text encoder, trained together.
 
-    python -m training.original [--minutes 40]
+    python -m training.original [--samples 400000]
 
-Noise prediction with min-SNR weights on cached latents: the first fifth of the time on 8x8 latents (shapes and
-words are cheap to learn there), the rest on 16x16. AdamW, cosine decay by the wall clock, running average of the
-weights.
+Noise prediction with min-SNR weights on cached latents: first on 8x8 latents (shapes and words are cheap to learn
+there), the rest on 16x16. AdamW, running average of the weights. The learning rate stays level and falls in the last
+quarter only; what the network was before it falls is kept as `original-level`, from where a longer run can go on:
+
+    python -m training.original --samples 800000 --longer
 """
 
 import argparse
-import math
 import random
 from dataclasses import dataclass
 
@@ -18,18 +19,19 @@ from training import data, diffusion, latents, networks, tokenizer, workers
 from training.workers import Team
 from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
+SAMPLES = 400_000  # in all
 BATCH = {8: 64, 16: 32}
-LEARNING_RATE = {8: 1e-3, 16: 8e-4}
-FINAL_SHARE = 0.03  # of the learning rate, at the end of each phase
-SMALL_SHARE = 0.20  # of the time on 8x8 latents
-DECAY = 0.998  # of the running average, per step
+LEARNING_RATE = 8e-4
+FALLING_SHARE = 0.25  # of the samples, in which the learning rate falls to zero
+SMALL_SAMPLES = 40_000  # on 8x8 latents
+DECAY = 0.999  # of the running average, per step
 WARM_UP = 150  # steps
 SAVE_EVERY = 100  # seconds
 LOG_EVERY = 200  # steps
 
 
 class Captioned:
-    """Every picture once per epoch in a new order, with a caption drawn anew. Captions become ids [B, 77]."""
+    """Rounds of all pictures in a new order, each with a caption drawn anew. Captions become ids [B, 77]."""
 
     def __init__(self, side: int, seed: int) -> None:
         self.latents, self._words = latents.load(side), data.words()
@@ -39,7 +41,7 @@ class Captioned:
     def batch(self, size: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Clean latents [B, 4, side, side] and ids [B, 77]."""
         while len(self._queue) < size:
-            self._queue += self._draw.sample(range(len(self._words)), len(self._words))
+            self._queue += data.round_of_places(self._words, self._draw)
         places, self._queue = self._queue[:size], self._queue[size:]
         prompts = [data.caption(self._words[place], self._draw) for place in places]
         return self.latents[places], tokenizer.encode(self._tokenizer, prompts)
@@ -71,11 +73,11 @@ class Training:
     samples: int = 0
     spent: float = 0.0  # seconds
 
-    def save(self, done: bool) -> None:
+    def save(self, done: bool, name: str = "original") -> None:
         state = {"pair": self.pair.state_dict(), "average": self.average.weights, "done": done}
         state |= {"optimiser": self.optimiser.state_dict(), "step": self.step}
         state |= {"samples": self.samples, "spent": self.spent}
-        save_checkpoint("original", state)
+        save_checkpoint(name, state)
 
     def restore(self, state: dict) -> None:
         self.pair.load_state_dict(state["pair"])
@@ -90,10 +92,9 @@ def build_pair() -> torch.nn.ModuleDict:
     return torch.nn.ModuleDict({"unet": networks.unet("original"), "text": networks.text_encoder(vocabulary)})
 
 
-def learning_rate(side: int, progress: float, step: int) -> float:
-    """Cosine within the phase; `progress` runs from 0 to 1 over the phase."""
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-    return LEARNING_RATE[side] * (FINAL_SHARE + (1 - FINAL_SHARE) * cosine) * min(1.0, (step + 1) / WARM_UP)
+def learning_rate(share: float, step: int) -> float:
+    """Level until the last quarter, then falling to zero in a straight line; `share` of all samples is done."""
+    return LEARNING_RATE * min(1.0, (1 - share) / FALLING_SHARE) * min(1.0, (step + 1) / WARM_UP)
 
 
 def loss_of(pair: torch.nn.ModuleDict, clean: torch.Tensor, ids: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
@@ -104,7 +105,7 @@ def loss_of(pair: torch.nn.ModuleDict, clean: torch.Tensor, ids: torch.Tensor, n
     return diffusion.weighted_error(predicted, noised.noise, noised.weights)
 
 
-def train(team: Team, minutes: float) -> None:
+def train(team: Team, samples: int) -> None:
     pair = build_pair()
     optimiser = torch.optim.AdamW(pair.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     state = Training(pair, RunningAverage(pair), optimiser)
@@ -113,12 +114,12 @@ def train(team: Team, minutes: float) -> None:
     watch = Stopwatch(state.spent)
     seed = team.size * state.step + team.rank
     noise, sources = torch.Generator().manual_seed(seed), {side: Captioned(side, seed) for side in (8, 16)}
-    losses, last_save = [], watch.spent
-    while (share := team.agree(watch.spent / (60 * minutes))) < 1:
-        side = 8 if share < SMALL_SHARE else 16
-        progress = share / SMALL_SHARE if side == 8 else (share - SMALL_SHARE) / (1 - SMALL_SHARE)
+    losses, last_save, first_step = [], watch.spent, state.step
+    level = state.samples < (1 - FALLING_SHARE) * samples
+    while state.samples < samples:
+        side = 8 if state.samples < SMALL_SAMPLES else 16
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(side, progress, state.step)
+            group["lr"] = learning_rate(state.samples / samples, state.step - first_step)
         loss = loss_of(pair, *sources[side].batch(BATCH[side] // team.size), noise)
         optimiser.zero_grad()
         loss.backward()
@@ -129,14 +130,19 @@ def train(team: Team, minutes: float) -> None:
         state.samples += BATCH[side]
         state.average.update(state.step)
         losses.append(loss.item())
-        if team.leads and state.step % LOG_EVERY == 0:
+        if not team.leads:
+            continue
+        state.spent = watch.spent
+        if state.step % LOG_EVERY == 0:
             mean, done = sum(losses[-LOG_EVERY:]) / LOG_EVERY, f"{state.samples} samples, {watch.spent / 60:.1f} min"
             log("original", f"step {state.step}, {done}, {side}x{side}, loss {mean:.4f}")
-        if team.leads and watch.spent - last_save > SAVE_EVERY:
-            state.spent = last_save = watch.spent
+        if level and state.samples >= (1 - FALLING_SHARE) * samples:
+            level = False
+            state.save(done=False, name="original-level")
+        if watch.spent - last_save > SAVE_EVERY:
+            last_save = watch.spent
             state.save(done=False)
     if team.leads:
-        state.spent = watch.spent
         state.save(done=True)
         log("original", f"finished after {state.step} steps, {state.samples} samples")
 
@@ -151,12 +157,22 @@ def load() -> torch.nn.ModuleDict:
     return pair.eval().requires_grad_(False)
 
 
-if __name__ == "__main__":
+def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="in all, those of earlier runs included")
+    parser.add_argument("--longer", action="store_true", help="go on from where the learning rate began to fall")
     options = parser.parse_args()
-    finished = load_checkpoint("original")
-    if finished and finished["done"]:
+    saved = load_checkpoint("original")
+    if options.longer and saved and saved["done"]:
+        before = load_checkpoint("original-level")
+        if not before:
+            raise SystemExit("no original-level checkpoint to go on from")
+        save_checkpoint("original", before)
+    elif saved and saved["done"]:
         raise SystemExit("already finished")
     latents.load(16)  # fills the cache once
-    workers.run(train, networks.parameters(build_pair()), options.minutes)
+    workers.run(train, networks.parameters(build_pair()), options.samples)
+
+
+if __name__ == "__main__":
+    main()

@@ -26,7 +26,6 @@ KL_WEIGHT = 1e-4
 GRADIENT_WEIGHT = 0.7
 LEARNING_RATE = 1.5e-3
 SMALL_SHARE = 0.4  # of the time on crops
-OTHERS_SHARE = 0.2  # of the samples are pictures that the U-Net never sees
 SAVE_EVERY = 100  # steps
 
 
@@ -50,15 +49,14 @@ def to_tensor(pictures: NDArray[np.uint8]) -> torch.Tensor:
 
 
 class Sampler:
-    """Draws batches: mostly chosen pictures, mirrored half of the time, cropped to `side` pixels."""
+    """Draws batches: pictures mirrored half of the time, cropped to `side` pixels."""
 
     def __init__(self, seed: int) -> None:
         self._draw = np.random.default_rng(seed)
-        self._chosen, self._others = data.pictures("chosen"), data.pictures("others")
+        self._pictures = data.pictures()
 
     def _one(self, side: int) -> NDArray[np.uint8]:
-        pool = self._others if self._draw.random() < OTHERS_SHARE else self._chosen
-        picture = pool[self._draw.integers(len(pool))]
+        picture = self._pictures[self._draw.integers(len(self._pictures))]
         if self._draw.random() < 0.5:
             picture = picture[:, ::-1]
         y, x = self._draw.integers(0, (data.SIDE - side) // 8 + 1, size=2) * 8
@@ -114,7 +112,7 @@ def train(team: Team, minutes: float) -> None:
     if team.leads:
         normalise(vae)
         _save(vae, optimiser, step, watch.spent, done=True)
-        log("vae", f"finished: {step} steps, {quality(vae):.2f} dB on the chosen pictures")
+        log("vae", f"finished: {step} steps, {quality(vae):.2f} dB on the pictures")
 
 
 def _save(vae: AutoencoderKL, optimiser: torch.optim.Optimizer, step: int, spent: float, done: bool) -> None:
@@ -146,7 +144,7 @@ def normalise(vae: AutoencoderKL) -> None:
 
 @torch.no_grad()
 def quality(vae: AutoencoderKL) -> float:
-    """Mean PSNR in dB of reconstructed chosen pictures, peak to peak 2."""
+    """Mean PSNR in dB of reconstructed pictures, peak to peak 2."""
     images = to_tensor(data.pictures())
     values = []
     for part in images.split(16):
