@@ -1,32 +1,46 @@
-"""Stage 5: the students of BK-SDM (arXiv 2305.15798), all against one pass of the teacher.
+"""Stage 5: the students of BK-SDM (arXiv 2305.15798) and their controls, all against one pass of the teacher.
 
-    python -m training.distill [--student base small tiny] [--minutes 27]
+    python -m training.distill [--arms base small tiny] [--samples 24000]
 
 A student starts from the teacher's weights: a down stage keeps the first resnet(+attention) pair, an up stage the
 first and the third, the rest is copied as it is; tiny's stages are the teacher's outer ones. Three terms teach it:
 the denoising loss, the squared difference of the outputs, and of the features after every stage (before its
-resampling). The text encoder is the teacher's, frozen.
+resampling). Each shape has two controls: `tiny-scratch` starts from random weights and has the denoising loss alone,
+`tiny-plain` is the student without the features. The text encoder is the teacher's, frozen, for all.
+
+What a step's batch and noise are depends on nothing but the step, so that arms trained in different runs, or stopped
+and resumed, have seen the same samples in the same order. Arms of one run share the teacher's pass; one that has had
+more samples than the others waits for them, one that has had all is left out. A larger --samples goes on from there.
 """
 
 import argparse
-import math
+import hashlib
+import zlib
 from dataclasses import dataclass
 
 import torch
 from diffusers import UNet2DConditionModel
 
-from training import diffusion, networks, original, workers
+from training import diffusion, latents, networks, original, workers
 from training.workers import Team
 from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
-BATCH = 32
+SAMPLES = 24_000
+BATCH = 16  # half of the original's: for so few samples twice the steps are worth more than the time they cost
 LEARNING_RATE = 6e-4
-FINAL_SHARE = 0.03
-WARM_UP = 100  # steps
-EVERY = {"base": 2, "small": 2, "tiny": 1}  # learns from every such batch: tiny has the most to recover
+FALLING_SHARE = 0.25  # of the samples, in which the learning rate falls to zero
+WARM_UP = 60  # steps
 FEATURE_SCALE = 0.1  # relative squared differences of features are some ten times the other two terms
-SAVE_EVERY = 120  # seconds
-LOG_EVERY = 100  # steps
+SAVE_EVERY = 150  # seconds
+LOG_EVERY = 200  # steps
+STUDENT, SCRATCH, PLAIN = "", "-scratch", "-plain"  # what an arm's name ends in
+CONTROLS = tuple(shape + kind for shape in networks.STUDENTS for kind in (SCRATCH, PLAIN))
+ARMS = (*networks.STUDENTS, *CONTROLS)
+
+
+def shape_of(arm: str) -> str:
+    """`base`, `small` or `tiny`."""
+    return arm.partition("-")[0]
 
 
 def initialise(student: UNet2DConditionModel, teacher: UNet2DConditionModel) -> None:
@@ -85,125 +99,168 @@ class Lesson:
     output: torch.Tensor
 
 
-class Student:
-    """One student with its optimiser and running average."""
+class Arm:
+    """One student or control with its optimiser and running average; `steps` it has learned so far."""
 
     def __init__(self, name: str, teacher: UNet2DConditionModel) -> None:
-        self.name, self.unet = name, networks.unet(name)
-        initialise(self.unet, teacher)
-        self.features = Features(self.unet)
-        self.average = original.RunningAverage(self.unet)
-        self.optimiser = torch.optim.AdamW(
+        torch.manual_seed(zlib.crc32(shape_of(name).encode()))
+        self.name, self.unet = name, networks.unet(shape_of(name))
+        self._kind = name.removeprefix(shape_of(name))
+        if self._kind != SCRATCH:
+            initialise(self.unet, teacher)
+        self._features = Features(self.unet) if self._kind == STUDENT else None
+        self._average = original.RunningAverage(self.unet)
+        self._optimiser = torch.optim.AdamW(
             self.unet.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
         )
-        self.terms, self.lessons = torch.zeros(3), 0
+        self._terms, self._since = torch.zeros(3), 0  # sums since the last line of the log
+        self.steps = 0
 
-    def learn(self, lesson: Lesson, teacher: Features, rate: float, team: Team) -> None:
+    def losses(self, lesson: Lesson, teacher: Features) -> list[torch.Tensor]:
+        """Denoising; for all but a start from scratch the teacher's output; for students its features."""
         noised = lesson.noised
         with torch.autocast("cpu", torch.bfloat16):
             predicted = self.unet(noised.latents, noised.timesteps, lesson.hidden).sample
-        task = diffusion.weighted_error(predicted, noised.noise, noised.weights)
-        copy = diffusion.weighted_error(predicted, lesson.output, noised.weights)
-        feature = FEATURE_SCALE * self.features.difference(teacher)
-        for group in self.optimiser.param_groups:
+        losses = [diffusion.weighted_error(predicted, noised.noise, noised.weights)]
+        if self._kind != SCRATCH:
+            losses.append(diffusion.weighted_error(predicted, lesson.output, noised.weights))
+        if self._features is not None:
+            losses.append(FEATURE_SCALE * self._features.difference(teacher))
+        return losses
+
+    def learn(self, lesson: Lesson, teacher: Features, rate: float, team: Team) -> None:
+        for group in self._optimiser.param_groups:
             group["lr"] = rate
-        self.optimiser.zero_grad()
-        (task + copy + feature).backward()
+        self._optimiser.zero_grad()
+        losses = self.losses(lesson, teacher)
+        torch.stack(losses).sum().backward()
         team.average_gradients(self.unet.parameters())
         torch.nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
-        self.optimiser.step()
-        self.lessons += 1
-        self.average.update(self.lessons)
-        self.terms += torch.stack([task, copy, feature]).detach()
+        self._optimiser.step()
+        self.steps += 1
+        self._average.update(self.steps)
+        self._since += 1
+        for place, loss in enumerate(losses):
+            self._terms[place] += loss.detach()
 
-    def state(self) -> dict:
-        parts = {"unet": self.unet, "optimiser": self.optimiser}
-        return {key: part.state_dict() for key, part in parts.items()} | {
-            "average": self.average.weights,
-            "lessons": self.lessons,
-        }
+    def told(self) -> str:
+        """The mean losses since it was last asked."""
+        task, copy, features = (self._terms / max(self._since, 1)).tolist()
+        self._terms.zero_()
+        self._since = 0
+        return f"{self.name} loss {task:.4f}, output {copy:.4f}, features {features:.4f}"
+
+    def save(self, teacher: str, spent: float, done: bool) -> None:
+        state = {"unet": self.unet.state_dict(), "optimiser": self._optimiser.state_dict()}
+        state |= {"average": self._average.weights, "steps": self.steps, "samples": self.steps * BATCH}
+        save_checkpoint(self.name, state | {"teacher": teacher, "spent": spent, "done": done})
 
     def restore(self, state: dict) -> None:
         self.unet.load_state_dict(state["unet"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.average.weights, self.lessons = state["average"], state["lessons"]
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._average.weights, self.steps = state["average"], state["steps"]
 
 
-def _save(students: list[Student], step: int, spent: float, done: bool) -> None:
-    for student in students:
-        save_checkpoint(student.name, student.state() | {"step": step, "spent": spent, "done": done})
+def fingerprint(teacher: UNet2DConditionModel) -> str:
+    """Sixteen letters that change when any of the teacher's weights does."""
+    digest = hashlib.sha256()
+    for value in teacher.state_dict().values():
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
-def _resume(students: list[Student]) -> tuple[int, float]:
-    """Steps and seconds spent so far; zero unless every student has a checkpoint of the same step."""
-    saved = [load_checkpoint(student.name) for student in students]
-    if not all(saved) or len({state["step"] for state in saved}) > 1:
-        return 0, 0.0
-    for student, state in zip(students, saved, strict=True):
-        student.restore(state)
-    return saved[0]["step"], saved[0]["spent"]
+def learning_rate(step: int, steps: int) -> float:
+    """Rises over the first steps, stays level, and falls to zero in a straight line in the last quarter."""
+    return LEARNING_RATE * min(1.0, (step + 1) / WARM_UP, (1 - step / steps) / FALLING_SHARE)
 
 
-@torch.no_grad()
-def teach(pair: torch.nn.ModuleDict, clean: torch.Tensor, ids: torch.Tensor, noise: torch.Generator) -> Lesson:
-    noised = diffusion.add_noise(clean, noise)
-    with torch.autocast("cpu", torch.bfloat16):
-        hidden = pair["text"](ids).last_hidden_state
-        output = pair["unet"](noised.latents, noised.timesteps, hidden).sample
-    return Lesson(noised, hidden, output.float())
+class Lessons:
+    """This worker's share of every batch, the same for a step however often the training was stopped."""
+
+    def __init__(self, pair: torch.nn.ModuleDict, team: Team, step: int) -> None:
+        self._pair, self._team, self._step = pair, team, step
+        self._source = original.Captioned(16, 1_000_000 + team.rank)
+        self._noise = torch.Generator()
+        for _ in range(step):
+            self._source.batch(BATCH // team.size)
+
+    @torch.no_grad()
+    def next(self) -> Lesson:
+        clean, ids = self._source.batch(BATCH // self._team.size)
+        self._noise.manual_seed(1_000_000 + self._team.size * self._step + self._team.rank)
+        self._step += 1
+        noised = diffusion.add_noise(clean, self._noise)
+        with torch.autocast("cpu", torch.bfloat16):
+            hidden = self._pair["text"](ids).last_hidden_state
+            output = self._pair["unet"](noised.latents, noised.timesteps, hidden).sample
+        return Lesson(noised, hidden, output.float())
 
 
-def train(team: Team, names: list[str], minutes: float) -> None:
+def train(team: Team, names: list[str], samples: int) -> None:
     pair = original.load()
-    watched = Features(pair["unet"])
-    students = [Student(name, pair["unet"]) for name in names]
-    step, spent = _resume(students)
-    seed = 1_000_000 + team.size * step + team.rank
-    watch, noise, source = Stopwatch(spent), torch.Generator().manual_seed(seed), original.Captioned(16, seed)
-    last_save = spent
-    while (share := team.agree(watch.spent / (60 * minutes))) < 1:
-        lesson = teach(pair, *source.batch(BATCH // team.size), noise)
-        cosine = FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * share))
-        rate = LEARNING_RATE * cosine * min(1.0, (step + 1) / WARM_UP)
-        step += 1
-        for place, student in enumerate(students):
-            if (step + place) % EVERY[student.name] == 0:
-                student.learn(lesson, watched, rate, team)
-        if team.leads and step % LOG_EVERY == 0:
-            _report(students, step, watch.spent)
-        if team.leads and watch.spent - last_save > SAVE_EVERY:
+    watched, origin = Features(pair["unet"]), fingerprint(pair["unet"])
+    arms, spent = [Arm(name, pair["unet"]) for name in names], 0.0
+    for arm in arms:
+        if saved := load_checkpoint(arm.name):
+            arm.restore(saved)
+            spent = max(spent, saved["spent"])
+    first, steps = min(arm.steps for arm in arms), samples // BATCH
+    lessons, watch, last_save = Lessons(pair, team, first), Stopwatch(spent), spent
+    for step in range(first, steps):
+        lesson, rate = lessons.next(), learning_rate(step, steps)
+        for arm in arms:
+            if arm.steps == step:
+                arm.learn(lesson, watched, rate, team)
+        if not team.leads:
+            continue
+        if (step + 1) % LOG_EVERY == 0:
+            for arm in arms:
+                log("distill", f"step {step + 1} of {steps}, {watch.spent / 60:.1f} min, {arm.told()}")
+        if watch.spent - last_save > SAVE_EVERY:
             last_save = watch.spent
-            _save(students, step, last_save, done=False)
+            for arm in arms:
+                arm.save(origin, last_save, done=False)
     if team.leads:
-        _save(students, step, watch.spent, done=True)
-        log("distill", f"finished after {step} steps, {step * BATCH} samples")
-
-
-def _report(students: list[Student], step: int, spent: float) -> None:
-    for student in students:
-        task, copy, feature = (student.terms * EVERY[student.name] / LOG_EVERY).tolist()
-        student.terms.zero_()
-        line = f"{student.name} loss {task:.4f}, output {copy:.4f}, features {feature:.4f}"
-        log("distill", f"step {step}, {spent / 60:.1f} min, {line}")
+        for arm in arms:
+            arm.save(origin, watch.spent, done=True)
+        log("distill", f"{', '.join(names)} finished after {steps} steps, {steps * BATCH} samples")
 
 
 def load(name: str) -> UNet2DConditionModel:
-    """The averaged weights of a student; before its first checkpoint the teacher's, cut to shape."""
-    student, saved = networks.unet(name), load_checkpoint(name)
+    """The averaged weights of an arm; of a student before its first checkpoint the teacher's, cut to shape."""
+    student, saved = networks.unet(shape_of(name)), load_checkpoint(name)
     if saved:
         student.load_state_dict(saved["average"])
-    else:
+    elif name in networks.STUDENTS:
         initialise(student, original.load()["unet"])
+    else:
+        raise SystemExit(f"no {name} yet: run python -m training.distill --arms {name}")
     return student.eval().requires_grad_(False)
 
 
-if __name__ == "__main__":
+def unfinished(names: list[str], samples: int) -> list[str]:
+    """The arms that lack samples; says which are done, and refuses those of another teacher."""
+    lacking, origin = [], fingerprint(original.load()["unet"])
+    for name in names:
+        saved = load_checkpoint(name)
+        if saved and saved.get("teacher") != origin:
+            raise SystemExit(f"{name} learned from another teacher: delete its checkpoint to train it again")
+        if saved and saved["steps"] >= samples // BATCH:
+            log("distill", f"{name} has had its {saved['samples']} samples")
+        else:
+            lacking.append(name)
+    return lacking
+
+
+def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--student", nargs="+", choices=networks.STUDENTS, default=list(networks.STUDENTS))
-    parser.add_argument("--minutes", type=float, default=27)
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(networks.STUDENTS))
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="for every arm, in all")
     options = parser.parse_args()
-    finished = [load_checkpoint(name) for name in options.student]
-    if all(state and state["done"] for state in finished):
-        raise SystemExit("already finished")
-    bound = networks.parameters(networks.unet("original"))
-    workers.run(train, bound, options.student, options.minutes)
+    if names := unfinished(list(dict.fromkeys(options.arms)), options.samples):
+        latents.load(16)  # fills the cache once
+        workers.run(train, networks.parameters(networks.unet("original")), names, options.samples)
+
+
+if __name__ == "__main__":
+    main()
