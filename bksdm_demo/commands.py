@@ -26,7 +26,7 @@ from bksdm_demo.services.comparison import Comparisons
 from bksdm_demo.services.environment import unet_precisions
 from bksdm_demo.services.fetches import Need
 from bksdm_demo.services.inspection import Facts, inspect_package, write_listing
-from bksdm_demo.ui.present import cut_off_words
+from bksdm_demo.services.words import cut_off_words
 from bksdm_demo.ui.standing import need_words, origin_words
 
 try:

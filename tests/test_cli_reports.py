@@ -165,7 +165,7 @@ def test_history_lists_what_a_page_has_kept(run: Run, kept: Job, tmp_path: Path)
     result = run("history", "--data-dir", str(tmp_path / "kept"))
     assert result.exit_code == commands.OK, result.output
     assert kept.id in result.stdout
-    assert "4 pictures from the same noise" in result.stdout
+    assert "4 pictures, one noise for each seed" in result.stdout
     told = json.loads(run("history", "--json", "--data-dir", str(tmp_path / "kept")).stdout)
     assert told["total"] == 1
     assert told["comparisons"][0]["id"] == kept.id

@@ -18,23 +18,23 @@ from bksdm_demo.services.report_charts import Bar, bars, course
 from bksdm_demo.services.report_licences import Licence, licences_of
 from bksdm_demo.services.report_material import Material
 from bksdm_demo.services.timing import (
+    NOTHING,
     PHASE_LABELS,
     PHASES,
+    baseline_of,
+    column_speed,
+    decimals,
     drawing_seconds,
-    format_ratio,
     format_seconds,
+    load_cell,
     median_step,
-    speed_up,
     timings_of,
 )
-from bksdm_demo.services.words import OUTCOMES, outcome_words, plural, setting_facts, shorten
+from bksdm_demo.services.words import OUTCOMES, cut_off_words, outcome_words, plural, setting_facts, shorten
 from bksdm_demo.units import format_bytes, format_count
 
 ALT_SHOWN = 160  # characters of a prompt in a picture's description
 TITLE_SHOWN = 80  # and in the title of the window
-WORDS_SHOWN = 24  # cut-off words that are listed before "and n more"
-NOTHING = "–"  # an empty cell
-WARM = "warm"  # in place of a loading time: every part was loaded already
 TONES = {Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed"}
 GONE = "The file of this picture is gone."
 NOT_YET = ("Not drawn yet", "This picture was not finished when the report was made.")
@@ -138,7 +138,7 @@ def report_view(material: Material) -> ReportView:
     names = [_full_name(material, index) for index in timed]
     timings = [timing for column in job.columns if (timing := timings_of(column))]
     environment = job.environment
-    rows = _seed_rows(material, timings)
+    rows = _seed_rows(material)
     return ReportView(
         title=f"{shorten(job.request.prompt, TITLE_SHOWN)} – a comparison",
         prompt=job.request.prompt,
@@ -146,13 +146,13 @@ def report_view(material: Material) -> ReportView:
         when=moment(job.created),
         unfinished=_unfinished(material),
         facts=setting_facts(job.request, job.seeds),
-        cut_off=_cut_off(job),
+        cut_off=cut_off_words(job),
         across=min(len(job.models) if len(job.models) > 1 else len(job.seeds), 4),
         rows=rows,
         bars=bars(names, timings),
         any_cold=any(timing.cold for timing in timings),
-        reference=names[0] if names else "",
-        times=_times(names, timings),
+        reference=_reference(material),
+        times=_times(names, [job.columns[index] for index in timed], job),
         steps=_steps(names, timings),
         every_step=_every_step(names, timings),
         likeness=_likeness(material),
@@ -187,28 +187,19 @@ def _unfinished(material: Material) -> str:
     return f"Made on {moment(material.made)}, while the comparison was still running: {of} had no outcome yet."
 
 
-def _cut_off(job: Job) -> str:
-    found = [column.result.cut_off for column in job.columns if column.result is not None and column.result.cut_off]
-    words = max(found, key=len, default=())
-    if not words:
-        return ""
-    more = f" … and {len(words) - WORDS_SHOWN} more" if len(words) > WORDS_SHOWN else ""
-    listed = " ".join(words[:WORDS_SHOWN])
-    return f"The prompt is longer than the text encoder reads. Not seen by the models: “{listed}”{more}"
-
-
-def _seed_rows(material: Material, timings: Sequence[Timings]) -> tuple[SeedRow, ...]:
+def _seed_rows(material: Material) -> tuple[SeedRow, ...]:
     """A row for each seed; the seeds of a single model stand side by side like models."""
-    job, reference = material.job, timings[0] if timings else None
-    cells = [_cell(material, index, reference) for index in range(len(job.columns))]
+    job = material.job
+    cells = [_cell(material, index) for index in range(len(job.columns))]
     if len(job.seeds) == 1 or len(job.models) == 1:
         return (SeedRow("", tuple(cells)),)
     return tuple(SeedRow(f"Seed {seed}", tuple(cell for cell in cells if cell.seed == seed)) for seed in job.seeds)
 
 
-def _cell(material: Material, index: int, reference: Timings | None) -> Cell:
+def _cell(material: Material, index: int) -> Cell:
     job, column = material.job, material.job.columns[index]
     name, shown, timing = material.names[column.model], column.shown, timings_of(column)
+    speed = column_speed(job, column)
     title, sentence = OUTCOMES.get(column.phase, ("No picture", GONE) if column.phase.final else NOT_YET)
     seed = f", seed {column.seed}" if len(job.seeds) > 1 else ""
     size = column.result.size if column.result is not None else None
@@ -228,7 +219,7 @@ def _cell(material: Material, index: int, reference: Timings | None) -> Cell:
         alt=f"{shorten(job.request.prompt, ALT_SHOWN)} – drawn by {name}{seed}" if shown else "",
         size=None if size is None else (size[1], size[0]),
         seconds="" if timing is None else format_seconds(drawing_seconds(timing)),
-        speed=_speed(timing, reference, " as fast"),
+        speed=f"{speed} as fast" if speed.endswith("×") else speed,
         facts=tuple(facts),
         caption=f"{name}{seed}",
         before=max((other for other in turned if other < index), default=None),
@@ -242,29 +233,30 @@ def _full_name(material: Material, index: int) -> str:
     return f"{name} · seed {column.seed}" if len(material.job.seeds) > 1 else name
 
 
-def _speed(timing: Timings | None, reference: Timings | None, unit: str = "") -> str:
-    if timing is None or reference is None:
-        return ""
-    if timing is reference:
-        return "baseline"
-    ratio = speed_up(timing, reference)
-    return "" if ratio is None else format_ratio(ratio) + unit
+def _reference(material: Material) -> str:
+    """What speeds refer to, "" where there are none."""
+    job = material.job
+    found = {column.model for seed in job.seeds if (column := baseline_of(job, seed)) is not None}
+    if len(job.seeds) == 1 or not found:
+        return "".join(material.names[model] for model in found)
+    model = material.names[found.pop()] if len(found) == 1 else "the first model that finished"
+    return f"{model} with the same seed"
 
 
 # --- Numbers ---------------------------------------------------------------------------------------------------------
 
 
-def _times(names: Sequence[str], timings: Sequence[Timings]) -> Table:
+def _times(names: Sequence[str], columns: Sequence[Column], job: Job) -> Table:
     """Seconds; a phase has the same digits in all rows."""
+    timings = [timing for column in columns if (timing := timings_of(column))]
     longest = max((timing.load + drawing_seconds(timing) for timing in timings), default=0.0)
-    digits = 3 if longest < 10 else 2 if longest < 100 else 1
+    digits = decimals(longest)
     heads = ("Seconds", *(PHASE_LABELS[phase] for phase in PHASES), "Drawing", "Speed")
     rows = []
-    for name, timing in zip(names, timings, strict=True):
-        load = f"{timing.load:.{digits}f}" if timing.cold else WARM
+    for name, timing, column in zip(names, timings, columns, strict=True):
         drawing = [getattr(timing, phase) for phase in PHASES[1:]] + [drawing_seconds(timing)]
-        speed = _speed(timing, timings[0]) or NOTHING
-        rows.append((name, load, *(f"{seconds:.{digits}f}" for seconds in drawing), speed))
+        speed = column_speed(job, column) or NOTHING
+        rows.append((name, load_cell(timing, digits), *(f"{seconds:.{digits}f}" for seconds in drawing), speed))
     return Table(heads, tuple(rows))
 
 

@@ -45,7 +45,7 @@ MEDIA_TYPES = {
 }
 DESCRIPTIONS = {
     Kind.HTML: "One page that opens anywhere, without this demo and without a network",
-    Kind.ZIP: "Everything: the pictures, the contact sheet, the page, the numbers",
+    Kind.ZIP: "All of it: pictures, contact sheet, page, table and record",
     Kind.CSV: "A row for each picture, for a spreadsheet",
     Kind.JSON: "The whole record, for a program",
 }

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from statistics import median
 
-from bksdm_demo.records import Column, Phase, Timings
+from bksdm_demo.records import Column, Job, Phase, Timings
 
 PHASES = ("load", "encode", "denoise", "decode", "safety")
 PHASE_LABELS = {"load": "Load", "encode": "Encode", "denoise": "Denoise", "decode": "Decode", "safety": "Safety"}
+NOTHING = "–"  # an empty cell of a table
+WARM = "warm"  # in place of a loading time: every part was loaded already
 
 
 def timings_of(column: Column) -> Timings | None:
@@ -32,9 +34,40 @@ def speed_up(timings: Timings, reference: Timings) -> float | None:
     return other / own if own > 0 and other > 0 else None
 
 
+def format_speed(timings: Timings, reference: Timings) -> str:
+    """ "1.42×", "" where a time is missing."""
+    ratio = speed_up(timings, reference)
+    return "" if ratio is None else format_ratio(ratio)
+
+
+def baseline_of(job: Job, seed: int) -> Column | None:
+    """The column that the speeds of a seed refer to: its first that finished with timings. None with one model only."""
+    columns = job.columns if len(job.models) > 1 else ()
+    return next((column for column in columns if column.seed == seed and timings_of(column) is not None), None)
+
+
+def column_speed(job: Job, column: Column) -> str:
+    """ "baseline", "1.42×", or "" where there is nothing to compare."""
+    baseline = baseline_of(job, column.seed)
+    own, other = timings_of(column), None if baseline is None else timings_of(baseline)
+    if own is None or other is None:
+        return ""
+    return "baseline" if column is baseline else format_speed(own, other)
+
+
 def median_step(timings: Timings) -> float | None:
     """Seconds of the step in the middle, None without any."""
     return median(timings.steps) if timings.steps else None
+
+
+def decimals(longest: float) -> int:
+    """Digits after the point that a table needs whose largest number of seconds is `longest`."""
+    return 3 if longest < 10 else 2 if longest < 100 else 1
+
+
+def load_cell(timings: Timings, digits: int) -> str:
+    """A table's cell for the seconds of loading."""
+    return f"{timings.load:.{digits}f}" if timings.cold else WARM
 
 
 def format_seconds(seconds: float) -> str:

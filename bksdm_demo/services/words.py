@@ -25,19 +25,37 @@ OUTCOMES = {  # of a column without a picture: its title, and the sentence where
     Phase.CANCELLED: ("Stopped", "The run was stopped before this picture was finished."),
     Phase.INTERRUPTED: ("Interrupted", "The server stopped before this picture was finished."),
 }
-COUNTED = {Phase.BLOCKED: "withheld", Phase.FAILED: "failed", Phase.CANCELLED: "stopped", Phase.INTERRUPTED: "lost"}
+COUNTED = {
+    Phase.BLOCKED: "withheld",
+    Phase.FAILED: "failed",
+    Phase.CANCELLED: "stopped",
+    Phase.INTERRUPTED: "interrupted",
+}
+WORDS_SHOWN = 24  # cut-off words that are listed before "and n more"
 
 
 def outcome_words(job: Job) -> str:
-    """ "8 pictures from the same noise", "6 pictures, 1 withheld, 1 failed, 2 to come"."""
+    """ "4 pictures from the same noise", "6 pictures, 1 withheld, 1 failed, 2 to come"."""
     phases = [column.phase for column in job.columns]
     done, coming = phases.count(Phase.DONE), sum(not phase.final for phase in phases)
     if done == len(phases):
-        same = " from the same noise" if len(job.models) > 1 else ""
-        return plural(done, "picture") + same
+        same = " from the same noise" if len(job.seeds) == 1 else ", one noise for each seed"
+        return plural(done, "picture") + (same if len(job.models) > 1 else "")
     parts = [plural(done, "picture") if done else "No picture"]
     parts += [f"{phases.count(phase)} {word}" for phase, word in COUNTED.items() if phase in phases]
     return ", ".join([*parts, *([f"{coming} to come"] if coming else [])])
+
+
+def cut_off_words(job: Job) -> str:
+    """A sentence on the words no model read, "" when everything was read."""
+    found = [column.result.cut_off for column in job.columns if column.result is not None and column.result.cut_off]
+    words = max(found, key=len, default=())
+    if not words:
+        return ""
+    listed = " ".join(words[:WORDS_SHOWN])
+    listed = listed.lstrip(" ,.;:") or listed  # mostly cut off behind a word, before its comma
+    more = f" … and {len(words) - WORDS_SHOWN} more" if len(words) > WORDS_SHOWN else ""
+    return f"The prompt is longer than the text encoder reads. Not seen by the models: “{listed}”{more}"
 
 
 def setting_facts(request: Request, seeds: Sequence[int]) -> tuple[tuple[str, str], ...]:

@@ -12,13 +12,12 @@ from html import escape
 
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
-from bksdm_demo.services.words import plural, shorten
+from bksdm_demo.services.words import cut_off_words, plural, shorten
 from bksdm_demo.ui.present import (
     PROMPT_SHOWN,
     ColumnView,
     RowView,
     ToolsView,
-    cut_off_words,
     job_facts,
     preview_views,
     row_views,

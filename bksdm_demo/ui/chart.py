@@ -28,9 +28,10 @@ def timing_section(view: TimingView | None) -> str:
 
 def _explanation(view: TimingView) -> str:
     means = f"Means of {view.seeds} seeds, loading in full. " if view.seeds > 1 else ""
+    speed = f" Speed compares drawing with {view.baseline}, the first to finish." if view.baseline else ""
     return (
         f"{means}Drawing is encode + denoise + decode + safety. Loading is told apart because it is paid once; a model "
-        f"that had to be loaded is marked cold. Speed compares drawing with {view.baseline}, the first to finish."
+        f"that had to be loaded is marked cold.{speed}"
     )
 
 

@@ -15,16 +15,14 @@ from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.records import Column, Job, Phase, Request
 from bksdm_demo.services.export import column_name, picture_name
 from bksdm_demo.services.likenesses import Compared
-from bksdm_demo.services.timing import drawing_seconds, format_seconds
+from bksdm_demo.services.timing import column_speed, drawing_seconds, format_seconds
 from bksdm_demo.services.words import OUTCOMES, outcome_words, plural, setting_facts, shorten
 from bksdm_demo.ui.labels import Labels, job_labels
 from bksdm_demo.ui.standing import loading_share, loading_words
-from bksdm_demo.ui.timing import baseline_of, format_speed
 from bksdm_demo.units import format_bytes, format_count
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
 ALT_SHOWN = 160  # characters of a prompt in a picture's description
-WORDS_SHOWN = 24  # cut-off words that are listed before "and n more"
 
 PHASE_TITLES = {
     Phase.QUEUED: "Waiting",
@@ -172,13 +170,12 @@ def _backdrop(job: Job, index: int) -> tuple[str, str]:
 
 
 def _timing_words(job: Job, column: Column) -> dict[str, str]:
-    baseline = baseline_of(job, column.seed)
     if column.result is None or column.phase not in (Phase.DONE, Phase.BLOCKED):
         return {}
     timings = column.result.timings
     return {
         "seconds": format_seconds(drawing_seconds(timings)),
-        "speed": "" if baseline is None else speed_words(format_speed(column, baseline)),
+        "speed": speed_words(column_speed(job, column)),
         "loading": f"+ {format_seconds(timings.load)} loading" if timings.cold else "",
     }
 
@@ -273,17 +270,6 @@ def likeness_words(compared: Compared, reference: str) -> str:
     if compared.likeness.identical:
         return f"identical to {reference}"
     return f"PSNR {compared.likeness.psnr:.1f} dB, SSIM {compared.likeness.ssim:.3f}"
-
-
-def cut_off_words(job: Job) -> str:
-    """A sentence on the words no model read, "" when everything was read."""
-    found = [column.result.cut_off for column in job.columns if column.result is not None and column.result.cut_off]
-    if not found:
-        return ""
-    words = max(found, key=len)
-    listed = " ".join(words[:WORDS_SHOWN])
-    more = f" … and {len(words) - WORDS_SHOWN} more" if len(words) > WORDS_SHOWN else ""
-    return f"The prompt is longer than the text encoder reads. Not seen by the models: “{listed}”{more}"
 
 
 def system_facts(system: System) -> tuple[str, ...]:

@@ -9,20 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bksdm_demo.records import Column, Job, Timings
+from bksdm_demo.records import Job, Timings
 from bksdm_demo.services.timing import (
+    NOTHING,
     PHASE_LABELS,
     PHASES,
+    decimals,
     drawing_seconds,
-    format_ratio,
     format_seconds,
+    format_speed,
+    load_cell,
     median_step,
-    speed_up,
     timings_of,
 )
-
-NOTHING = "–"  # an empty cell
-WARM = "warm"  # in place of a loading time: every part was loaded already
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,8 @@ class Row:
 
 @dataclass(frozen=True)
 class TimingView:
-    """Chart and table of the models that finished; `baseline` names the one that speeds refer to.
+    """Chart and table of the models that finished; `baseline` names the one that speeds refer to, ""
+    where only one model was asked for.
 
     `seeds` is how many pictures by each model the numbers are means of.
     """
@@ -81,7 +81,8 @@ def timing_view(job: Job, names: Mapping[str, str]) -> TimingView | None:
     taken = [_mean(job, model, seeds) for model in models]
     shown = tuple(names.get(model, model) for model in models)
     bars = tuple(_bar(name, timings) for name, timings in zip(shown, taken, strict=True))
-    return TimingView(shown, bars, _rows(taken), shown[0], len(seeds))
+    several = len(job.models) > 1
+    return TimingView(shown, bars, _rows(taken, several), shown[0] if several else "", len(seeds))
 
 
 def _compared(job: Job) -> tuple[list[str], list[int]]:
@@ -113,29 +114,6 @@ def _mean(job: Job, model: str, seeds: list[int]) -> Timings:
     return Timings(load, **phases, total=load + sum(phases.values()), steps=steps, cold=cold)
 
 
-def baseline_of(job: Job, seed: int) -> Column | None:
-    """The first column of a seed that finished with timings: what the speeds of that seed refer to."""
-    return next((column for column in job.columns if column.seed == seed and timings_of(column) is not None), None)
-
-
-def format_speed(column: Column, baseline: Column) -> str:
-    """ "baseline", "1.42×", or "" where there is nothing to compare."""
-    own, other = timings_of(column), timings_of(baseline)
-    if column is baseline or own is None or other is None:
-        return "baseline" if column is baseline else ""
-    return _speed(own, other)
-
-
-def _speed(timings: Timings, baseline: Timings) -> str:
-    ratio = speed_up(timings, baseline)
-    return "" if ratio is None else format_ratio(ratio)
-
-
-def decimals(longest: float) -> int:
-    """Digits after the point that a table needs whose largest number of seconds is `longest`."""
-    return 3 if longest < 10 else 2 if longest < 100 else 1
-
-
 def _bar(name: str, timings: Timings) -> Bar:
     segments = tuple(
         Segment(phase, getattr(timings, phase), f"{PHASE_LABELS[phase]} {format_seconds(getattr(timings, phase))}")
@@ -146,7 +124,7 @@ def _bar(name: str, timings: Timings) -> Bar:
     return Bar(name, segments, drawing, timings.load + drawing, timings.cold)
 
 
-def _rows(every: list[Timings]) -> tuple[Row, ...]:
+def _rows(every: list[Timings], several: bool) -> tuple[Row, ...]:
     digits = decimals(max(timings.load + drawing_seconds(timings) for timings in every))
     baseline, *others = every
 
@@ -156,16 +134,12 @@ def _rows(every: list[Timings]) -> tuple[Row, ...]:
     phases = [
         Row(PHASE_LABELS[phase], cells([getattr(timings, phase) for timings in every]), phase) for phase in PHASES[1:]
     ]
-    speeds = ("baseline", *(_speed(timings, baseline) or NOTHING for timings in others))
+    speeds = ("baseline", *(format_speed(timings, baseline) or NOTHING for timings in others))
     steps = [median_step(timings) for timings in every]
     return (
         *phases,
         Row("Drawing", cells([drawing_seconds(timings) for timings in every]), strong=True),
-        Row("Speed", speeds, strong=True),
+        *([Row("Speed", speeds, strong=True)] if several else []),
         Row("One step, ms", tuple(NOTHING if step is None else f"{step * 1000:.1f}" for step in steps)),
-        Row("Load", tuple(_load_cell(timings, digits) for timings in every), "load"),
+        Row("Load", tuple(load_cell(timings, digits) for timings in every), "load"),
     )
-
-
-def _load_cell(timings: Timings, digits: int) -> str:
-    return f"{timings.load:.{digits}f}" if timings.cold else WARM

@@ -113,7 +113,7 @@ def test_a_killed_server_keeps_what_was_finished_and_runs_the_rest(chromium: Any
     with server(tmp_path, delay=0) as (address, _):
         page = visit(chromium, address + query)
         page.wait_for_selector(DONE)
-        assert page.inner_text(".bk-status") == "2 pictures, 2 lost"
+        assert page.inner_text(".bk-status") == "2 pictures, 2 interrupted"
         assert page.locator(".bk-column:has-text('The server stopped before')").count() == 2
         assert [page.request.get(address + picture).body() for picture in pictures(page)] == before
         page.click("[data-rest]:has-text('Run the rest (2)')")

@@ -189,6 +189,17 @@ def test_the_numbers_of_the_page_are_those_of_the_timings():
     assert "Emoji Base 1.500 0.010 0.400 0.100 0.050 0.560 0.82×" in found.text
     assert "Emoji Original 3 80.0 100 120" in found.text  # milliseconds: fastest, median, slowest
     assert "Emoji Original 100 120 80.0" in found.text  # every single step
+    assert "Speed is drawing time against Emoji Original." in found.text
+
+
+def test_speeds_are_told_within_a_seed_as_on_the_page():
+    found = page(job_of())
+    assert "8 pictures, one noise for each seed" in found.text
+    assert found.text.count("baseline") == 4  # below a picture and in the table, for each seed
+    assert "Speed is drawing time against Emoji Original with the same seed." in found.text
+    alone = page(job_of(models=MODELS[:1]))
+    assert "baseline" not in alone.text
+    assert "Speed is" not in alone.text
 
 
 def test_a_comparison_that_still_runs_says_so():

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bksdm_demo.records import Column, Phase, Timings
+from bksdm_demo.records import Timings
 from bksdm_demo.services.report_charts import LINE_HEIGHT, LINE_MARGIN, LINE_WIDTH, bars, course
-from bksdm_demo.services.timing import (
-    PHASES,
-    drawing_seconds,
-    format_ratio,
-    format_seconds,
-    median_step,
-    speed_up,
-    timings_of,
-)
+from bksdm_demo.services.timing import PHASES
 
 SLOW = Timings(load=6.0, encode=0.5, denoise=2.0, decode=1.0, safety=0.5, total=10.0, steps=(0.5, 1.5), cold=True)
 QUICK = Timings(encode=0.0, denoise=1.0, decode=0.5, safety=0.5, total=2.0, steps=(0.25, 0.75))
@@ -48,27 +40,3 @@ def test_the_course_of_steps_spans_the_drawing_and_stays_inside():
     )
     assert len(course((1.0,), 4.0).split()) == 2  # a line needs two ends
     assert course((), 4.0) == course((0.0,), 0.0) == ""
-
-
-def test_drawing_leaves_loading_out_and_speed_is_by_drawing():
-    assert drawing_seconds(SLOW) == 4.0
-    assert speed_up(QUICK, SLOW) == 2.0
-    assert speed_up(Timings(), SLOW) is None
-    assert median_step(SLOW) == 1.0
-    assert median_step(Timings()) is None
-
-
-def test_only_a_verdict_has_timings():
-    assert timings_of(Column("a", Phase.FAILED)) is None
-    assert timings_of(Column("a", Phase.DONE)) is None
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0.008, "8 ms"), (0.0994, "99 ms"), (0.94, "0.94 s"), (12.34, "12.3 s"), (125, "2 min 05 s")]
-)
-def test_seconds_in_words(seconds: float, words: str):
-    assert format_seconds(seconds) == words
-
-
-def test_ratios_in_words():
-    assert [format_ratio(ratio) for ratio in (1.424, 0.5, 12.54)] == ["1.42×", "0.50×", "12.5×"]

@@ -12,6 +12,7 @@ from bksdm_demo.records import GENERATORS, SCHEDULERS, Column, Job, Phase, Reque
 from bksdm_demo.services import words as wording
 from bksdm_demo.services.likeness import Likeness
 from bksdm_demo.services.likenesses import Compared
+from bksdm_demo.services.words import cut_off_words
 from bksdm_demo.ui import present
 from tests.ui.records import PIXELS, REQUEST, SYSTEMS, blocked, done, job, system
 
@@ -121,6 +122,14 @@ def test_status(phases: list[Phase], position: int, words: str) -> None:
     assert present.status_words(job(*columns, position=position), SYSTEMS) == words
 
 
+def test_seeds_differ_in_their_noise() -> None:
+    columns = tuple(replace(done(model), seed=seed) for seed in (7, 8) for model in "ab")
+    assert wording.outcome_words(Job("j", REQUEST, columns)) == "4 pictures, one noise for each seed"
+    assert wording.outcome_words(Job("j", REQUEST, columns[::2])) == "2 pictures"
+    ended = (*columns[:2], *(Column(model, Phase.INTERRUPTED, seed=8) for model in "ab"))
+    assert wording.outcome_words(Job("j", REQUEST, ended)) == "2 pictures, 2 interrupted"
+
+
 def test_request_facts_name_every_setting() -> None:
     request = Request("x", "blurry", 0, 25, 4.0, "euler", "torch")
     assert wording.setting_facts(request, (0,)) == (
@@ -201,11 +210,13 @@ def test_likeness_in_words(compared: Compared, words: str) -> None:
 
 
 def test_cut_off_words_are_told_once_and_not_without_end() -> None:
-    assert present.cut_off_words(job(done("a"), done("b"))) == ""
-    sentence = present.cut_off_words(job(done("a", cut_off=("tall", "tower")), done("b", cut_off=("tower",))))
+    assert cut_off_words(job(done("a"), done("b"))) == ""
+    sentence = cut_off_words(job(done("a", cut_off=("tall", "tower")), done("b", cut_off=("tower",))))
     assert sentence.endswith("“tall tower”")
-    many = present.cut_off_words(job(done("a", cut_off=tuple("w" * 10_000))))
+    many = cut_off_words(job(done("a", cut_off=tuple("w" * 10_000))))
     assert many.endswith("and 9976 more")
+    assert cut_off_words(job(done("a", cut_off=(",", "tower")))).endswith("“tower”")
+    assert cut_off_words(job(done("a", cut_off=("!",)))).endswith("“!”")
     assert len(many) < 200
 
 

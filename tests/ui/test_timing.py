@@ -6,20 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from bksdm_demo.records import Column, Job, Phase, Timings
+from bksdm_demo.records import Column, Job, Phase
+from bksdm_demo.services.timing import WARM
 from bksdm_demo.ui import timing
-from tests.ui.records import REQUEST, SYSTEMS, blocked, done, job, result
+from tests.ui.records import REQUEST, SYSTEMS, blocked, done, job
 
 NAMES = {key: system.name for key, system in SYSTEMS.items()}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.0, "0 ms"), (0.0084, "8 ms"), (0.0994, "99 ms"), (0.0996, "0.10 s"), (0.94, "0.94 s"), (9.994, "9.99 s"),
-     (9.996, "10.0 s"), (12.34, "12.3 s"), (99.96, "1 min 40 s"), (125.4, "2 min 05 s")],
-)  # fmt: skip
-def test_seconds(seconds: float, words: str) -> None:
-    assert timing.format_seconds(seconds) == words
 
 
 def test_nothing_before_the_first_column_finished() -> None:
@@ -42,27 +34,13 @@ def test_rows_say_what_the_bars_show() -> None:
     assert cells == {
         "Encode": ("0.100", "0.100"), "Denoise": ("1.500", "0.500"), "Decode": ("0.300", "0.300"),
         "Safety": ("0.100", "0.100"), "Drawing": ("2.000", "1.000"), "Speed": ("baseline", "2.00×"),
-        "One step, ms": ("375.0", "125.0"), "Load": ("0.250", timing.WARM),
+        "One step, ms": ("375.0", "125.0"), "Load": ("0.250", WARM),
     }  # fmt: skip
     first, second = view.bars
     assert [segment.phase for segment in first.segments] == ["load", "encode", "denoise", "decode", "safety"]
     assert [segment.phase for segment in second.segments] == ["encode", "denoise", "decode", "safety"]
     assert (first.drawing, first.total, first.cold) == pytest.approx((2.0, 2.25, True))
     assert (second.drawing, second.total, second.cold) == pytest.approx((1.0, 1.0, False))
-
-
-@pytest.mark.parametrize(("longest", "digits"), [(0.4, 3), (9.99, 3), (10.0, 2), (250.0, 1)])
-def test_long_runs_get_fewer_digits(longest: float, digits: int) -> None:
-    assert timing.decimals(longest) == digits
-
-
-def test_no_division_by_nothing() -> None:
-    slow, instant = done("a", 1.0), Column("b", Phase.DONE, result=done("b").result)
-    assert timing.format_speed(instant, slow) == "1.00×"
-    assert timing.format_speed(Column("c"), slow) == ""
-    assert timing.format_speed(slow, slow) == "baseline"
-    nothing = Column("d", Phase.DONE, result=result("d", Timings()))
-    assert timing.format_speed(nothing, slow) == ""
 
 
 def several(*rows: tuple[Column, ...]) -> Job:
@@ -81,7 +59,7 @@ def test_several_seeds_are_means_of_those_that_all_models_finished() -> None:
     cells = {row.label: row.cells for row in view.rows}
     assert cells["Denoise"] == ("1.500", "1.000")
     assert cells["Speed"] == ("baseline", "1.33×")
-    assert cells["Load"] == ("4.000", timing.WARM)
+    assert cells["Load"] == ("4.000", WARM)
     assert view.bars[0].total == pytest.approx(6.0)
 
 
@@ -92,8 +70,8 @@ def test_a_model_without_a_seed_in_common_is_left_out() -> None:
     assert view.names == ("Alpha",)
 
 
-def test_each_seed_has_its_own_baseline() -> None:
-    shown = several((done("a"), done("b")), (Column("a", Phase.FAILED), done("b")))
-    assert timing.baseline_of(shown, 0) is shown.columns[0]
-    assert timing.baseline_of(shown, 1) is shown.columns[3]
-    assert timing.baseline_of(shown, 2) is None
+def test_one_model_alone_has_no_speed() -> None:
+    view = timing.timing_view(several((done("a", 1.0),), (done("a", 2.0),)), NAMES)
+    assert view is not None
+    assert view.baseline == ""
+    assert "Speed" not in {row.label for row in view.rows}
