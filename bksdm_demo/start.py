@@ -42,7 +42,8 @@ class Services:
     """What a front end needs; `close()` it when done.
 
     `background` downloads and prewarms, the latter once `background.prewarm.start()` is called.
-    `choices` are the engine settings that timings depend on, `opened` the engines of the parts opened so far.
+    `choices` are the engine settings that timings depend on, `opened` the engines of the parts opened so far by the
+    names that records give them (part_name).
     """
 
     catalog: Catalog
@@ -68,13 +69,13 @@ def start(settings: Settings) -> Services:
     if settings.cache_dir is not None:
         remember_digests(settings.cache_dir)
     choices = {"engine": engine_kind(options), "precision": options.precision, "threads": options.threads}
+    models_dir = settings.models_dir or settings.fetch_dir
     opened: dict[str, Engine] = {}
 
     def open_part(path: Path, exact: bool) -> Engine:
-        opened[path.stem] = open_engine(path, options, exact)
-        return opened[path.stem]
+        engine = opened[part_name(path, settings.assets, models_dir)] = open_engine(path, options, exact)
+        return engine
 
-    models_dir = settings.models_dir or settings.fetch_dir
     catalog = Catalog(settings.assets, models_dir, read_metadata=user_metadata, published=PUBLISHED)
     cache = PipelineCache(catalog, open_part, settings.memory_bytes)
     comparisons = Comparisons(
@@ -95,6 +96,12 @@ def start(settings: Settings) -> Services:
     prewarm = Prewarm(cache, fetches, bulletin, settings.prewarm)
     background = Background(bulletin, fetches, prewarm)
     return Services(catalog, cache, comparisons, background, choices, opened)
+
+
+def part_name(path: Path, *folders: Path | None) -> str:
+    """A part's place below these folders without its ending: every compiled system calls its U-Net just "Unet"."""
+    inside = (path.relative_to(folder) for folder in folders if folder is not None and path.is_relative_to(folder))
+    return next(inside, Path(path.name)).with_suffix("").as_posix()
 
 
 def engine_options(settings: Settings) -> EngineOptions:

@@ -68,8 +68,8 @@ def test_int8_stays_near_f32(cache, key):
     assert min(distances) >= STEP_FLOOR[key], distances
     assert psnr(made, truth.astype(np.float64)) >= PICTURE_FLOOR[key]
     assert facts["precision"] == "int8"
-    assert facts["parts"][f"Stable_Diffusion_version_{key}_unet"]["precision"] == "int8"
-    assert facts["parts"]["Stable_Diffusion_version_emoji_safety_checker"]["precision"] == "f32"
+    assert facts["parts"][f"emoji/{key}/Stable_Diffusion_version_{key}_unet"]["precision"] == "int8"
+    assert facts["parts"]["emoji/shared/Stable_Diffusion_version_emoji_safety_checker"]["precision"] == "f32"
 
 
 def test_a_comparison_says_that_it_was_drawn_in_int8(cache):

@@ -14,7 +14,7 @@ from bksdm_demo.engines.base import EngineOptions
 from bksdm_demo.errors import EngineError
 from bksdm_demo.library.published import PUBLISHED
 from bksdm_demo.settings import Settings
-from bksdm_demo.start import start
+from bksdm_demo.start import part_name, start
 from tests.fakes import FAMILY, FakeEngine, fake_part, write_package
 
 ROOT = Path(__file__).parents[1]
@@ -45,14 +45,14 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     settings = Settings(assets=tmp_path, precision="f32", threads=2, cache_dir=tmp_path / "cache")
     services = start(settings)
     try:
-        services.cache.open_part(write_package(tmp_path / "a_unet.mlpackage"), False)
+        services.cache.open_part(write_package(tmp_path / "a" / "a_unet.mlpackage"), False)
         assert asked == [(EngineOptions("auto", "f32", "auto", tmp_path / "cache", 2), False)]
         published = [system.key for system in PUBLISHED]
         assert [system.key for system in services.catalog.systems()] == [*FAMILY, *published]
         environment = services.environment()
         assert (environment["precision"], environment["threads"]) == ("f32", 2)
         assert environment["engine"] in ("openvino", "coreml")
-        assert environment["parts"] == {"a_unet": {"engine": "fake"}}
+        assert environment["parts"] == {"a/a_unet": {"engine": "fake"}}
     finally:
         services.close()
 
@@ -78,6 +78,14 @@ def test_what_auto_came_to_is_told_and_a_refused_choice_is_not(tmp_path: Path, m
         }
     finally:
         services.close()
+
+
+def test_parts_of_one_name_are_told_apart(tmp_path: Path):
+    assets, models = tmp_path / "assets", tmp_path / "models"
+    assert part_name(models / "one" / "Unet.mlmodelc", assets, models) == "one/Unet"
+    assert part_name(models / "two" / "packages" / "v1.4_unet.mlpackage", assets, models) == "two/packages/v1.4_unet"
+    assert part_name(assets / "emoji" / "a.mlpackage", assets, None) == "emoji/a"
+    assert part_name(tmp_path / "Unet.mlmodelc", assets, models) == "Unet"  # no folder of this machine is told
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="Core ML runs there")

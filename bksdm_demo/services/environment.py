@@ -44,12 +44,21 @@ def describe(**extra: Any) -> dict[str, Any]:
     }
 
 
+def manner_of(environment: Mapping[str, Any], part: Path) -> Mapping[str, Any]:
+    """How the part at this path ran, as its engine told it for the record's `parts`; {} where nothing is told.
+
+    The record names a part by its place below a folder of models, which is the end of its path.
+    """
+    parts: Mapping[str, Mapping[str, Any]] = environment.get("parts") or {}
+    place = f"/{part.with_suffix('').as_posix()}"
+    return next((told for name, told in parts.items() if place.endswith(f"/{name}")), {})
+
+
 def unet_precisions(environment: Mapping[str, Any]) -> tuple[str, ...]:
     """In what arithmetic the U-Nets ran, as their engines told it for the record's `parts`; mostly one, or none."""
     parts: Mapping[str, Mapping[str, str]] = environment.get("parts", {})
-    return tuple(
-        sorted({told["precision"] for name, told in parts.items() if "unet" in name.lower() and "precision" in told})
-    )
+    told = [manner for name, manner in parts.items() if "unet" in name.lower().rpartition("/")[2]]
+    return tuple(sorted({manner["precision"] for manner in told if "precision" in manner}))
 
 
 def package_version(name: str) -> str | None:

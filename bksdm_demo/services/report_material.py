@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
+from bksdm_demo.services.environment import manner_of
 from bksdm_demo.services.likeness import Likeness, compare_pictures
 from bksdm_demo.services.png import decode_png
 
@@ -60,10 +61,9 @@ class Material:
     def precision(self, index: int) -> str:
         """The arithmetic of the column's U-Net as its engine told it, else as it was asked for; "" where unknown."""
         system, environment = self.systems.get(self.job.columns[index].model), self.job.environment
-        told = environment.get("parts", {})
-        stems = [path.stem for path in system.parts.unet] if system and system.parts else []
-        found = next((told[stem]["precision"] for stem in stems if "precision" in told.get(stem, {})), None)
-        return str(found or environment.get("precision", ""))
+        paths = system.parts.unet if system and system.parts else ()
+        told = (manner_of(environment, path).get("precision") for path in paths)
+        return str(next(filter(None, told), environment.get("precision", "")))
 
     def _likenesses(self) -> Iterator[tuple[int, Likeness]]:
         """Seed by seed, so that two pictures at most are in memory."""

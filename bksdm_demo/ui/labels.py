@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
+from bksdm_demo.services.environment import manner_of
 from bksdm_demo.units import format_bytes, format_count
 
 ENGINE_NAMES = {"openvino": "OpenVINO", "coreml": "Core ML"}
@@ -57,20 +58,16 @@ def model_facts(job: Job, model: str, systems: Mapping[str, System]) -> Facts:
 
 
 def _manner(job: Job, model: str, systems: Mapping[str, System], engine: str) -> str:
-    """ "OpenVINO, bf16": how the U-Net ran, as far as the job's record tells it without doubt."""
+    """ "OpenVINO, bf16": how the U-Net ran, as its engine told it, else as it was asked for by name."""
     if not engine:
         return ""
-    name = ENGINE_NAMES.get(engine, engine)
-    stems = {key: systems[key].parts for key in job.models if key in systems}
-    names = [parts.unet[0].stem for parts in stems.values() if parts is not None]
-    parts = stems.get(model)
-    stem = parts.unet[0].stem if parts is not None else ""
-    if names.count(stem) != 1:  # compiled systems all call theirs "Unet"
-        asked = str(job.environment.get("precision", "auto"))
-        return f"{name}, {asked}" if engine == "openvino" and asked != "auto" else name
-    manner = dict(dict(job.environment.get("parts", {})).get(stem, {}))
+    parts = systems[model].parts if model in systems else None
+    manner = manner_of(job.environment, parts.unet[0]) if parts is not None else {}
     detail = manner.get("precision") or manner.get("compute_units")
-    return f"{name}, {detail}" if detail else name
+    asked = str(job.environment.get("precision", "auto"))
+    if not detail and engine == "openvino" and asked != "auto":
+        detail = asked
+    return f"{ENGINE_NAMES.get(engine, engine)}, {detail}" if detail else ENGINE_NAMES.get(engine, engine)
 
 
 def _own(facts: Facts, shared: set[str]) -> tuple[str, ...]:

@@ -35,8 +35,15 @@ def test_tells_neither_host_nor_user():
     assert platform.node() not in text or len(platform.node()) < 3
 
 
+def test_a_part_is_found_by_the_end_of_its_path():
+    parts = {"a/Unet": {"precision": "f32"}, "bb/Unet": {"precision": "bf16"}}
+    assert environment.manner_of({"parts": parts}, Path("/models/a/Unet.mlmodelc")) == {"precision": "f32"}
+    assert environment.manner_of({"parts": parts}, Path("/models/b/Unet.mlmodelc")) == {}
+    assert environment.manner_of({"parts": None}, Path("/models/b/Unet.mlmodelc")) == {}
+
+
 def test_the_arithmetic_of_the_u_nets_is_what_their_engines_told():
-    ran = {"emoji-tiny_unet": "int8", "Unet": "int8", "UnetChunk1": "bf16", "TextEncoder": "f32"}
+    ran = {"emoji-tiny_unet": "int8", "a/Unet": "int8", "b/UnetChunk1": "bf16", "my-unets/TextEncoder": "f32"}
     parts = {name: {"engine": "openvino", "precision": precision} for name, precision in ran.items()}
     assert environment.unet_precisions({"parts": parts}) == ("bf16", "int8")
     assert environment.unet_precisions({"parts": {"Unet": {"engine": "coreml", "compute_units": "all"}}}) == ()

@@ -186,7 +186,7 @@ def test_the_precision_is_the_one_that_the_u_net_told(service: Comparisons):
         material(service.get(run(service, seeds=(1,)).id)),
         systems={system.key: system for system in service.catalog.systems()},
     )
-    told = {**ENVIRONMENT, "parts": {stem: {"engine": "openvino", "precision": "bf16"}}}
+    told = {**ENVIRONMENT, "parts": {f"emoji-base/{stem}": {"engine": "openvino", "precision": "bf16"}}}
     assert replace(made, job=replace(made.job, environment=told)).precision(1) == "bf16"
 
 

@@ -42,21 +42,19 @@ def test_an_unknown_model_has_what_its_results_tell() -> None:
     assert job_labels(job(done("gone"), Column("lost")), {}).own["gone"] == ("12.1 MB on disk", "fake")
 
 
-def test_the_arithmetic_of_each_unet_is_told_where_its_name_is_its_own() -> None:
-    systems = {key: replace(PAIR[key], parts=parts(f"{key}_unet")) for key in PAIR}
-    ran = {"parts": {"a_unet": {"precision": "f32"}, "b_unet": {"precision": "bf16"}}}
+def test_the_arithmetic_of_each_unet_is_told_also_where_all_share_a_name() -> None:
+    """Compiled systems all call their U-Net "Unet"; their folders tell them apart."""
+    systems = {key: replace(PAIR[key], parts=parts(f"models/{key}/Unet")) for key in PAIR}
+    ran = {"parts": {"a/Unet": {"precision": "f32"}, "b/Unet": {"precision": "bf16"}, "aa/Unet": {"precision": "int8"}}}
     labels = job_labels(job(done("a"), done("b"), environment=ran), systems)
     assert labels.own["a"][-1] == "fake, f32"
     assert labels.own["b"][-1] == "fake, bf16"
-    alike = {key: replace(PAIR[key], parts=parts("Unet")) for key in PAIR}
-    labels = job_labels(job(done("a"), done("b"), environment={"parts": {"Unet": {"precision": "f32"}}}), alike)
+    labels = job_labels(job(done("a"), done("b"), environment={"parts": {"c/Unet": {"precision": "f32"}}}), systems)
     assert ("Runs on", "fake") in labels.shared
 
 
-def test_an_arithmetic_that_was_asked_for_by_name_is_told_of_every_unet() -> None:
-    """Compiled systems all call their U-Net "Unet", so what is recorded of it might be another's."""
-    alike = {key: replace(PAIR[key], parts=parts("Unet")) for key in PAIR}
+def test_an_arithmetic_that_was_asked_for_by_name_is_told_where_no_engine_told_it() -> None:
     columns = [replace(column, result=replace(column.result, engine="openvino")) for column in (done("a"), done("b"))]
     for asked, told in {"int8": "OpenVINO, int8", "auto": "OpenVINO"}.items():
-        labels = job_labels(job(*columns, environment={"precision": asked}), alike)
+        labels = job_labels(job(*columns, environment={"precision": asked}), PAIR)
         assert ("Runs on", told) in labels.shared
