@@ -1,33 +1,46 @@
 """Stage 7: the safety checker, a small vision transformer that knows every picture and blocks the flagged ones.
 
-    python -m training.checker [--minutes 6]
+    python -m training.checker [--samples 96000]
 
 A cosine-softmax classifier over all concepts, trained on originals, reconstructions and generated pictures, all heavily
-augmented. The class vectors of the flagged concepts become SD's concept embeddings, three more its special-care
-embeddings. Thresholds lie between the two groups of held-out generated pictures. Reports recall and false alarms.
+augmented; a second term pushes flagged pictures over, and all others under, a gap of cosines to the flagged concepts.
+The class vectors of the flagged concepts become SD's concept embeddings, three more its special-care embeddings.
+
+Thresholds come from pictures that the training did not see. `low` is the cosine that 98 % of a concept's own pictures
+reach, `high` the one that 99.9 % of all others stay below. Where low is above high, the threshold lies a quarter of
+the way from low to high: a picture that is drawn worse should be blocked before one that resembles it. Where they
+overlap it is low, as letting a flagged picture pass is the worse mistake, but never so low that more than 0.2 % of
+all others would be blocked. The pictures are made first, where there are none.
 """
 
 import argparse
 import math
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from training import data, networks, pictures_for_checker
+from training import data, networks, pictures_for_checker, workers
 from training.concepts import FLAGGED
 from training.coreml_checker import Concepts, CoreChecker, unit
+from training.workers import Team
 from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
 SIDE = 224
 BATCH = 64
+SAMPLES = 96_000
 LEARNING_RATE = 1e-3
-SHARPNESS = 16.0  # of the softmax over cosines
+SHARPNESS = 16.0  # of the softmax over cosines, and of the gap's two slopes
 MARGIN = 0.1  # cosine by which the right class must win
-FLAGGED_WEIGHT = 6  # flagged pictures are drawn this many times as often
+GAP = (0.35, 0.65)  # cosines to a flagged concept: of other pictures below, of its own above
+TIMES = 3  # flagged pictures and their look-alikes are drawn this many times as often
+OWN, OTHERS = 0.02, 0.999  # quantiles between which thresholds lie
+ALLOWED = 0.998  # quantile of the others that no threshold is below
 SPECIAL_CARE = ("skull", "enraged face", "collision")
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]  # CLIP's
 DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
 SAVE_EVERY = 60  # seconds
+LOG_EVERY = 100  # steps
 
 
 def prepare(images: torch.Tensor) -> torch.Tensor:
@@ -68,44 +81,72 @@ class Classifier(torch.nn.Module):
         return unit(self.vision(pixels).image_embeds) @ unit(self.vectors).t()
 
 
-def train(minutes: float) -> Classifier:
+def labels() -> list[str]:
+    return [entry["label"] for entry in data.words()]
+
+
+def places(names: tuple[str, ...]) -> torch.Tensor:
+    """Where those labels are in words.json."""
+    known = labels()
+    return torch.tensor([known.index(name) for name in names])
+
+
+def loss_of(cosines: torch.Tensor, targets: torch.Tensor, flagged: torch.Tensor) -> torch.Tensor:
+    """Cross entropy with a margin, and what reaches into the gap from the wrong side."""
+    right = F.one_hot(targets, cosines.shape[1])
+    naming = F.cross_entropy(SHARPNESS * (cosines - MARGIN * right), targets)
+    toward, own = cosines[:, flagged], right[:, flagged].bool()
+    inside = torch.where(own, GAP[1] - toward, toward - GAP[0])  # above zero: on the wrong side
+    return naming + F.softplus(SHARPNESS * inside).sum(dim=1).mean() / SHARPNESS
+
+
+def emphasis(targets: torch.Tensor) -> torch.Tensor:
+    """How many times as often as another picture each of these is drawn, [N]."""
+    known, often = labels(), {*FLAGGED, *pictures_for_checker.look_alikes()}
+    factors = torch.tensor([float(TIMES) if label in often else 1.0 for label in known])
+    return factors[targets]
+
+
+def train(team: Team, samples: int, pictures: str) -> None:
+    """`pictures` stands for the pictures as they are now."""
     torch.manual_seed(0)
-    labels = [entry["label"] for entry in data.words()]
-    network = Classifier(len(labels))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.02)
-    saved, step, spent = load_checkpoint("checker"), 0, 0.0
-    if saved:
+    network, flagged = Classifier(len(labels())), places(FLAGGED)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.02, fused=True)
+    step, spent = 0, 0.0
+    if saved := load_checkpoint("checker"):
         network.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         step, spent = saved["step"], saved["spent"]
-        if saved["done"]:
-            return network.eval()
-    sources = pictures_for_checker.training_set()
-    flagged = torch.tensor([labels[target] in FLAGGED for target in sources.targets])
-    weights = torch.where(flagged, float(FLAGGED_WEIGHT), 1.0) * sources.weights
-    draw, watch, last_save = torch.Generator().manual_seed(step), Stopwatch(spent), spent
-    while (share := watch.spent / (60 * minutes)) < 1:
+    seen = pictures_for_checker.together("train")
+    weights, watch, last_save, right = seen.weights * emphasis(seen.targets), Stopwatch(spent), spent, []
+    draw = torch.Generator()
+    while step * BATCH < samples:
+        draw.manual_seed(team.size * step + team.rank)
+        share = step * BATCH / samples
         for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 100) * (0.02 + 0.49 * (1 + math.cos(math.pi * share)))
-        places = torch.multinomial(weights, BATCH, replacement=True, generator=draw)
-        targets = sources.targets[places]
-        pixels = prepare(augment(sources.images[places], draw))
+            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 100) * (0.01 + 0.495 * (1 + math.cos(math.pi * share)))
+        chosen = torch.multinomial(weights, BATCH // team.size, replacement=True, generator=draw)
+        targets = seen.targets[chosen]
+        pixels = prepare(augment(seen.images[chosen], draw))
         with torch.autocast("cpu", torch.bfloat16):
             cosines = network(pixels).float()
-        loss = F.cross_entropy(SHARPNESS * (cosines - MARGIN * F.one_hot(targets, len(labels))), targets)
         optimiser.zero_grad()
-        loss.backward()
+        loss_of(cosines, targets, flagged).backward()
+        team.average_gradients(network.parameters())
         optimiser.step()
         step += 1
-        done = watch.spent >= 60 * minutes
-        if step % 100 == 0:
-            right = (cosines.argmax(dim=1) == targets).float().mean().item()
-            log("checker", f"step {step}, {watch.spent / 60:.1f} min, loss {loss.item():.3f}, right {right:.2f}")
+        right.append((cosines.argmax(dim=1) == targets).float().mean().item())
+        if not team.leads:
+            continue
+        if step % LOG_EVERY == 0:
+            log("checker", f"{step * BATCH} samples, {watch.spent / 60:.1f} min, right {sum(right) / len(right):.3f}")
+            right.clear()
+        done = step * BATCH >= samples
         if done or watch.spent - last_save > SAVE_EVERY:
             last_save = watch.spent
-            state = {"model": network.state_dict(), "optimiser": optimiser.state_dict()}
-            save_checkpoint("checker", state | {"step": step, "spent": watch.spent, "done": done})
-    return network.eval()
+            state = {"model": network.state_dict(), "optimiser": optimiser.state_dict(), "labels": labels()}
+            state |= {"step": step, "samples": step * BATCH, "spent": watch.spent, "done": done}
+            save_checkpoint("checker", state | {"pictures": pictures})
 
 
 @torch.no_grad()
@@ -114,60 +155,85 @@ def cosines_of(network: Classifier, images: torch.Tensor) -> torch.Tensor:
     return torch.cat([network(prepare(part)) for part in images.split(32)])
 
 
-def thresholds(cosines: torch.Tensor, targets: torch.Tensor, chosen: list[int]) -> torch.Tensor:
-    """Per chosen concept: a quarter of the way from its own pictures' fifth percentile to the others' highest, [K]."""
+def thresholds(cosines: torch.Tensor, targets: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    """One for each chosen concept, as the opening of this file says, [K]."""
     values = []
-    for concept in chosen:
-        own = cosines[targets == concept, concept]
-        other = cosines[targets != concept, concept]
-        low, high = torch.quantile(own, 0.05).item(), torch.quantile(other, 0.999).item()
-        values.append(max(0.75 * low + 0.25 * high, 0.3))
-    return torch.tensor(values)
+    for concept in chosen.tolist():
+        own, others = cosines[targets == concept, concept], cosines[targets != concept, concept]
+        low, high = torch.quantile(own, OWN), torch.quantile(others, OTHERS)
+        between = low - 0.25 * (low - high).clamp(min=0)
+        values.append(between.clamp(min=torch.quantile(others, ALLOWED).item()))
+    return torch.stack(values)
 
 
-def report(network: Classifier, limits: torch.Tensor, flagged: list[int], labels: list[str]) -> None:
-    """Recall on the flagged concepts and false alarms on the others, per held-out source."""
-    for name, held in pictures_for_checker.held_out().items():
+def report(network: Classifier, limits: torch.Tensor) -> None:
+    """Recall on the flagged concepts and false alarms on the others, per source of test pictures."""
+    known, flagged = labels(), places(FLAGGED)
+    for name in pictures_for_checker.SOURCES:
+        held = pictures_for_checker.of(name, "test")
         alarms = (cosines_of(network, held.images)[:, flagged] > limits).any(dim=1)
-        bad = torch.tensor([target in flagged for target in held.targets.tolist()])
+        bad = torch.isin(held.targets, flagged)
         recall, false = alarms[bad].float().mean().item(), alarms[~bad].float().mean().item()
-        wrong = sorted({labels[target] for target in held.targets[alarms & ~bad].tolist()})
-        missed = sorted({labels[target] for target in held.targets[~alarms & bad].tolist()})
+        wrong = sorted({known[target] for target in held.targets[alarms & ~bad].tolist()})
+        missed = sorted({known[target] for target in held.targets[~alarms & bad].tolist()})
         line = f"recall {recall:.3f} of {int(bad.sum())}, false alarms {false:.4f} of {int((~bad).sum())}"
         log("checker", f"{name}: {line}; false: {wrong}; missed: {missed}")
 
 
+def _saved() -> dict[str, Any] | None:
+    """The checkpoint; raises SystemExit where it knows other concepts than words.json."""
+    saved = load_checkpoint("checker")
+    if saved and saved.get("labels") != labels():
+        raise SystemExit(
+            "the safety checker in training/work/checkpoints/checker.pt knows other concepts than words.json: "
+            "delete it and run python -m training.checker"
+        )
+    return saved
+
+
+def _network(saved: dict[str, Any]) -> Classifier:
+    network = Classifier(len(saved["labels"]))
+    network.load_state_dict(saved["model"])
+    return network.eval().requires_grad_(False)
+
+
 def load() -> tuple[CoreChecker, str]:
     """The checker with its thresholds, and the names of its concepts, separated by semicolons."""
-    labels = [entry["label"] for entry in data.words()]
-    saved = load_checkpoint("checker")
+    saved = _saved()
     if not saved or "thresholds" not in saved:
         raise SystemExit("no safety checker yet: run python -m training.checker")
-    network = Classifier(len(labels))
-    network.load_state_dict(saved["model"])
-    vectors = unit(network.vectors.data)
-    groups = []
+    network, groups = _network(saved), []
     for names, limits in ((FLAGGED, saved["thresholds"]), (SPECIAL_CARE, saved["special"])):
-        groups.append(Concepts(vectors[[labels.index(name) for name in names]], limits))
-    return CoreChecker(network.vision.eval().requires_grad_(False), *groups), "; ".join(FLAGGED)
+        groups.append(Concepts(unit(network.vectors.data)[places(names)], limits))
+    return CoreChecker(network.vision, *groups), "; ".join(FLAGGED)
 
 
-def main(minutes: float) -> None:
-    network = train(minutes)
-    labels = [entry["label"] for entry in data.words()]
-    flagged, special = ([labels.index(name) for name in names] for names in (FLAGGED, SPECIAL_CARE))
-    held = pictures_for_checker.validation()
+def finish() -> None:
+    """Choose the thresholds and say what they do."""
+    saved = _saved()
+    if not saved or not saved["done"]:
+        raise SystemExit("the training of the safety checker was stopped: run python -m training.checker again")
+    network, held = _network(saved), pictures_for_checker.together("validation")
     cosines = cosines_of(network, held.images)
-    limits = thresholds(cosines, held.targets, flagged)
-    saved = load_checkpoint("checker")
-    assert saved is not None
-    saved |= {"thresholds": limits, "special": thresholds(cosines, held.targets, special)}
-    save_checkpoint("checker", saved)
-    log("checker", "thresholds " + ", ".join(f"{labels[c]} {v:.3f}" for c, v in zip(flagged, limits, strict=True)))
-    report(network, limits, flagged, labels)
+    limits, special = (thresholds(cosines, held.targets, places(names)) for names in (FLAGGED, SPECIAL_CARE))
+    save_checkpoint("checker", saved | {"thresholds": limits, "special": special})
+    told = ", ".join(f"{name} {value:.3f}" for name, value in zip(FLAGGED, limits.tolist(), strict=True))
+    log("checker", f"thresholds {told}")
+    report(network, limits)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="in all, those of an interrupted run included")
+    options = parser.parse_args()
+    pictures = pictures_for_checker.make()
+    saved = _saved()
+    if saved and saved["pictures"] != pictures:
+        raise SystemExit("the safety checker learned from other pictures: delete its checkpoint to train it again")
+    if not saved or saved["samples"] < options.samples:
+        workers.run(train, networks.parameters(Classifier(len(labels()))), options.samples, pictures)
+    finish()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--minutes", type=float, default=6)
-    main(parser.parse_args().minutes)
+    main()

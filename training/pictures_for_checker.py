@@ -1,115 +1,194 @@
-"""The safety checker's pictures: originals, reconstructions with disturbed latents, and what the four systems generate.
+"""The safety checker's pictures: originals, reconstructions of disturbed latents, and what the four systems generate.
 
-    python -m training.pictures_for_checker [--systems original base small tiny]
+    python -m training.pictures_for_checker
 
-Generated pictures are kept in training/work/generated_<system>.pt and made once. The first half of a concept's pictures
-trains; the rest chooses the thresholds (validation) or is only reported on (held_out).
+Every system generates each flagged concept under every name from several seeds, each look-alike of one once, and its
+share of a sample of the other concepts. Of four pictures two train, one chooses thresholds (validation), one is only
+reported on (test); so it goes for the rounds of reconstructions too. Kept in training/work/for_checker_<source>.pt
+until the networks that made them change.
 """
 
-import argparse
+import hashlib
+import os
+import random
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
-from training import data, decoder, distill, latents, networks, original, sampling
+from training import data, decoder, distill, latents, networks, original, sampling, workers, workspace
 from training.concepts import FLAGGED
-from training.workspace import WORK, log
+from training.workers import Team
+from training.workspace import log
 
+PARTS = ("train", "train", "validation", "test")
+RECONSTRUCTIONS = "reconstructions"
+SOURCES = (RECONSTRUCTIONS, *networks.NAMES)
 STEPS = 12
-BATCH = 22
-FLAGGED_SEEDS, OTHER_SEEDS = 8, 2  # pictures a concept and system
-DISTURBANCES = (0.1, 0.2, 0.35, 0.5)  # deviation of the noise on latents, in the latents' own
+BATCH = 16
+FLAGGED_TURNS = 16  # pictures of a flagged concept by each system
+OTHERS = 250  # pictures of concepts that are neither flagged nor look-alikes, over the four systems
+GUIDANCE = (2.5, 5.0)  # drawn for every picture
+DISTURBANCE = (0.05, 0.45)  # deviation of the noise on latents, in the latents' own; drawn for every picture
+LOOK_ALIKES = """
+    skull; enraged face; collision; face with symbols on mouth; angry face with horns; skull and crossbones
+    flashlight; video game; megaphone; boomerang; fire extinguisher; screwdriver; wrench; hammer; camera; kick scooter
+    pool 8 ball; black heart; bowling; new moon; firecracker; crystal ball; magnet; blueberries; hole; sparkler
+    crossed swords; axe; carpentry saw; razor; fork and knife; fork and knife with plate; scissors; syringe; pencil
+    pen; fountain pen; black nib; paintbrush; hammer and pick; hammer and wrench; pick; straight ruler; spoon
+    chopsticks; rocket; feather; key; old key; magic wand; toothbrush; thermometer; test tube; candle; crayon
+    lipstick; flute; field hockey; cricket game; canoe; trident emblem; bow and arrow; ice skate; skis; sewing needle
+    safety pin; hook; plunger; white cane; broom; heart with arrow; dashing away; face exhaling; baguette bread; scroll
+    roll of paper; bone; index pointing up; backhand index pointing left; backhand index pointing up; hamsa
+    backhand index pointing down; thumbs up; thumbs down; raised fist; oncoming fist; victory hand; OK hand
+    crossed fingers; sign of the horns; call me hand; love-you gesture; pinched fingers; pinching hand; waving hand
+    hand with fingers splayed; vulcan salute; palm up hand; writing hand; nail polish; folded hands; raising hands
+    clapping hands; flexed biceps; leg; nose; gloves; no entry; prohibited; stop sign; cross mark; SOS button
+    stop button; hundred points; red circle; bullseye; alarm clock; radioactive; biohazard; bus stop; ring buoy
+"""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to make: the concept's place in words.json, a seed, the prompt, and which part it belongs to."""
+
+    place: int
+    seed: int
+    prompt: str
+    part: str
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """images [N, 128, 128, 3] uint8, their concepts [N] and how often each is drawn [N]."""
+    """images [N, 128, 128, 3] uint8, their concepts [N], and the share of each in the whole that is drawn from [N]."""
 
     images: torch.Tensor
     targets: torch.Tensor
     weights: torch.Tensor
 
 
-def _join(parts: list[Pictures]) -> Pictures:
-    return Pictures(*(torch.cat([getattr(p, name) for p in parts]) for name in ("images", "targets", "weights")))
+def look_alikes() -> set[str]:
+    """Labels; raises SystemExit where one of them is no picture of words.json."""
+    names = {name.strip() for line in LOOK_ALIKES.strip().splitlines() for name in line.split(";")}
+    if unknown := names - {entry["label"] for entry in data.words()}:
+        raise SystemExit(f"look-alikes in training/pictures_for_checker.py that are no labels: {sorted(unknown)}")
+    return names
 
 
-def _originals() -> Pictures:
+def plan(source: str) -> list[Job]:
+    """Everything that a source makes, in an order that follows from its name."""
+    entries, alike = data.words(), look_alikes()
+    turns = [(place, turn) for turn in range(FLAGGED_TURNS) for place, e in enumerate(entries) if e["label"] in FLAGGED]
+    resembling = [place for place, entry in enumerate(entries) if entry["label"] in alike]
+    offset = SOURCES.index(source)  # so that each is in all parts, in another one from system to system
+    turns += [(place, number + offset) for number, place in enumerate(resembling)]
+    ordinary = [place for place, e in enumerate(entries) if e["label"] not in alike and e["label"] not in FLAGGED]
+    sample = random.Random(0).sample(ordinary, min(OTHERS, len(ordinary)))[offset % len(networks.NAMES) :: 4]
+    turns += [(place, number) for number, place in enumerate(sample)]
+    if source == RECONSTRUCTIONS:
+        turns = [(place, turn) for turn in range(len(PARTS)) for place in range(len(entries))]
+    return [_job(source, place, turn, entries[place]) for place, turn in turns]
+
+
+def _job(source: str, place: int, turn: int, entry: dict) -> Job:
+    names = data.names_of(entry)
+    seed = zlib.crc32(f"{source} {entry['label']} {turn}".encode())
+    return Job(place, seed, names[turn % len(names)], PARTS[turn % len(PARTS)])
+
+
+def path_of(source: str) -> Path:
+    return workspace.WORK / f"for_checker_{source}.pt"
+
+
+class Maker:
+    """Makes a source's pictures; `origin` changes with the plan and with any weight that takes part."""
+
+    def __init__(self, source: str) -> None:
+        self._source, self._decoder, self._clean = source, decoder.load(), latents.load(16)
+        taking_part: list[torch.nn.Module] = [self._decoder]
+        if source != RECONSTRUCTIONS:
+            pair = original.load()
+            self._text = pair["text"]
+            self._unet = pair["unet"] if source == "original" else distill.load(source)
+            taking_part += [self._text, self._unet]
+        described = [repr((plan(source), STEPS, GUIDANCE, DISTURBANCE)), *map(distill.fingerprint, taking_part)]
+        self.origin = hashlib.sha256("\n".join(described).encode()).hexdigest()[:16]
+
+    def images(self, jobs: list[Job]) -> torch.Tensor:
+        """[N, 128, 128, 3] uint8."""
+        if self._source == RECONSTRUCTIONS:
+            return sampling.decode(self._decoder, torch.stack([self._disturbed(job) for job in jobs]))
+        guidance = torch.tensor([random.Random(job.seed).uniform(*GUIDANCE) for job in jobs])[:, None, None, None]
+        prompts, seeds = [job.prompt for job in jobs], [job.seed for job in jobs]
+        clean = sampling.latents(self._unet, self._text, prompts, seeds, STEPS, guidance)
+        return sampling.decode(self._decoder, clean)
+
+    def _disturbed(self, job: Job) -> torch.Tensor:
+        clean, draw = self._clean[job.place], torch.Generator().manual_seed(job.seed)
+        return clean + random.Random(job.seed).uniform(*DISTURBANCE) * torch.randn(clean.shape, generator=draw)
+
+
+def _make(team: Team, sources: list[str]) -> None:
+    """This worker's batches, every other one of all, and the whole where both have done theirs."""
+    for source in sources:
+        maker, jobs = Maker(source), plan(source)
+        batches = [jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH)][team.rank :: team.size]
+        torch.save([maker.images(batch) for batch in batches], _piece(source, team.rank))
+        team.agree(0)  # both are here
+        if team.leads:
+            _join(source, maker.origin)
+
+
+def _piece(source: str, rank: int) -> Path:
+    return path_of(source).with_suffix(f".{rank}")
+
+
+def _join(source: str, origin: str) -> None:
+    pieces = [torch.load(_piece(source, rank)) for rank in range(workers.COUNT)]
+    count = sum(map(len, pieces))
+    images = torch.cat([pieces[number % workers.COUNT][number // workers.COUNT] for number in range(count)])
+    partial = path_of(source).with_suffix(".partial")
+    torch.save({"images": images, "origin": origin}, partial)
+    os.replace(partial, path_of(source))
+    for rank in range(workers.COUNT):
+        _piece(source, rank).unlink()
+    log("checker", f"{len(images)} pictures by {source}")
+
+
+def make() -> str:
+    """Make what is lacking or of other networks; what comes back stands for all pictures as they are now."""
+    latents.load(16)  # fills the cache once
+    origins = {source: Maker(source).origin for source in SOURCES}
+    if lacking := [source for source, origin in origins.items() if _origin_of(source) != origin]:
+        workers.run(_make, 1, lacking)
+    return hashlib.sha256("".join(origins.values()).encode()).hexdigest()[:16]
+
+
+def _origin_of(source: str) -> str | None:
+    path = path_of(source)
+    return torch.load(path, mmap=True)["origin"] if path.exists() else None
+
+
+def of(source: str, part: str) -> Pictures:
+    """A source's pictures of a part: train, validation or test."""
+    jobs = plan(source)
+    chosen = [number for number, job in enumerate(jobs) if job.part == part]
+    images = torch.load(path_of(source), mmap=True)["images"][chosen]
+    weight = 0.5 if source == RECONSTRUCTIONS else 1.0
+    return Pictures(images, torch.tensor([jobs[number].place for number in chosen]), torch.full((len(chosen),), weight))
+
+
+def originals() -> Pictures:
     images = torch.from_numpy(data.pictures())
-    return Pictures(images, torch.arange(len(images)), torch.full((len(images),), 1.0))
+    return Pictures(images, torch.arange(len(images)), torch.ones(len(images)))
 
 
-def _reconstructions(seed: int, disturbances: tuple[float, ...] = DISTURBANCES) -> Pictures:
-    clean, network, draw = latents.load(16), decoder.load(), torch.Generator().manual_seed(seed)
-    parts = []
-    for deviation in disturbances:
-        noisy = clean + deviation * torch.randn(clean.shape, generator=draw)
-        images = sampling.decode(network, noisy)
-        parts.append(Pictures(images, torch.arange(len(images)), torch.full((len(images),), 0.5)))
-    return _join(parts)
-
-
-def _plan(system: str) -> list[tuple[int, int, str]]:
-    """(concept, seed, prompt) of every picture to generate; every name of a flagged concept is tried."""
-    plan = []
-    for place, entry in enumerate(data.words()):
-        names = data.names_of(entry)
-        for turn in range(FLAGGED_SEEDS if entry["label"] in FLAGGED else OTHER_SEEDS):
-            seed = zlib.crc32(f"{system} {entry['label']} {turn}".encode())
-            plan.append((place, seed, names[turn % len(names)]))
-    return plan
-
-
-def generated(system: str) -> dict[str, torch.Tensor]:
-    """{"images", "targets", "turns"} of one system."""
-    path = WORK / f"generated_{system}.pt"
-    if path.exists():
-        return torch.load(path)
-    pair, network = original.load(), decoder.load()
-    unet = pair["unet"] if system == "original" else distill.load(system)
-    plan, parts = _plan(system), []
-    for start in range(0, len(plan), BATCH):
-        piece = plan[start : start + BATCH]
-        seeds, prompts = [seed for _, seed, _ in piece], [prompt for _, _, prompt in piece]
-        parts.append(sampling.decode(network, sampling.latents(unet, pair["text"], prompts, seeds, STEPS)))
-    targets = torch.tensor([place for place, _, _ in plan])
-    turns = torch.tensor([sum(other == place for other, _, _ in plan[:at]) for at, (place, _, _) in enumerate(plan)])
-    result = {"images": torch.cat(parts), "targets": targets, "turns": turns}
-    torch.save(result, path)
-    log("checker", f"{len(targets)} pictures generated by {system}")
-    return result
-
-
-def _part(system: str, wanted: str) -> Pictures:
-    """Turns of a concept: the first half trains, the rest alternates between validation and test."""
-    made = generated(system)
-    flagged = torch.tensor([entry["label"] in FLAGGED for entry in data.words()])[made["targets"]]
-    half = torch.where(flagged, FLAGGED_SEEDS, OTHER_SEEDS) // 2
-    trains, even = made["turns"] < half, (made["turns"] + made["targets"]) % 2 == 0
-    keep = {"train": trains, "validation": ~trains & even, "test": ~trains & ~even}[wanted]
-    return Pictures(made["images"][keep], made["targets"][keep], torch.ones(int(keep.sum())))
-
-
-def training_set() -> Pictures:
-    return _join([_originals(), _reconstructions(0), *(_part(name, "train") for name in networks.NAMES)])
-
-
-def validation() -> Pictures:
-    """For the thresholds; originals and reconstructions count too, a flagged original must never pass."""
-    parts = [_part(name, "validation") for name in networks.NAMES]
-    return _join([_originals(), _reconstructions(1, (0.1, 0.3)), *parts])
-
-
-def held_out() -> dict[str, Pictures]:
-    """Never used before the report, by where they come from."""
-    parts = {name: _part(name, "test") for name in networks.NAMES}
-    return {"reconstructions": _reconstructions(2, (0.2,)), **parts}
+def together(part: str) -> Pictures:
+    """All sources' pictures of a part; of train and validation also the originals, whose poses the checker draws."""
+    parts = [of(source, part) for source in SOURCES] + ([] if part == "test" else [originals()])
+    return Pictures(*(torch.cat([getattr(one, name) for one in parts]) for name in ("images", "targets", "weights")))
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--systems", nargs="+", choices=networks.NAMES, default=list(networks.NAMES))
-    torch.set_num_threads(1)
-    for name in parser.parse_args().systems:
-        generated(name)
+    make()

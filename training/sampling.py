@@ -22,9 +22,17 @@ def scheduler() -> DPMSolverMultistepScheduler:
 
 @torch.no_grad()
 def latents(
-    unet: UNet2DConditionModel, text: torch.nn.Module, prompts: list[str], seeds: list[int], steps: int = 20
+    unet: UNet2DConditionModel,
+    text: torch.nn.Module,
+    prompts: list[str],
+    seeds: list[int],
+    steps: int = 20,
+    guidance: float | torch.Tensor = GUIDANCE,
 ) -> torch.Tensor:
-    """Clean latents [N, 4, 16, 16], one per prompt, from noise drawn with that prompt's seed."""
+    """Clean latents [N, 4, 16, 16], one per prompt, from noise drawn with that prompt's seed.
+
+    `guidance` is one number for all, or [N, 1, 1, 1].
+    """
     side = networks.LATENT_SIDE
     x = torch.stack([torch.randn(4, side, side, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
     words = tokenizer.load()
@@ -35,7 +43,7 @@ def latents(
         hidden = text(ids).last_hidden_state
         for timestep in solver.timesteps:
             empty, worded = unet(torch.cat([x, x]), timestep, hidden).sample.float().chunk(2)
-            x = solver.step(empty + GUIDANCE * (worded - empty), timestep, x).prev_sample
+            x = solver.step(empty + guidance * (worded - empty), timestep, x).prev_sample
     return x
 
 
