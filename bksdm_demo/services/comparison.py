@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 BLOCKED = "The safety checker blocked this picture. Try another prompt or another seed."
 NO_PICTURE = "There is no such picture."
-NOT_YOURS = "This comparison belongs to another visitor; only they can change it."
+NOT_YOURS = "Another visitor or a program asked for this comparison; you can run it again, not star or delete it."
 ELSEWHERE = "Another process of this demo runs this comparison; its end can be seen here, nothing else."
 POLL_SECONDS = 1.0  # between two looks at a job that another process runs
 
@@ -352,7 +352,7 @@ class Comparisons:
         return encode_png(result, name, self._environment())
 
     def _check_owner(self, job: Job, owner: str | None) -> None:
-        if owner is not None and job.owner and owner != job.owner:
+        if owner is not None and owner != job.owner:
             raise RequestError(NOT_YOURS)
 
 

@@ -42,12 +42,12 @@ BK_SDM = (
     f"([model card]({NOTA_CARD})).",
 )
 
-SCORES_HEADER = ("Model", "U-Net", "FID ↓", "IS ↑", "CLIP ↑")
+SCORES_HEADER = ("Model", "FID ↓", "IS ↑", "CLIP ↑")
 SCORES = (  # the card's table "Zero-shot MS-COCO 256x256 30K"
-    ("Stable Diffusion v1.4", "0.86 B", "13.05", "36.76", "0.2958"),
-    ("BK-SDM-Base-2M", "0.58 B", "14.81", "34.17", "0.2883"),
-    ("BK-SDM-Small-2M", "0.49 B", "17.05", "33.10", "0.2734"),
-    ("BK-SDM-Tiny-2M", "0.33 B", "17.53", "31.32", "0.2690"),
+    ("Stable Diffusion v1.4", "13.05", "36.76", "0.2958"),
+    ("BK-SDM-Base-2M", "14.81", "34.17", "0.2883"),
+    ("BK-SDM-Small-2M", "17.05", "33.10", "0.2734"),
+    ("BK-SDM-Tiny-2M", "17.53", "31.32", "0.2690"),
 )
 SCORES_NOTE = (
     f"As [published by Nota]({NOTA_CARD}): 30,000 captions of MS-COCO’s validation set, 25 steps of PNDM, "
@@ -232,6 +232,7 @@ def privacy(retention: Retention | None, stored: bool, own: bool) -> Section:
         if own
         else "This page is a private one: its gallery lists everybody’s comparisons to everybody who can reach it."
     )
+    changing = "Only you can star or delete it." if own else "Everybody here can star or delete it."
     return Section(
         "privacy",
         "Privacy",
@@ -241,6 +242,7 @@ def privacy(retention: Retention | None, stored: bool, own: bool) -> Section:
                 "which machine drew them. No name, no address of yours, and no withheld picture.",
                 f"**For how long:** {_how_long(retention, stored)}",
                 f"**Who sees it:** everybody who has a comparison’s link; nobody can guess the id in it. {listing}",
+                f"**Who changes it:** who has the link may also stop it while it runs and run it again. {changing}",
                 "**What your browser keeps:** a random number that makes your comparisons yours. The server keeps "
                 "only a digest of it.",
                 "**What is not done:** the page sets no analytics and loads nothing from other hosts.",

@@ -26,7 +26,7 @@ from bksdm_demo.ui.visitors import Visitors, Visits
 
 TITLE = "BK-SDM Core ML, side by side"
 HERE = Path(__file__).resolve().parent
-STYLES = ("page.css", "form.css", "board.css", "timing.css", "viewer.css", "gallery.css", "about.css")
+STYLES = ("page.css", "form.css", "tools.css", "board.css", "timing.css", "viewer.css", "gallery.css", "about.css")
 SCRIPTS = ("page.js", "share.js", "drop.js", "board.js", "zoom.js", "viewer.js", "about.js")
 HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
 <header class="bk-header"><h1>{TITLE}</h1>

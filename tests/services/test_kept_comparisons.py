@@ -330,8 +330,11 @@ def test_another_visitors_job_is_seen_but_not_changed(start: Callable[..., Compa
     assert service.gallery(Filter(owner=yours)).total == 0
     assert service.gallery(Filter(owner=mine)).total == 1
     for change in (lambda: service.star(job.id, True, yours), lambda: service.delete(job.id, yours)):
-        with pytest.raises(RequestError, match="another visitor"):
+        with pytest.raises(RequestError, match="Another visitor"):
             change()
+    program = run(service)  # nobody's: came through the API
+    with pytest.raises(RequestError, match="a program"):
+        service.delete(program.id, mine)
     assert service.star(job.id, True, mine).starred
     service.delete(job.id)  # the operator may
 

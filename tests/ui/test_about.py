@@ -7,10 +7,21 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
+from bksdm_demo.library.published import published_system
 from bksdm_demo.services.store import DAY, Retention, Usage
 from bksdm_demo.ui.about import about_page, inline
 from bksdm_demo.ui.about_words import EMOJI_FIGURES, privacy
-from bksdm_demo.ui.blocks import LEVELS, PAIRS_DOWN, PAIRS_UP, UNETS, UNet, block_words, blocks_figure, has_attention
+from bksdm_demo.ui.blocks import (
+    LEVELS,
+    PAIRS_DOWN,
+    PAIRS_UP,
+    UNETS,
+    UNet,
+    block_words,
+    blocks_figure,
+    has_attention,
+    size_words,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNELS, TEXT, TIME = (320, 640, 1280, 1280), 768, 1280  # of Stable Diffusion v1
@@ -60,14 +71,24 @@ def weights(unet: UNet) -> int:
     return total + 2 * last + conv(last, 4)
 
 
-# Counted by diffusers on Nota's configurations. The card rounds Small's and Tiny's upwards: 0.49 B and 0.33 B.
+# Counted by diffusers on Nota's configurations.
 COUNTED = (859_520_964, 579_384_964, 482_346_884, 323_384_964)
 
 
-def test_the_blocks_weigh_what_is_published() -> None:
-    for unet, counted in zip(UNETS, COUNTED, strict=True):
-        assert weights(unet) == counted
-        assert 0 <= unet.parameters - counted < 10_000_000
+def test_the_blocks_weigh_what_is_told() -> None:
+    assert tuple(map(weights, UNETS)) == COUNTED == tuple(unet.parameters for unet in UNETS)
+    assert [size_words(unet) for unet in UNETS] == [
+        "860 M parameters",
+        "579 M parameters, 33 % fewer",
+        "482 M parameters, 44 % fewer",
+        "323 M parameters, 62 % fewer",
+    ]
+
+
+def test_the_published_rounding_is_near() -> None:
+    keys = ("sd-v1-4-palettized", "bk-sdm-base-2m", "bk-sdm-small-2m", "bk-sdm-tiny-2m")
+    published = [published_system(key).unet_parameters for key in keys]
+    assert all(0 <= told - counted < 10_000_000 for told, counted in zip(published, COUNTED, strict=True))
 
 
 def test_each_unet_has_what_the_one_before_has_or_less() -> None:
@@ -134,6 +155,7 @@ def test_privacy_is_told_as_this_server_does_it() -> None:
     assert "30 days" in stored
     assert "2.00 GB" in stored
     assert "only that" in stored
+    assert "Only you can star or delete it." in stored
     assert "memory only" not in stored
     fleeting = str(privacy(Retention(10**9, None), stored=False, own=False).contents)
     assert "without a limit of age" in fleeting
