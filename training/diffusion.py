@@ -1,7 +1,9 @@
 """SD v1.4's noise schedule and the training targets on it.
 
 betas are linear in their square roots from 0.00085 to 0.012 over 1000 steps; the network predicts the noise. The loss
-weight is min-SNR-gamma (Hang et al., arXiv 2303.09556, equation 5, for noise prediction) with gamma 5.
+weight, seen from the clean latents, is min(SNR + 1, 5): "SNR + 1" of Salimans & Ho (arXiv 2202.00512, section 4), bounded
+as in min-SNR (Hang et al., arXiv 2303.09556, equation 5). With min(SNR, 5) a picture's errors count for next to nothing
+while there is much noise, and that is where its subject is decided.
 """
 
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 STEPS = 1000
-GAMMA = 5.0
+GAMMA = 5.0  # most that a clean latent's error counts
 _betas = torch.linspace(0.00085**0.5, 0.012**0.5, STEPS, dtype=torch.float64).square()
 ALPHA_BAR = torch.cumprod(1 - _betas, dim=0).float()  # [1000]
 
@@ -35,7 +37,7 @@ def add_noise(clean: torch.Tensor, generator: torch.Generator) -> Noised:
     alpha = ALPHA_BAR[timesteps][:, None, None, None]
     latents = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
     ratio = ALPHA_BAR[timesteps] / (1 - ALPHA_BAR[timesteps])
-    return Noised(latents, noise, timesteps, ratio.clamp(max=GAMMA) / ratio)
+    return Noised(latents, noise, timesteps, (ratio + 1).clamp(max=GAMMA) / ratio)
 
 
 def weighted_error(predicted: torch.Tensor, target: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
