@@ -1,14 +1,21 @@
 """Stage 8: convert everything to Core ML packages under assets/emoji.
 
     python -m training.export [--random] [--parts text decoder checker original base small tiny]
+    python -m training.export --controls | --float16
 
-mlprogram, float16, iOS 16 / macOS 13, weights palettized to 6 bits by k-means. Parts that the four systems share are
-stored once, in assets/emoji/shared. `--random` writes untrained networks of the same shapes, to develop against.
+mlprogram, float16, iOS 16 / macOS 13, weights palettized to 6 bits by k-means, split_einsum_v2. Parts that the four
+systems share are stored once, in assets/emoji/shared. `--random` writes untrained networks of the same shapes, to
+develop against. For measurements, in the same layout and with no parts but U-Nets: `--controls` writes the students'
+trained controls to training/work/controls, `--float16` the four systems without palettes to training/work/float16,
+emoji-original with the original attention, so that this kind is run as well. It is not shipped: it alone is 22.5 MB.
 """
 
 import argparse
+import multiprocessing
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import coremltools as ct
@@ -21,7 +28,7 @@ from training import checker, decoder, distill, networks, original, tokenizer, v
 from training.coreml_checker import Concepts, CoreChecker, unit
 from training.coreml_parts import CoreDecoder, CoreTextEncoder
 from training.coreml_unet import CoreUnet
-from training.workspace import EMOJI, log
+from training.workspace import EMOJI, WORK, checkpoint_path, log
 
 BITS = 6  # of a palettized weight
 SMALLEST = 2048  # weights; fewer stay float16
@@ -31,11 +38,25 @@ LICENCE = "Apache-2.0; trained on Fluent Emoji (MIT) and emojibase-data (MIT)"
 HALF, SINGLE = np.float16, np.float32
 LATENT = (4, networks.LATENT_SIDE, networks.LATENT_SIDE)
 PIXELS = 8 * networks.LATENT_SIDE
+PARTS = ("original", "base", "small", "tiny", "decoder", "checker", "text")  # the slowest first
+CONTROLS, FLOAT16 = WORK / "controls", WORK / "float16"
 
 Inputs = dict[str, tuple[tuple[int, ...], type]]
 
 
-def convert(module: torch.nn.Module, inputs: Inputs, outputs: list[str]) -> ct.models.MLModel:
+@dataclass(frozen=True)
+class Form:
+    """How a U-Net is written, and where: bits of a palettized weight, None for plain float16, and its attention."""
+
+    folder: Path = EMOJI
+    bits: int | None = BITS
+    attention: str = "split_einsum_v2"
+
+
+SHIPPED = Form()
+
+
+def convert(module: torch.nn.Module, inputs: Inputs, outputs: list[str], bits: int | None = BITS) -> ct.models.MLModel:
     """Trace, convert and palettize one network."""
     example = [torch.rand(shape) for shape, _ in inputs.values()]
     with torch.no_grad():
@@ -49,7 +70,9 @@ def convert(module: torch.nn.Module, inputs: Inputs, outputs: list[str]) -> ct.m
         compute_precision=ct.precision.FLOAT16,
         skip_model_load=True,
     )
-    palette = cto.OpPalettizerConfig(mode="kmeans", nbits=BITS, weight_threshold=SMALLEST)
+    if bits is None:
+        return model
+    palette = cto.OpPalettizerConfig(mode="kmeans", nbits=bits, weight_threshold=SMALLEST)
     return cto.palettize_weights(model, cto.OptimizationConfig(palette))
 
 
@@ -61,19 +84,20 @@ def save(model: ct.models.MLModel, folder: Path, name: str, description: str, fa
     folder.mkdir(parents=True, exist_ok=True)
     model.save(str(path))
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    log("export", f"{path.relative_to(EMOJI)}: {size / 1e6:.2f} MB")
+    log("export", f"{folder.name}/{path.name}: {size / 1e6:.2f} MB")
 
 
-def export_unet(name: str, network: UNet2DConditionModel) -> None:
-    count = networks.parameters(network)
+def export_unet(name: str, network: UNet2DConditionModel, form: Form = SHIPPED) -> None:
+    """`name` is a system's or a control's."""
     inputs: Inputs = {
         "sample": ((2, *LATENT), HALF),
         "timestep": ((2,), HALF),
         "encoder_hidden_states": ((2, networks.TEXT_WIDTH, 1, networks.TEXT_LENGTH), HALF),
     }
-    model = convert(CoreUnet(network), inputs, ["noise_pred"])
-    facts = {"attention": "split_einsum_v2", "parameters": str(count)}
-    save(model, EMOJI / f"emoji-{name}", f"emoji-{name}_unet", f"Noise predictor of the emoji family, {name}.", facts)
+    model = convert(CoreUnet(network, form.attention), inputs, ["noise_pred"], form.bits)
+    facts = {"attention": form.attention, "parameters": str(networks.parameters(network))}
+    words = f"Noise predictor of the emoji family, {name}."
+    save(model, form.folder / f"emoji-{name}", f"emoji-{name}_unet", words, facts)
 
 
 def export_text(encoder: torch.nn.Module) -> None:
@@ -114,39 +138,76 @@ def random_checker() -> CoreChecker:
     return CoreChecker(roughen(networks.vision_encoder()), *groups)
 
 
-PARTS = ("text", "decoder", "checker", *networks.NAMES)
+def trained_unet(name: str) -> UNet2DConditionModel:
+    """Of a system or a control; raises SystemExit where it is not trained."""
+    if name == "original":
+        return original.load()["unet"]
+    if not checkpoint_path(name).exists():
+        raise SystemExit(f"no {name} yet: run python -m training.distill --arms {name}")
+    return distill.load(name)
 
 
-def export_random(parts: list[str]) -> None:
+def export_random(part: str) -> None:
+    torch.set_num_threads(1)
     jobs: dict[str, Callable[[], None]] = {
         "text": lambda: export_text(roughen(networks.text_encoder(len(tokenizer.load())))),
         "decoder": lambda: export_decoder(roughen(vae.build())),
         "checker": lambda: export_checker(random_checker(), "untrained"),
     }
-    for part in parts:
-        if part in networks.NAMES:
-            export_unet(part, roughen(networks.unet(part)))
-        else:
-            jobs[part]()
+    jobs.get(part, lambda: export_unet(part, roughen(networks.unet(part))))()
 
 
-def export_trained(parts: list[str]) -> None:
+def export_trained(part: str) -> None:
+    torch.set_num_threads(1)
     jobs: dict[str, Callable[[], None]] = {
         "text": lambda: export_text(original.load()["text"]),
         "decoder": lambda: export_decoder(decoder.load()),
         "checker": lambda: export_checker(*checker.load()),
-        "original": lambda: export_unet("original", original.load()["unet"]),
     }
-    for part in parts:
-        if part in networks.STUDENTS:
-            export_unet(part, distill.load(part))
-        else:
-            jobs[part]()
+    jobs.get(part, lambda: export_unet(part, trained_unet(part)))()
+
+
+def export_control(name: str) -> None:
+    torch.set_num_threads(1)
+    export_unet(name, trained_unet(name), Form(CONTROLS))
+
+
+def export_float16(name: str) -> None:
+    torch.set_num_threads(1)
+    attention = "original" if name == "original" else SHIPPED.attention
+    export_unet(name, trained_unet(name), Form(FLOAT16, None, attention))
+
+
+def export_all(export: Callable[[str], None], parts: Iterable[str]) -> None:
+    """Two at a time, each in a process with one thread."""
+    parts = list(parts)
+    with ProcessPoolExecutor(min(2, len(parts)), mp_context=multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(export, parts))  # the first error comes out here
+
+
+def trained_controls() -> list[str]:
+    """The controls that have a checkpoint; raises SystemExit where none has."""
+    names = [name for name in distill.CONTROLS if checkpoint_path(name).exists()]
+    if not names:
+        raise SystemExit(f"no control is trained: run python -m training.distill --arms {' '.join(distill.CONTROLS)}")
+    return names
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--random", action="store_true", help="untrained networks of the same shapes")
+    kind.add_argument("--controls", action="store_true", help="the trained controls, to training/work/controls")
+    kind.add_argument("--float16", action="store_true", help="U-Nets without palettes, to training/work/float16")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="of the shipped family")
+    options = parser.parse_args()
+    if options.controls:
+        export_all(export_control, trained_controls())
+    elif options.float16:
+        export_all(export_float16, [part for part in networks.NAMES if part in options.parts])
+    else:
+        export_all(export_random if options.random else export_trained, options.parts)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--random", action="store_true", help="untrained networks of the same shapes")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    options = parser.parse_args()
-    (export_random if options.random else export_trained)(options.parts)
+    main()

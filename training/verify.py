@@ -1,9 +1,13 @@
 """Stage 9: the written packages, run by the demo's own OpenVINO engine in float32, against the networks in torch.
 
-    python -m training.verify
+    python -m training.verify [--float16]
 
-What is left is what float16 and the palettes cost. PSNR in dB against the largest value of torch's output.
+What is left is what float16 and the palettes cost. PSNR in dB against the largest value of torch's output. With
+`--float16` the U-Nets without palettes: what float16 alone costs, for the original with the other kind of attention.
 """
+
+import argparse
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,12 +15,12 @@ import torch
 from bksdm_demo.engines.base import EngineOptions
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine
 from training import checker, data, decoder, distill, latents, networks, original, tokenizer
-from training.export import PREFIX
+from training.export import FLOAT16, PREFIX
 from training.workspace import EMOJI, log
 
 
-def run(folder: str, name: str, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-    engine = OpenVinoEngine(EMOJI / folder / f"{PREFIX}_{name}.mlpackage", EngineOptions(precision="f32"))
+def run(folder: Path, name: str, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    engine = OpenVinoEngine(folder / f"{PREFIX}_{name}.mlpackage", EngineOptions(precision="f32"))
     arrays = {key: np.ascontiguousarray(value.float().numpy()) for key, value in inputs.items()}
     return {key: torch.from_numpy(value) for key, value in engine.run(arrays).items()}
 
@@ -26,34 +30,48 @@ def decibel(reference: torch.Tensor, other: torch.Tensor) -> float:
     return (10 * torch.log10(reference.abs().max() ** 2 / error)).item()
 
 
-@torch.no_grad()
-def main() -> None:
-    pair, places = original.load(), [20, 90]
-    ids = tokenizer.encode(tokenizer.load(), [data.words()[place]["label"] for place in places])
-    hidden = pair["text"](ids).last_hidden_state
-    text = run("shared", "emoji_text_encoder", input_ids=ids[:1])
+def text_encoder(ids: torch.Tensor, hidden: torch.Tensor) -> None:
+    """The first of the prompts."""
+    text = run(EMOJI / "shared", "emoji_text_encoder", input_ids=ids[:1])
     log("verify", f"text encoder {decibel(hidden[:1], text['last_hidden_state']):.1f} dB")
 
-    clean, draw = latents.load(16)[places], torch.Generator().manual_seed(0)
-    decoded = run("shared", "emoji_vae_decoder", z=clean[:1])["image"]
-    log("verify", f"decoder {decibel(decoder.load().decode(clean[:1]).sample, decoded):.1f} dB")
 
-    noise = torch.randn(clean.shape, generator=draw)
-    for name in networks.NAMES:
-        unet, values = pair["unet"] if name == "original" else distill.load(name), []
-        for step, amount in ((951, 0.99), (501, 0.8), (101, 0.3)):
-            sample, timestep = (1 - amount**2) ** 0.5 * clean + amount * noise, torch.tensor([step, step])
-            states = hidden.transpose(1, 2)[:, :, None]  # [2, 128, 1, 77]
-            parts = {"sample": sample, "timestep": timestep, "encoder_hidden_states": states}
-            predicted = run(f"emoji-{name}", f"emoji-{name}_unet", **parts)["noise_pred"]
-            values.append(f"{decibel(unet(sample, timestep, hidden).sample, predicted):.1f}")
-        log("verify", f"U-Net {name} {' / '.join(values)} dB at steps 951 / 501 / 101")
+def unet(name: str, network: torch.nn.Module, clean: torch.Tensor, hidden: torch.Tensor, folder: Path) -> None:
+    """Two latents [2, 4, 16, 16] on their way from noise, at three steps."""
+    noise, values = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)), []
+    for step, amount in ((951, 0.99), (501, 0.8), (101, 0.3)):
+        sample, timestep = (1 - amount**2) ** 0.5 * clean + amount * noise, torch.tensor([step, step])
+        states = hidden.transpose(1, 2)[:, :, None]  # [2, 128, 1, 77]
+        parts = {"sample": sample, "timestep": timestep, "encoder_hidden_states": states}
+        predicted = run(folder / f"emoji-{name}", f"emoji-{name}_unet", **parts)["noise_pred"]
+        values.append(f"{decibel(network(sample, timestep, hidden).sample, predicted):.1f}")
+    log("verify", f"U-Net {name} {' / '.join(values)} dB at steps 951 / 501 / 101, {folder.name}")
 
+
+def safety_checker(picture: torch.Tensor) -> None:
+    """[1, 128, 128, 3] uint8."""
     network, _ = checker.load()
-    images = torch.from_numpy(data.pictures())[places[:1]]
-    inputs = {"clip_input": checker.prepare(images), "images": images / 255, "adjustment": torch.zeros(1)}
-    scores = run("shared", "emoji_safety_checker", **inputs)["concept_scores"]
+    inputs = {"clip_input": checker.prepare(picture), "images": picture / 255, "adjustment": torch.zeros(1)}
+    scores = run(EMOJI / "shared", "emoji_safety_checker", **inputs)["concept_scores"]
     log("verify", f"safety checker {decibel(network(*inputs.values())[2], scores):.1f} dB on the scores")
+
+
+@torch.no_grad()
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--float16", action="store_true", help="the U-Nets in training/work/float16")
+    options = parser.parse_args()
+    pair, places = original.load(), [20, 90]
+    ids = tokenizer.encode(tokenizer.load(), [data.words()[place]["label"] for place in places])
+    hidden, clean = pair["text"](ids).last_hidden_state, latents.load(16)[places]
+    if not options.float16:
+        text_encoder(ids, hidden)
+        decoded = run(EMOJI / "shared", "emoji_vae_decoder", z=clean[:1])["image"]
+        log("verify", f"decoder {decibel(decoder.load().decode(clean[:1]).sample, decoded):.1f} dB")
+        safety_checker(torch.from_numpy(data.pictures())[places[:1]])
+    for name in networks.NAMES:
+        network = pair["unet"] if name == "original" else distill.load(name)
+        unet(name, network, clean, hidden, FLOAT16 if options.float16 else EMOJI)
 
 
 if __name__ == "__main__":
