@@ -33,3 +33,11 @@ def chromium() -> Iterator[Any]:
         browser = driver.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(autouse=True)
+def left(chromium: Any) -> Iterator[None]:
+    """Every visitor of a test leaves at its end: a page left open goes on asking its server."""
+    yield
+    for context in chromium.contexts:
+        context.close()

@@ -23,18 +23,23 @@ THIRD_WORKS = ".bk-column:nth-child(3)[data-tone=working]"
 READY = "ready"
 
 
-@pytest.fixture
-def gate() -> Iterator[threading.Event]:
-    """What the third model waits for."""
-    event = threading.Event()
-    yield event
-    event.set()
+@pytest.fixture(scope="module")
+def door() -> threading.Event:
+    return threading.Event()
 
 
-@pytest.fixture
-def address(tmp_path: Path, gate: threading.Event) -> Iterator[str]:
-    with served(tmp_path, {"small_unet": {"run_gate": gate}}) as (found, _):
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, door: threading.Event) -> Iterator[str]:
+    with served(tmp_path_factory.mktemp("site"), {"small_unet": {"run_gate": door}}) as (found, _):
         yield found
+
+
+@pytest.fixture
+def gate(door: threading.Event) -> Iterator[threading.Event]:
+    """What the third model waits for; closed when a test begins."""
+    door.clear()
+    yield door
+    door.set()
 
 
 def begun(chromium: Any, address: str) -> Any:
@@ -88,9 +93,8 @@ def test_two_browsers_watch_one_comparison_and_either_stops_it(
 
 
 @contextmanager
-def server(folder: Path, delay: float) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def server(folder: Path, port: int, delay: float) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server of its own process over `folder`; each step of Emoji Small takes `delay` seconds."""
-    port = free_port()
     command = [sys.executable, "-m", "tests.browser.serve", str(folder), str(port), str(delay)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
         try:
@@ -102,16 +106,16 @@ def server(folder: Path, delay: float) -> Iterator[tuple[str, subprocess.Popen[s
 
 
 def test_a_killed_server_keeps_what_was_finished_and_runs_the_rest(chromium: Any, tmp_path: Path) -> None:
-    with server(tmp_path, delay=5) as (address, process):
+    """The page stays open all the time: it finds its server again and shows what is left of the comparison."""
+    port = free_port()
+    with server(tmp_path, port, delay=5) as (address, process):
         page = begun(chromium, address)
-        query = page.url.removeprefix(address)
         before = [page.request.get(address + picture).body() for picture in pictures(page)]
         process.kill()  # SIGKILL: nothing is tidied up
         process.wait()
-        page.context.close()
+        page.wait_for_selector("text=Connection to the server was lost")
 
-    with server(tmp_path, delay=0) as (address, _):
-        page = visit(chromium, address + query)
+    with server(tmp_path, port, delay=0) as (address, _):
         page.wait_for_selector(DONE)
         assert page.inner_text(".bk-status") == "2 pictures, 2 interrupted"
         assert page.locator(".bk-column:has-text('The server stopped before')").count() == 2

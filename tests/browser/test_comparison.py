@@ -1,10 +1,8 @@
-"""A visitor's path in a real browser, over fake parts: compare, stop, come back, be refused."""
+"""A visitor's path in a real browser, over fake parts: compare, come back, be refused."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,24 +60,8 @@ def test_compare_reload_and_a_second_visitor(chromium: Any, address: str) -> Non
     assert "{{apple}}" not in other.content()
 
 
-def test_cancel(chromium: Any, tmp_path: Path) -> None:
-    gate = threading.Event()
-    with served(tmp_path, {"small_unet": {"run_gate": gate}}) as (address, _):
-        page = visit(chromium, address)
-        type_and_submit(page, "red apple")
-        page.wait_for_selector(".bk-column:nth-child(3)[data-tone=working]")
-        page.click("#bk-cancel")
-        page.wait_for_function("document.querySelector('#bk-cancel').innerText.includes('Stopping')")
-        gate.set()
-        page.wait_for_selector(DONE)
-        assert page.inner_text(".bk-status") == "2 pictures, 2 stopped"
-        assert page.is_enabled("#bk-compare")
-        page.close()
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_narrow_page_never_scrolls_sideways(chromium: Any, address: str, theme: str) -> None:
-    page = visit(chromium, f"{address}?__theme={theme}", NARROW)
+def test_a_narrow_page_never_scrolls_sideways(chromium: Any, address: str) -> None:
+    page = visit(chromium, address, NARROW)
     width = "document.documentElement.scrollWidth"
     assert page.evaluate(width) == NARROW["width"]
     page.click("#bk-settings button")

@@ -20,10 +20,18 @@ from tests.ui.test_page import served
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[str, Comparisons]]:
-    with served(tmp_path) as running:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Comparisons]]:
+    with served(tmp_path_factory.mktemp("site")) as running:
         yield running
+
+
+@pytest.fixture
+def site(server: tuple[str, Comparisons]) -> tuple[str, Comparisons]:
+    """The server, with nothing kept on it."""
+    for job in server[1].gallery(limit=100).jobs:
+        server[1].delete(job.id)
+    return server
 
 
 def keep(comparisons: Comparisons, prompt: str, models: tuple[str, ...] = FAMILY[:2], **settings: Any) -> str:

@@ -42,8 +42,14 @@ class Hub:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[tuple[str, Hub]]:
-    hub, gate = Hub(), threading.Event()
+def gate() -> threading.Event:
+    """What the model waits for that is loaded at the start."""
+    return threading.Event()
+
+
+@pytest.fixture
+def site(tmp_path: Path, gate: threading.Event) -> Iterator[tuple[str, Hub]]:
+    hub = Hub()
     comparisons = fake_comparisons(
         tmp_path, {"base_unet": {"load_gate": gate}}, models_dir=tmp_path / "models", published=PUBLISHED
     )
@@ -68,7 +74,9 @@ def card(page: Any, key: str, words: str) -> None:
     page.wait_for_selector(f"#bk-offer-{key} .bk-offer:has-text({words!r})")
 
 
-def test_a_model_is_downloaded_and_chosen_without_a_restart(chromium: Any, site: tuple[str, Hub]) -> None:
+def test_a_model_is_downloaded_and_chosen_without_a_restart(
+    chromium: Any, site: tuple[str, Hub], gate: threading.Event
+) -> None:
     address, hub = site
     page = visit(chromium, address)
     page.wait_for_selector("#bk-warming li:has-text('Loading Emoji Base: U-Net, 1 of 4')")
@@ -90,6 +98,7 @@ def test_a_model_is_downloaded_and_chosen_without_a_restart(chromium: Any, site:
     card(other, SMALL, "What has come is kept")
     assert other.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
     hub.released.set()
+    gate.set()
     card(other, TINY, "choose it in the list above")
     other.check("#bk-models label:has-text('BK-SDM-Tiny-2M') input")
     for name in ("Original", "Base", "Small"):

@@ -24,8 +24,16 @@ PICTURES = ".bk-board .bk-picture"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("site")) as (found, _):
+def gate() -> threading.Event:
+    """What the U-Net of Emoji Small waits for; open unless a test closes it."""
+    event = threading.Event()
+    event.set()
+    return event
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, gate: threading.Event) -> Iterator[str]:
+    with served(tmp_path_factory.mktemp("site"), {"small_unet": {"run_gate": gate}}) as (found, _):
         yield found
 
 
@@ -211,16 +219,15 @@ def test_axe_finds_nothing_grave(chromium: Any, link: str, theme: str) -> None:
         assert grave == [], [(found["id"], [node["html"] for node in found["nodes"]]) for found in grave]
 
 
-@pytest.mark.parametrize("mode", ["side", "slider", "difference"])
-def test_a_phone_shows_everything(chromium: Any, link: str, mode: str) -> None:
+def test_a_phone_shows_everything(chromium: Any, link: str) -> None:
     page = opened(chromium, link, size=NARROW)
-    choose(page, mode)
-    for box in [
-        element.bounding_box() for element in page.locator(".bk-viewer :is(button, label, .bk-view):visible").all()
-    ]:
-        assert box["x"] >= 0
-        assert box["x"] + box["width"] <= NARROW["width"]
-    assert page.locator(".bk-view").first.bounding_box()["width"] > 150
+    for mode in ("side", "slider", "difference"):
+        choose(page, mode)
+        for element in page.locator(".bk-viewer :is(button, label, select, .bk-view):visible").all():
+            box = element.bounding_box()
+            assert box["x"] >= 0, mode
+            assert box["x"] + box["width"] <= NARROW["width"], mode
+        assert page.locator(".bk-view").first.bounding_box()["width"] > 150, mode
 
 
 def test_two_fingers_zoom_and_one_swipes(chromium: Any, link: str) -> None:
@@ -266,21 +273,21 @@ def test_a_column_that_runs_again_is_replaced(chromium: Any, address: str) -> No
     assert [place for place in range(4) if sources[place] != after[place]] == [1]
 
 
-def test_the_rest_is_run_after_stopping(chromium: Any, tmp_path: Path) -> None:
-    gate = threading.Event()
-    with served(tmp_path, {"small_unet": {"run_gate": gate}}) as (address, _):
-        page = visit(chromium, address)
-        type_and_submit(page, "red apple")
-        page.wait_for_selector(".bk-column:nth-child(3)[data-tone=working]")
-        page.click("#bk-cancel")
-        page.wait_for_function("document.querySelector('#bk-cancel').innerText.includes('Stopping')")
-        gate.set()
-        page.wait_for_selector("[data-rest]")
-        assert page.inner_text("[data-rest]") == "Run the rest (2)"
-        page.click("[data-rest]")
-        page.wait_for_function("document.querySelectorAll('.bk-picture').length === 4")
-        page.wait_for_selector(DONE)
-        page.close()
+def test_the_rest_is_run_after_stopping(chromium: Any, address: str, gate: threading.Event) -> None:
+    gate.clear()
+    page = visit(chromium, address)
+    type_and_submit(page, "red apple")
+    page.wait_for_selector(".bk-column:nth-child(3)[data-tone=working]")
+    page.click("#bk-cancel")
+    page.wait_for_function("document.querySelector('#bk-cancel').innerText.includes('Stopping')")
+    gate.set()
+    page.wait_for_selector("[data-rest]")
+    assert page.inner_text("[data-rest]") == "Run the rest (2)"
+    assert page.inner_text(".bk-status") == "2 pictures, 2 stopped"
+    assert page.is_enabled("#bk-compare")
+    page.click("[data-rest]")
+    page.wait_for_function("document.querySelectorAll('.bk-picture').length === 4")
+    page.wait_for_selector(DONE)
 
 
 def test_the_picture_on_its_way(chromium: Any, tmp_path: Path) -> None:

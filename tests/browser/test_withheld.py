@@ -8,7 +8,6 @@ import re
 import threading
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -92,10 +91,10 @@ def alike(image: NDArray, picture: NDArray) -> bool:
     return float(np.abs(np.asarray(small) / 255.0 - picture).mean()) < 0.05
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     bodies: dict[int, tuple[str, bytearray]] = {}
-    comparisons = fake_comparisons(tmp_path, preview_share=1.0)
+    comparisons = fake_comparisons(tmp_path_factory.mktemp("site"), preview_share=1.0)
     page = build_page(comparisons, comparisons.catalog)
     options = launch_options(comparisons)
     options["app_kwargs"]["middleware"] = [Middleware(Recorder, bodies=bodies)]
