@@ -7,7 +7,8 @@ mlprogram, float16, iOS 16 / macOS 13, weights palettized to 6 bits by k-means, 
 systems share are stored once, in assets/emoji/shared. `--random` writes untrained networks of the same shapes, to
 develop against. For measurements, in the same layout and with no parts but U-Nets: `--controls` writes the students'
 trained controls to training/work/controls, `--float16` the four systems without palettes to training/work/float16,
-emoji-original with the original attention, so that this kind is run as well. It is not shipped: it alone is 22.5 MB.
+emoji-original with the original attention, so that this kind is run as well. They are not shipped: that of the
+original alone is 22.5 MB.
 """
 
 import argparse
@@ -40,17 +41,20 @@ LATENT = (4, networks.LATENT_SIDE, networks.LATENT_SIDE)
 PIXELS = 8 * networks.LATENT_SIDE
 PARTS = ("original", "base", "small", "tiny", "decoder", "checker", "text")  # the slowest first
 CONTROLS, FLOAT16 = WORK / "controls", WORK / "float16"
+FLOAT16_ENDING = "-float16"
 
 Inputs = dict[str, tuple[tuple[int, ...], type]]
 
 
 @dataclass(frozen=True)
 class Form:
-    """How a U-Net is written, and where: bits of a palettized weight, None for plain float16, and its attention."""
+    """How a U-Net is written, and where: bits of a palettized weight, None for plain float16, its attention, and what
+    its name ends in."""
 
     folder: Path = EMOJI
     bits: int | None = BITS
     attention: str = "split_einsum_v2"
+    ending: str = ""
 
 
 SHIPPED = Form()
@@ -96,8 +100,8 @@ def export_unet(name: str, network: UNet2DConditionModel, form: Form = SHIPPED) 
     }
     model = convert(CoreUnet(network, form.attention), inputs, ["noise_pred"], form.bits)
     facts = {"attention": form.attention, "parameters": str(networks.parameters(network))}
-    words = f"Noise predictor of the emoji family, {name}."
-    save(model, form.folder / f"emoji-{name}", f"emoji-{name}_unet", words, facts)
+    key = f"emoji-{name}{form.ending}"
+    save(model, form.folder / key, f"{key}_unet", f"Noise predictor of the emoji family, {name}.", facts)
 
 
 def export_text(encoder: torch.nn.Module) -> None:
@@ -175,7 +179,7 @@ def export_control(name: str) -> None:
 def export_float16(name: str) -> None:
     torch.set_num_threads(1)
     attention = "original" if name == "original" else SHIPPED.attention
-    export_unet(name, trained_unet(name), Form(FLOAT16, None, attention))
+    export_unet(name, trained_unet(name), Form(FLOAT16, None, attention, FLOAT16_ENDING))
 
 
 def export_all(export: Callable[[str], None], parts: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ import torch
 from bksdm_demo.engines.base import EngineOptions
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine
 from training import checker, data, decoder, distill, latents, networks, original, tokenizer
-from training.export import FLOAT16, PREFIX
+from training.export import FLOAT16, FLOAT16_ENDING, PREFIX
 from training.workspace import EMOJI, log
 
 
@@ -36,16 +36,17 @@ def text_encoder(ids: torch.Tensor, hidden: torch.Tensor) -> None:
     log("verify", f"text encoder {decibel(hidden[:1], text['last_hidden_state']):.1f} dB")
 
 
-def unet(name: str, network: torch.nn.Module, clean: torch.Tensor, hidden: torch.Tensor, folder: Path) -> None:
+def unet(name: str, network: torch.nn.Module, clean: torch.Tensor, hidden: torch.Tensor, float16: bool) -> None:
     """Two latents [2, 4, 16, 16] on their way from noise, at three steps."""
+    folder, key = (FLOAT16, f"emoji-{name}{FLOAT16_ENDING}") if float16 else (EMOJI, f"emoji-{name}")
     noise, values = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)), []
     for step, amount in ((951, 0.99), (501, 0.8), (101, 0.3)):
         sample, timestep = (1 - amount**2) ** 0.5 * clean + amount * noise, torch.tensor([step, step])
         states = hidden.transpose(1, 2)[:, :, None]  # [2, 128, 1, 77]
         parts = {"sample": sample, "timestep": timestep, "encoder_hidden_states": states}
-        predicted = run(folder / f"emoji-{name}", f"emoji-{name}_unet", **parts)["noise_pred"]
+        predicted = run(folder / key, f"{key}_unet", **parts)["noise_pred"]
         values.append(f"{decibel(network(sample, timestep, hidden).sample, predicted):.1f}")
-    log("verify", f"U-Net {name} {' / '.join(values)} dB at steps 951 / 501 / 101, {folder.name}")
+    log("verify", f"U-Net {key} {' / '.join(values)} dB at steps 951 / 501 / 101")
 
 
 def safety_checker(picture: torch.Tensor) -> None:
@@ -71,7 +72,7 @@ def main() -> None:
         safety_checker(torch.from_numpy(data.pictures())[places[:1]])
     for name in networks.NAMES:
         network = pair["unet"] if name == "original" else distill.load(name)
-        unet(name, network, clean, hidden, FLOAT16 if options.float16 else EMOJI)
+        unet(name, network, clean, hidden, options.float16)
 
 
 if __name__ == "__main__":
