@@ -83,7 +83,8 @@ def markdown(report: Mapping[str, Any]) -> str:
     for part, found in report["parts"].items():
         rows = [_row(key, one, report["systems"].get(key)) for key, one in found["systems"].items()]
         lines += ["", f"**{TITLES[part].capitalize()}**", "", table(HEADS, rows)]
-        lines += ["", "Order:", "", *_order_lines(found["order"])]
+        if len(report["systems"]) > 1:
+            lines += ["", "Order:", "", *_order_lines(found["order"])]
         for key, one in found["systems"].items():
             if wrong := [f"{each['prompt']} ({each['named']})" for each in one["wrong"]]:
                 lines += ["", f"{key}, named otherwise: {'; '.join(wrong)}"]
