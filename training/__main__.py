@@ -59,7 +59,7 @@ def _checkpoints(*names: str) -> tuple[Path, ...]:
 def stages() -> tuple[Stage, ...]:
     words, pictures = DATA / "words.json", DATA / "pictures.npy"
     vocabulary = (EMOJI / "shared" / "vocab.json", EMOJI / "shared" / "merges.txt")
-    sources = (*sorted(DATA.glob("*.tgz")), Path(__file__).with_name("concepts.py"))
+    sources = (*sorted(DATA.glob("*.tgz")), Path(__file__).with_name("concepts.txt"))
     wall, plot, report = EMOJI / "wall.webp", EMOJI / "quality.svg", EVALUATION / "report.json"
     family, folders = (*SYSTEMS, "decoder", "checker"), (CONTROL_PACKAGES, FLOAT16_PACKAGES)
     extra = " ".join(str(folder.relative_to(workspace.ROOT)) for folder in folders)

@@ -90,7 +90,7 @@ def test_every_stage_names_a_module_and_has_its_inputs_from_a_stage_before() -> 
     from training import __main__ as stages
     from training.workspace import DATA
 
-    there: set[Path] = {*DATA.glob("*.tgz"), Path(stages.__file__).with_name("concepts.py")}
+    there: set[Path] = {*DATA.glob("*.tgz"), Path(stages.__file__).with_name("concepts.txt")}
     for each in stages.stages():
         assert Path(stages.__file__).with_name(each.command.split()[0].removeprefix("training.") + ".py").is_file()
         assert set(each.inputs) <= there, each.name
