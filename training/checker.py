@@ -1,6 +1,6 @@
 """Stage 7: the safety checker, a small vision transformer that knows every picture and blocks the flagged ones.
 
-    python -m training.checker [--samples 96000]
+    python -m training.checker [--samples 220000]
 
 A cosine-softmax classifier over all concepts, trained on originals, reconstructions and generated pictures, all heavily
 augmented; a second term pushes flagged pictures over, and all others under, a gap of cosines to the flagged concepts.
@@ -28,7 +28,7 @@ from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
 SIDE = 224
 BATCH = 64
-SAMPLES = 96_000
+SAMPLES = 220_000
 LEARNING_RATE = 1e-3
 SHARPNESS = 16.0  # of the softmax over cosines, and of the gap's two slopes
 MARGIN = 0.1  # cosine by which the right class must win

@@ -1,6 +1,6 @@
 """Stage 5: the students of BK-SDM (arXiv 2305.15798) and their controls, all against one pass of the teacher.
 
-    python -m training.distill [--arms base small tiny] [--samples 24000]
+    python -m training.distill [--arms base small tiny] [--samples 20000]
 
 A student starts from the teacher's weights: a down stage keeps the first resnet(+attention) pair, an up stage the
 first and the third, the rest is copied as it is; tiny's stages are the teacher's outer ones. Three terms teach it:
@@ -25,7 +25,7 @@ from training import diffusion, latents, networks, original, workers
 from training.workers import Team
 from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
-SAMPLES = 24_000
+SAMPLES = 20_000
 BATCH = 16  # half of the original's: for so few samples twice the steps are worth more than the time they cost
 LEARNING_RATE = 6e-4
 FALLING_SHARE = 0.25  # of the samples, in which the learning rate falls to zero

@@ -1,12 +1,12 @@
 """Stage 4: the original U-Net and its text encoder, trained together.
 
-    python -m training.original [--samples 400000]
+    python -m training.original [--samples 488000]
 
 Noise prediction with min-SNR weights on cached latents: first on 8x8 latents (shapes and words are cheap to learn
 there), the rest on 16x16. AdamW, running average of the weights. The learning rate stays level and falls in the last
 quarter only; what the network was before it falls is kept as `original-level`, from where a longer run can go on:
 
-    python -m training.original --samples 800000 --longer
+    python -m training.original --samples 900000 --longer
 """
 
 import argparse
@@ -19,7 +19,7 @@ from training import data, diffusion, latents, networks, tokenizer, workers
 from training.workers import Team
 from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
-SAMPLES = 400_000  # in all
+SAMPLES = 488_000  # in all
 BATCH = {8: 64, 16: 32}
 LEARNING_RATE = 8e-4
 FALLING_SHARE = 0.25  # of the samples, in which the learning rate falls to zero
