@@ -341,9 +341,11 @@ def test_every_command_documents_itself_and_its_exit_codes(run: Run, command: st
 # --- Interrupt -------------------------------------------------------------------------------------------------------
 
 INTERRUPTED_RUN = """
+import signal
 from pathlib import Path
 from bksdm_demo.cli import app
 from tests.test_cli import fake_start
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
 app(["compare", "x", "--steps", "100", "--out", "out"], obj=fake_start(Path("."), {"emoji-base_unet": {"delay": 0.1}}))
 """
 
