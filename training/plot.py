@@ -82,7 +82,7 @@ def panel(axes: Axes, report: Mapping[str, Any], part: str) -> None:
         axes.axhline(100 * found[CEILING]["top1"]["value"], color=INK, lw=0.8, ls=":")
     axes.set_title(f"{PARTS[part]}, {report['parts'][part]['pairs']} pictures each", fontsize=10, color=INK)
     axes.set_xlabel("parameters of the U-Net, millions", color=INK)
-    axes.set_ylim(0, 103)
+    axes.set_ylim(-8, 103)  # the lowest strip holds the names
     axes.grid(axis="y", color="#e4e4e4", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
@@ -98,7 +98,7 @@ def draw(report: Mapping[str, Any]) -> Figure:
         shapes = [report["systems"].get(f"emoji-{shape}") for shape in (*SHAPES, "original")]
         for shape, system in zip((*SHAPES, "original"), shapes, strict=True):
             if system is not None:
-                axes.annotate(shape, (_millions(system), 1), ha="center", va="bottom", fontsize=8, color=INK)
+                axes.annotate(shape, (_millions(system), -7), ha="center", va="bottom", fontsize=8, color=INK)
     panels[0].set_ylabel("named rightly (top-1), %", color=INK)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(KINDS), frameon=False, fontsize=9)
