@@ -17,9 +17,9 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).resolve().parent.parent
-REPORT = ROOT / "training" / "work" / "evaluation" / "report.json"
-OUT = ROOT / "assets" / "emoji" / "quality.svg"
+from training.workspace import EMOJI, WORK
+
+REPORT, OUT = WORK / "evaluation" / "report.json", EMOJI / "quality.svg"
 SHAPES = ("tiny", "small", "base")
 PARTS = {"common": "400 common concepts", "all": "whole vocabulary"}
 CEILING = "reconstructions"

@@ -17,10 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from training.drawing import Album, Order, album_path, embedded, fill_all
 from training.pairs import Pair
+from training.workspace import ASSETS, EMOJI, WORK
 
-ROOT = Path(__file__).resolve().parent.parent
-ASSETS, KEPT = ROOT / "assets", ROOT / "training" / "work" / "wall"
-OUT = ASSETS / "emoji" / "wall.webp"
+KEPT, OUT = WORK / "wall", EMOJI / "wall.webp"
 NAMES = ("original", "base", "small", "tiny")
 STEPS = 20
 ACROSS = 12  # prompts in a band

@@ -1,16 +1,18 @@
-"""Where the stages keep their files, and how a stage saves, resumes and logs. Nothing here is committed."""
+"""Where the stages keep their files, and how a stage saves, resumes and logs. Nothing here is committed.
+
+torch is imported where a checkpoint is touched: what only needs the paths runs without it.
+"""
 
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-import torch
-
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "training" / "work"
 DATA = WORK / "data"
-EMOJI = ROOT / "assets" / "emoji"
+ASSETS = ROOT / "assets"
+EMOJI = ASSETS / "emoji"
 
 
 def checkpoint_path(name: str) -> Path:
@@ -19,6 +21,8 @@ def checkpoint_path(name: str) -> Path:
 
 def save_checkpoint(name: str, state: dict[str, Any]) -> None:
     """Write a checkpoint in full before it replaces the last one."""
+    import torch
+
     path = checkpoint_path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
@@ -27,6 +31,8 @@ def save_checkpoint(name: str, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(name: str) -> dict[str, Any] | None:
+    import torch
+
     path = checkpoint_path(name)
     return torch.load(path, map_location="cpu", weights_only=False) if path.exists() else None
 
