@@ -31,7 +31,8 @@ OTHER_PROGRAMS = {  # a text chunk -> who writes it
     "fooocus_scheme": "Fooocus",
 }
 SETTINGS_LINE = re.compile(r"Steps: \s*\d+\s*,")
-PAIR = re.compile(r'\s*([\w][\w \-/]{0,60}?):\s*("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
+LONGEST_SETTINGS = 8_000  # characters; programs write a few hundred
+PAIR = re.compile(r'([\w][\w \-/]{0,60}?):\s*("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
 NEGATIVE = "Negative prompt:"
 NEAREST = (  # the first that a foreign sampler's name contains
     ("dpm++ 2m karras", "dpmpp-2m-karras"),
@@ -68,7 +69,7 @@ def read_parameters(text: str, known_models: Collection[str]) -> Draft:
     """The draft of a `parameters` text: the prompt, a negative prompt and one line of settings, the last line."""
     lines = text.strip().splitlines()
     settings: dict[str, str] = {}
-    if lines and SETTINGS_LINE.match(lines[-1].strip()):
+    if lines and len(lines[-1]) <= LONGEST_SETTINGS and SETTINGS_LINE.match(lines[-1].strip()):
         settings = dict(_pairs(lines.pop()))
     start = next((place for place, line in enumerate(lines) if line.startswith(NEGATIVE)), len(lines))
     prompt = "\n".join(lines[:start]).strip()

@@ -128,3 +128,12 @@ def test_bombs_end_in_a_sentence() -> None:
     for data in (hostile(chunk(b"zTXt", b"parameters\0\0" + packed)), hostile(size=2**31 - 1)):
         with pytest.raises(RequestError):
             read_png(data, MODELS)
+
+
+def test_a_hostile_settings_line_holds_nobody_up() -> None:
+    """A million spaces in a few bytes of a compressed chunk, each once the start of a search to the end."""
+    for filler in (" ", "a", 'a:"', 'a:"\\",'):
+        text = f"a castle\nSteps: 1,{filler * 1_000_000}!"
+        assert read_parameters(text, MODELS).steps is None
+        short = f"a castle\nSteps: 1, {filler * (7_900 // len(filler))}"
+        assert read_parameters(short, MODELS).steps == 1
