@@ -90,5 +90,5 @@
     });
   }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["src"] });
 
-  Object.assign(window.bksdm, { likeness, reference, compareWith, asked: () => again });
+  Object.assign(window.bksdm, { likeness, reference, compareWith, asked: () => again, shown: () => board()?.dataset.job ?? "" });
 })();

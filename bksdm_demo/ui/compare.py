@@ -24,14 +24,15 @@ from bksdm_demo.ui.present import unavailable_facts, unavailable_title
 from bksdm_demo.ui.visitors import Visits
 
 EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</strong> They repeat BK-SDM’s recipe on
-128-pixel emoji, so that everything here can be tried without a download. They know some 160 emoji and nothing else, and
+128-pixel emoji, so that everything here can be tried without a download. They know 1,075 emoji and nothing else, and
 are no substitute for BK-SDM.
 Every picture passes a safety checker before it leaves the server: ask for “cigarette” to see it step in.</p>"""
 UPLOAD = """<p>A PNG dropped anywhere on this page fills the form with the settings it carries, ours or another tool’s.
 <label>Or choose one <input type="file" accept="image/png"></label></p>"""
 UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
-RUN_AGAIN_JS = "(job) => [job, window.bksdm.asked()]"  # board.js
+RUN_REST_JS = "() => window.bksdm.shown()"  # board.js
+RUN_AGAIN_JS = "() => [window.bksdm.shown(), window.bksdm.asked()]"
 
 
 class Desk(NamedTuple):
@@ -155,11 +156,16 @@ def _wire_resume(handlers: Handlers, live: Live) -> None:
 
 
 def _wire_again(handlers: Handlers, live: Live) -> None:
-    """Buttons nobody sees, pressed by board.js, which also tells the index of the column that is to run again."""
-    quiet: dict[str, Any] = {"outputs": list(live), "show_progress": "hidden", "api_visibility": "private"}
+    """Buttons nobody sees, pressed by board.js, which also tells the job on the board and the column to run again."""
+    quiet: dict[str, Any] = {
+        "outputs": list(live),
+        "show_progress": "hidden",
+        "api_visibility": "private",
+        "trigger_mode": "multiple",  # also while the one before is still watched
+    }
     index = gr.Textbox(visible=False)
     rest = gr.Button("Run the rest", visible="hidden", elem_id="bk-rest")
-    rest.click(handlers.rest, inputs=live.job_id, **quiet)
+    rest.click(handlers.rest, inputs=live.job_id, js=RUN_REST_JS, **quiet)
     again = gr.Button("Run again", visible="hidden", elem_id="bk-again")
     again.click(handlers.rerun, inputs=[live.job_id, index], js=RUN_AGAIN_JS, **quiet)
 

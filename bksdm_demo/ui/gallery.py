@@ -167,6 +167,7 @@ def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, desk:
     cards.select(
         desk.handlers.open_card,
         outputs=[tabs, *desk.form, *desk.live],
+        trigger_mode="multiple",  # also while the card opened before still runs
         show_progress="hidden",
         api_visibility="private",
     )

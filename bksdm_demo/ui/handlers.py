@@ -7,7 +7,7 @@ the watching. DemoErrors become sentences here and nowhere else in the page. Lea
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -23,6 +23,7 @@ from bksdm_demo.ui.chart import timing_section
 from bksdm_demo.ui.drafts import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_KEPT_HERE, draft_fields, read_upload
 from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, read_request, recommended, seeds_field
 from bksdm_demo.ui.timing import timing_view
+from bksdm_demo.ui.turns import Turns
 from bksdm_demo.ui.visitors import EVERYBODYS, Visitors
 
 COMPARE_TAB = "compare"
@@ -46,12 +47,16 @@ class Live(NamedTuple):
 
 
 class Handlers:
-    """The page's events over one Comparisons service; holds no state of any visitor."""
+    """The page's events over one Comparisons service; of visitors it knows only which of a page's watchers goes on.
+
+    Watching events take the request as Gradio hands it in; without one the watcher is nobody's and no other ends it.
+    """
 
     def __init__(
         self, comparisons: Comparisons, catalog: Catalog, visitors: Visitors = EVERYBODYS, pause: float = PAUSE
     ) -> None:
         self.comparisons, self.catalog, self.visitors, self.pause = comparisons, catalog, visitors, pause
+        self._turns = Turns()
 
     def compare(
         self,
@@ -68,6 +73,7 @@ class Handlers:
         generator: str,
         previews: bool,
         last_job: str,
+        page: gr.Request | None = None,
     ) -> Iterator[Live]:
         """Submit the form as one job and watch it; a refused form leaves the board as it is."""
         try:
@@ -79,15 +85,15 @@ class Handlers:
         except DemoError as error:
             yield _refused(str(error))
             return
-        yield from self._watch(job.id)
+        yield from self._watch(job.id, page)
 
-    def reopen(self, request: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def reopen(self, page: gr.Request) -> Iterator[tuple[Any, ...]]:
         """On loading the page: show the job in the address, else fill the form with what the link asks for."""
-        job_id = request.query_params.get(JOB, "")
-        draft = read_query(request.query_params, self._known())
+        job_id = page.query_params.get(JOB, "")
+        draft = read_query(page.query_params, self._known())
         try:
             if job_id:
-                yield from self.open(job_id)
+                yield from self.open(job_id, page)
                 return
             refusal = ""
         except RequestError:  # unknown
@@ -96,19 +102,19 @@ class Handlers:
             refusal = str(error)
         yield (*draft_fields(draft), *_told(draft, FILLED_BY_LINK, refusal))
 
-    def open(self, job_id: str) -> Iterator[tuple[Any, ...]]:
+    def open(self, job_id: str, page: gr.Request | None = None) -> Iterator[tuple[Any, ...]]:
         """Fill the form from a job and watch it: the values of the form, then those of Live. Raises as `watch`."""
         job = self.comparisons.get(job_id)
-        fields = tuple(_field(job, name) for name in Form._fields)
-        for live in self._watch(job_id):
+        fields = tuple(_field(job, name, self._known()) for name in Form._fields)
+        for live in self._watch(job_id, page):
             yield (*fields, *live)
             fields = (gr.skip(),) * len(Form._fields)
 
-    def open_card(self, event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+    def open_card(self, event: gr.EventData, page: gr.Request | None = None) -> Iterator[tuple[Any, ...]]:
         """A card of the gallery: the tab to show, then as `open`."""
         tab: Any = gr.Tabs(selected=COMPARE_TAB)
         try:
-            for values in self.open(event_value(event, "job")):
+            for values in self.open(event_value(event, "job"), page):
                 yield (tab, *values)
                 tab = gr.skip()
         except DemoError as error:
@@ -135,28 +141,29 @@ class Handlers:
         )
         return *followed, *after
 
-    def resume(self, job_id: str) -> Iterator[Live]:
+    def resume(self, job_id: str, page: gr.Request | None = None) -> Iterator[Live]:
         """Watch on after the connection was cut: a phone that slept, a tab that came back from the background."""
         try:
-            yield from self._watch(job_id)
+            yield from self._watch(job_id, page)
         except DemoError:
             yield _refused(GONE)
 
-    def rest(self, job_id: str) -> Iterator[Live]:
+    def rest(self, job_id: str, page: gr.Request | None = None) -> Iterator[Live]:
         """Run what ended without a verdict once more and watch it."""
-        yield from self._once_more(lambda: self.comparisons.resume(job_id))
+        yield from self._once_more(lambda: self.comparisons.resume(job_id), page)
 
-    def rerun(self, job_id: str, index: str) -> Iterator[Live]:
+    def rerun(self, job_id: str, index: str, page: gr.Request | None = None) -> Iterator[Live]:
         """Run one column once more, by its index as the page sends it, and watch it."""
-        yield from self._once_more(lambda: self.comparisons.rerun(job_id, int(index) if index.isdecimal() else -1))
+        number = int(index) if index.isdecimal() else -1
+        yield from self._once_more(lambda: self.comparisons.rerun(job_id, number), page)
 
-    def _once_more(self, start: Callable[[], Job]) -> Iterator[Live]:
+    def _once_more(self, start: Callable[[], Job], page: gr.Request | None) -> Iterator[Live]:
         try:
             job = start()
         except DemoError as error:
             yield _refused(str(error))
             return
-        yield from self._watch(job.id)
+        yield from self._watch(job.id, page)
 
     def cancel(self, job_id: str) -> tuple[str, Update]:
         """Stop the job: the watcher shows the rest. Answers the notice and the cancel button."""
@@ -181,11 +188,20 @@ class Handlers:
         """The models that can be chosen."""
         return {key for key, system in self.systems.items() if system.available}
 
-    def _watch(self, job_id: str) -> Iterator[Live]:
-        """One Live per change; nothing is sent twice, so that finished parts of the page stay untouched."""
-        seed: Any = self.comparisons.get(job_id).request.seed
+    def _watch(self, job_id: str, page: gr.Request | None) -> Iterator[Live]:
+        """One Live per change, until the end or until the page shows something else."""
+        snapshots = self.comparisons.watch(job_id, heartbeat=HEARTBEAT)
+        with self._turns.turn(getattr(page, "session_hash", None) or "") as ours:
+            for live in self._lives(snapshots):
+                if not ours():
+                    yield _untouched()  # Gradio sends an event's last values once more at its end
+                    return
+                yield live
+
+    def _lives(self, snapshots: Iterator[Job]) -> Iterator[Live]:
+        """Nothing is sent twice, so that finished parts of the page stay untouched."""
         seen, timing_seen = None, None
-        for job in self.comparisons.watch(job_id, heartbeat=HEARTBEAT):
+        for job in snapshots:
             if job is seen:
                 still = _untouched()
                 yield still._replace(board=job_board(job, self.systems, time.time())) if _loads(job) else still
@@ -193,14 +209,14 @@ class Handlers:
             timing = timing_section(timing_view(job, {key: system.name for key, system in self.systems.items()}))
             yield Live(
                 job_id=job.id if seen is None else gr.skip(),
-                seed=seed,
+                seed=job.request.seed if seen is None else gr.skip(),
                 notice="" if seen is None else gr.skip(),
                 board=job_board(job, self.systems, time.time()),
                 timing=gr.skip() if timing == timing_seen else timing,
                 compare=_compare_button(job),
                 cancel=_cancel_button(job),
             )
-            seed, seen, timing_seen = gr.skip(), job, timing
+            seen, timing_seen = job, timing
             if not job.finished:
                 time.sleep(self.pause)
 
@@ -212,10 +228,10 @@ class Handlers:
             return None
 
 
-def _field(job: Job, name: str) -> Any:
+def _field(job: Job, name: str, known: Collection[str]) -> Any:
     """The job's value of one input of the form; the lock is no part of a request and stays as it is."""
     if name == "models":
-        return list(job.models)
+        return [key for key in job.models if key in known]
     if name == "seeds":
         return seeds_field(job.seeds)
     if name == "previews":

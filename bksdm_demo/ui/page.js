@@ -25,6 +25,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    if (!event.target.closest?.("#bk-side")) return; // elsewhere it means nothing
     const button = document.getElementById("bk-compare");
     if (!button || button.disabled) return;
     event.preventDefault();

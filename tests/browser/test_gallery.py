@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,45 @@ def test_open_a_card_and_save_its_report(chromium: Any, site: tuple[str, Compari
         page.click(".bk-menu-body a:has-text('Report')")
     assert re.fullmatch(r"comparison-\d{8}-\d{6}\.html", waiting.value.suggested_filename)
     assert "blue whale" in Path(waiting.value.path()).read_text(encoding="utf-8")
+    page.close()
+
+
+def test_opening_a_card_during_a_run_leaves_the_run_alone(chromium: Any, tmp_path: Path) -> None:
+    gate = threading.Event()
+    gate.set()
+    with served(tmp_path, {"unet": {"run_gate": gate}}) as (address, comparisons):
+        kept = keep(comparisons, "blue whale")
+        gate.clear()
+        page = visit(chromium, address)
+        type_and_submit(page, "red apple")
+        page.wait_for_selector(".bk-board[aria-busy=true]")
+        (running,) = (job.id for job in comparisons.gallery().jobs if job.id != kept)
+        for wanted, words in ((kept, "blue whale"), (running, "red apple"), (kept, "blue whale")):
+            open_gallery(page)
+            page.click(f"[data-open='{wanted}']")
+            page.wait_for_selector(f".bk-board .bk-prompt:has-text('{words}')")
+            page.wait_for_function("id => new URL(location).searchParams.get('job') === id", arg=wanted)
+        page.wait_for_timeout(2500)  # two heartbeats of the watcher that was left
+        assert page.inner_text(".bk-board .bk-prompt") == "blue whale"
+        page.click("[data-again='0']")
+        page.wait_for_selector(".bk-board[aria-busy=true]")
+        assert not comparisons.get(kept).finished  # what is on the board runs again, in the queue behind the other
+        gate.set()
+        page.wait_for_selector(DONE)
+        assert page.inner_text(".bk-board .bk-prompt") == "blue whale"
+        page.close()
+
+
+def test_the_keys_that_start_a_comparison_mean_nothing_elsewhere(chromium: Any, site: tuple[str, Comparisons]) -> None:
+    address, comparisons = site
+    keep(comparisons, "blue whale")
+    page = visit(chromium, address)
+    page.fill("#bk-prompt textarea", "red apple")
+    open_gallery(page)
+    page.fill("#bk-find input", "whale")
+    page.keyboard.press("Control+Enter")
+    wait_for_prompts(page, "blue whale")
+    assert comparisons.gallery().total == 1
     page.close()
 
 

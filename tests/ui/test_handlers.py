@@ -186,6 +186,38 @@ def test_a_cut_connection_is_resumed(service: Comparisons) -> None:
     assert GONE in refused.notice
 
 
+def test_models_that_are_gone_are_not_put_into_the_form(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = compare(service)[0].job_id
+    tied = handlers(service)
+    monkeypatch.setattr(tied, "_known", lambda: {FAMILY[1]})
+    (update,) = tied.reopen(page_of({"job": job_id}))
+    assert dict(zip(Form._fields, update, strict=False))["models"] == [FAMILY[1]]
+
+
+def test_of_two_watchers_of_one_page_the_later_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handlers_module, "HEARTBEAT", 0.01)
+    gate = threading.Event()
+    service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}})
+    page, other = (SimpleNamespace(session_hash=name, query_params={}) for name in ("one", "other"))
+    tied = handlers(service)
+    try:
+        first, elsewhere = tied.compare(**SETTINGS, page=page), tied.compare(**SETTINGS, page=other)
+        running = next(first).job_id
+        next(elsewhere)
+        second = tied.resume(running, page)
+        assert next(second).job_id == running
+        assert list(first) == [(SKIP,) * len(Live._fields)]  # it ends although its comparison still runs
+        assert next(second) is not None
+        assert next(elsewhere) is not None
+        gate.set()
+        assert [*second][-1].board.count("<img") == 2
+        assert [*elsewhere][-1].board.count("<img") == 2
+        assert tied._turns._latest == {}
+    finally:
+        gate.set()
+        service.close()
+
+
 @pytest.mark.parametrize(("query", "words"), [({}, None), ({"job": ""}, None), ({"job": "forgotten"}, GONE)])
 def test_an_address_without_a_known_job(service: Comparisons, query: dict[str, str], words: str | None) -> None:
     (update,) = handlers(service).reopen(page_of(query))
