@@ -105,7 +105,7 @@ class Fetches:
     """The service; safe to use from several threads. `close()` it to stop its worker.
 
     `offers` are the systems there are to download into `models_dir`, which is made when the first one comes. With
-    `allowed` false nobody but the operator may start one. `needs` says what each system will take of memory.
+    `allowed` false nobody but the operator may start or stop one. `needs` says what each system will take of memory.
     """
 
     def __init__(
@@ -158,8 +158,13 @@ class Fetches:
             raise RequestError(f"No download of {key!r} was asked for.")
         return notice
 
-    def cancel(self, key: str) -> Fetch:
-        """Stop a download: at once while it waits, within moments while it runs. What has come is kept."""
+    def cancel(self, key: str, *, operator: bool = False) -> Fetch:
+        """Stop a download: at once while it waits, within moments while it runs. What has come is kept.
+
+        Raises RequestError for one that was never asked for, ModelUnavailableError when downloads are switched off.
+        """
+        if not (self.allowed or operator):
+            raise ModelUnavailableError(NOT_ALLOWED)
         with self._changed:
             present = self.get(key)
             if key in self._queue:
@@ -192,7 +197,7 @@ class Fetches:
         with self._changed:
             self._closed = True
             for key in list(self._stops):
-                self.cancel(key)
+                self.cancel(key, operator=True)
             self._changed.notify_all()
         if self._worker is not None and threading.current_thread() is not self._worker:
             self._worker.join(timeout)

@@ -33,6 +33,7 @@ HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
 <p>One prompt, one noise, several Core ML text-to-image models: what each of them draws, and where its time goes.</p>
 </header>"""
 WATCHERS = 256  # pages that may watch at once; each holds a thread that mostly sleeps
+UPLOADS = (3600, 3600)  # seconds: Gradio's own upload route, which nothing here uses, is looked after this often
 KNOW_VISITOR_JS = "() => [window.bksdm.visitor(), window.bksdm.zone()]"  # share.js
 
 
@@ -43,7 +44,7 @@ def build_page(
 
     `own_gallery` shows each visitor their own comparisons only, as a public page should.
     """
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS) as page:
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
         visits = Visits(Visitors(own_gallery), gr.Textbox(visible=False), gr.Textbox(visible=False))
         with gr.Tabs(elem_id="bk-tabs") as tabs:
@@ -69,6 +70,7 @@ def launch_options(comparisons: Comparisons) -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,
+        "max_file_size": "1kb",  # of that route: a dropped picture's text comes as an event
         "max_threads": WATCHERS,
     }
 

@@ -63,7 +63,7 @@ def offer_view(system: System, fetch: Fetch | None, need: Need | None, allowed: 
     line, cancel, progress = "Here now: choose it in the list above." if here else "", "", None
     if fetch is not None and fetch.active:
         tone, line, progress = "working", fetch_line(fetch), fetch_share(fetch)
-        download, cancel = "", "Stopping…" if fetch.stopping else "Cancel"
+        download, cancel = "", ("Stopping…" if fetch.stopping else "Cancel") if allowed else ""
     elif fetch is not None and fetch.state is FetchState.FAILED and not here:
         tone, line, download = "failed", fetch.message, download and "Try again"
     elif fetch is not None and fetch.state is FetchState.CANCELLED and not here:

@@ -176,13 +176,15 @@ def test_a_system_that_came_broken_has_failed(tmp_path: Path) -> None:
 
 def test_switched_off_only_the_operator_downloads(tmp_path: Path) -> None:
     line = Line()
-    line.released.set()
     with running(tmp_path, line, allowed=False) as (fetches, _):
         with pytest.raises(ModelUnavailableError, match=NOT_ALLOWED):
             fetches.start(TINY)
         with pytest.raises(RequestError):
             fetches.get(TINY)
         fetches.start(TINY, operator=True)
+        with pytest.raises(ModelUnavailableError, match=NOT_ALLOWED):
+            fetches.cancel(TINY)
+        line.released.set()
         assert ended(fetches, TINY) is FetchState.DONE
 
 

@@ -155,3 +155,8 @@ def test_nothing_is_fetched_from_elsewhere_or_kept(address: str) -> None:
     for host in ("fonts.googleapis.com", "fonts.gstatic.com"):
         assert host not in markup
     assert httpx.get(f"{address}monitoring").status_code != 200 or "disabled" in httpx.get(f"{address}monitoring").text
+
+
+def test_nobody_leaves_files_on_the_server(address: str) -> None:
+    answer = httpx.post(f"{address}gradio_api/upload", files={"files": ("big.bin", b"0" * 30_000)})
+    assert answer.status_code == 413

@@ -73,6 +73,9 @@ def test_one_that_came_broken() -> None:
 
 def test_switched_off_there_is_no_button() -> None:
     assert standing.offer_view(SYSTEM, None, FITS, allowed=False).download == ""
+    going = Fetch(SYSTEM.key, SYSTEM.name, FetchState.DOWNLOADING, 500, 1000)
+    assert standing.offer_view(SYSTEM, going, FITS, allowed=True).cancel == "Cancel"
+    assert standing.offer_view(SYSTEM, going, FITS, allowed=False).cancel == ""
 
 
 def test_the_card_links_the_licence_beside_the_button_and_escapes() -> None:
