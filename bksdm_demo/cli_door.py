@@ -109,7 +109,7 @@ def kept(context: typer.Context, data_dir: Path | None) -> Iterator[Services]:
         services = context.obj.start(replace(settings, data_dir=folder, quota_gb=QUOTA_RANGE[1], keep_days=0.0))
     with closing(services):
         if services.comparisons.problem:
-            raise StoreError(services.comparisons.problem)
+            raise StoreError(f"{folder}: {services.comparisons.problem}")
         yield services
 
 

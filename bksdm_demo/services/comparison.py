@@ -20,16 +20,16 @@ from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.records import COLUMNS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Column, Job, Loading, Phase, Request, Result
 from bksdm_demo.services.cache import PipelineCache
 from bksdm_demo.services.generation import generate
-from bksdm_demo.services.jobs import UNEXPECTED, JobQueue, Run, new_id
+from bksdm_demo.services.jobs import RUNNING, UNEXPECTED, JobQueue, Run, new_id
 from bksdm_demo.services.png import decode_png, encode_png, plain_png
 from bksdm_demo.services.previews import PREVIEW_SHARE, Previews
 from bksdm_demo.services.store import Filter, Page, Store, StoreError, Usage
 from bksdm_demo.services.store_sqlite import open_store
+from bksdm_demo.services.words import NO_PICTURE
 
 logger = logging.getLogger(__name__)
 
 BLOCKED = "The safety checker blocked this picture. Try another prompt or another seed."
-NO_PICTURE = "There is no such picture."
 NOT_YOURS = "Another visitor or a program asked for this comparison; you can run it again, not star or delete it."
 ELSEWHERE = "Another process of this demo runs this comparison; its end can be seen here, nothing else."
 POLL_SECONDS = 1.0  # between two looks at a job that another process runs
@@ -101,8 +101,8 @@ class Comparisons:
             owner=owner,
             environment=self._environment(),
         )
-        self._jobs.check_room()
-        return self._jobs.submit(replace(job, note=self._kept(lambda: self._store.add(job))))
+        with self._jobs.reserved(job.id):
+            return self._jobs.submit(replace(job, note=self._kept(lambda: self._store.add(job))))
 
     def cancel(self, job_id: str) -> Job:
         """Stop a comparison: at once while it waits, after the present step while it runs; finished columns stay."""
@@ -119,10 +119,11 @@ class Comparisons:
         Same id, same request. Raises RequestError where there is none of them or the comparison still runs,
         ModelUnavailableError and BusyError as `submit`.
         """
-        job = self._finished(job_id)
-        if not job.resumable:
-            raise RequestError("Every picture of this comparison is there; nothing is left to run.")
-        return self._again(job, job.resumable)
+        with self._jobs.reserved(job_id):
+            job = self._finished(job_id)
+            if not job.resumable:
+                raise RequestError("Every picture of this comparison is there; nothing is left to run.")
+            return self._again(job, job.resumable)
 
     def rerun(self, job_id: str, index: int) -> Job:
         """Queue one column of a finished comparison once more. What it has is replaced when there is a new verdict.
@@ -130,10 +131,11 @@ class Comparisons:
         Raises RequestError for an index that is not there or a comparison that still runs, ModelUnavailableError and
         BusyError as `submit`.
         """
-        job = self._finished(job_id)
-        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(job.columns):
-            raise RequestError(f"There is no picture {index!r} in this comparison; it has {len(job.columns)}.")
-        return self._again(job, (index,))
+        with self._jobs.reserved(job_id):
+            job = self._finished(job_id)
+            if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(job.columns):
+                raise RequestError(f"There is no picture {index!r} in this comparison; it has {len(job.columns)}.")
+            return self._again(job, (index,))
 
     def close(self) -> None:
         """Interrupt everything, stop the worker, unload the models and close the store."""
@@ -231,7 +233,7 @@ class Comparisons:
         """A job on which nobody works any more. Raises RequestError for any other."""
         job = self.get(job_id)
         if not job.finished:
-            raise RequestError("This comparison is still running; wait for its end or stop it first.")
+            raise RequestError(RUNNING)
         self._jobs.settled(job_id)
         return self.get(job_id)
 
@@ -240,7 +242,6 @@ class Comparisons:
             self.catalog.get(key)
         columns = (column.again() if index in indexes else column for index, column in enumerate(job.columns))
         again = replace(job, columns=tuple(columns), cancelled=False, environment=self._environment())
-        self._jobs.check_room()
         return self._jobs.submit(replace(again, note=self._kept(lambda: self._store.take(again, indexes))))
 
     def _watch(self, job: Job, heartbeat: float | None) -> Iterator[Job]:

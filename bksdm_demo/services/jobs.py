@@ -13,17 +13,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from bksdm_demo.errors import BusyError, RequestError
 from bksdm_demo.records import Column, Job, Phase
+from bksdm_demo.services.words import UNKNOWN
 
 logger = logging.getLogger(__name__)
 
 UNEXPECTED = "An unexpected error stopped this model; the server's log says more. The other models are not affected."
 STOPPED = "Stopped before this model was finished."
 CLOSED = "The demo was shut down before this model was finished; start the comparison again."
-UNKNOWN = "There is no comparison with this id; results are kept for a limited time only."
+RUNNING = "This comparison is still running; wait for its end or stop it first."
 KEPT_PIXELS = 64 * 2**20  # bytes of pictures that finished jobs may hold in memory
 
 
@@ -87,31 +89,49 @@ class JobQueue:
         self._jobs: dict[str, Job] = {}
         self._waiting: deque[str] = deque()
         self._ended: dict[str, float] = {}  # finished jobs and when, oldest first
+        self._reserved: set[str] = set()  # jobs about to be submitted
         self._unsettled: set[str] = set()  # jobs that run, or whose end `ended` has not heard of yet
         self._closed = False
         self._changed = threading.Condition(threading.RLock())
         self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
         self._worker.start()
 
-    def check_room(self) -> None:
-        """Raises BusyError when the queue is full or closed."""
+    @contextmanager
+    def reserved(self, job_id: str) -> Iterator[None]:
+        """A place in the queue for the length of a block, in which the job is got ready and submitted.
+
+        Meanwhile nobody else can reserve, submit or forget that job. Raises BusyError when the queue is full or closed,
+        RequestError for a job that is waiting or running.
+        """
         with self._changed:
-            if self._closed:
-                raise BusyError("The demo is shutting down and takes no new comparisons.")
-            if len(self._waiting) >= self._queue_size:
-                raise BusyError(f"The queue is full: {self._queue_size} comparisons are waiting. Try again later.")
+            self._check(job_id)
+            if job_id in self._reserved:
+                raise RequestError(RUNNING)
+            self._reserved.add(job_id)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._reserved.discard(job_id)
+
+    def _check(self, job_id: str) -> None:
+        if self._closed:
+            raise BusyError("The demo is shutting down and takes no new comparisons.")
+        known = self._jobs.get(job_id)
+        if known is not None and not known.finished:
+            raise RequestError(RUNNING)
+        if len(self._waiting) + len(self._reserved - {job_id}) >= self._queue_size:
+            raise BusyError(f"The queue is full: {self._queue_size} comparisons are waiting. Try again later.")
 
     def submit(self, job: Job) -> Job:
         """Put a job at the end of the queue: a new one, or a finished one with columns that wait again.
 
-        Raises BusyError as `check_room` does, RequestError for a job that is waiting or running.
+        Raises as `reserved` does.
         """
         with self._changed:
-            self.check_room()
             self._forget()
+            self._check(job.id)
             known = self._jobs.get(job.id)
-            if known is not None and not known.finished:
-                raise RequestError("This comparison is still running; wait for its end or stop it first.")
             self._ended.pop(job.id, None)
             version = job.version if known is None else known.version
             self._put(replace(job, version=version, cancelled=False))
@@ -210,8 +230,8 @@ class JobQueue:
         """Drop a finished job. Raises RequestError for one that waits or runs."""
         with self._changed:
             job = self._jobs.get(job_id)
-            if job is not None and not job.finished:
-                raise RequestError("This comparison is still running; stop it first.")
+            if job_id in self._reserved or (job is not None and not job.finished):
+                raise RequestError(RUNNING)
             self._jobs.pop(job_id, None)
             self._ended.pop(job_id, None)
             self._changed.notify_all()

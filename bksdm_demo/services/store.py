@@ -22,7 +22,10 @@ MOST_PER_PAGE = 100
 
 
 class StoreError(DemoError):
-    """The place where comparisons are kept cannot be read or written: the message says what and what to do."""
+    """The place where comparisons are kept cannot be read or written: the message says what and what to do.
+
+    Visitors read it, so it names no path; the log does.
+    """
 
 
 @dataclass(frozen=True)
@@ -105,10 +108,6 @@ class Store(Protocol):
 
     def get(self, job_id: str) -> Job:
         """A job without its pictures. One whose process has died comes back as interrupted."""
-        ...
-
-    def running_elsewhere(self, job_id: str) -> bool:
-        """Whether another living process runs the job."""
         ...
 
     def list(self, wanted: Filter, offset: int = 0, limit: int = 24) -> Page:

@@ -6,6 +6,7 @@ is a write-ahead log, so that a reader never waits for a writer; on a network di
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bksdm_demo.services.store import StoreError
+
+logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0  # how long a change waits for another process's change
 
@@ -51,7 +54,7 @@ class Database:
     """One connection, used by one thread at a time. Raises StoreError with a sentence for everything SQLite refuses."""
 
     def __init__(self, path: Path | None) -> None:
-        self.place = str(path) if path else ""
+        self.place = str(path or "in memory")
         self._lock = threading.RLock()
         with self._told():
             # Autocommit: transactions begin and end where this file says so.
@@ -99,7 +102,7 @@ class Database:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > len(MIGRATIONS):
                 raise StoreError(
-                    f"{self.place} was written by a newer version of this demo (schema {version}, "
+                    f"The kept comparisons were written by a newer version of this demo (schema {version}, "
                     f"here {len(MIGRATIONS)}); update the demo or name another data folder."
                 )
             for number in range(version, len(MIGRATIONS)):
@@ -112,8 +115,11 @@ class Database:
         try:
             yield
         except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:  # full, locked, read-only, closed
-            raise StoreError(f"The index {self.place} cannot be used: {error}.") from error
+            logger.warning("The index %s cannot be used: %s", self.place, error)
+            raise StoreError(f"The index of the kept comparisons cannot be used: {error}.") from error
         except sqlite3.DatabaseError as error:
+            logger.warning("The index %s is damaged: %s", self.place, error)
             raise StoreError(
-                f"The index {self.place} is damaged ({error}). Nothing was changed; move it away to begin a new one."
+                f"The index of the kept comparisons is damaged ({error}). Nothing was changed; move the file "
+                "index.sqlite3 out of the data folder to begin a new one."
             ) from error

@@ -27,14 +27,14 @@ from bksdm_demo.services.store_codec import column_text, environment_text, job_f
 from bksdm_demo.services.store_database import Database
 from bksdm_demo.services.store_pictures import PictureFolder, PictureMemory, Pictures
 from bksdm_demo.services.store_runners import Runners
+from bksdm_demo.services.words import NO_PICTURE, UNKNOWN
 
 logger = logging.getLogger(__name__)
 
 INDEX_NAME, PICTURES_NAME, RUNNERS_NAME = "index.sqlite3", "pictures", "runners"
 MEMORY_QUOTA = 256 * 2**20  # bytes at most where comparisons are kept in memory only
 TIDY_SECONDS = 60.0  # between two looks for jobs that are too old
-UNKNOWN = "There is no comparison with this id; results are kept for a limited time only."
-NO_PICTURE = "There is no such picture."
+MOST_WORDS = 32  # that a filter looks for
 DIED = "The server stopped before this picture was finished."
 NOT_KEPT = "This picture could not be kept when it was finished; run it again."
 
@@ -74,7 +74,8 @@ class SqliteStore:
             self._database = Database(None if folder is None else folder / INDEX_NAME)
             self._runners = Runners(None if folder is None else folder / RUNNERS_NAME)
         except OSError as error:
-            raise StoreError(f"The data folder {folder} cannot be used: {error.strerror or error}.") from error
+            logger.warning("The data folder %s cannot be used: %s", folder, error)
+            raise StoreError(f"The data folder cannot be used: {error.strerror or error}.") from error
         self._bury_all()
         self._tidy()
         self._sweep()
@@ -155,11 +156,6 @@ class SqliteStore:
             self._bury(connection, job_id)
             return self._job(connection, self._row(connection, job_id))
 
-    def running_elsewhere(self, job_id: str) -> bool:
-        with self._database.read() as connection:
-            runner = str(self._row(connection, job_id)["runner"])
-        return bool(runner) and runner != self._runners.own and self._runners.alive(runner)
-
     def list(self, wanted: Filter, offset: int = 0, limit: int = 24) -> Page:
         self._tidy_at_times()
         where, values = _conditions(wanted)
@@ -171,7 +167,7 @@ class SqliteStore:
                 f"SELECT * FROM jobs WHERE {where} ORDER BY created DESC, id LIMIT ? OFFSET ?",
                 (*values, limit, max(0, offset)),
             )
-            return Page(tuple(self._job(connection, row) for row in rows), total)
+            return Page(tuple(job for row in rows if (job := self._readable(connection, row))), total)
 
     def picture(self, job_id: str, index: int) -> bytes:
         with self._database.read() as connection:
@@ -249,8 +245,16 @@ class SqliteStore:
             )
         except (ValueError, KeyError, TypeError, RequestError) as error:
             raise StoreError(
-                f"The record of a comparison in {self._database.place or 'memory'} cannot be read; delete it."
+                f"This version of the demo cannot read the record of comparison {row['id']}; it is left as it is."
             ) from error
+
+    def _readable(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Job | None:
+        """As `_job`; None, and a line in the log, for a record that cannot be read, so that the others still can."""
+        try:
+            return self._job(connection, row)
+        except StoreError as error:
+            logger.warning("%s", error)
+            return None
 
     def _bury_all(self) -> None:
         """Mark as interrupted what processes that are no more were running."""
@@ -265,9 +269,10 @@ class SqliteStore:
         connection.execute("UPDATE jobs SET runner = '' WHERE id = ?", (job_id,))
         if places := _open_places(connection, job_id):
             row = _rows(connection, "SELECT * FROM jobs WHERE id = ?", (job_id,))[0]
-            columns = self._job(connection, row).columns
+            if (job := self._readable(connection, row)) is None:
+                return
             for index in places:
-                _put_column(connection, job_id, index, columns[index].ended(Phase.INTERRUPTED, DIED))
+                _put_column(connection, job_id, index, job.columns[index].ended(Phase.INTERRUPTED, DIED))
 
     def _check_stars(self, connection: sqlite3.Connection, job_id: str) -> None:
         (starred,) = connection.execute(
@@ -353,7 +358,7 @@ def _conditions(wanted: Filter) -> tuple[str, tuple[Any, ...]]:
     clauses: list[tuple[str, Any]] = []
     if wanted.model is not None:
         clauses.append(("EXISTS (SELECT 1 FROM columns WHERE job = jobs.id AND model = ?)", wanted.model))
-    clauses += [("INSTR(prompt, ?)", word) for word in _folded(wanted.text).split()]
+    clauses += [("INSTR(prompt, ?)", word) for word in _folded(wanted.text).split()[:MOST_WORDS]]
     if wanted.since is not None:
         clauses.append(("created >= ?", wanted.since))
     if wanted.until is not None:

@@ -1,4 +1,4 @@
-"""Names of settings and outcomes in words for people, said once for everything that shows or writes a comparison."""
+"""Settings, outcomes and refusals in words for people, said once for everything that shows or writes a comparison."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ COUNTED = {
     Phase.CANCELLED: "stopped",
     Phase.INTERRUPTED: "interrupted",
 }
+UNKNOWN = "There is no comparison with this id; results are kept for a limited time only."
+NO_PICTURE = "There is no such picture."
 WORDS_SHOWN = 24  # cut-off words that are listed before "and n more"
 
 

@@ -101,6 +101,27 @@ def test_a_full_queue_refuses(start: Callable[..., JobQueue], runner: Runner) ->
     queue.submit(new_job())
 
 
+def test_a_reserved_place_is_nobody_elses(start: Callable[..., JobQueue], runner: Runner) -> None:
+    queue = start(queue_size=1)
+    first = queue.submit(new_job())
+    assert runner.entered.acquire(timeout=PATIENCE)
+    job = new_job()
+    with queue.reserved(job.id):
+        with pytest.raises(BusyError, match="queue is full"):
+            queue.submit(new_job())
+        with pytest.raises(RequestError, match="still running"):
+            queue.forget(job.id)
+        with pytest.raises(RequestError, match="still running"), queue.reserved(job.id):
+            pass
+        queue.submit(job)
+    with pytest.raises(RequestError, match="still running"), queue.reserved(first.id):
+        pass
+    queue.cancel(job.id)
+    with queue.reserved(job.id):
+        pass
+    assert queue.submit(new_job()).position == 1  # a place that was not taken is free again
+
+
 def test_cancel_while_queued_ends_at_once_and_others_move_up(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start()
     queue.submit(new_job())

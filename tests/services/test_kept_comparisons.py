@@ -304,6 +304,33 @@ def test_running_again_waits_in_the_same_queue(start: Callable[..., Comparisons]
     assert service.cancel(job.id).columns[0].result == job.columns[0].result  # stopped while it waited: as before
 
 
+def test_two_at_once_for_the_last_place_leave_no_ghost(
+    start: Callable[..., Comparisons], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, both = threading.Event(), threading.Barrier(2, timeout=PATIENCE)
+    store = SqliteStore(tmp_path / "data")
+    service = start({"unet": {"run_gate": gate}}, store=store, queue_size=1)
+    wait_for(service, service.submit(REQUEST, TWO[:1]), Phase.DENOISING)
+    refused: list[BusyError] = []
+
+    def ask() -> None:
+        both.wait()
+        try:
+            service.submit(REQUEST, TWO[:1])
+        except BusyError as error:
+            refused.append(error)
+
+    askers = [threading.Thread(target=ask) for _ in range(2)]
+    add = store.add
+    monkeypatch.setattr(store, "add", lambda job: (time.sleep(0.2), add(job)))  # both are past the first look by then
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join(PATIENCE)
+    assert len(refused) == 1
+    assert service.gallery().total == 2  # one that runs, one that waits
+
+
 # --- The gallery -----------------------------------------------------------------------------------------------------
 
 

@@ -157,7 +157,7 @@ def test_a_picture_that_is_not_shown_is_refused(start: Callable[..., SqliteStore
 def test_ids_from_outside_are_looked_up_and_nothing_else(start: Callable[..., SqliteStore], foreign: str) -> None:
     store = start()
     keep(store, new_job())
-    for ask in (store.get, store.delete, store.running_elsewhere, lambda name: store.picture(name, 0)):
+    for ask in (store.get, store.delete, lambda name: store.picture(name, 0)):
         with pytest.raises(RequestError, match="no comparison with this id"):
             ask(foreign)
     with pytest.raises(RequestError):

@@ -49,7 +49,7 @@ def test_a_folder_that_cannot_be_used_is_told_and_left_alone(tmp_path: Path, dam
         SqliteStore(tmp_path)
     fallback = open_store(tmp_path)
     assert "memory only" in fallback.problem
-    assert INDEX_NAME in fallback.problem
+    assert str(tmp_path) not in fallback.problem  # visitors read it
     keep(fallback, new_job())  # the app goes on
     fallback.close()
     assert index.read_bytes() == before
@@ -70,11 +70,25 @@ def test_a_record_of_somebody_else_is_told(tmp_path: Path) -> None:
         connection.execute("UPDATE jobs SET record = '{}' WHERE id = ?", (job.id,))
         connection.execute("UPDATE columns SET picture = '../../secret.png' WHERE job = ?", (other.id,))
     connection.close()
-    with pytest.raises(StoreError, match="cannot be read"):
+    with pytest.raises(StoreError, match=f"cannot read the record of comparison {job.id}"):
         store.get(job.id)
+    assert ids(store) == [other.id]  # one that cannot be read hides no others
     with pytest.raises(StoreError, match="never does"):
         store.picture(other.id, 0)
     store.delete(job.id)
+    assert ids(store) == [other.id]
+    store.close()
+
+
+def test_a_dead_servers_job_that_cannot_be_read_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    job, other = keep(store, new_job()), keep(store, new_job())
+    store.close()
+    with sqlite3.connect(tmp_path / INDEX_NAME) as connection:
+        connection.execute("UPDATE jobs SET runner = 'dead', record = '{}' WHERE id = ?", (job.id,))
+        connection.execute("UPDATE columns SET final = 0 WHERE job = ?", (job.id,))
+    connection.close()
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
     assert ids(store) == [other.id]
     store.close()
 
