@@ -14,10 +14,11 @@ from typing import TextIO
 from bksdm_demo.library.catalog import Availability, System
 from bksdm_demo.library.sharing import SharedPart, Sharing
 from bksdm_demo.records import Column, Job, Phase
-from bksdm_demo.services.contact_sheet import megabytes, seconds, time_line
+from bksdm_demo.services.contact_sheet import time_line
 from bksdm_demo.services.inspection import Facts, Tensor
 from bksdm_demo.services.report import timestamp
-from bksdm_demo.services.words import outcome_words
+from bksdm_demo.services.timing import drawing_seconds, format_seconds
+from bksdm_demo.services.words import COUNTED, outcome_words
 from bksdm_demo.ui.standing import loading_words
 from bksdm_demo.units import format_bytes
 
@@ -29,10 +30,7 @@ WORDS = {
     Phase.DECODING: "turning latents into a picture",
     Phase.CHECKING: "checking the picture",
     Phase.DONE: "done",
-    Phase.BLOCKED: "blocked",
-    Phase.FAILED: "failed",
-    Phase.CANCELLED: "cancelled",
-    Phase.INTERRUPTED: "interrupted",
+    **COUNTED,
 }
 LINE = 110  # characters
 GLUE = "\xa0"  # a space at which a line does not break
@@ -96,9 +94,9 @@ def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[int, str
                 names.get(column.model, column.model),
                 str(column.seed) if several else "",
                 WORDS[column.phase],
-                seconds(result.timings.total - result.timings.load) if result else "",
-                seconds(result.timings.load) if result else "",
-                megabytes(result.size_bytes) if result else "",
+                format_seconds(drawing_seconds(result.timings)) if result else "",
+                format_seconds(result.timings.load) if result else "",
+                format_bytes(result.size_bytes) if result else "",
                 files.get(index, ""),
             )
         )
@@ -130,7 +128,7 @@ def systems_table(systems: Sequence[System], sharing: Sharing) -> str:
         (
             system.key,
             system.name,
-            megabytes(system.size_bytes) if system.size_bytes else "",
+            format_bytes(system.size_bytes) if system.size_bytes else "",
             millions(system.unet_parameters),
             system.weights,
             system.availability.value,
@@ -176,9 +174,10 @@ def facts_text(facts: Facts, refusal: str | None = None) -> str:
         for encoding in facts.encodings
     ]
     ports = [*_ports("input", facts.inputs), *_ports("output", facts.outputs)]
+    parameters = f"{millions(facts.parameters)} parameters"
     lines = [
         facts.path,
-        f"{megabytes(facts.size_bytes)}, {millions(facts.parameters)} parameters, {facts.operation_count} operations",
+        f"{format_bytes(facts.size_bytes)}, {parameters}, {facts.operation_count} operations",
         f"opset {facts.opset or 'unknown'}, specification {facts.specification_version}{system}",
         "",
         table(("Interface", "Name", "Type", "Shape"), ports),

@@ -367,7 +367,7 @@ def test_ctrl_c_stops_between_steps_and_writes_nothing(tmp_path: Path):
     assert seed.startswith("Seed "), seed + first + rest
     assert "Emoji Original: done" in first, first + rest
     assert process.returncode == commands.INTERRUPTED, rest
-    assert "Emoji Base: cancelled" in rest
+    assert "Emoji Base: stopped" in rest
     assert rest.endswith("Interrupted; nothing was written.\n")
     assert "Traceback" not in rest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["assets"]

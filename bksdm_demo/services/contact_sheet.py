@@ -19,7 +19,9 @@ from PIL import Image, ImageDraw
 from bksdm_demo.records import Column, Job, Phase, Request, Result
 from bksdm_demo.services.environment import unet_precisions
 from bksdm_demo.services.lettering import lines_of
-from bksdm_demo.services.png import SAMPLER_NAMES
+from bksdm_demo.services.timing import drawing_seconds, format_seconds
+from bksdm_demo.services.words import GENERATOR_NAMES, OUTCOMES, SCHEDULER_NAMES, plural
+from bksdm_demo.units import format_bytes
 
 CELL = 384  # least width and height of a picture on the sheet, pixels
 MOST_PER_ROW = 4
@@ -32,18 +34,6 @@ PAPER, CARD, EDGE = "#f6f5f2", "#ffffff", "#d9d5cc"
 INK, SOFT_INK = "#22211f", "#67635b"
 PANELS = {Phase.BLOCKED: "#f1e9d8", Phase.FAILED: "#f3e2dd"}
 QUIET_PANEL = "#eae8e3"
-HEADLINES = {
-    Phase.BLOCKED: "Held back",
-    Phase.FAILED: "No picture",
-    Phase.CANCELLED: "Cancelled",
-    Phase.INTERRUPTED: "Interrupted",
-}
-SENTENCES = {
-    Phase.BLOCKED: "The safety checker blocked this picture.",
-    Phase.FAILED: "This model failed.",
-    Phase.CANCELLED: "This run was stopped before it finished.",
-    Phase.INTERRUPTED: "This run was interrupted.",
-}
 
 
 @dataclass
@@ -132,10 +122,9 @@ def _write_header(pen: _Pen, job: Job) -> None:
 def settings_line(request: Request, seeds: Sequence[int] = ()) -> str:
     """The shared settings in one line; `seeds` where they are several."""
     seed = f"Seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"Seed {request.seed}"
-    steps = "1 step" if request.steps == 1 else f"{request.steps} steps"
-    noise = {"numpy": "NumPy noise", "torch": "torch noise"}[request.generator]
-    sampler = SAMPLER_NAMES[request.scheduler]
-    return f"{seed} · {steps} · guidance {request.guidance_scale:g} · {sampler} · {noise}"
+    scheduler, noise = SCHEDULER_NAMES[request.scheduler], GENERATOR_NAMES[request.generator]
+    steps, guidance = plural(request.steps, "step"), f"guidance {request.guidance_scale:g}"
+    return f"{seed} · {steps} · {guidance} · {scheduler} · {noise} noise"
 
 
 def _draw_column(
@@ -153,7 +142,7 @@ def _draw_column(
     pen.write(name, NAME_SIZE)
     if result is not None:
         pen.write(time_line(result), TEXT_SIZE)
-        pen.write(f"{megabytes(result.size_bytes)} on disk", TEXT_SIZE, SOFT_INK)
+        pen.write(f"{format_bytes(result.size_bytes)} on disk", TEXT_SIZE, SOFT_INK)
 
 
 def _paste(sheet: Image.Image, corner: tuple[int, int], cell: int, image: NDArray) -> None:
@@ -169,31 +158,20 @@ def _paste(sheet: Image.Image, corner: tuple[int, int], cell: int, image: NDArra
 def _draw_notice(draw: ImageDraw.ImageDraw, corner: tuple[int, int], cell: int, column: Column) -> None:
     """A plain panel: a headline and one sentence, in the middle of where the picture would be."""
     left, top = corner
-    phase = column.phase if column.phase in HEADLINES else Phase.FAILED
+    phase = column.phase if column.phase in OUTCOMES else Phase.FAILED
+    headline, sentence = OUTCOMES[phase]
     draw.rectangle((left, top, left + cell - 1, top + cell - 1), fill=PANELS.get(phase, QUIET_PANEL))
     inner = 2 * PADDING
     pen = _Pen(draw, left + inner, top + cell * 0.36, cell - 2 * inner)
-    pen.write(HEADLINES[phase], NAME_SIZE)
-    pen.write(column.message or SENTENCES[phase], TEXT_SIZE, SOFT_INK, most=5)
+    pen.write(headline, NAME_SIZE)
+    pen.write(column.message or sentence, TEXT_SIZE, SOFT_INK, most=5)
 
 
 def time_line(result: Result) -> str:
     """Seconds without and with loading: a cold start would otherwise make the first model look slow."""
     timings = result.timings
-    drawing = f"{seconds(timings.total - timings.load)}"
-    return f"{drawing} + {seconds(timings.load)} loading" if timings.cold else drawing
-
-
-def seconds(value: float) -> str:
-    """Three significant digits or so: "0.42 s", "3.1 s", "75 s"."""
-    value = max(value, 0.0)
-    return f"{value:.2f} s" if value < 1 else f"{value:.1f} s" if value < 60 else f"{value:.0f} s"
-
-
-def megabytes(size_bytes: int) -> str:
-    """Decimal megabytes, as file managers count them."""
-    size = size_bytes / 1e6
-    return f"{size:.1f} MB" if size < 100 else f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.2f} GB"
+    drawing = format_seconds(drawing_seconds(timings))
+    return f"{drawing} + {format_seconds(timings.load)} loading" if timings.cold else drawing
 
 
 def _machine(environment: Mapping[str, Any], job: Job) -> str:

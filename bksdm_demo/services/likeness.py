@@ -1,4 +1,4 @@
-"""How much two pictures differ: PSNR and SSIM, and the picture of their difference.
+"""How much two pictures differ: PSNR and SSIM.
 
 SSIM after Wang, Bovik, Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
 Similarity" (IEEE TIP 13/4, 2004): Gaussian window of 11 x 11 with sigma 1.5, K1 0.01, K2 0.03, the mean over the
@@ -60,12 +60,6 @@ def ssim(picture: NDArray, reference: NDArray) -> float:
     c1, c2 = (K1 * PEAK) ** 2, (K2 * PEAK) ** 2
     means = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     return float(np.mean(means * (2 * covariance + c2) / (variance_x + variance_y + c2)))
-
-
-def difference(picture: NDArray, reference: NDArray, gain: float = 4.0) -> NDArray:
-    """|picture - reference| times `gain`, cut at white, as uint8 [H, W, 3]: black where both agree."""
-    absolute = np.abs(picture.astype(np.float32) - reference)
-    return np.minimum(absolute * gain, PEAK).astype(np.uint8)
 
 
 def _blur(planes: NDArray) -> NDArray:
