@@ -94,8 +94,8 @@ def find_subjects(systems_dir: Path, keys: Sequence[str] = ()) -> tuple[Subject,
     if unknown or not found:
         absent = f"; not there: {', '.join(unknown)}" if unknown else ""
         raise PackageError(
-            f"{systems_dir} holds the systems {', '.join(found) or 'none'}{absent}. "
-            "Make them with `training`; its README says how."
+            f"{systems_dir} holds {'the systems ' + ', '.join(found) if found else 'no systems'}{absent}. "
+            "Make them with `python -m training.full_size` (training/README.md)."
         )
     return tuple(Subject(key, found[key], systems_dir / SHARED) for key in keys or found)
 

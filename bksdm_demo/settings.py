@@ -55,7 +55,7 @@ class Settings:
     compute_units: str = "auto"
     cache_dir: Path | None = None
     cache_gb: float = CACHE_BYTES / GIB
-    threads: int | None = None  # None: the engine decides
+    threads: int | None = None  # None: as many as a container grants, else the engine decides
     memory_bytes: int = 2 * GIB
     queue_size: int = 16
     data_dir: Path | None = None  # None: comparisons are kept in memory

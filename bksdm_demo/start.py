@@ -111,7 +111,7 @@ def engine_options(settings: Settings) -> EngineOptions:
         precision=settings.precision,
         compute_units=settings.compute_units,
         cache_dir=settings.cache_dir,
-        threads=settings.threads,
+        threads=settings.threads or environment.granted_threads(),
         cache_bytes=int(settings.cache_gb * GIB),
     )
 

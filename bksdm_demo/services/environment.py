@@ -6,6 +6,7 @@ metadata, so nothing heavy is imported. Leaves out host, user and path names: th
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -103,6 +104,15 @@ def cpu_quota(cpu_max: Path) -> float | None:
         return round(int(quota) / int(period), 2)
     except (OSError, ValueError, ZeroDivisionError):  # absent, "max", or another cgroup layout
         return None
+
+
+def granted_threads(cpu_max: Path = CPU_QUOTA) -> int | None:
+    """Threads worth starting where a container grants less time than all cores have; None where it grants it all.
+
+    More threads than that are stopped in the middle of their work until the next period begins.
+    """
+    quota = cpu_quota(cpu_max)
+    return max(1, math.ceil(quota)) if quota is not None and quota < cpu_count() else None
 
 
 def memory_bytes() -> int | None:

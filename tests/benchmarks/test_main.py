@@ -25,7 +25,7 @@ def test_flags_win_over_quick() -> None:
 
 def test_a_folder_without_systems_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["benchmarks", "--systems-dir", str(tmp_path)])
-    with pytest.raises(SystemExit, match="holds the systems none"):
+    with pytest.raises(SystemExit, match="holds no systems"):
         main()
 
 

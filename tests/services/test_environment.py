@@ -76,6 +76,18 @@ def test_cpu_quota(tmp_path: Path, text: str, cores: float | None):
     assert environment.cpu_quota(tmp_path / "absent") is None
 
 
+@pytest.mark.parametrize(
+    ("granted", "threads"), [("150000 100000\n", 2), ("5000 100000\n", 1), ("800000 100000\n", None), ("max 1\n", None)]
+)
+def test_threads_are_as_many_as_a_container_grants(
+    granted: str, threads: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "cpu_count", lambda: 8)
+    (tmp_path / "cpu.max").write_text(granted)
+    assert environment.granted_threads(tmp_path / "cpu.max") == threads
+    assert environment.granted_threads(tmp_path / "absent") is None
+
+
 @pytest.mark.parametrize(("granted", "usable"), [("1000\n", 1000), ("max\n", 5000), ("9000\n", 5000)])
 def test_memory_is_what_a_container_grants(
     granted: str, usable: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
