@@ -1,9 +1,9 @@
 """Unpacks a system's zip archive: all entries are judged before a byte is written, and the folder appears whole.
 
 Archives come from outside, so nothing they say is trusted: names that leave the folder, links and devices, encrypted
-or doubled entries, and absurd sizes or ratios refuse the whole archive. Files stream to a hidden folder beside the
-target, each against its declared size and checksum (zipfile's own check), and one rename makes them visible. Litter
-of archivers is skipped. Leaves out permissions, owners and dates: files are made as this process makes files.
+or doubled entries, and absurd sizes or ratios refuse the whole archive. Files stream to a folder beside the archive,
+each against its declared size and checksum (zipfile's own check), and one rename makes them visible. Litter of
+archivers is skipped. Leaves out permissions, owners and dates: files are made as this process makes files.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from bksdm_demo.errors import CancelledError, ModelUnavailableError, PackageError
-from bksdm_demo.library.disk import FreeBytes, check_room, disk_error, free_bytes
+from bksdm_demo.library.disk import FreeBytes, check_room, disk_error, free_bytes, rename_for_good
 from bksdm_demo.library.progress import Meter, Report, Stage, silent
 from bksdm_demo.units import format_bytes
 
@@ -46,20 +46,20 @@ def unpack(
 
     Raises PackageError for an archive that is broken or refused (the archive stays), ModelUnavailableError when the
     disk is full or the folder cannot be written, CancelledError when `cancelled` is set. Then nothing is left behind.
-    The caller sees to it that no other process unpacks to the same target.
+    The caller sees to it that no other process unpacks the same archive and that no folder is left of one that was
+    killed; both folders are on one disk.
     """
     if target.exists():
         raise ModelUnavailableError(f"{target} exists already; remove it to have the model unpacked there again.")
-    staging = target.with_name(f".{target.name}.unpacking")
+    staging = archive.with_suffix(".unpacking")
     with _sentences(archive, target), zipfile.ZipFile(archive) as zipped:
         entries = accepted_entries(zipped.infolist(), archive.name)
         check_room(target.parent, sum(entry.file_size for entry in entries), free, f"Unpacking {archive.name}")
-        shutil.rmtree(staging, ignore_errors=True)  # of a process that was killed
         try:
             _write_all(zipped, entries, staging, report, cancelled)
             for name, contents in (extra or {}).items():
                 (staging / name).write_bytes(contents)
-            staging.rename(target)
+            rename_for_good(staging, target)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
     archive.unlink(missing_ok=True)
@@ -113,8 +113,8 @@ def _fault(entry: zipfile.ZipInfo) -> str | None:
 
 
 def _is_litter(entry: zipfile.ZipInfo) -> bool:
-    parts = PurePosixPath(entry.filename).parts
-    return "__MACOSX" in parts or parts[-1] == ".DS_Store" or parts[-1].startswith("._")
+    path = PurePosixPath(entry.filename)
+    return "__MACOSX" in path.parts or path.name == ".DS_Store" or path.name.startswith("._")
 
 
 def _check_distinct(files: Sequence[zipfile.ZipInfo], name: str) -> None:
@@ -164,8 +164,6 @@ def _sentences(archive: Path, target: Path) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
-        raise PackageError(
-            f"{archive.name} is not a sound zip archive ({error}); remove it and fetch again."
-        ) from error
+        raise PackageError(f"{archive.name} is not a sound zip archive ({error}).") from error
     except OSError as error:
         raise disk_error(error, target.parent) from error

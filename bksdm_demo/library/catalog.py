@@ -67,9 +67,10 @@ class Catalog:
     `assets` holds the embedded family in `emoji/`. Every folder in `models_dir` that holds a system (or several, up
     to two folders deep) becomes one of the family "On this machine", named after its folder; `models_dir/shared` may
     hold parts they share. `published` are the systems that can be fetched; in `models_dir` they go by their own names,
-    and one without a safety checker borrows that of another, as all of them have the same. `read_metadata` gives the
-    user-defined metadata of a part, for its parameter count; a DemoError it raises makes the system unavailable, as
-    such a part cannot be run either.
+    and one without a safety checker borrows that of another, as all of them have the same. The key of a published
+    system stands for its first archive always; a further one that is here is listed too, by the name of its folder.
+    `read_metadata` gives the user-defined metadata of a part, for its parameter count; a DemoError it raises makes the
+    system unavailable, as such a part cannot be run either.
     """
 
     def __init__(
@@ -126,45 +127,50 @@ class Catalog:
 
     def _published(self) -> list[System]:
         lenders = self._lenders()
-        return [self._published_system(offer, lenders) for offer in self._offers]
+        return [self._published_system(offer, archive, lenders) for offer, archive in self._conversions()]
 
-    def _published_system(self, offer: PublishedSystem, lenders: Mapping[str, Path]) -> System:
-        archive = self._installed(offer)
-        if archive is None:
-            return _described(offer, offer.archives[0], Path(offer.key), None)
+    def _conversions(self) -> list[tuple[PublishedSystem, Archive]]:
+        """What is listed of the published systems: of each the first archive, and the others that are here."""
+        return [
+            (offer, archive)
+            for offer in self._offers
+            for archive in offer.archives
+            if archive == offer.archives[0] or self._folder(offer, archive) is not None
+        ]
+
+    def _folder(self, offer: PublishedSystem, archive: Archive) -> Path | None:
+        """Where an archive is unpacked; None where it is not here."""
+        return None if self._models_dir is None else _existing(self._models_dir / offer.folder_name(archive))
+
+    def _published_system(self, offer: PublishedSystem, archive: Archive, lenders: Mapping[str, Path]) -> System:
         folder = self._folder(offer, archive)
+        if folder is None:
+            system = _described(offer, archive, Path(offer.key), None)
+            others = ", ".join(offer.folder_name(other) for other in offer.archives if self._folder(offer, other))
+            hint = f" Another conversion of it is here: {others}." if others else ""
+            return replace(system, reason=f"{system.reason}{hint}")
         record = read_record(folder)
         system = _described(offer, archive, folder, _existing(folder.parent / SHARED))
         system = replace(system, revision="" if record is None else record.revision)
         return self._examine(system, Availability.ON_DISK, lenders)
 
-    def _installed(self, offer: PublishedSystem) -> Archive | None:
-        """The first of a published system's archives that is unpacked here."""
-        if self._models_dir is None:
-            return None
-        return next((archive for archive in offer.archives if self._folder(offer, archive).is_dir()), None)
-
-    def _folder(self, offer: PublishedSystem, archive: Archive) -> Path:
-        return (self._models_dir or Path()) / offer.folder_name(archive)
-
     def _lenders(self) -> dict[str, Path]:
         """The safety checkers of published systems that are here, by the name of their system."""
         checkers: dict[str, Path] = {}
-        for offer in self._offers:
-            archive = self._installed(offer)
+        for offer, archive in self._conversions():
+            folder = self._folder(offer, archive)
             try:
-                checker = None if archive is None else find_parts(self._folder(offer, archive)).safety_checker
+                checker = None if folder is None else find_parts(folder).safety_checker
             except PackageError:  # torn systems lend nothing; the reason is told where they are examined
                 continue
-            checkers |= {} if checker is None else {offer.name: checker}
+            checkers |= {} if checker is None else {offer.title(archive): checker}
         return checkers
 
     def _local(self) -> list[System]:
         if self._models_dir is None:
             return []
-        taken = {system.key for system in EMBEDDED} | {offer.key for offer in self._offers}
-        archives = [(offer, self._installed(offer)) for offer in self._offers]
-        theirs = {self._folder(offer, archive) for offer, archive in archives if archive is not None}
+        theirs = {offer.folder_name(archive) for offer in self._offers for archive in offer.archives}
+        taken = {system.key for system in EMBEDDED} | theirs
         found = []
         for folder in _local_folders(self._models_dir, theirs):
             system = self._local_system(folder, taken)
@@ -224,8 +230,8 @@ def _described(offer: PublishedSystem, archive: Archive, folder: Path, shared: P
     """A published system as its card says, not on this machine so far."""
     size = archive.size_bytes or offer.size_bytes
     return System(
-        key=offer.key,
-        name=offer.name,
+        key=offer.folder_name(archive),
+        name=offer.title(archive),
         family=offer.family,
         summary=f"{offer.summary} {offer.licence_note}".strip(),
         folder=folder,
@@ -265,8 +271,8 @@ def _existing(folder: Path) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _local_folders(models_dir: Path, theirs: set[Path]) -> list[Path]:
-    """The folders that hold one system each, and those that were meant to: every visible folder but `theirs`."""
+def _local_folders(models_dir: Path, theirs: set[str]) -> list[Path]:
+    """The folders that hold one system each, and those that were meant to: every visible one not named in `theirs`."""
     if models_dir in find_systems(models_dir):
         return [models_dir]
     try:
@@ -276,7 +282,7 @@ def _local_folders(models_dir: Path, theirs: set[Path]) -> list[Path]:
     except OSError as error:
         logger.warning("The models directory %s cannot be read: %s", models_dir, error.strerror)
         return []
-    ours = [path for path in children if path.name != SHARED and path not in theirs]
+    ours = [path for path in children if path.name not in {SHARED, *theirs}]
     visible = [path for path in ours if not path.name.startswith((".", "__"))]
     return [place for folder in visible for place in _places(folder)]
 

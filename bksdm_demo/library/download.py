@@ -9,16 +9,17 @@ storage (xet) and the shared cache: an archive is unpacked once and thrown away.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 import httpx2
-from huggingface_hub import constants, get_hf_file_metadata, get_session, hf_hub_url
+from huggingface_hub import HfFileMetadata, constants, get_hf_file_metadata, get_session, hf_hub_url
 from huggingface_hub.errors import FileMetadataError, GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
     build_hf_headers,
@@ -28,11 +29,14 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 
 from bksdm_demo.errors import CancelledError, DemoError, ModelUnavailableError
 from bksdm_demo.library.archive import unpacked_bytes
-from bksdm_demo.library.disk import disk_error
+from bksdm_demo.library.disk import disk_error, rename_for_good
 from bksdm_demo.library.progress import Meter, Report, Stage, silent
 from bksdm_demo.library.published import HubFile
 
+Outcome = TypeVar("Outcome")
+
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each further try after a broken connection
+MOST_QUESTIONS = 3  # tries to look a file up: without a network a person should not wait long to be told so
 GAIN = 2**20  # bytes a try must bring for the count of tries to begin anew
 CHUNK = 2**20  # bytes
 TAIL = 2**16 + 22  # bytes; a zip's end record, its comment and, in front of them, a directory of some hundred files
@@ -53,10 +57,17 @@ class RemoteFile:
     unpacked_bytes: int | None = None
 
 
-def look_up(file: HubFile) -> RemoteFile:
-    """Ask the hub for size, hash and commit of a file; one try. Raises ModelUnavailableError with the reason."""
+def look_up(file: HubFile, *, cancelled: threading.Event | None = None, pauses: Sequence[float] = PAUSES) -> RemoteFile:
+    """Ask the hub for size, hash and commit of a file.
+
+    Raises ModelUnavailableError with the reason, CancelledError when `cancelled` is set.
+    """
+
+    def ask() -> HfFileMetadata:
+        return get_hf_file_metadata(_address(file), timeout=constants.HF_HUB_ETAG_TIMEOUT)
+
     with _sentences(file):
-        found = get_hf_file_metadata(_address(file), timeout=constants.HF_HUB_ETAG_TIMEOUT)
+        found = _patiently(ask, cancelled or threading.Event(), pauses[: MOST_QUESTIONS - 1])
         if found.size is None or found.commit_hash is None or DIGEST.fullmatch(found.etag or "") is None:
             raise FileMetadataError("no size, commit or hash")
         remote = RemoteFile(replace(file, revision=found.commit_hash), found.size, found.etag or "")
@@ -83,13 +94,23 @@ def download(
         if path.is_file():
             return
         _receive_all(remote, partial, report, stop, pauses)
-        if _digest(partial, remote, report, stop) != remote.digest:
-            partial.unlink()
+        if discard_damaged(partial, remote, report=report, cancelled=stop):
             raise ModelUnavailableError(
                 f"{remote.file.name} arrived damaged: its hash is not the one the hub announces, so it was thrown "
                 "away. Fetch again; if that does not help, a proxy between here and the hub changes files."
             )
-        partial.rename(path)
+        rename_for_good(partial, path)
+
+
+def discard_damaged(
+    path: Path, remote: RemoteFile, *, report: Report = silent, cancelled: threading.Event | None = None
+) -> bool:
+    """Remove a file that has not the hub's hash; whether it was removed. Raises as `download` does."""
+    with _sentences(remote.file, path.parent):
+        damaged = _digest(path, remote, report, cancelled or threading.Event()) != remote.digest
+        if damaged:
+            path.unlink()
+        return damaged
 
 
 def _address(file: HubFile) -> str:
@@ -102,33 +123,51 @@ def _headers(**more: str) -> dict[str, str]:
 
 
 def _zip_contents(remote: RemoteFile) -> int | None:
-    """Bytes a zip on the hub unpacks to, from its last bytes; None where the server gives no ranges."""
+    """Bytes a zip on the hub unpacks to, from its last bytes; None where the server does not give them."""
     first = max(remote.size_bytes - TAIL, 0)
     headers = _headers(Range=f"bytes={first}-{remote.size_bytes - 1}")
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
-    with get_session().stream("GET", _address(remote.file), headers=headers, timeout=timeout) as response:
-        hf_raise_for_status(response)
-        return unpacked_bytes(response.read()) if response.status_code == 206 else None
+    try:
+        with get_session().stream("GET", _address(remote.file), headers=headers, timeout=timeout) as response:
+            return unpacked_bytes(response.read()) if response.status_code == 206 else None
+    except httpx2.HTTPError:  # a guess will do in its place
+        return None
 
 
 def _receive_all(
     remote: RemoteFile, partial: Path, report: Report, stop: threading.Event, pauses: Sequence[float]
 ) -> None:
-    """Receive until all is there, trying again as often as there are pauses without gaining ground."""
+    """Receive until all is there and on the disk."""
     with partial.open("ab") as file:
         if file.tell() > remote.size_bytes:
             _empty(file)
         meter = Meter(Stage.DOWNLOADING, remote.size_bytes, report, file.tell())
-        tries = 0
-        while file.tell() < remote.size_bytes:
-            before = file.tell()
-            try:
-                _receive(remote, file, meter, stop)
-            except (httpx2.TransportError, HfHubHTTPError) as error:
-                tries = 1 if file.tell() - before >= GAIN else tries + 1
-                if not _passing(error) or tries > len(pauses):
-                    raise
-                _check_stop(stop, pauses[tries - 1])
+        if file.tell() < remote.size_bytes:
+            _patiently(lambda: _receive(remote, file, meter, stop), stop, pauses, file.tell)
+        file.flush()
+        os.fsync(file.fileno())  # the name it gets must not survive a power cut that the contents do not
+
+
+def _patiently(
+    attempt: Callable[[], Outcome],
+    stop: threading.Event,
+    pauses: Sequence[float],
+    place: Callable[[], int] = lambda: 0,
+) -> Outcome:
+    """What an attempt gives, made again after passing failures as often as there are pauses.
+
+    Where an attempt moved `place` by GAIN bytes, the count begins anew.
+    """
+    tries = 0
+    while True:
+        before = place()
+        try:
+            return attempt()
+        except (httpx2.TransportError, HfHubHTTPError) as error:
+            tries = 1 if place() - before >= GAIN else tries + 1
+            if not _passing(error) or tries > len(pauses):
+                raise
+            _check_stop(stop, pauses[tries - 1])
 
 
 def _receive(remote: RemoteFile, file: BinaryIO, meter: Meter, stop: threading.Event) -> None:

@@ -2,8 +2,9 @@
 
 Everything unfinished lies in the hidden folder `.fetch` of the models directory and is found again after a kill; the
 system's own folder appears by one rename. However many processes and threads ask at once, one of them fetches and
-the others wait for it. A record in the folder says which commit it came from; files that another fetched system has
-too are stored once. Leaves out updating: a folder that is there is left alone.
+the others wait for it. An archive that the disk has spoilt is thrown away, so that the next fetch brings it anew. A
+record in the folder says which commit it came from; files that another fetched system has too are stored once. Leaves
+out updating: a folder that is there is left alone.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from bksdm_demo.errors import CancelledError
+from bksdm_demo.errors import CancelledError, DemoError, ModelUnavailableError, PackageError
 from bksdm_demo.library.archive import unpack
 from bksdm_demo.library.disk import FreeBytes, check_room, disk_error, free_bytes
-from bksdm_demo.library.download import PAUSES, RemoteFile, download, look_up
+from bksdm_demo.library.download import PAUSES, RemoteFile, discard_damaged, download, look_up
 from bksdm_demo.library.linking import link_same_files
 from bksdm_demo.library.progress import Progress, Report, Stage, silent
 from bksdm_demo.library.published import PublishedSystem
@@ -52,24 +53,29 @@ def fetch(
         return target
     with _alone(models_dir, target.name, report, stop):
         if not target.exists():  # another one may have fetched it while this one waited
-            remote = look_up(archive.file)
+            remote = look_up(archive.file, cancelled=stop, pauses=pauses)
             work = _workplace(models_dir, target.name, remote)
             _check_disk(remote, work, free)
             download(remote, work, report=report, cancelled=stop, pauses=pauses)
             record = record_of(remote, archive.file.revision)
-            unpack(work, target, report=report, cancelled=stop, free=free, extra={NAME: record.as_bytes()})
+            try:
+                unpack(work, target, report=report, cancelled=stop, free=free, extra={NAME: record.as_bytes()})
+            except PackageError as error:
+                raise _blame(error, remote, work, report, stop) from error
             shutil.rmtree(work.parent, ignore_errors=True)
             link_same_files(target)
     return target
 
 
 def _workplace(models_dir: Path, name: str, remote: RemoteFile) -> Path:
-    """Where the archive is to lie, named by its content; remains of other contents are removed."""
+    """Where the archive is to lie, named by its content; remains of other contents and of a killed unpacking go."""
     work = models_dir / WORK / name / f"{remote.digest}.zip"
     try:
         work.parent.mkdir(parents=True, exist_ok=True)
         for other in work.parent.iterdir():
-            if not other.name.startswith(work.name):
+            if other.is_dir():
+                shutil.rmtree(other)
+            elif not other.name.startswith(work.name):
                 other.unlink()
     except OSError as error:
         raise disk_error(error, work.parent) from error
@@ -82,6 +88,16 @@ def _check_disk(remote: RemoteFile, work: Path, free: FreeBytes) -> None:
     unpacked = remote.unpacked_bytes if remote.unpacked_bytes is not None else int(remote.size_bytes * SWELL)
     needed = max(remote.size_bytes - here, 0) + unpacked
     check_room(work.parent, needed, free, f"{remote.file.name}, packed and unpacked,")
+
+
+def _blame(error: PackageError, remote: RemoteFile, work: Path, report: Report, stop: threading.Event) -> DemoError:
+    """Why an archive cannot be unpacked: the disk spoilt it, and it is thrown away, or the hub has it so."""
+    if discard_damaged(work, remote, report=report, cancelled=stop):
+        return ModelUnavailableError(
+            f"{remote.file.name} had come whole but is damaged on this disk, so it was thrown away. Fetch again."
+        )
+    reason = str(error).replace(work.name, remote.file.name)
+    return PackageError(f"{reason} {remote.file.repo} has it like that: fetching again will not help.")
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 Two layouts are known: package folders as Apple's converter writes them (`*_text_encoder.mlpackage`, `*_unet.mlpackage`
 or `*_unet_chunk1/2.mlpackage`, ...) and compiled "Resources" folders as its Swift pipeline reads them
 (`TextEncoder.mlmodelc`, `Unet.mlmodelc` or `UnetChunk1/2.mlmodelc`, ...), both with `vocab.json` and `merges.txt`.
-The parts may lie in the folder or up to DEPTH folders below it; archives' litter is ignored. What a part contains is
-not looked at here.
+Packages with a compiled copy in `Resources`, as the converter bundles them, are one system and run as packages; the
+vocabulary may be the copy's. The parts may lie in the folder or up to DEPTH folders below it; archives' litter is
+ignored. What a part contains is not looked at here.
 """
 
 from __future__ import annotations
@@ -100,18 +101,16 @@ def find_parts(folder: Path, shared: Path | None = None) -> Parts:
         names = ", ".join(str(place.relative_to(folder)) for place in places)
         raise PackageError(f"{folder} holds several systems ({names}); choose one of these folders.")
     place = places[0]
-    searched = [*_upwards(place, folder), *([shared] if shared is not None else [])]
+    own, lent = list(_upwards(place, folder)), [shared] if shared is not None else []
     missing: list[str] = []
-    found = {role: _find_model(searched, role) for role in NAMES}
+    found = {role: _find_model([*own, *lent], role) for role in NAMES}
     unet = _unet(found)
     for role in ("text encoder", "image decoder"):
         if found[role] is None:
             missing.append(describe(role))
     if not unet:
         missing.append(next(describe(role) for role in UNET_ROLES[1:] if found[role] is None))
-    if place.name == "packages":  # as in Apple's repositories, where only the compiled models have their vocabulary
-        searched.append(place.with_name("compiled"))
-    files = {name: _find_file(searched, name) for name in ("vocab.json", "merges.txt")}
+    files = {name: _find_file([*own, *_compiled_copies(place), *lent], name) for name in ("vocab.json", "merges.txt")}
     missing += [name for name, path in files.items() if path is None]
     text_encoder, decoder, vocab, merges = found["text encoder"], found["image decoder"], *files.values()
     if missing or text_encoder is None or decoder is None or vocab is None or merges is None:
@@ -156,6 +155,11 @@ def _upwards(place: Path, top: Path) -> Iterator[Path]:
     while place != top:
         place = place.parent
         yield place
+
+
+def _compiled_copies(place: Path) -> list[Path]:
+    """Where the models in `place` may lie compiled: only there Apple's converter and repositories put a vocabulary."""
+    return [place / "Resources", *([place.with_name("compiled")] if place.name == "packages" else [])]
 
 
 def _subfolders(place: Path) -> list[Path]:

@@ -77,8 +77,12 @@ class PublishedSystem:
         raise ModelUnavailableError(f"{self.name} is not published with attention {attention!r}; choose {kinds}.")
 
     def folder_name(self, archive: Archive) -> str:
-        """The folder an archive is unpacked into: the key, and for a further archive also its attention."""
+        """The folder and key of an archive that is here: the system's key, for a further archive with its attention."""
         return self.key if archive == self.archives[0] else f"{self.key}-{archive.attention}"
+
+    def title(self, archive: Archive) -> str:
+        """What an archive is called: the system's name, for a further archive with its attention."""
+        return self.name if archive == self.archives[0] else f"{self.name} ({archive.attention} attention)"
 
 
 def _bk_sdm(variant: str, removed: str, size_bytes: int, parameters: int, unet_parameters: int) -> PublishedSystem:

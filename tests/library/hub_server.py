@@ -23,6 +23,7 @@ RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<na
 INFO = re.compile(r"/api/models/(?P<repo>[^/?]+/[^/?]+)(/revision/(?P<revision>[^/?]+))?")
 TREE = re.compile(r"/api/models/(?P<repo>[^/?]+/[^/?]+)/tree/(?P<revision>[^/?]+)")
 STORE = re.compile(r"/store/(?P<digest>[0-9a-f]{64})")
+HANG_UP = -1  # in place of a status: the hub closes the connection without a word
 PIECE = 4096  # bytes sent at once
 LONGEST_STALL = 20.0  # seconds, should a test forget to let go
 
@@ -31,9 +32,9 @@ LONGEST_STALL = 20.0  # seconds, should a test forget to let go
 class Faults:
     """What goes wrong; lists are used up from the front, one entry a request. Nothing by default.
 
-    `statuses` are the hub's answers (0: a good one), `headers` go with the bad ones; `token` is the only one let in.
-    `drops` are the bytes of the body after which the store hangs up (None: it does not), `stall_after` those after
-    which it waits for `release`. `spoilt` flips a bit of every body; `announced` replaces the hash.
+    `statuses` are the hub's answers (0: a good one, or HANG_UP), `headers` go with the bad ones; `token` is the only
+    one let in. `drops` are the bytes of the body after which the store hangs up (None: it does not), `stall_after`
+    those after which it waits for `release`. `spoilt` flips a bit of every body; `announced` replaces the hash.
     """
 
     statuses: list[int] = field(default_factory=list)
@@ -135,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif state.faults.plain:
             self._send(200, b"<html>hello</html>")
         elif state.faults.statuses and (status := state.faults.statuses.pop(0)):
-            self._send(status, b'{"error": "as the test wants it"}', state.faults.headers)
+            self._refuse(status, state.faults.headers)
         elif state.faults.token and self.headers.get("Authorization") != f"Bearer {state.faults.token}":
             self._send(401, b'{"error": "who are you?"}')
         elif found := RESOLVE.fullmatch(path):
@@ -146,6 +147,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._info(found["repo"], found["revision"] or "main")
         else:
             self._send(404, b"")
+
+    def _refuse(self, status: int, headers: dict[str, str]) -> None:
+        if status == HANG_UP:
+            self.close_connection = True
+        else:
+            self._send(status, b'{"error": "as the test wants it"}', headers)
 
     def _resolve(self, repo: str, revision: str, name: str) -> None:
         files = self.server.state.repos.get(repo)

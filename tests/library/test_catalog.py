@@ -12,7 +12,7 @@ from bksdm_demo.library.catalog import EMBEDDED, Availability, Catalog
 from bksdm_demo.library.published import PUBLISHED
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.records import Request
-from tests.fakes import FAMILY, fake_catalog, write_compiled, write_family
+from tests.fakes import FAMILY, fake_catalog, write_compiled, write_family, write_package
 
 
 def local_system(folder: Path) -> Path:
@@ -131,6 +131,16 @@ def test_several_systems_in_one_folder_get_keys_of_their_own(tmp_path: Path) -> 
     assert catalog.get("sd-original").folder != catalog.get("sd-split_einsum").folder
 
 
+def test_what_the_converter_bundles_is_one_system(tmp_path: Path) -> None:
+    mine = tmp_path / "models" / "mine"
+    local_system(mine / "Resources")
+    for role in ("text_encoder", "unet", "vae_decoder", "safety_checker"):
+        write_package(mine / f"Stable_Diffusion_version_x_{role}.mlpackage")
+    local = fake_catalog(tmp_path, mine.parent).systems()[len(EMBEDDED) :]
+    assert [(system.key, system.reason) for system in local] == [("mine", "")]
+    assert fake_catalog(tmp_path, mine).get("mine").available
+
+
 def test_keys_are_plain_words_whatever_the_folder_is_called(tmp_path: Path) -> None:
     local_system(tmp_path / "models" / "my model, v2 (é)")
     local = fake_catalog(tmp_path, tmp_path / "models").get("my-model-v2")
@@ -191,13 +201,40 @@ def test_a_published_system_that_is_here_goes_by_its_card_and_its_true_size(tmp_
     assert len(systems) == len(EMBEDDED) + len(PUBLISHED)  # its folder is not listed a second time
 
 
-def test_of_several_archives_the_first_that_is_here_is_the_system(tmp_path: Path) -> None:
-    local_system(tmp_path / "models" / "sd-v1-4-palettized-original")
-    assert published(tmp_path).get("sd-v1-4-palettized").attention == "original"
-    local_system(tmp_path / "models" / "sd-v1-4-palettized")
+def test_every_conversion_that_is_here_goes_by_its_card_under_a_key_of_its_own(tmp_path: Path) -> None:
+    for folder in ("sd-v1-4-palettized", "sd-v1-4-palettized-original"):
+        local_system(tmp_path / "models" / folder)
     catalog = published(tmp_path)
-    assert catalog.get("sd-v1-4-palettized").attention == "split_einsum_v2"
-    assert catalog.get("sd-v1-4-palettized-original").family == "On this machine"
+    first, further = catalog.get("sd-v1-4-palettized"), catalog.get("sd-v1-4-palettized-original")
+    assert (first.name, first.attention) == ("Stable Diffusion v1.4", "split_einsum_v2")
+    assert (further.name, further.attention) == ("Stable Diffusion v1.4 (original attention)", "original")
+    assert further.licence
+    for field in ("family", "summary", "licence", "licence_url", "card_url", "weights", "steps", "guidance_scale"):
+        assert getattr(further, field) == getattr(first, field)
+    assert further.folder == tmp_path / "models" / "sd-v1-4-palettized-original"
+    assert len(catalog.systems()) == len(EMBEDDED) + len(PUBLISHED) + 1
+
+
+def test_a_key_stands_for_one_conversion_whatever_else_is_here(tmp_path: Path) -> None:
+    further = local_system(tmp_path / "models" / "sd-v1-4-palettized-original")
+    by_key = {system.key: system for system in published(tmp_path).systems()}
+    first = by_key["sd-v1-4-palettized"]
+    assert (first.availability, first.attention) == (Availability.TO_DOWNLOAD, "split_einsum_v2")
+    assert first.reason.endswith("Another conversion of it is here: sd-v1-4-palettized-original.")
+    assert by_key["sd-v1-4-palettized-original"].available
+    assert by_key["small-sd-v0"].reason.endswith("(3.28 GB).")
+    local_system(tmp_path / "models" / "sd-v1-4-palettized")
+    assert published(tmp_path).get("sd-v1-4-palettized-original").folder == further
+
+
+def test_a_further_conversion_borrows_a_checker_too_and_lends_one(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    for folder in ("small-sd-v0", "small-sd-v0-original"):
+        shutil.rmtree(local_system(models / folder) / "SafetyChecker.mlmodelc")
+    local_system(models / "sd-v1-4-palettized-original")
+    for key in ("small-sd-v0", "small-sd-v0-original"):
+        summary = published(tmp_path).get(key).summary
+        assert "safety checker is that of Stable Diffusion v1.4 (original attention)." in summary
 
 
 def test_a_checker_is_borrowed_from_another_published_system(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,11 @@ from huggingface_hub import HfApi, close_session, constants, hf_hub_download
 
 from bksdm_demo.errors import CancelledError, ModelUnavailableError
 from bksdm_demo.library import download as download_module
-from bksdm_demo.library.download import RemoteFile, download, look_up
+from bksdm_demo.library.download import MOST_QUESTIONS, RemoteFile, discard_damaged, download, look_up
 from bksdm_demo.library.progress import Progress, Stage
 from bksdm_demo.library.published import HubFile
 from tests.library.conftest import FILES, REPO, ZIP
-from tests.library.hub_server import COMMIT, HubServer
+from tests.library.hub_server import COMMIT, HANG_UP, HubServer
 
 FILE = HubFile(REPO, COMMIT, "tiny.zip")
 AT_ONCE = (0.0, 0.0)  # two more tries, no pauses
@@ -26,7 +27,7 @@ MOST_REQUESTS = 20  # for one file, whatever goes wrong
 
 def bring(folder: Path, **options: object) -> Path:
     path = folder / "tiny.zip"
-    download(look_up(FILE), path, pauses=AT_ONCE, **options)  # type: ignore[arg-type]
+    download(look_up(FILE, pauses=AT_ONCE), path, pauses=AT_ONCE, **options)  # type: ignore[arg-type]
     return path
 
 
@@ -76,6 +77,32 @@ def test_a_file_arrives_and_is_reported(hub: HubServer, tmp_path: Path) -> None:
     ]
     assert reports[0] == Progress(Stage.DOWNLOADING, 0, len(ZIP))
     assert hub.bodies() == [0]
+
+
+def test_a_file_is_on_the_disk_before_it_gets_its_name_and_the_name_thereafter(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, flushed = tmp_path / "tiny.zip", list[tuple[int, int, bool]]()
+
+    def note(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        flushed.append((status.st_ino, status.st_size, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    bring(tmp_path)
+    monkeypatch.undo()
+    first, last = flushed
+    assert first == (path.stat().st_ino, len(ZIP), False)
+    assert (last[0], last[2]) == (tmp_path.stat().st_ino, True)
+
+
+def test_a_file_that_the_disk_spoilt_is_discarded_and_a_sound_one_is_not(hub: HubServer, tmp_path: Path) -> None:
+    path, remote = bring(tmp_path), look_up(FILE)
+    assert not discard_damaged(path, remote)
+    assert path.read_bytes() == ZIP
+    path.write_bytes(bytes(len(ZIP)))
+    assert discard_damaged(path, remote)
+    assert not path.exists()
 
 
 def test_a_small_file_is_checked_against_gits_hash(hub: HubServer, tmp_path: Path) -> None:
@@ -243,9 +270,31 @@ def test_an_answer_that_refuses_is_a_sentence(
     assert sentence in complaint(tmp_path, hub)
 
 
-def test_a_hub_that_is_ill_for_a_moment_is_tried_again(hub: HubServer, tmp_path: Path) -> None:
-    hub.faults.statuses = [0, 0, 503, 502]
+@pytest.mark.parametrize("trouble", [503, 502, HANG_UP])
+@pytest.mark.parametrize("good_answers", [0, 2], ids=["when asked about", "when asked for"])
+def test_a_hub_that_is_ill_for_a_moment_is_tried_again(
+    hub: HubServer, tmp_path: Path, trouble: int, good_answers: int
+) -> None:
+    hub.faults.statuses = [0] * good_answers + [trouble] * len(AT_ONCE)
     assert bring(tmp_path).read_bytes() == ZIP
+
+
+@pytest.mark.parametrize("trouble", [503, 404, HANG_UP])
+def test_a_hub_that_does_not_show_the_end_of_a_zip_tells_no_unpacked_size(hub: HubServer, trouble: int) -> None:
+    hub.faults.statuses = [0, trouble]
+    remote = look_up(FILE, pauses=())
+    assert (remote.size_bytes, remote.unpacked_bytes) == (len(ZIP), None)
+
+
+def test_looking_up_gives_up_soon_and_at_once_when_cancelled(hub: HubServer) -> None:
+    hub.faults.statuses = [503] * 100
+    with pytest.raises(ModelUnavailableError, match="not well just now"):
+        look_up(FILE, pauses=(0.0,) * 10)
+    assert len(hub.log) == MOST_QUESTIONS
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(CancelledError):
+        look_up(FILE, cancelled=stop, pauses=(3600.0,))
 
 
 def test_a_missing_file_and_a_missing_repository_are_named(hub: HubServer) -> None:
@@ -264,7 +313,7 @@ def test_a_hub_out_of_reach_is_a_sentence(hub: HubServer, monkeypatch: pytest.Mo
     template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"  # the discard port: nobody listens
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     with pytest.raises(ModelUnavailableError, match=r"cannot be reached .* What is already on this machine works"):
-        look_up(FILE)
+        look_up(FILE, pauses=AT_ONCE)
 
 
 @pytest.mark.parametrize("endpoint", ["somewhere", "http://[", "gopher://hub"])
@@ -272,7 +321,7 @@ def test_a_bad_endpoint_is_a_sentence(hub: HubServer, monkeypatch: pytest.Monkey
     template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     with pytest.raises(ModelUnavailableError, match="check the network, HTTPS_PROXY and HF_ENDPOINT"):
-        look_up(FILE)
+        look_up(FILE, pauses=AT_ONCE)
 
 
 def test_some_other_web_server_is_no_hub(hub: HubServer, tmp_path: Path) -> None:
@@ -307,7 +356,7 @@ def test_a_folder_that_is_missing_is_a_sentence(hub: HubServer, tmp_path: Path) 
 def test_sentences_stand_alone(hub: HubServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What a person reads ends with a full stop and holds no line break, and the client's own log adds nothing."""
     for status in (401, 403, 404, 429, 503, 418):
-        hub.faults.statuses = [status]
+        hub.faults.statuses = [status] * (1 + len(AT_ONCE) if status == 503 else 1)
         text = complaint(tmp_path, hub)
         assert text.endswith(".")
         assert "\n" not in text

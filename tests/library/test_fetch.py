@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from bksdm_demo.library.disk import SPARE_BYTES
 from bksdm_demo.library.fetch import WORK, fetch
 from bksdm_demo.library.progress import Progress, Stage
 from bksdm_demo.library.record import NAME
-from tests.library.conftest import FILES, PROXIES, REPO, SYSTEM, ZIP, zip_bytes
+from tests.library.conftest import FILES, PROXIES, REPO, SYSTEM, WEIGHTS, ZIP, zip_bytes
 from tests.library.hub_server import HubServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -219,6 +221,51 @@ def test_an_archive_that_is_refused_leaves_no_folder(hub: HubServer, tmp_path: P
         fetch(SYSTEM, tmp_path)
     assert not (tmp_path / "tiny").exists()
     assert not (tmp_path / "out.bin").exists()
+
+
+def test_an_archive_that_is_bad_on_the_hub_says_so_and_is_not_brought_again(hub: HubServer, tmp_path: Path) -> None:
+    hub.repos[REPO]["tiny.zip"] = ZIP[:-30]
+    for _ in range(2):
+        with pytest.raises(PackageError, match=rf"^tiny.zip is not a sound zip .* {REPO} has it like that"):
+            fetch(SYSTEM, tmp_path)
+    assert hub.bodies() == [0]
+
+
+def test_an_archive_that_the_disk_spoilt_is_brought_anew(hub: HubServer, tmp_path: Path) -> None:
+    torn = tmp_path / WORK / "tiny" / f"{hashlib.sha256(ZIP).hexdigest()}.zip"
+    torn.parent.mkdir(parents=True)
+    torn.write_bytes(ZIP[:-1000] + bytes(1000))  # as after a power cut
+    with pytest.raises(ModelUnavailableError, match=r"tiny\.zip .* is damaged on this disk.* Fetch again"):
+        fetch(SYSTEM, tmp_path)
+    assert not torn.exists()
+    fetch(SYSTEM, tmp_path)
+    assert (tmp_path / "tiny").is_dir()
+    assert hub.bodies() == [0]
+
+
+def test_remains_of_a_killed_unpacking_are_replaced_and_need_no_room(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked = sum(len(data) for data in FILES.values() if data != b"litter")
+    disk = len(ZIP) + unpacked + SPARE_BYTES + len(WEIGHTS) // 2  # bytes; not enough for the remains as well
+
+    def free(folder: Path) -> int:
+        return disk - sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+
+    def die(progress: Progress) -> None:
+        if progress.stage is Stage.UNPACKING and progress.done_bytes > len(WEIGHTS):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(shutil, "rmtree", lambda folder, ignore_errors=False: None)  # who is killed tidies nothing
+        with pytest.raises(KeyboardInterrupt):
+            fetch(SYSTEM, tmp_path, report=die, free=free)
+    (remains,) = tmp_path.rglob("*.unpacking")
+    (remains / "half.bin").write_bytes(b"half")
+    folder = fetch(SYSTEM, tmp_path, free=free)
+    assert not remains.exists()
+    assert not (folder / "half.bin").exists()
+    assert hub.bodies() == [0]
 
 
 def test_an_archive_left_by_a_kill_before_unpacking_is_used(hub: HubServer, tmp_path: Path) -> None:

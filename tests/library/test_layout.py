@@ -94,6 +94,17 @@ def test_word_files_may_lie_above_the_packages(tmp_path: Path) -> None:
     assert find_parts(tmp_path).vocab == tmp_path / "vocab.json"
 
 
+def test_packages_with_their_compiled_copy_are_one_system_with_the_copys_words(tmp_path: Path) -> None:
+    """As `torch2coreml --bundle-resources-for-swift-cli -o OUT` leaves them."""
+    out = package_folder(tmp_path / "out", words=False)
+    compiled_folder(out / "Resources")
+    package_folder(tmp_path / "shared")
+    assert find_systems(out) == (out,)
+    parts = find_parts(out, tmp_path / "shared")
+    assert parts.unet == (out / f"{PREFIX}_unet.mlpackage",)
+    assert parts.vocab.parent == parts.merges.parent == out / "Resources"
+
+
 def test_what_is_missing_comes_from_the_shared_folder(tmp_path: Path) -> None:
     shared = package_folder(tmp_path / "shared", ("text_encoder", "vae_decoder", "safety_checker"))
     own = package_folder(tmp_path / "own", ("unet", "vae_decoder"), words=False)

@@ -63,6 +63,8 @@ def test_archives_are_chosen_by_attention() -> None:
     assert system.archive("original").file.name.endswith("_original_compiled.zip")
     assert system.folder_name(system.archive()) == "sd-v1-4-palettized"
     assert system.folder_name(system.archive("original")) == "sd-v1-4-palettized-original"
+    assert system.title(system.archive()) == "Stable Diffusion v1.4"
+    assert system.title(system.archive("original")) == "Stable Diffusion v1.4 (original attention)"
     with pytest.raises(ModelUnavailableError, match="choose split_einsum_v2, original"):
         system.archive("split_einsum")
 
