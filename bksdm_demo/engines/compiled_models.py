@@ -3,28 +3,36 @@
 Core ML specialises a compiled model for the machine and remembers the result by the model's place on disk: a model
 compiled to a new temporary place is specialised again by every process, which takes minutes for a U-Net. So each is
 compiled once to a place named by its content and by the versions that made it, and never moved. Knows no coremltools:
-compiling is a function it is given. Leaves out removing old models; the folder may be deleted at any time.
+compiling is a function it is given. What a killed process was compiling is removed after a day. Leaves out removing old
+models; the folder may be deleted at any time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bksdm_demo.errors import EngineError
+from bksdm_demo.mil.identity import content_identity
 
 Compile = Callable[[Path, Path], object]  # (package, destination ending in .mlmodelc)
 
+TEMPORARY = ".compiling-"
+ABANDONED = 86_400  # seconds; the slowest compilation takes minutes
 DEFAULT_FOLDER = Path("~/Library/Caches/bksdm-demo")  # where macOS keeps what can be made again
 
 
 def kept_model(package: Path, folder: Path | None, versions: Sequence[str], compile_: Compile) -> Path:
     """The compiled form of `package`, compiled now if `folder` does not hold it for these `versions`.
 
-    Raises EngineError when compiling fails or the folder cannot be written.
+    Raises PackageError for a package that cannot be read, EngineError when compiling fails or the folder cannot be
+    written.
     """
     place = (folder or DEFAULT_FOLDER).expanduser()
     kept = place / f"{package.stem[:60]}-{_key(package, versions)}.mlmodelc"
@@ -32,7 +40,8 @@ def kept_model(package: Path, folder: Path | None, versions: Sequence[str], comp
         return kept
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".compiling-", dir=place) as work:
+        _clear_leftovers(place)
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=place) as work:
             fresh = Path(work) / "model.mlmodelc"
             _compile(package, fresh, compile_)
             _publish(fresh, kept)
@@ -58,11 +67,12 @@ def _publish(fresh: Path, kept: Path) -> None:
 
 
 def _key(package: Path, versions: Sequence[str]) -> str:
-    """A digest over the package's files (names and contents, not dates) and the versions."""
-    digest = hashlib.sha256("\0".join(versions).encode())
-    for file in sorted((package / "Data").rglob("*")):
-        if file.is_file():
-            digest.update(file.relative_to(package).as_posix().encode() + b"\0")
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:24]
+    """A digest over the package's content and the versions."""
+    return hashlib.sha256("\0".join((content_identity(package), *versions)).encode()).hexdigest()[:24]
+
+
+def _clear_leftovers(place: Path) -> None:
+    for path in place.glob(f"{TEMPORARY}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > ABANDONED:
+                shutil.rmtree(path, ignore_errors=True)

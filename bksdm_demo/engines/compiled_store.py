@@ -19,6 +19,7 @@ import shutil
 import struct
 import tempfile
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ PAGE = 4096  # bytes; sections start at multiples of it, as they do in files of 
 BLOCK = 1 << 16  # bytes that are summed up into one number of the checksum
 CHUNK = 64 * BLOCK  # bytes read at a time
 LONGEST_FACTS = 1 << 24  # bytes
+ABANDONED = 3600  # seconds since the last byte was written; no entry takes so long
 RESERVE = 2 << 30  # bytes of the disk that are left to everybody else
 
 Bytes = bytes | memoryview
@@ -122,7 +124,8 @@ class CompiledStore:
     def building(self) -> Iterator[None]:
         """One builder at a time, of all threads and processes; look again for the entry once inside.
 
-        Also clears away what builders that were killed left behind.
+        Also clears away what was being written long ago by a process that was killed since. What is fresh stays:
+        small entries are written without taking turns.
         """
         with self._turn, contextlib.ExitStack() as stack:
             if self._locked(stack):
@@ -156,7 +159,8 @@ class CompiledStore:
     def _clear_leftovers(self) -> None:
         for path in self.folder.glob(f"{TEMPORARY}*"):
             with contextlib.suppress(OSError):
-                path.unlink()
+                if time.time() - path.stat().st_mtime > ABANDONED:
+                    path.unlink()
 
     def _make_room(self, key: str, needed: int) -> bool:
         """Remove the least recently used entries until `needed` bytes fit; False where they never will."""

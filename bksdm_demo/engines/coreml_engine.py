@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from bksdm_demo.engines.base import EngineOptions, Port, check_inputs
 from bksdm_demo.engines.compiled_models import kept_model
 from bksdm_demo.errors import EngineError
+from bksdm_demo.mil.containers import is_compiled
 from bksdm_demo.mil.metadata import CompiledFacts, read_metadata
 from bksdm_demo.mil.package import package_bytes, read_package
-from bksdm_demo.mil.program import TensorType, Value
+from bksdm_demo.mil.program import Value
 
 UNITS = {"all": "ALL", "cpu-only": "CPU_ONLY", "cpu-and-gpu": "CPU_AND_GPU", "cpu-and-ne": "CPU_AND_NE"}
 
@@ -55,7 +56,7 @@ class CoreMlEngine:
 
     @cached_property
     def _facts(self) -> CompiledFacts:
-        return read_metadata(self.path) if self.path.suffix == ".mlmodelc" else _package_facts(self.path)
+        return read_metadata(self.path) if is_compiled(self.path) else _package_facts(self.path)
 
     @cached_property
     def inputs(self) -> tuple[Port, ...]:
@@ -138,7 +139,7 @@ class CoreMlEngine:
         return Port(value.name, _fixed(value, self.path.name), "int32" if "int" in value.type.dtype else "float32")
 
     def _compiled_path(self) -> Path:
-        if self.path.suffix == ".mlmodelc":
+        if is_compiled(self.path):
             return self.path
         versions = (self._tools.__version__, platform.mac_ver()[0], platform.version())  # the last names macOS' build
         compile_ = self._tools.models.utils.compile_model
@@ -159,12 +160,10 @@ def best_units(facts: CompiledFacts) -> str:
 
 def _package_facts(path: Path) -> CompiledFacts:
     program = read_package(path)
-    types = {value.name: value.type for operation in program.operations for value in operation.outputs}
-    types |= {value.name: value.type for value in program.inputs}
     kinds = [operation.kind for operation in program.operations]
     return CompiledFacts(
         inputs=program.inputs,
-        outputs=tuple(Value(name, types.get(name, TensorType("fp32"))) for name in program.outputs),
+        outputs=tuple(Value(name, program.type_of(name)) for name in program.outputs),
         metadata=program.metadata,
         operations={kind: kinds.count(kind) for kind in set(kinds)},
         specification_version=program.specification_version,

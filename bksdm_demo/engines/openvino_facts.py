@@ -36,11 +36,9 @@ class PartFacts:
 
     @classmethod
     def of(cls, program: Program) -> PartFacts:
-        types = {value.name: value.type for operation in program.operations for value in operation.outputs}
-        types |= {value.name: value.type for value in program.inputs}
         return cls(
             inputs=tuple(_port(value.name, value.type) for value in program.inputs),
-            outputs=tuple(Port(name, _port(name, types[name]).shape) for name in program.outputs),
+            outputs=tuple(Port(name, _port(name, program.type_of(name)).shape) for name in program.outputs),
             metadata=dict(program.metadata),
             weights=weight_count(program),
             operations=len(program.operations),

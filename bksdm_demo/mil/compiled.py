@@ -13,7 +13,7 @@ from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.builder import ProgramBuilder
 from bksdm_demo.mil.files import inside, read_file
 from bksdm_demo.mil.function import main_name
-from bksdm_demo.mil.metadata import read_metadata
+from bksdm_demo.mil.metadata import Notes, read_notes
 from bksdm_demo.mil.package import WeightFiles
 from bksdm_demo.mil.program import OPSETS, Program
 from bksdm_demo.mil.text import TextProgram
@@ -42,16 +42,16 @@ def read_compiled(path: Path) -> Program:
     outputs = text.outputs()
     for output in outputs:
         builder.check_known(output, "the function's outputs")
-    facts = read_metadata(path) if os.path.lexists(path / "metadata.json") else None
+    notes = read_notes(path) if os.path.lexists(path / "metadata.json") else Notes()
     return Program(
         inputs=function.inputs,
         outputs=outputs,
         operations=tuple(builder.operations),
         constants=builder.constants,
         opset=OPSETS.get(function.opset, function.opset),
-        specification_version=facts.specification_version if facts else 0,
-        metadata=facts.metadata if facts else {},
-        extra={"function": name, "functions": sorted(names), **(facts.about if facts else {})},
+        specification_version=notes.specification_version,
+        metadata=notes.metadata,
+        extra={"function": name, "functions": sorted(names), **notes.about},
     )
 
 

@@ -104,9 +104,6 @@ def _link(source: Path, copy: Path) -> None:
 
 
 def _metadata(program: Program) -> dict[str, Any]:
-    values = {value.name: value for operation in program.operations for value in operation.outputs}
-    values |= {name: Value(name, constant.type) for name, constant in program.constants.items()}
-    values |= {value.name: value for value in program.inputs}
     opset = _OPSET_NAMES.get(program.opset, program.opset)
     kinds = Counter(operation.kind for operation in program.operations)
     return {
@@ -117,7 +114,8 @@ def _metadata(program: Program) -> dict[str, Any]:
             _ELEMENT_NAMES.get(value.type.dtype, "") for operation in program.operations for value in operation.outputs
         ),
         "inputSchema": [_schema(value) for value in program.inputs],
-        "outputSchema": [_schema(values[name], "[]") for name in program.outputs],  # so in all files of 2022 and 2023
+        # the shape "[]" stands in all files of 2022 and 2023
+        "outputSchema": [_schema(Value(name, program.type_of(name)), "[]") for name in program.outputs],
         "modelParameters": [],
         "specificationVersion": program.specification_version,
         "mlProgramOperationTypeHistogram": {f"{opset}.{_camel(kind)}": count for kind, count in kinds.items()},

@@ -1,9 +1,9 @@
 """The identity of a part by its content, so that equal networks share one loaded engine and one compiled result.
 
-A part is what its model file and its weights say: a package's `Data` folder, or a compiled model's `model.mil` and
-`weights`. Names, manifests, dates and analytics do not count. Digests are remembered by path, size, inode and times of
-change, so a file is read once and again only after it changed; `remember_digests` makes large files' survive the
-process, because reading gigabytes takes longer than loading them.
+A part is what its model file and its weights say, wherever they lie in its folder, and what its maker wrote about it
+(a decoder's scaling factor stands there). Names, manifests, dates and analytics do not count. Digests are remembered by
+path, size, inode and times of change, so a file is read once and again only after it changed; `remember_digests` makes
+large files' survive the process, because reading gigabytes takes longer than loading them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,15 @@ import time
 from pathlib import Path
 
 from bksdm_demo.errors import PackageError
+from bksdm_demo.mil.containers import counts, is_compiled, named_model
+from bksdm_demo.mil.metadata import read_notes
 
 Stamp = tuple[int, int, int, int]  # size, inode, time of the last write, time of the last change of any kind (ns)
 
 WORTH_REMEMBERING = 1 << 20  # bytes; a smaller file is read as fast as looked up
 SETTLED_NS = 2_000_000_000  # a file changed more recently than this could change again within the clock's resolution
 MOST_REMEMBERED = 1000  # files
+TOOLS = "com.github.apple."  # how the names of what the converter notes about itself begin: versions and dates
 
 _digests: dict[str, tuple[Stamp, bytes]] = {}
 _lock = threading.Lock()
@@ -34,24 +37,51 @@ _logger = logging.getLogger(__name__)
 def content_identity(part: Path) -> str:
     """A digest over the names and contents of the files that make the part; `part` may also be one file.
 
-    Raises PackageError where there is nothing to read.
+    Raises PackageError where there is nothing to read, or nothing that could be a model.
     """
-    files = content_files(part)
+    files, links = _contents(part)
     if not files:
         raise PackageError(f"{part} holds no model: neither a file nor a Core ML package or compiled model.")
     whole = hashlib.blake2b(digest_size=20)
     for file in files:
-        whole.update(file.relative_to(part).as_posix().encode() + b"\0" + _digest(file))
+        whole.update(os.fsencode(file.relative_to(part).as_posix()) + b"\0" + _digest(file))
+    whole.update(repr((links, [] if part.is_file() else _said(part))).encode())
     return whole.hexdigest()
 
 
 def content_files(part: Path) -> list[Path]:
     """The files that decide what a part computes, sorted."""
+    return _contents(part)[0]
+
+
+def _contents(part: Path) -> tuple[list[Path], list[tuple[str, str]]]:
+    """The files of the part, and the folders that a link leads to a second time, each with its first name.
+
+    A folder is entered once, so links in a circle end.
+    """
     if part.is_file():
-        return [part]
-    places = (part / "Data", part / "weights") if (part / "Data").is_dir() else (part / "weights", part / "model.mil")
-    found = [file for place in places for file in ([place] if place.is_file() else place.rglob("*"))]
-    return sorted(file for file in found if file.is_file() and file.name != ".DS_Store")
+        return [part], []
+    files, links, compiled = [], [], is_compiled(part)
+    met: dict[str, str] = {}  # real folder -> the name it was met by
+    for folder, inner, names in os.walk(part, followlinks=True):
+        name = Path(folder).relative_to(part).as_posix()
+        first = met.setdefault(os.path.realpath(folder), name)
+        if first != name:
+            links.append((name, first))
+            inner.clear()
+            continue
+        inner.sort()  # the order decides which of two names is the first
+        found = (Path(folder, item) for item in names)
+        files += [file for file in found if counts(file.relative_to(part).as_posix(), compiled) and file.is_file()]
+    return sorted(files), sorted(links)
+
+
+def _said(part: Path) -> list[tuple[str, str]]:
+    """What decides beside the files: which of them is the package's model, or what a compiled model's maker noted."""
+    if not is_compiled(part):
+        return [("model", named_model(part).relative_to(part).as_posix())]
+    noted = read_notes(part).metadata if os.path.lexists(part / "metadata.json") else {}
+    return sorted((key, text) for key, text in noted.items() if not key.startswith(TOOLS))
 
 
 def remember_digests(folder: Path) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bksdm_demo.errors import PackageError
+from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.elements import SCALARS, check_shape
 from bksdm_demo.mil.files import inside, read_file
 from bksdm_demo.mil.program import TensorType, Value
@@ -32,6 +33,15 @@ ABOUT = {"description": "shortDescription", "author": "author", "licence": "lice
 
 
 @dataclass(frozen=True)
+class Notes:
+    """What a model's maker wrote about it: user-defined metadata; description, author, licence, version where given."""
+
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    specification_version: int = 0
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class CompiledFacts:
     """The interface of a compiled model; `operations` counts the kinds as the file spells them ("Ios16.einsum")."""
 
@@ -44,19 +54,44 @@ class CompiledFacts:
 
 
 def read_metadata(path: Path) -> CompiledFacts:
-    """The facts of the compiled model in the folder `path`. Raises PackageError."""
-    file = inside(path, "metadata.json", str(path))
-    try:
-        (content,) = json.loads(read_file(file, MOST_BYTES))
+    """The facts of the compiled model in the folder `path`.
+
+    Raises PackageError, or UnsupportedModelError for an interface of other things than arrays of numbers.
+    """
+    with _content(path) as content:
+        notes = _notes(content)
         text = _program_text(path) if any(_shape(item) == () for item in content["outputSchema"]) else ""
         return CompiledFacts(
             inputs=tuple(_value(item) for item in content["inputSchema"]),
             outputs=tuple(_output(item, text) for item in content["outputSchema"]),
-            metadata={str(key): str(item) for key, item in content.get("userDefinedMetadata", {}).items()},
+            metadata=notes.metadata,
             operations={key: int(count) for key, count in content.get("mlProgramOperationTypeHistogram", {}).items()},
-            specification_version=int(content.get("specificationVersion", 0)),
-            about={name: str(content[key]) for name, key in ABOUT.items() if content.get(key)},
+            specification_version=notes.specification_version,
+            about=notes.about,
         )
+
+
+def read_notes(path: Path) -> Notes:
+    """The notes alone: the program itself tells its interface. Raises PackageError."""
+    with _content(path) as content:
+        return _notes(content)
+
+
+def _notes(content: Mapping[str, Any]) -> Notes:
+    return Notes(
+        metadata={str(key): str(item) for key, item in content.get("userDefinedMetadata", {}).items()},
+        specification_version=int(content.get("specificationVersion", 0)),
+        about={name: str(content[key]) for name, key in ABOUT.items() if content.get(key)},
+    )
+
+
+@contextmanager
+def _content(path: Path) -> Iterator[Mapping[str, Any]]:
+    """What the file says; whatever cannot be understood in the `with` block means that it is damaged."""
+    file = inside(path, "metadata.json", str(path))
+    try:
+        (content,) = json.loads(read_file(file, MOST_BYTES))
+        yield content
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise PackageError(f"{file} is damaged ({error}); download the model again.") from error
 
@@ -77,11 +112,13 @@ def _shape(item: Mapping[str, Any]) -> tuple[int, ...]:
 def _value(item: Mapping[str, Any]) -> Value:
     """An input or output; where its shape may vary, the dimensions that vary are open."""
     if item.get("type", "MultiArray") != "MultiArray":
-        raise ValueError(f"{item['name']} is of the type {item['type']}; only MultiArray is supported")
+        raise UnsupportedModelError(f"{item['name']} is of the type {item['type']}; only MultiArray is supported.")
     shape: tuple[int | None, ...] = _shape(item)
     if str(item.get("hasShapeFlexibility", "0")) != "0":
         ranges = json.loads(item["shapeRange"]) if item.get("shapeRange") else [[0, 1]] * len(shape)
         shape = tuple(dim if low == high else None for dim, (low, high) in zip(shape, ranges, strict=True))
+    if item["dataType"] not in ELEMENT_TYPES:
+        raise UnsupportedModelError(f"{item['name']} holds {item['dataType']}; such elements are not known.")
     return Value(str(item["name"]), TensorType(ELEMENT_TYPES[item["dataType"]], shape))
 
 

@@ -7,21 +7,20 @@ from pathlib import Path
 
 from bksdm_demo.mil import package
 from bksdm_demo.mil.compiled import read_compiled
-from bksdm_demo.mil.metadata import read_metadata
+from bksdm_demo.mil.containers import is_compiled
+from bksdm_demo.mil.metadata import read_notes
 from bksdm_demo.mil.package import read_package
 from bksdm_demo.mil.program import Program
 
 
 def read_model(path: Path) -> Program:
     """The program of the model at `path`. Raises PackageError for anything missing, damaged or of another kind."""
-    compiled = path.suffix == ".mlmodelc" or (path / "model.mil").is_file()
-    return read_compiled(path) if compiled else read_package(path)
+    return read_compiled(path) if is_compiled(path) else read_package(path)
 
 
 def read_functions(path: Path) -> list[Program]:
     """All functions of the package at `path`, or the main one of a compiled model. Raises PackageError."""
-    compiled = path.suffix == ".mlmodelc" or (path / "model.mil").is_file()
-    return [read_compiled(path)] if compiled else package.read_functions(path)
+    return [read_compiled(path)] if is_compiled(path) else package.read_functions(path)
 
 
 def user_metadata(path: Path) -> Mapping[str, str]:
@@ -31,4 +30,4 @@ def user_metadata(path: Path) -> Mapping[str, str]:
     """
     facts = path / "metadata.json"
     whole = (path / "model.mil").is_file() and facts.is_file()
-    return read_metadata(path).metadata if whole else read_model(path).metadata
+    return read_notes(path).metadata if whole else read_model(path).metadata

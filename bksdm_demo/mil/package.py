@@ -7,19 +7,18 @@ refused.
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.blob import WeightFile
+from bksdm_demo.mil.containers import counts, find_model, is_compiled
 from bksdm_demo.mil.files import inside, read_file
 from bksdm_demo.mil.function import read_function
 from bksdm_demo.mil.program import Program
 from bksdm_demo.mil.schema import Message, model_kind, parse_model
 
-_USUAL_MODEL = PurePosixPath("com.apple.CoreML/model.mlmodel")
 MODEL_PATH = "@model_path/"  # how a model file spells its own folder
 
 
@@ -43,35 +42,6 @@ def _open(path: Path) -> tuple[Message, WeightFiles]:
     model = parse_model(read_file(model_file), str(model_file))
     _check_kind(model, model_file)
     return model, WeightFiles(path, model_file.parent)
-
-
-def find_model(path: Path) -> Path:
-    """The model file of the package at `path`: the manifest's root entry, or the usual place if it names none."""
-    if not path.is_dir():
-        what = "is a file, not a package folder" if path.exists() else "does not exist"
-        raise PackageError(f"{path} {what}; give the path of an .mlpackage folder.")
-    if (path / "model.mil").exists() or path.suffix == ".mlmodelc":
-        raise PackageError(f"{path} is a compiled model (.mlmodelc); give the .mlpackage it was compiled from.")
-    manifest = inside(path, "Manifest.json", str(path))
-    root = _root_entry(manifest) if manifest.exists() else None
-    model = inside(path, os.path.join("Data", str(root or _USUAL_MODEL)), str(manifest))
-    if not model.is_file():
-        raise PackageError(f"{path} has no {model.relative_to(path)}: it is incomplete, download it again.")
-    return model
-
-
-def _root_entry(manifest: Path) -> str | None:
-    """The path of the manifest's root model, or None where it names none."""
-    try:
-        content = json.loads(read_file(manifest))
-        if not isinstance(content, dict):
-            raise ValueError("it is no JSON object")
-        entries = content.get("itemInfoEntries", {})
-        root = str(content.get("rootModelIdentifier", "")).casefold()  # the case of these identifiers varies
-        found = [entry["path"] for key, entry in entries.items() if key.casefold() == root]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise PackageError(f"{manifest} is damaged ({error}); download the package again.") from error
-    return str(found[0]) if found else None
 
 
 def _check_kind(model: Message, model_file: Path) -> None:
@@ -98,7 +68,9 @@ class WeightFiles:
     def open(self, name: str) -> WeightFile:
         """The weight file that the model calls `name` ("@model_path/weights/weight.bin")."""
         if name not in self._open:
-            relative = os.path.join(self._folder, name.removeprefix(MODEL_PATH))
+            relative = os.path.normpath(os.path.join(self._folder, name.removeprefix(MODEL_PATH)))
+            if not counts(Path(relative).as_posix(), is_compiled(self._package)):
+                raise PackageError(f"The model keeps weights in {relative!r}, which is no weight file; it is damaged.")
             self._open[name] = WeightFile.open(inside(self._package, relative, "The model"))
         return self._open[name]
 

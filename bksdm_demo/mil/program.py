@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
@@ -82,3 +83,13 @@ class Program:
     specification_version: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict)  # user-defined metadata of the model
     extra: Mapping[str, Any] = field(default_factory=dict)  # reader-specific facts for `inspect`, never needed to run
+
+    def type_of(self, name: str) -> TensorType:
+        """The type of an input, a constant, or what an operation yields; KeyError for an unknown name."""
+        return self._types[name]
+
+    @cached_property
+    def _types(self) -> Mapping[str, TensorType]:
+        values = (*self.inputs, *(value for operation in self.operations for value in operation.outputs))
+        constants = {name: constant.type for name, constant in self.constants.items()}
+        return constants | {value.name: value.type for value in values}

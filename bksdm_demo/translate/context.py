@@ -8,6 +8,7 @@ of activations is not imitated.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from bksdm_demo.mil.program import Operation, Program, TensorType, Value
 T = TypeVar("T")
 
 DECOMPRESSION = "decompression_0"  # OpenVINO's mark: do not fold into f32, the weights stay as they are in the file
+MOST_UNDECLARED = 1 << 28  # elements of a value whose size the file leaves open, so that no estimate counts it
 SMALL = 256  # elements; shorter fp16 constants are widened at once, which keeps the graph readable
 
 
@@ -51,10 +53,16 @@ class Context:
     def define(self, value: Value, output: Output, where: str) -> None:
         """Make `output` the value; raises PackageError when its shape or type is not the declared one."""
         declared = value.type
-        fits = output.get_partial_shape().compatible(partial_shape(declared.shape))
+        made_shape = output.get_partial_shape()
+        fits = made_shape.compatible(partial_shape(declared.shape))
         if not fits or output.get_element_type() != element_type(declared.dtype):
-            made = f"{output.get_element_type().to_string()}{output.get_partial_shape()}"
+            made = f"{output.get_element_type().to_string()}{made_shape}"
             raise PackageError(f"{where}: output {value.name} came out as {made}, the file declares {declared}.")
+        if None in declared.shape and made_shape.is_static and prod(made_shape.get_max_shape()) > MOST_UNDECLARED:
+            raise PackageError(
+                f"{where}: output {value.name} came out as {made_shape}, far more than a file that declares {declared} "
+                f"may take: {MOST_UNDECLARED} numbers."
+            )
         self._values[value.name] = output
 
     def lookup(self, name: str) -> Output:
@@ -109,6 +117,14 @@ class Context:
         """A constant integer; without a default the key is required."""
         array = self.array(operation, key)
         return int(array.item()) if array is not None else self._default(operation, key, default)
+
+    def axis(self, operation: Operation, key: str, dims: int, default: int | None = None) -> int:
+        """A constant axis of `dims`, counted from the front; raises PackageError for one beyond them."""
+        return _axis_from_front(operation, key, self.integer(operation, key, default), dims)
+
+    def axes(self, operation: Operation, key: str, dims: int, default: Sequence[int] | None = None) -> list[int]:
+        """The same for a list of axes."""
+        return [_axis_from_front(operation, key, axis, dims) for axis in self.ints(operation, key, default)]
 
     def number(self, operation: Operation, key: str, default: float | None = None) -> float:
         """A constant number; without a default the key is required."""
@@ -169,9 +185,11 @@ def rank(output: Output) -> int:
     return output.get_partial_shape().rank.get_length()
 
 
-def positive_axes(axes: Sequence[int], dims: int) -> list[int]:
-    """Axes counted from the front; a negative axis counts from the end of `dims` dimensions."""
-    return [axis + dims if axis < 0 else axis for axis in axes]
+def _axis_from_front(operation: Operation, key: str, axis: int, dims: int) -> int:
+    """A negative axis counts from the end. Checked here because OpenVINO's Python shapes do not check it."""
+    if not -dims <= axis < dims:
+        raise PackageError(f"{operation.kind} {operation.name}: {key} names the axis {axis} of {dims}.")
+    return axis % dims
 
 
 def declared(operation: Operation, index: int = 0) -> TensorType:

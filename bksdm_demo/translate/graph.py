@@ -20,6 +20,9 @@ from bksdm_demo.translate.passes.order import rewrite
 from bksdm_demo.translate.passes.prelude import cut_prelude
 from bksdm_demo.translate.registry import find, missing_operations
 
+# How a file that contradicts itself ends a pass or a translator; RuntimeError is how OpenVINO refuses shapes and types
+# that do not fit each other, and Python too long a chain.
+FAILURES = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, StopIteration)
 LISTED = 10  # refused operations that an error names
 
 
@@ -42,10 +45,19 @@ def translate(program: Program) -> Translation:
     Raises UnsupportedModelError naming every op without a translator and how often it occurs, or every operation of a
     form that is refused; PackageError where the file contradicts itself.
     """
-    program, rewrites = rewrite(program)
+    program, rewrites = _rewritten(program)
     refuse_missing(program)
     main, prelude = cut_prelude(program)
     return Translation(build_model(main), None if prelude is None else build_model(prelude), rewrites)
+
+
+def _rewritten(program: Program) -> tuple[Program, dict[str, int]]:
+    try:
+        return rewrite(program)
+    except FAILURES as error:
+        refuse_missing(program)
+        build_model(program)  # names the operation, if one by itself is to blame
+        raise PackageError(f"The program has a form that cannot be rewritten. {_last_line(error)}") from error
 
 
 def refuse_missing(program: Program) -> None:
@@ -96,7 +108,7 @@ def _translate_operation(context: Context, operation: Operation) -> None:
     where = f"{operation.kind} {operation.name}"
     try:
         made = find(operation.kind)(context, operation)
-    except RuntimeError as error:  # how OpenVINO refuses shapes and types that do not fit each other
+    except FAILURES as error:
         raise PackageError(f"{where}: the inputs do not fit the operation. {_last_line(error)}") from error
     outputs: Sequence[Output] = made.outputs() if isinstance(made, Node) else _listed(made)
     if len(outputs) != len(operation.outputs):
@@ -117,5 +129,6 @@ def _listed(made: Output | Sequence[Output]) -> Sequence[Output]:
     return [made] if isinstance(made, Output) else made
 
 
-def _last_line(error: RuntimeError) -> str:
-    return str(error).strip().splitlines()[-1]
+def _last_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[-1] if text else f"({type(error).__name__})"

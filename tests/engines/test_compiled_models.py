@@ -1,12 +1,15 @@
 """Compiled models are made once per content and versions, and never seen half made."""
 
+import errno
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
-from bksdm_demo.engines.compiled_models import kept_model
-from bksdm_demo.errors import EngineError
+from bksdm_demo.engines.compiled_models import ABANDONED, TEMPORARY, kept_model
+from bksdm_demo.errors import EngineError, PackageError
 from tests.mil.samples import MODEL, copy
 
 VERSIONS = ("9.0", "15.1")
@@ -74,6 +77,34 @@ def test_two_that_compile_at_once_share_one_model(tmp_path: Path) -> None:
     kept = kept_model(package, tmp_path / "cache", VERSIONS, slow)
     assert (kept / MODEL).is_file()
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [kept.name]
+
+
+def test_the_package_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler, package = Compiler(), copy("converted", tmp_path)
+    first = kept_model(package, tmp_path / "cache", VERSIONS, compiler)
+    monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("read again"))
+    assert kept_model(package, tmp_path / "cache", VERSIONS, compiler) == first
+
+
+def test_a_package_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refused by the system; simulated, as the tests may run as root."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("hashlib.file_digest", refuse)
+    with pytest.raises(PackageError, match=r"cannot be read: Permission denied"):
+        kept_model(copy("converted", tmp_path), tmp_path / "cache", VERSIONS, Compiler())
+
+
+def test_what_a_killed_process_was_compiling_goes_after_a_day(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    old, fresh = cache / f"{TEMPORARY}old", cache / f"{TEMPORARY}fresh"
+    for folder in (old, fresh):
+        (folder / "model.mlmodelc").mkdir(parents=True)
+    os.utime(old, (0, time.time() - ABANDONED - 1))
+    kept = kept_model(copy("converted", tmp_path), cache, VERSIONS, Compiler())
+    assert set(cache.iterdir()) == {fresh, kept}
 
 
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:

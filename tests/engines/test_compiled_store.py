@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.engines import compiled_store
-from bksdm_demo.engines.compiled_store import BLOCK, CHUNK, LOCK, PAGE, SUFFIX, TEMPORARY, CompiledStore
+from bksdm_demo.engines.compiled_store import ABANDONED, BLOCK, CHUNK, LOCK, PAGE, SUFFIX, TEMPORARY, CompiledStore
 
 FACTS = {"inputs": ["x", "ü"], "count": 3}
 LIMIT = 100_000_000
@@ -295,8 +295,26 @@ def test_a_kill_while_writing_leaves_nothing_behind(tmp_path: Path) -> None:
     store = CompiledStore(tmp_path, LIMIT)
     assert store.find("key") is None
     assert store.entries() == []
-    assert [path.name.startswith(TEMPORARY) for path in tmp_path.iterdir() if path.name != LOCK] == [True]
+    (left,) = tmp_path.glob(f"{TEMPORARY}*")
+    os.utime(left, (time.time(), time.time() - ABANDONED - 1))
     with store.building():  # the lock went with its holder
         assert [path.name for path in tmp_path.iterdir()] == [LOCK]
         assert store.keep("key", {}, {"main": b"anew"})
     assert store.find("key") is not None
+
+
+def test_a_turn_that_begins_leaves_alone_what_is_being_written(
+    store: CompiledStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Facts and roundings are kept without a turn, while another thread or process may begin one."""
+    write = compiled_store._write
+
+    def slow(*arguments: object) -> None:
+        write(*arguments)
+        with store.building():
+            pass
+
+    monkeypatch.setattr(compiled_store, "_write", slow)
+    assert store.keep("key", FACTS, {"main": b"1"})
+    assert store.find("key") is not None
+    assert warnings(caplog) == []

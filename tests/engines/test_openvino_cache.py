@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import subprocess
@@ -28,6 +29,7 @@ from tests.mil.samples import GOLDEN
 from tests.translate.programs import Builder
 
 UNET = GOLDEN.parent / "parts" / "unet_split.mlpackage"  # has a prelude
+DECODER = UNET.with_name("vae_decoder.mlpackage")
 PART_COUNT = 2  # entries of a loaded part: its facts and the compiled models
 
 
@@ -240,6 +242,28 @@ def test_a_model_that_cannot_run_is_refused_each_time(options: EngineOptions, mo
             engine.load()
     assert not engine.loaded
     assert kept(options.cache_dir) == []
+
+
+def test_a_factor_noted_beside_the_program_is_never_another_s(tmp_path: Path, options: EngineOptions) -> None:
+    """Two compiled decoders of one network that differ in metadata.json alone; then one of them is edited."""
+    models = [write_compiled(DECODER, tmp_path / name / "VAEDecoder.mlmodelc") for name in "ab"]
+    for model, factor in zip((*models, models[0]), ("0.18215", "0.13025", "0.5"), strict=True):
+        (entry,) = json.loads((model / "metadata.json").read_text())
+        entry["userDefinedMetadata"] = {"scaling_factor": factor}
+        (model / "metadata.json").write_text(json.dumps([entry]))
+        assert OpenVinoEngine(model, options).metadata == {"scaling_factor": factor}
+        assert OpenVinoEngine(model, options).metadata == {"scaling_factor": factor}  # as it was kept
+
+
+def test_an_output_may_be_a_constant(tmp_path: Path) -> None:
+    model = tmp_path / "a.mlmodelc"
+    model.mkdir()
+    (model / "model.mil").write_text(
+        "program(1.3)\n{\n    func main<ios16>(tensor<fp32, [2]> x) {\n"
+        "            tensor<fp32, [2]> y = const()[val = tensor<fp32, [2]>([1, 2])];\n        } -> (y);\n}"
+    )
+    engine = OpenVinoEngine(model)
+    np.testing.assert_array_equal(engine.run({"x": np.zeros(2, np.float32)})["y"], [1, 2])
 
 
 def test_facts_survive_being_kept() -> None:

@@ -1,7 +1,7 @@
 """Damaged files of every kind end in an error of the demo, soon and in little memory, never in another exception.
 
 Seeded: each case is one mutation of a sound file, chosen by its number. Every file that still reads is used to the end:
-all constants are decoded and the program is printed.
+all constants are decoded, the program is printed and translated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import resource
 import shutil
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +23,10 @@ import pytest
 from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.compiled_writer import write_compiled
 from bksdm_demo.mil.constants import Compressed
+from bksdm_demo.mil.metadata import read_metadata
 from bksdm_demo.mil.model import read_functions
 from bksdm_demo.mil.printer import write_text
+from bksdm_demo.translate.graph import translate
 from tests.mil.samples import GOLDEN, MODEL, WEIGHTS
 
 SECONDS = 20  # of processor time for one small file: far beyond any slow machine, it tells a hang
@@ -56,7 +58,10 @@ def bounded() -> Iterator[None]:
 
 
 def use(model: Path) -> str:
-    """Reads, decodes and prints a model; the message of the error that ended it, "" for none."""
+    """Reads, decodes, prints and translates a model; the message of the error that ended it, "" for none.
+
+    A file that reads may still hold a program that cannot be translated: that does not count.
+    """
     with bounded():
         try:
             functions = read_functions(model)
@@ -66,6 +71,11 @@ def use(model: Path) -> str:
                     if isinstance(constant, Compressed):
                         constant.array(np.dtype(np.float32))
             write_text(functions, io.StringIO())
+            for program in functions:
+                with suppress(PackageError, UnsupportedModelError):
+                    translate(program)
+            if (model / "metadata.json").exists():
+                read_metadata(model)
         except (PackageError, UnsupportedModelError) as error:
             return str(error)
     return ""

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bksdm_demo.errors import PackageError
-from bksdm_demo.mil.metadata import read_metadata
+from bksdm_demo.errors import PackageError, UnsupportedModelError
+from bksdm_demo.mil.metadata import read_metadata, read_notes
 from bksdm_demo.mil.program import TensorType, Value
 
 PROGRAM = """program(1.0)
@@ -79,13 +79,25 @@ def test_flexible_shapes_are_open(tmp_path: Path) -> None:
         (content(inputSchema=[{"name": "x"}]), "is damaged"),
         (content(inputSchema=[port("x", "Float16", "[1, [2]]")]), "is damaged"),
         (content(inputSchema=[port("x", "Float16", "__import__('os')")]), "is damaged"),
-        (content(inputSchema=[port("x", "Float16", "[]", type="Image")]), "only MultiArray is supported"),
-        (content(inputSchema=[port("x", "Complex", "[1]")]), "is damaged"),
     ],
 )
 def test_a_bad_file_is_refused(entry: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(PackageError, match=message):
         read_metadata(compiled(tmp_path, entry))
+
+
+@pytest.mark.parametrize("schema", ["inputSchema", "outputSchema"])
+def test_an_interface_of_other_things_than_numbers_is_unsupported(schema: str, tmp_path: Path) -> None:
+    image = {"name": "photo", "type": "Image", "width": "64", "height": "64", "colorspace": "BGR"}
+    model = compiled(tmp_path, content(**{schema: [image]}))
+    with pytest.raises(UnsupportedModelError, match="photo is of the type Image; only MultiArray"):
+        read_metadata(model)
+    assert read_notes(model).specification_version == 7
+
+
+def test_an_unknown_element_type_is_unsupported(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedModelError, match="x holds Complex"):
+        read_metadata(compiled(tmp_path, content(inputSchema=[port("x", "Complex", "[1]")])))
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.program import Program, TensorType, Value
-from bksdm_demo.translate.context import Context, constant_node, element_type
+from bksdm_demo.translate.context import MOST_UNDECLARED, Context, constant_node, element_type
 from tests.translate.programs import Builder
 
 
@@ -80,6 +80,33 @@ def test_open_dimensions_fit_any_size(shape):
     made = ov.opset13.parameter([2, 3], ov.Type.f32).output(0)
     context.define(Value("y", TensorType("fp32", shape)), made, "relu r")
     assert context.lookup("y") == made
+
+
+@pytest.mark.parametrize("shape", [(None, 2), (None, None)])
+def test_an_open_dimension_is_no_way_around_the_estimate_of_memory(shape):
+    context, _ = operation()
+    made = ov.opset13.parameter([MOST_UNDECLARED // 2 + 1, 2], ov.Type.f32).output(0)
+    with pytest.raises(PackageError, match=r"relu r: output y came out as .*, far more"):
+        context.define(Value("y", TensorType("fp32", shape)), made, "relu r")
+    context.define(Value("y", TensorType("fp32", (MOST_UNDECLARED // 2 + 1, 2))), made, "relu r")
+    small = ov.opset13.parameter([MOST_UNDECLARED // 2, 2], ov.Type.f32).output(0)
+    context.define(Value("z", TensorType("fp32", shape)), small, "relu r")
+
+
+@pytest.mark.parametrize(("axis", "expected"), [(0, 0), (2, 2), (-1, 2), (-3, 0)])
+def test_axes_count_from_the_front(axis, expected):
+    context, op = operation(axis=axis, axes=[axis, 1])
+    assert context.axis(op, "axis", 3) == expected
+    assert context.axes(op, "axes", 3) == [expected, 1]
+
+
+@pytest.mark.parametrize("axis", [3, -4, 2**31 - 1])
+def test_an_axis_that_is_not_there_is_refused(axis):
+    context, op = operation(axis=axis, axes=[0, axis])
+    with pytest.raises(PackageError, match=rf"relu op_0: axis names the axis {axis} of 3"):
+        context.axis(op, "axis", 3)
+    with pytest.raises(PackageError, match=rf"relu op_0: axes names the axis {axis} of 3"):
+        context.axes(op, "axes", 3)
 
 
 @pytest.mark.parametrize("size", [3, 3000])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.errors import PackageError, UnsupportedModelError
+from bksdm_demo.translate import graph
 from bksdm_demo.translate.graph import build_model, translate
 from tests.translate.programs import Builder, run_model, run_program
 
@@ -63,6 +64,40 @@ def test_inputs_that_do_not_fit_name_the_operation():
     b = Builder()
     program = b.program(b.op("matmul", (2, 4), x=b.input("x", (2, 3)), y=np.ones((5, 4), np.float16)))
     with pytest.raises(PackageError, match="matmul op_0: the inputs do not fit"):
+        translate(program)
+
+
+BAD = {
+    "statistics of other lengths": ("batch_norm", {"mean": np.zeros(3), "variance": np.ones(4)}),
+    "text for a number": ("concat", {"axis": "a"}),
+    "a list for a number": ("concat", {"axis": [1, 2]}),
+    "one gamma for an axis": ("layer_norm", {"axes": [1], "gamma": np.float16(1)}),
+    "masks for half the axes": ("slice_by_index", {"begin": [0] * 4, "end": [1] * 4, "begin_mask": np.ones(2, bool)}),
+    "no groups": ("conv", {"weight": np.zeros((4, 1, 1, 1), np.float16), "groups": 0}),
+    "a weight of one axis": ("conv", {"weight": np.zeros(4, np.float16)}),
+    "a huge axis": ("concat", {"axis": 2**31 - 1}),
+}
+
+
+@pytest.mark.parametrize(("kind", "inputs"), BAD.values(), ids=BAD)
+def test_whatever_contradicts_itself_names_the_operation(kind, inputs):
+    """Some of these are found by a pass, which cannot tell which operation is to blame."""
+    b = Builder()
+    x = b.input("x", (1, 4, 1, 8))
+    rows = {"values": [x]} if kind == "concat" else {"x": x}
+    with pytest.raises(PackageError, match=f"{kind} op_0: the inputs do not fit the operation") as caught:
+        translate(b.program(b.op(kind, x.shape, **rows, **inputs)))
+    assert caught.value.__cause__ is not None
+
+
+def test_a_pass_that_fails_alone_is_an_error_of_the_program(monkeypatch):
+    def fails(_):
+        raise StopIteration
+
+    monkeypatch.setattr(graph, "rewrite", fails)
+    b = Builder()
+    program = b.program(b.op("relu", (2,), x=b.input("x", (2,))))
+    with pytest.raises(PackageError, match=r"cannot be rewritten\. \(StopIteration\)"):
         translate(program)
 
 

@@ -52,4 +52,4 @@ def gelu(context: Context, operation: Operation) -> Node:
 @translates("softmax")
 def softmax(context: Context, operation: Operation) -> Node:
     x = context.value(operation, "x")
-    return op.softmax(x, context.integer(operation, "axis", -1) % rank(x))
+    return op.softmax(x, context.axis(operation, "axis", rank(x), -1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import openvino as ov
 import openvino.opset13 as op
 from openvino import Node, Output
@@ -52,4 +53,7 @@ def floor_div(context: Context, operation: Operation) -> Node:
     x, y = context.value(operation, "x"), context.value(operation, "y")
     if x.get_element_type() != ov.Type.i32:
         return op.floor(op.divide(x, y))
-    return op.divide(op.subtract(x, op.floor_mod(x, y)), y)
+    negates = op.equal(y, np.int32(-1))
+    divisor = op.select(negates, np.int32(1), y)  # the least int32 divided by -1 would kill the process
+    whole = op.divide(op.subtract(x, op.floor_mod(x, divisor)), divisor)
+    return op.select(negates, op.subtract(np.int32(0), x), whole)

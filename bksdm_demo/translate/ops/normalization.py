@@ -12,7 +12,7 @@ from openvino import Node, Output
 
 from bksdm_demo.errors import UnsupportedModelError
 from bksdm_demo.mil.program import Operation
-from bksdm_demo.translate.context import Context, positive_axes, rank
+from bksdm_demo.translate.context import Context, rank
 from bksdm_demo.translate.translator import translates
 
 GROUP_NORM = "group_norm"  # ours, not MIL's: x [B, C, H, W], groups, epsilon; weights follow as a batch_norm
@@ -41,7 +41,7 @@ def batch_norm(context: Context, operation: Operation) -> Node:
 def layer_norm(context: Context, operation: Operation) -> Node:
     """Over any axes (Apple's U-Nets normalise axis 1); biased variance, epsilon inside the root."""
     x = context.value(operation, "x")
-    axes = positive_axes(context.ints(operation, "axes", range(rank(x))), rank(x))
+    axes = context.axes(operation, "axes", rank(x), range(rank(x)))
     if axes != sorted(axes):
         raise UnsupportedModelError(f"layer_norm {operation.name}: axes {axes} are not in rising order.")
     return _affine(context, operation, _normalised(context, operation, x, axes), axes, rank(x))

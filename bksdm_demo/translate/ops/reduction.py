@@ -31,7 +31,7 @@ _DIRECT: dict[str, Callable[[Output, NDArray, bool], Node]] = {
 @translates(*_DIRECT)
 def reduce(context: Context, operation: Operation) -> Node:
     x = context.value(operation, "x")
-    axes = context.ints(operation, "axes", range(rank(x)))
+    axes = context.axes(operation, "axes", rank(x), range(rank(x)))
     return _DIRECT[operation.kind](x, np.array(axes, np.int32), context.flag(operation, "keep_dims", False))
 
 
@@ -42,7 +42,7 @@ def reduce_arg(context: Context, operation: Operation) -> Node:
     CLIP's pooled output needs this: the padding repeats the end token, and the first one marks the end of the text.
     """
     x = context.value(operation, "x")
-    axis = context.integer(operation, "axis", -1)
+    axis = context.axis(operation, "axis", rank(x), -1)
     mode = "max" if operation.kind == "reduce_argmax" else "min"
     indices = op.topk(x, np.int32(1), axis, mode=mode, sort="value", stable=True).output(1)
     if context.flag(operation, "keep_dims", False):

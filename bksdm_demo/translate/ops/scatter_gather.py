@@ -1,7 +1,8 @@
 """MIL ops that read and write by computed positions. Follows MIL's iOS15-iOS17 definitions.
 
 Indices of any integer type run as i32. Negative indices count from the end (legal up to iOS16; harmless later, where
-the converter guards them itself). Leaves out: scatter and scatter_along_axis.
+the converter guards them itself). Beyond the tensor the runtime would read and write foreign memory: constant indices
+that lie there are refused, computed ones are taken back to its edge. Leaves out: scatter and scatter_along_axis.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import numpy as np
 import openvino.opset13 as op
 import openvino.opset15 as op15
+from numpy.typing import NDArray
 from openvino import Node, Output
 
-from bksdm_demo.errors import UnsupportedModelError
+from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.program import Operation
-from bksdm_demo.translate.context import Context
+from bksdm_demo.translate.context import Context, rank
 from bksdm_demo.translate.translator import translates
 
 SCATTER_MODES = {"add": "sum", "sub": "sub", "mul": "prod", "min": "min", "max": "max", "update": "none"}
@@ -22,24 +24,25 @@ SCATTER_MODES = {"add": "sum", "sub": "sub", "mul": "prod", "min": "min", "max":
 @translates("gather")
 def gather(context: Context, operation: Operation) -> Node:
     x, indices = context.value(operation, "x"), context.value(operation, "indices")
-    axis = np.int32(context.integer(operation, "axis", 0))
-    return op.gather(x, indices, axis, context.integer(operation, "batch_dims", 0))
+    axis = context.axis(operation, "axis", rank(x), 0)
+    return op.gather(x, indices, np.int32(axis), _batch_axes(context, operation, axis))
 
 
 @translates("gather_along_axis")
 def gather_along_axis(context: Context, operation: Operation) -> Node:
     x, indices = context.value(operation, "x"), context.value(operation, "indices")
-    axis = context.integer(operation, "axis", 0)
-    size = np.int32(x.get_shape()[axis])
-    return op.gather_elements(x, _from_front(indices, size), axis)
+    axis = context.axis(operation, "axis", rank(x), 0)
+    sizes = np.array(x.get_shape()[axis], np.int32)
+    return op.gather_elements(x, _from_front(context, operation, indices, sizes), axis)
 
 
 @translates("gather_nd")
 def gather_nd(context: Context, operation: Operation) -> Node:
     """The last axis of `indices` addresses the leading axes of x after the batch axes."""
     x, indices = context.value(operation, "x"), context.value(operation, "indices")
-    batch = context.integer(operation, "batch_dims", 0)
-    return op.gather_nd(x, _from_front(indices, _addressed(x, indices, batch)), batch)
+    batch = _batch_axes(context, operation, rank(x))
+    sizes = _addressed(operation, x, indices, batch)
+    return op.gather_nd(x, _from_front(context, operation, indices, sizes), batch)
 
 
 @translates("scatter_nd")
@@ -49,16 +52,33 @@ def scatter_nd(context: Context, operation: Operation) -> Node:
     mode = context.text(operation, "mode", "add")
     if mode not in SCATTER_MODES:
         raise UnsupportedModelError(f"scatter_nd {operation.name}: the mode {mode!r} is not known.")
-    positions = _from_front(indices, _addressed(data, indices, 0))
+    positions = _from_front(context, operation, indices, _addressed(operation, data, indices, 0))
     return op15.scatter_nd_update(data, positions, updates, reduction=SCATTER_MODES[mode])
 
 
-def _addressed(x: Output, indices: Output, batch: int) -> np.ndarray:
+def _batch_axes(context: Context, operation: Operation, most: int) -> int:
+    """How many leading axes of the data and of the indices go together."""
+    batch = context.integer(operation, "batch_dims", 0)
+    if not 0 <= batch <= most:
+        raise PackageError(f"{operation.kind} {operation.name}: batch_dims is {batch}; it may be 0 to {most}.")
+    return batch
+
+
+def _addressed(operation: Operation, x: Output, indices: Output, batch: int) -> NDArray[np.int32]:
     """The sizes of the axes that the last axis of `indices` speaks of."""
     depth = indices.get_partial_shape()[-1].get_length()
-    return np.array(x.get_shape()[batch : batch + depth], np.int32)
+    if depth > rank(x) - batch:
+        raise PackageError(
+            f"{operation.kind} {operation.name}: addresses {depth} axes after {batch}, but there are {rank(x)}."
+        )
+    return np.array(list(x.get_shape())[batch : batch + depth], np.int32)
 
 
-def _from_front(indices: Output, sizes: np.ndarray | np.int32) -> Node:
-    """Indices counted from the front."""
-    return op.select(op.less(indices, np.int32(0)), op.add(indices, sizes), indices)
+def _from_front(context: Context, operation: Operation, indices: Output, sizes: NDArray[np.int32]) -> Node:
+    """Indices counted from the front, all of them inside the axes of these sizes."""
+    known = context.array(operation, "indices") if context.is_constant(operation, "indices") else None
+    outside = known is not None and ((known < -sizes) | (known >= sizes)).any()
+    if outside or not sizes.all():
+        raise PackageError(f"{operation.kind} {operation.name}: an index lies outside the tensor's {sizes.tolist()}.")
+    counted = op.select(op.less(indices, np.int32(0)), op.add(indices, sizes), indices)
+    return counted if known is not None else op.maximum(op.minimum(counted, sizes - 1), np.int32(0))

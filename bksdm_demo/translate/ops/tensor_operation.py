@@ -11,7 +11,7 @@ from openvino import Node, Output
 
 from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.program import Operation
-from bksdm_demo.translate.context import Context, positive_axes, rank
+from bksdm_demo.translate.context import Context, rank
 from bksdm_demo.translate.translator import translates
 
 PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
@@ -43,12 +43,12 @@ def _values(context: Context, operation: Operation) -> list[Output]:
 def split(context: Context, operation: Operation) -> list[Output]:
     """Into `split_sizes`, or into `num_splits` equal parts; where both stand, the sizes count."""
     x = context.value(operation, "x")
-    (axis,) = positive_axes([context.integer(operation, "axis")], rank(x))
+    axis = context.axis(operation, "axis", rank(x))
     sizes = context.ints(operation, "split_sizes", [])
     if not sizes:
         count = context.integer(operation, "num_splits")
         total = x.get_shape()[axis]
-        if total % count:
+        if count != len(operation.outputs) or total % count:
             raise PackageError(f"split {operation.name}: {total} elements do not split into {count} equal parts.")
         sizes = [total // count] * count
     return op.variadic_split(x, np.int32(axis), np.array(sizes, np.int32)).outputs()

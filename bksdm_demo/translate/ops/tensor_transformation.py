@@ -10,9 +10,9 @@ import openvino.opset13 as op
 from numpy.typing import NDArray
 from openvino import Node
 
-from bksdm_demo.errors import UnsupportedModelError
+from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.program import Operation
-from bksdm_demo.translate.context import Context, positive_axes, rank
+from bksdm_demo.translate.context import Context, rank
 from bksdm_demo.translate.translator import translates
 
 
@@ -20,6 +20,8 @@ from bksdm_demo.translate.translator import translates
 def reshape(context: Context, operation: Operation) -> Node:
     """-1 is inferred; 0 copies a dimension, but only while the rank stays the same. The shape may be computed."""
     x, shape = context.value(operation, "x"), context.value(operation, "shape")
+    if rank(shape) != 1:
+        raise PackageError(f"reshape {operation.name}: the shape is no list but has {rank(shape)} dimensions.")
     return op.reshape(x, shape, special_zero=shape.get_shape()[0] == rank(x))
 
 
@@ -27,7 +29,7 @@ def reshape(context: Context, operation: Operation) -> Node:
 def transpose(context: Context, operation: Operation) -> Node:
     """The permutation may hold negative axes."""
     x = context.value(operation, "x")
-    return op.transpose(x, np.array(positive_axes(context.ints(operation, "perm"), rank(x)), np.int32))
+    return op.transpose(x, np.array(context.axes(operation, "perm", rank(x)), np.int32))
 
 
 @translates("expand_dims")

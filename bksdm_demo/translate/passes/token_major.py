@@ -111,7 +111,9 @@ class _Writer:
     def _unroll(self, operation: Operation) -> bool:
         """A reshape from a row inside a block to a picture [B, C, H, W], made from the tokens; False for all else."""
         value, row = operation.outputs[0], only(operation, "x") if operation.kind == "reshape" else None
-        if row is None or row not in self.inside or not _same_channels(value.type.shape, self.index.shape(row)):
+        if row is None or row not in self.inside or is_token_row(value.type.shape):
+            return False
+        if not _same_channels(value.type.shape, self.index.shape(row)):
             return False
         batch, channels, height, width = value.type.shape
         last = self._reshape(self.tokens[row], f"{value.name}:last", (batch, height, width, channels), value.type.dtype)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from bksdm_demo.errors import UnsupportedModelError
+from bksdm_demo.errors import PackageError, UnsupportedModelError
 from tests.translate.programs import Const, check_op
 
 X = np.random.default_rng(5).normal(0, 3, (2, 3, 4, 5)).astype(np.float32)
@@ -67,6 +67,12 @@ def test_softmax(axis, offset):
 def test_softmax_takes_the_last_axis_by_default():
     powers = np.exp(X.astype(np.float64))
     check_op("softmax", (powers / powers.sum(-1, keepdims=True)).astype(np.float32), x=X)
+
+
+@pytest.mark.parametrize(("x", "axis"), [(X, 4), (X, -5), (np.float32(1), 0)])
+def test_softmax_over_an_axis_that_is_not_there_is_refused(x, axis):
+    with pytest.raises(PackageError, match=f"softmax op_0: axis names the axis {axis}"):
+        check_op("softmax", x, x=np.asarray(x), axis=axis)
 
 
 def test_softmax_of_masked_scores_is_finite():

@@ -58,6 +58,13 @@ def test_integers(kind):
     check_op(kind, FLOATS[kind](x, y), x=x, y=y)
 
 
+@pytest.mark.parametrize("kind", ["floor_div", "mod"])
+def test_integers_by_minus_one(kind):
+    x, y = np.array([-7, 7, 0, -(2**31) + 1, 7], np.int32), np.array([-1, -1, -1, -1, -2], np.int32)
+    for one, other in ((x, y), (Const(x), Const(y)), (x, Const(y))):
+        check_op(kind, FLOATS[kind](x, y), x=one, y=other)
+
+
 def test_real_div_of_integers_truncates():
     x, y = np.array([-7, 7, 6], np.int32), np.array([2, 2, 3], np.int32)
     check_op("real_div", np.trunc(x / y).astype(np.int32), x=x, y=y)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bksdm_demo.errors import UnsupportedModelError
+from bksdm_demo.errors import PackageError, UnsupportedModelError
 from tests.translate.programs import Const, check_op
 
 X = np.random.default_rng(9).normal(size=(4, 3, 5)).astype(np.float32)
@@ -76,6 +76,46 @@ def test_scatter_nd(mode):
 
 def test_scatter_nd_adds_by_default():
     check_op("scatter_nd", scattered("add"), data=X, indices=POSITIONS, updates=UPDATES)
+
+
+FAR = 10**9
+OUTSIDE = {
+    "gather along": ("gather_along_axis", {"x": X, "indices": Const(np.full(X.shape, 5, np.int32)), "axis": 2}),
+    "gather": ("gather_nd", {"x": X, "indices": Const(np.array([[0, 3]], np.int32))}),
+    "gather before": ("gather_nd", {"x": X, "indices": Const(np.array([[-5, 0]], np.int32))}),
+    "scatter": (
+        "scatter_nd",
+        {"data": X, "indices": Const(np.array([[4, 0]], np.int32)), "updates": UPDATES[:1], "mode": "update"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "inputs"), OUTSIDE.values(), ids=OUTSIDE)
+def test_known_indices_outside_the_tensor_are_refused(kind, inputs):
+    with pytest.raises(PackageError, match="an index lies outside the tensor's"):
+        check_op(kind, X, **inputs)
+
+
+def test_computed_indices_stay_inside_the_tensor():
+    far = np.array([[-FAR, 1], [FAR, 1]], np.int32)
+    check_op("gather_nd", X[[0, -1], 1], x=X, indices=far)
+    along = np.where(np.arange(5) % 2, FAR, -FAR).astype(np.int32) * np.ones(X.shape, np.int32)
+    check_op("gather_along_axis", X[..., [0, 4, 0, 4, 0]], x=X, indices=along, axis=2)
+    expected = X.copy()
+    expected[[0, -1], 1] = UPDATES[:2]
+    check_op("scatter_nd", expected, data=X, indices=far, updates=UPDATES[:2], mode="update")
+
+
+def test_more_axes_than_there_are_are_not_addressed():
+    with pytest.raises(PackageError, match="gather_nd op_0: addresses 2 axes after 2, but there are 3"):
+        check_op("gather_nd", X, x=X, indices=np.zeros((4, 3, 2), np.int32), batch_dims=2)
+
+
+@pytest.mark.parametrize("batch", [-1, 4, 2**31 - 1, -(2**31)])
+@pytest.mark.parametrize("kind", ["gather", "gather_nd"])
+def test_more_batch_axes_than_there_are_are_refused(kind, batch):
+    with pytest.raises(PackageError, match=f"{kind} op_0: batch_dims is {batch}"):
+        check_op(kind, X, x=X, indices=np.zeros((4, 2), np.int32), batch_dims=batch)
 
 
 def test_an_unknown_scatter_mode_is_refused():

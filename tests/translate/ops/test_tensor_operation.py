@@ -45,6 +45,12 @@ def test_split(axis):
     check_op("split", np.split(X, [2], 1), x=X, split_sizes=[2, 4], num_splits=2, axis=axis)  # sizes count
 
 
+@pytest.mark.parametrize(("axis", "count"), [(3, 3), (-4, 3), (1, 0), (1, -3), (1, 2)])
+def test_a_split_that_does_not_fit_is_refused(axis, count):
+    with pytest.raises(PackageError, match="split op_0"):
+        check_op("split", np.split(X, 3, 1), x=X, num_splits=count, axis=axis)
+
+
 def test_an_unequal_split_is_refused():
     with pytest.raises(PackageError, match="4 equal parts"):
         check_op("split", np.split(X, 3, 1), x=X, num_splits=4, axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bksdm_demo.errors import UnsupportedModelError
+from bksdm_demo.errors import PackageError, UnsupportedModelError
 from tests.translate.programs import Builder, Const, check_op, run_program
 
 X = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
@@ -19,6 +19,12 @@ def test_reshape(shape):
 
 def test_reshape_to_a_scalar_s_single_element():
     check_op("reshape", np.ones(1, np.float32), x=np.ones((1, 1), np.float32), shape=[1])
+
+
+@pytest.mark.parametrize("shape", [[[120]], [[6, 20]]])
+def test_a_shape_that_is_no_list_is_refused(shape):
+    with pytest.raises(PackageError, match=r"reshape op_0: the shape is no list but has 2 dimensions"):
+        check_op("reshape", X.reshape(-1), x=X, shape=shape)
 
 
 def test_reshape_by_a_computed_shape():

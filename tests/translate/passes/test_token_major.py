@@ -183,6 +183,19 @@ def test_what_has_no_token_major_form_stays_and_gets_rows(between):
     assert run_token_major(rewritten) == (rewritten, 0)
 
 
+@pytest.mark.parametrize("shown", [False, True])
+def test_a_reshape_to_the_same_row_is_no_picture(shown):
+    """It has the shape of a picture of one line."""
+    block = Block()
+    x = block.b.input("x", ROW)
+    idle = block.b.op("reshape", ROW, x=block.attention(x, x, Form()), shape=list(ROW))
+    last = block.attention(idle, idle, Form())
+    program = block.b.program(last, idle) if shown else block.b.program(last)
+    rewritten, count = run_token_major(program)
+    assert count == 2
+    check_same(program, rewritten)
+
+
 def test_a_channel_scale_standing_first():
     block = Block()
     x = block.b.input("x", ROW)
