@@ -22,6 +22,7 @@ from bksdm_demo.ui.blocks import (
     has_attention,
     size_words,
 )
+from bksdm_demo.ui.compare import EMOJI_NOTE
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNELS, TEXT, TIME = (320, 640, 1280, 1280), 768, 1280  # of Stable Diffusion v1
@@ -176,3 +177,6 @@ def test_figures_of_the_emoji_family_are_those_of_its_card() -> None:
     figures = [figure for row in EMOJI_FIGURES for figure in row[1:]]
     assert len(figures) == 16
     assert all(figure in card for figure in figures)
+    known = re.search(r"They know ([\d,]+) emoji", EMOJI_NOTE)
+    assert known is not None
+    assert f"they know {known[1]} pictures" in card
