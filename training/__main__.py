@@ -27,6 +27,7 @@ from training.workspace import DATA, EMOJI, checkpoint_path
 
 STUDENTS = ("base", "small", "tiny")
 CONTROLS = tuple(f"{shape}-{kind}" for shape in STUDENTS for kind in ("scratch", "plain"))
+EARLY = tuple(f"{shape}-early" for shape in STUDENTS)
 SYSTEMS = ("original", *STUDENTS)
 EVALUATION = workspace.WORK / "evaluation"
 PACKAGES = tuple(EMOJI / name for name in ("shared", *(f"emoji-{name}" for name in SYSTEMS)))
@@ -68,7 +69,7 @@ def stages() -> tuple[Stage, ...]:
         Stage("tokenizer", "training.tokenizer", (words,), makes=vocabulary, trusted=True),
         Stage("vae", "training.vae", (pictures,), ("vae",), trusted=True),
         Stage("original", "training.original", (words, *vocabulary, *_checkpoints("vae")), ("original",), trusted=True),
-        Stage("students", "training.distill", _checkpoints("original"), STUDENTS, trusted=True),
+        Stage("students", "training.distill", _checkpoints("original"), (*STUDENTS, *EARLY), trusted=True),
         Stage(
             "controls",
             f"training.distill --arms {' '.join(CONTROLS)}",
@@ -80,7 +81,12 @@ def stages() -> tuple[Stage, ...]:
         Stage("checker", "training.checker", _checkpoints(*SYSTEMS, "decoder"), ("checker",), trusted=True),
         Stage("namer", "training.namer", (words, pictures), ("namer",), trusted=True),
         Stage("export", "training.export", _checkpoints(*family), makes=PACKAGES),
-        Stage("export-controls", "training.export --controls", _checkpoints(*CONTROLS), makes=(CONTROL_PACKAGES,)),
+        Stage(
+            "export-controls",
+            "training.export --controls",
+            _checkpoints(*EARLY, *CONTROLS),
+            makes=(CONTROL_PACKAGES,),
+        ),
         Stage("export-float16", "training.export --float16", _checkpoints(*SYSTEMS), makes=(FLOAT16_PACKAGES,)),
         Stage("verify", "training.verify", PACKAGES),
         Stage("verify-float16", "training.verify --float16", (FLOAT16_PACKAGES,)),

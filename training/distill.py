@@ -1,16 +1,17 @@
 """Stage 5: the students of BK-SDM (arXiv 2305.15798) and their controls, all against one pass of the teacher.
 
-    python -m training.distill [--arms base small tiny] [--samples 20000]
+    python -m training.distill [--arms base small tiny] [--samples 20000 40000]
 
 A student starts from the teacher's weights: a down stage keeps the first resnet(+attention) pair, an up stage the
 first and the third, the rest is copied as it is; tiny's stages are the teacher's outer ones. Three terms teach it:
 the denoising loss, the squared difference of the outputs, and of the features after every stage (before its
 resampling). Each shape has two controls: `tiny-scratch` starts from random weights and has the denoising loss alone,
-`tiny-plain` is the student without the features. The text encoder is the teacher's, frozen, for all.
+`tiny-plain` is the student without the features. The text encoder is the teacher's, frozen, for all. Students learn in
+two rounds: the first is as long as the controls', and what it came to is kept as `tiny-early` to be compared with them.
 
 What a step's batch and noise are depends on nothing but the step, so that arms trained in different runs, or stopped
 and resumed, have seen the same samples in the same order. Arms of one run share the teacher's pass; one that has had
-more samples than the others waits for them, one that has had all is left out. A larger --samples goes on from there.
+more samples than the others waits for them, one that has had all is left out. The next round goes on from there.
 """
 
 import argparse
@@ -25,21 +26,23 @@ from training import diffusion, latents, networks, original, workers
 from training.workers import Team
 from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
-SAMPLES = 20_000
+EQUAL, MORE = 20_000, 40_000  # samples at which students and controls are compared; of the students in all
 BATCH = 16  # half of the original's: for so few samples twice the steps are worth more than the time they cost
 LEARNING_RATE = 6e-4
-FALLING_SHARE = 0.25  # of the samples, in which the learning rate falls to zero
+FALLING_SHARE = 0.25  # of the samples by a round's end, in which the learning rate falls to zero
 WARM_UP = 60  # steps
 FEATURE_SCALE = 0.3  # relative squared differences of features; what is left of them is small beside the others
 SAVE_EVERY = 150  # seconds
 LOG_EVERY = 200  # steps
 STUDENT, SCRATCH, PLAIN = "", "-scratch", "-plain"  # what an arm's name ends in
+EARLY = "-early"  # of the copy of a student
 CONTROLS = tuple(shape + kind for shape in networks.STUDENTS for kind in (SCRATCH, PLAIN))
 ARMS = (*networks.STUDENTS, *CONTROLS)
+COMPARED = (*(shape + EARLY for shape in networks.STUDENTS), *CONTROLS)  # all with EQUAL samples
 
 
 def shape_of(arm: str) -> str:
-    """`base`, `small` or `tiny`."""
+    """`base`, `small` or `tiny`, also of an early student."""
     return arm.partition("-")[0]
 
 
@@ -151,9 +154,13 @@ class Arm:
         return f"{self.name} loss {task:.4f}, output {copy:.4f}, features {features:.4f}"
 
     def save(self, teacher: str, spent: float, done: bool) -> None:
+        """The arm as it is; of a student that has had EQUAL samples also its early copy."""
         state = {"unet": self.unet.state_dict(), "optimiser": self._optimiser.state_dict()}
         state |= {"average": self._average.weights, "steps": self.steps, "samples": self.steps * BATCH}
-        save_checkpoint(self.name, state | {"teacher": teacher, "spent": spent, "done": done})
+        state |= {"teacher": teacher, "spent": spent, "done": done}
+        save_checkpoint(self.name, state)
+        if done and self._kind == STUDENT and self.steps == EQUAL // BATCH:
+            save_checkpoint(self.name + EARLY, state)
 
     def restore(self, state: dict) -> None:
         self.unet.load_state_dict(state["unet"])
@@ -227,14 +234,14 @@ def train(team: Team, names: list[str], samples: int) -> None:
 
 
 def load(name: str) -> UNet2DConditionModel:
-    """The averaged weights of an arm; of a student before its first checkpoint the teacher's, cut to shape."""
+    """The averaged weights of an arm or an early student; of a student without a checkpoint the teacher's, cut."""
     student, saved = networks.unet(shape_of(name)), load_checkpoint(name)
     if saved:
         student.load_state_dict(saved["average"])
     elif name in networks.STUDENTS:
         initialise(student, original.load()["unet"])
     else:
-        raise SystemExit(f"no {name} yet: run python -m training.distill --arms {name}")
+        raise SystemExit(f"no {name} yet: run python -m training.distill --arms {name.removesuffix(EARLY)}")
     return student.eval().requires_grad_(False)
 
 
@@ -255,11 +262,14 @@ def unfinished(names: list[str], samples: int) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(networks.STUDENTS))
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="for every arm, in all")
+    parser.add_argument("--samples", type=int, nargs="+", help="for every arm in all, by the end of each round")
     options = parser.parse_args()
-    if names := unfinished(list(dict.fromkeys(options.arms)), options.samples):
-        latents.load(16)  # fills the cache once
-        workers.run(train, networks.parameters(networks.unet("original")), names, options.samples)
+    arms = list(dict.fromkeys(options.arms))
+    for samples in options.samples or (EQUAL, MORE):
+        going_on = arms if options.samples or samples == EQUAL else [arm for arm in arms if arm not in CONTROLS]
+        if going_on and (names := unfinished(going_on, samples)):
+            latents.load(16)  # fills the cache once
+            workers.run(train, networks.parameters(networks.unet("original")), names, samples)
 
 
 if __name__ == "__main__":

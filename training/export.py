@@ -5,10 +5,10 @@
 
 mlprogram, float16, iOS 16 / macOS 13, weights palettized to 6 bits by k-means, split_einsum_v2. Parts that the four
 systems share are stored once, in assets/emoji/shared. `--random` writes untrained networks of the same shapes, to
-develop against. For measurements, in the same layout and with no parts but U-Nets: `--controls` writes the students'
-trained controls to training/work/controls, `--float16` the four systems without palettes to training/work/float16,
-emoji-original with the original attention, so that this kind is run as well. They are not shipped: that of the
-original alone is 22.5 MB.
+develop against. For measurements, in the same layout and with no parts but U-Nets: `--controls` writes the controls
+and the students that are compared with them to training/work/controls, `--float16` the four systems without palettes
+to training/work/float16, emoji-original with the original attention, so that this kind is run as well. They are not
+shipped: that of the original alone is 22.5 MB.
 """
 
 import argparse
@@ -190,10 +190,10 @@ def export_all(export: Callable[[str], None], parts: Iterable[str]) -> None:
 
 
 def trained_controls() -> list[str]:
-    """The controls that have a checkpoint; raises SystemExit where none has."""
-    names = [name for name in distill.CONTROLS if checkpoint_path(name).exists()]
+    """The controls and early students that have a checkpoint; raises SystemExit where none has."""
+    names = [name for name in distill.COMPARED if checkpoint_path(name).exists()]
     if not names:
-        raise SystemExit(f"no control is trained: run python -m training.distill --arms {' '.join(distill.CONTROLS)}")
+        raise SystemExit(f"no control is trained: run python -m training.distill --arms {' '.join(distill.ARMS)}")
     return names
 
 

@@ -1,4 +1,4 @@
-"""The family's own version of the paper's result: quality against parameters, students beside their two controls.
+"""The family's own version of the paper's result: quality against parameters, students and their two controls.
 
     python -m training.plot [--report training/work/evaluation/report.json] [--out assets/emoji/quality.svg]
 
@@ -38,7 +38,8 @@ class Kind:
 
 
 KINDS = (
-    Kind("", "student: output and features", "#1b6ca8", "o", 0.0),
+    Kind("", "shipped student, twice as long", "#1b6ca8", "o", 0.0),
+    Kind("-early", "student: output and features", "#7fb3d9", "o", -0.06),
     Kind("-plain", "control: no features", "#d98324", "s", 0.06),
     Kind("-scratch", "control: from scratch", "#8a8a8a", "^", -0.06),
 )

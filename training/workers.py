@@ -36,7 +36,10 @@ class Team:
         return agreed
 
     def average_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replace every gradient by the mean over the workers."""
+        """Replace every gradient by the mean over the workers. Ends a worker whose starter was killed."""
+        starter = multiprocessing.parent_process()
+        if starter is not None and not starter.is_alive():
+            raise SystemExit("the process that started this worker is gone")
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         sizes = [gradient.numel() for gradient in gradients]
         total = sum(sizes)

@@ -127,6 +127,26 @@ def test_one_ahead_waits_for_the_others(teacher: Any) -> None:
     assert [(state["steps"], state["samples"], state["done"]) for state in saved] == [(STEPS, 2 * STEPS, True)] * 2
 
 
+def test_students_have_two_rounds_and_the_first_is_kept_beside_the_controls(
+    teacher: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from training import distill, workspace
+
+    monkeypatch.setattr(distill, "EQUAL", 2 * STEPS)
+    monkeypatch.setattr(distill, "MORE", 4 * STEPS)
+    monkeypatch.setattr(distill.workers, "run", lambda train, _, *arguments: train(Alone(), *arguments))
+    monkeypatch.setattr("sys.argv", ["distill", "--arms", "tiny", "tiny-plain"])
+    distill.main()
+    saved = {name: workspace.load_checkpoint(name) for name in ("tiny", "tiny-early", "tiny-plain")}
+    assert {name: state["samples"] for name, state in saved.items()} == {
+        "tiny": 4 * STEPS,
+        "tiny-early": 2 * STEPS,
+        "tiny-plain": 2 * STEPS,
+    }
+    assert not workspace.checkpoint_path("tiny-plain-early").exists()
+    assert distill.load("tiny-early").config == distill.load("tiny").config
+
+
 def test_finished_arms_are_left_out_and_another_teacher_is_refused(teacher: Any) -> None:
     from training import distill
 

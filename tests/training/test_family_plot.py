@@ -23,7 +23,7 @@ def report(keys: tuple[str, ...]) -> dict[str, Any]:
 def test_a_line_has_the_shapes_that_the_report_has_by_size() -> None:
     from training import plot
 
-    student, plain, scratch = plot.KINDS
+    student, _, plain, scratch = plot.KINDS
     made = report(("original", "base", "small", "tiny", "tiny-plain"))
     assert [size for size, _ in plot.points(made, "common", student)] == [5.0, 6.4, 7.5]
     assert [round(interval["value"]) for _, interval in plot.points(made, "all", plain)] == [60]
