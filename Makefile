@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-benchmarks
+WORKERS ?= 2
 ARGS ?=
 
 .PHONY: demo test test-reference lint benchmark setup clean
@@ -11,7 +12,7 @@ demo: $(VENV)/.runtime  ## start the page on the embedded sample family; ARGS="-
 	$(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/.dev  ## every test that needs no torch; ARGS="-k scheduler"
-	$(BIN)/python -m pytest -m "not reference" $(ARGS)
+	$(BIN)/python -m pytest -m "not reference" -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-reference: $(VENV)/.reference  ## live comparison with torch, diffusers and coremltools' converter
 	$(BIN)/python -m pytest -m reference $(ARGS)
