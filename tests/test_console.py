@@ -18,7 +18,7 @@ class Terminal(io.StringIO):
 
 
 def done(model: str) -> Column:
-    timings = Timings(load=2.0, total=3.5, cold=True)
+    timings = Timings(load=2.0, denoise=1.5, total=3.5, cold=True)
     return Column(model, Phase.DONE, 3, 3, Result(model, REQUEST, Verdict(False), timings, size_bytes=1_500_000))
 
 
@@ -36,7 +36,7 @@ def test_a_log_gets_one_line_for_each_finished_model():
     progress = console.Progress(stream, {"a": "Model A"})
     for job in [*snapshots(), snapshots()[-1]]:
         progress.show(job)
-    assert stream.getvalue() == "Model A: done in 1.5 s + 2.0 s loading\nb: failed. It broke.\n"
+    assert stream.getvalue() == "Model A: done in 1.50 s + 2.00 s loading\nb: failed. It broke.\n"
 
 
 def test_a_terminal_gets_a_live_line_that_is_wiped():
@@ -54,7 +54,7 @@ def test_comparison_table_has_a_row_for_each_model():
     text = console.comparison_table(snapshots()[-1], {}, {0: "01-a.png"})
     head, first, second = text.splitlines()
     assert head.split() == ["Model", "Outcome", "Drawing", "Loading", "Size", "File"]
-    assert first.split() == ["a", "done", "1.5", "s", "2.0", "s", "1.5", "MB", "01-a.png"]
+    assert first.split() == ["a", "done", "1.50", "s", "2.00", "s", "1.50", "MB", "01-a.png"]
     assert second.split() == ["b", "failed"]
 
 
