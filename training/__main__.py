@@ -23,11 +23,10 @@ from pathlib import Path
 import torch
 
 from training import workspace
+from training.distill import COMPARED, CONTROLS, EARLY_STUDENTS
+from training.networks import STUDENTS
 from training.workspace import DATA, EMOJI, checkpoint_path
 
-STUDENTS = ("base", "small", "tiny")
-CONTROLS = tuple(f"{shape}-{kind}" for shape in STUDENTS for kind in ("scratch", "plain"))
-EARLY = tuple(f"{shape}-early" for shape in STUDENTS)
 SYSTEMS = ("original", *STUDENTS)
 EVALUATION = workspace.WORK / "evaluation"
 PACKAGES = tuple(EMOJI / name for name in ("shared", *(f"emoji-{name}" for name in SYSTEMS)))
@@ -69,7 +68,7 @@ def stages() -> tuple[Stage, ...]:
         Stage("tokenizer", "training.tokenizer", (words,), makes=vocabulary, trusted=True),
         Stage("vae", "training.vae", (pictures,), ("vae",), trusted=True),
         Stage("original", "training.original", (words, *vocabulary, *_checkpoints("vae")), ("original",), trusted=True),
-        Stage("students", "training.distill", _checkpoints("original"), (*STUDENTS, *EARLY), trusted=True),
+        Stage("students", "training.distill", _checkpoints("original"), (*STUDENTS, *EARLY_STUDENTS), trusted=True),
         Stage(
             "controls",
             f"training.distill --arms {' '.join(CONTROLS)}",
@@ -84,7 +83,7 @@ def stages() -> tuple[Stage, ...]:
         Stage(
             "export-controls",
             "training.export --controls",
-            _checkpoints(*EARLY, *CONTROLS),
+            _checkpoints(*COMPARED),
             makes=(CONTROL_PACKAGES,),
         ),
         Stage("export-float16", "training.export --float16", _checkpoints(*SYSTEMS), makes=(FLOAT16_PACKAGES,)),

@@ -38,7 +38,8 @@ STUDENT, SCRATCH, PLAIN = "", "-scratch", "-plain"  # what an arm's name ends in
 EARLY = "-early"  # of the copy of a student
 CONTROLS = tuple(shape + kind for shape in networks.STUDENTS for kind in (SCRATCH, PLAIN))
 ARMS = (*networks.STUDENTS, *CONTROLS)
-COMPARED = (*(shape + EARLY for shape in networks.STUDENTS), *CONTROLS)  # all with EQUAL samples
+EARLY_STUDENTS = tuple(shape + EARLY for shape in networks.STUDENTS)
+COMPARED = (*EARLY_STUDENTS, *CONTROLS)  # all with EQUAL samples
 
 
 def shape_of(arm: str) -> str:

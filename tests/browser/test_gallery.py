@@ -152,10 +152,17 @@ def test_the_keys_that_start_a_comparison_mean_nothing_elsewhere(chromium: Any, 
     page = visit(chromium, address)
     page.fill("#bk-prompt textarea", "red apple")
     open_gallery(page)
+    presses = "compare => { window.presses = 0; compare.addEventListener('click', () => window.presses++); }"
+    page.locator("#bk-compare").evaluate(presses)
     page.fill("#bk-find input", "whale")
     page.keyboard.press("Control+Enter")
-    wait_for_prompts(page, "blue whale")
-    assert comparisons.gallery().total == 1
+    assert page.evaluate("window.presses") == 0
+    page.click("#bk-tabs [role=tab]:has-text('Compare')")
+    page.focus("#bk-prompt textarea")
+    page.keyboard.press("Control+Enter")
+    assert page.evaluate("window.presses") == 1
+    page.wait_for_selector(DONE)
+    assert comparisons.gallery().total == 2
     page.close()
 
 
