@@ -25,9 +25,9 @@ from benchmarks.subjects import ROLES, Subject, find_subjects
 from benchmarks.table import render
 from benchmarks.turns import Limits, lacking, take_turns
 from benchmarks.worker import Contender, ContenderError, Remote
+from bksdm_demo import environment
 from bksdm_demo.errors import DemoError
 from bksdm_demo.mil.model import read_model
-from bksdm_demo.services import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 SYSTEMS_DIR = ROOT / "training" / "work" / "full_size"

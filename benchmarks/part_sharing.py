@@ -18,11 +18,11 @@ from pathlib import Path
 from benchmarks.part_memory import resident_bytes
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.base import EngineOptions
-from bksdm_demo.engines.choose import open_engine
+from bksdm_demo.engines.registry import open_engine
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.library.published import PUBLISHED
 from bksdm_demo.records import Request
-from bksdm_demo.services.cache import PipelineCache
+from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.settings import ASSETS
 from bksdm_demo.units import format_bytes
 

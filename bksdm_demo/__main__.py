@@ -10,8 +10,8 @@ import sys
 
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from bksdm_demo.cli import app  # noqa: E402
-from bksdm_demo.commands import INTERRUPTED  # noqa: E402
+from bksdm_demo.cli.app import app  # noqa: E402
+from bksdm_demo.cli.run import INTERRUPTED  # noqa: E402
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

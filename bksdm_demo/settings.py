@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, ENGINE_KINDS, PRECISIONS
+from bksdm_demo.environment import usable_memory
 from bksdm_demo.errors import DemoError
-from bksdm_demo.services.environment import usable_memory
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SPACE_MOUNT = Path("/data")  # where a Space's storage bucket is mounted

@@ -13,8 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bksdm_demo import environment
+from bksdm_demo.downloads.background import Background
+from bksdm_demo.downloads.download_queue import Fetches, Need
+from bksdm_demo.downloads.prewarm import Prewarm
+from bksdm_demo.downloads.status_board import Bulletin
 from bksdm_demo.engines.base import Engine, EngineOptions
-from bksdm_demo.engines.choose import engine_kind, expected_memory, open_engine
+from bksdm_demo.engines.registry import engine_kind, expected_memory, open_engine
 from bksdm_demo.errors import EngineError
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.library.published import (
@@ -25,16 +30,11 @@ from bksdm_demo.library.published import (
 )
 from bksdm_demo.mil.identity import remember_digests
 from bksdm_demo.mil.model import user_metadata
-from bksdm_demo.services import environment
-from bksdm_demo.services.background import Background
-from bksdm_demo.services.bulletin import Bulletin
-from bksdm_demo.services.cache import PipelineCache
-from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.fetches import Fetches, Need
-from bksdm_demo.services.prewarm import Prewarm
-from bksdm_demo.services.store import DAY, GIB, Retention
-from bksdm_demo.services.store_sqlite import open_store
+from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.settings import Settings, default_models_dir
+from bksdm_demo.store.contract import DAY, GIB, Retention
+from bksdm_demo.store.sqlite import open_store
 
 
 @dataclass(frozen=True)

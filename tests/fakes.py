@@ -19,6 +19,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bksdm_demo.downloads.background import Background
+from bksdm_demo.downloads.download_queue import Bring, Fetches
+from bksdm_demo.downloads.prewarm import Prewarm
+from bksdm_demo.downloads.status_board import Bulletin
 from bksdm_demo.engines.base import Engine, Port, check_inputs
 from bksdm_demo.errors import EngineError, ModelUnavailableError
 from bksdm_demo.library.catalog import Catalog
@@ -27,12 +31,8 @@ from bksdm_demo.library.progress import Report
 from bksdm_demo.library.published import PublishedSystem
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.records import Request, Step, Verdict
-from bksdm_demo.services.background import Background
-from bksdm_demo.services.bulletin import Bulletin
-from bksdm_demo.services.cache import PipelineCache
-from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.fetches import Bring, Fetches
-from bksdm_demo.services.prewarm import Prewarm
+from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.runs.pipeline_cache import PipelineCache
 
 Arrays = Mapping[str, NDArray]
 Function = Callable[[Arrays], dict[str, NDArray]]

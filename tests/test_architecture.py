@@ -23,11 +23,17 @@ FLOORS = {
     "engines": 3,
     "diffusion": 4,
     "library": 5,
-    "services": 6,
-    "ui": 7,
-    "roof": 8,
+    "wording": 5,
+    "parameters": 6,
+    "store": 6,
+    "runs": 7,
+    "downloads": 8,
+    "reports": 8,
+    "ui": 9,
+    "roof": 10,
 }
-GROUND = (PACKAGE, f"{PACKAGE}.errors", f"{PACKAGE}.records", f"{PACKAGE}.units")
+GROUND = (PACKAGE, *(f"{PACKAGE}.{name}" for name in ("environment", "errors", "records", "units")))
+ON_THE_ROOF = ("cli",)  # the command line is a folder of the roof, beside app.py and start.py
 # library -> where it may be imported: a module or a room and everything in it
 HEAVY = {
     "openvino": (
@@ -41,14 +47,27 @@ HEAVY = {
     "transformers": (f"{PACKAGE}.diffusion.tokenizer",),
     "huggingface_hub": (f"{PACKAGE}.library.download",),
     "gradio": (f"{PACKAGE}.ui", "app"),
-    "typer": (f"{PACKAGE}.cli", f"{PACKAGE}.cli_door", f"{PACKAGE}.cli_kept"),
-    "jinja2": (f"{PACKAGE}.services.html_report",),
-    "PIL": (f"{PACKAGE}.services", f"{PACKAGE}.ui", f"{PACKAGE}.diffusion.pixels"),  # pixels: CLIP's bicubic resize
+    "typer": (f"{PACKAGE}.cli",),
+    "jinja2": (f"{PACKAGE}.reports.html_report",),
+    # previews and thumbnails are scaled; pixels: CLIP's bicubic resize
+    "PIL": (
+        f"{PACKAGE}.parameters",
+        f"{PACKAGE}.runs.previews",
+        f"{PACKAGE}.reports",
+        f"{PACKAGE}.ui",
+        f"{PACKAGE}.diffusion.pixels",
+    ),
+        f"{PACKAGE}.parameters",
+        f"{PACKAGE}.runs.previews",
+        f"{PACKAGE}.reports",
+        f"{PACKAGE}.ui",
+        f"{PACKAGE}.diffusion.pixels",
+    ),  # pixels: CLIP's bicubic resize
     "torch": (),
     "diffusers": (),
 }
 SETTINGS = f"{PACKAGE}.settings"
-LATE_IMPORTS = (f"{PACKAGE}.engines.choose",)  # the one function that picks an engine
+LATE_IMPORTS = (f"{PACKAGE}.engines.registry",)  # the one function that picks an engine
 LONGEST_FILE = 400  # lines
 LONGEST_FUNCTION = 80  # lines
 
@@ -66,7 +85,7 @@ class Source:
             return "ground"
         _, *inside = self.module.split(".")
         in_a_room = len(inside) > 1 or self.path.name == "__init__.py"
-        return inside[0] if in_a_room else "roof"
+        return inside[0] if in_a_room and inside[0] not in ON_THE_ROOF else "roof"
 
     @cached_property
     def tree(self) -> ast.Module:
@@ -279,10 +298,10 @@ def test_a_misplaced_library_is_found(tmp_path: Path) -> None:
     files = {
         "bksdm_demo/translate/ops/conv.py": "from openvino import opset13",
         "bksdm_demo/diffusion/vae.py": "import openvino.runtime as ov",
-        "bksdm_demo/cli.py": "import torch",
+        "bksdm_demo/cli/app.py": "import torch",
     }
     assert misplaced_libraries(build(tmp_path, files)) == [
-        "bksdm_demo.cli imports torch",
+        "bksdm_demo.cli.app imports torch",
         "bksdm_demo.diffusion.vae imports openvino.runtime",
     ]
 
@@ -290,15 +309,15 @@ def test_a_misplaced_library_is_found(tmp_path: Path) -> None:
 def test_side_doors_are_found(tmp_path: Path) -> None:
     files = {
         "bksdm_demo/engines/base.py": "",
-        "bksdm_demo/engines/choose.py": "",
+        "bksdm_demo/engines/registry.py": "",
         "bksdm_demo/settings.py": "",
-        "bksdm_demo/services/cache.py": "from bksdm_demo.engines.choose import open_engine",
+        "bksdm_demo/runs/pipeline_cache.py": "from bksdm_demo.engines.registry import open_engine",
         "bksdm_demo/diffusion/vae.py": "from bksdm_demo.engines.base import Engine",
         "bksdm_demo/ui/page.py": "from bksdm_demo.settings import Settings",
-        "app.py": "from bksdm_demo.settings import Settings\nfrom bksdm_demo.engines.choose import open_engine",
+        "app.py": "from bksdm_demo.settings import Settings\nfrom bksdm_demo.engines.registry import open_engine",
     }
     assert sorted(side_doors(build(tmp_path, files))) == [
-        "bksdm_demo.services.cache imports bksdm_demo.engines.choose",
+        "bksdm_demo.runs.pipeline_cache imports bksdm_demo.engines.registry",
         "bksdm_demo.ui.page imports bksdm_demo.settings",
     ]
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bksdm_demo import commands
+from bksdm_demo.cli.app import run as commands
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine
+from bksdm_demo.environment import unet_precisions
 from bksdm_demo.records import Loading, Request, Step
-from bksdm_demo.services.cache import CALIBRATING
-from bksdm_demo.services.environment import unet_precisions
+from bksdm_demo.runs.pipeline_cache import CALIBRATING
 from bksdm_demo.settings import Settings
 from bksdm_demo.start import Services, start
 from bksdm_demo.ui.labels import job_labels

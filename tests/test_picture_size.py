@@ -22,14 +22,14 @@ from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.diffusion.pixels import to_clip
 from bksdm_demo.mil.package import read_package
 from bksdm_demo.records import Job, Phase, Request
-from bksdm_demo.services.contact_sheet import draw_sheet
-from bksdm_demo.services.export import save_job
-from bksdm_demo.services.previews import Previews
-from bksdm_demo.services.reports import build_report
-from bksdm_demo.services.thumbnails import Thumbnails
+from bksdm_demo.reports.contact_sheet import draw_sheet
+from bksdm_demo.reports.folder import save_job
+from bksdm_demo.reports.formats import build_report
+from bksdm_demo.runs.previews import Previews
 from bksdm_demo.settings import ASSETS, Settings
 from bksdm_demo.start import Services, start
 from bksdm_demo.translate.graph import translate
+from bksdm_demo.ui.thumbnails import Thumbnails
 from tests.mil.samples import GOLDEN
 from tests.translate.programs import psnr
 

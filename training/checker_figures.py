@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.pixels import to_clip, to_unit
 from bksdm_demo.engines.base import Engine, EngineOptions
-from bksdm_demo.engines.choose import open_engine
+from bksdm_demo.engines.registry import open_engine
 from bksdm_demo.library.system import System
 from bksdm_demo.mil.identity import content_identity
 from training import data, namer

@@ -18,19 +18,19 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from bksdm_demo import environment
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.base import Engine, EngineOptions
-from bksdm_demo.engines.choose import open_engine
+from bksdm_demo.engines.registry import open_engine
 from bksdm_demo.library.catalog import EMBEDDED, SHARED, Availability, Catalog, System
 from bksdm_demo.library.layout import Parts, find_parts, find_systems
 from bksdm_demo.mil.identity import content_identity
 from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.records import Request, Step
-from bksdm_demo.services import environment
-from bksdm_demo.services.cache import PipelineCache
-from bksdm_demo.services.generation import generate
-from bksdm_demo.services.previews import Onlooker
+from bksdm_demo.runs.generation import generate
+from bksdm_demo.runs.pipeline_cache import PipelineCache
+from bksdm_demo.runs.previews import Onlooker
 from training.pairs import Pair
 
 BUDGET = 4 << 30  # bytes of loaded parts

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from bksdm_demo import environment
 from bksdm_demo.errors import DemoError
 from bksdm_demo.library.system import System
-from bksdm_demo.services import environment
 from training import checker_figures, data, evaluation_report, namer
 from training.bootstrap import Ranking, median, ranking_of
 from training.drawing import Album, Drawer, Order, album_path, digest_of, embedded, fill_all, in_folder, unet_bytes

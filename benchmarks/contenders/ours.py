@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.subjects import Subject
 from bksdm_demo.engines.base import Engine, EngineOptions
-from bksdm_demo.engines.choose import open_engine
+from bksdm_demo.engines.registry import open_engine
 
 EXACT = ("text_encoder", "safety_checker")  # as library/assemble.py asks for them
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bksdm_demo.diffusion import cephes
+from bksdm_demo.diffusion import float32_math as cephes
 
 BLOCK = 16  # normal_fill turns 16 uniforms into 16 normals at a time
 

@@ -28,7 +28,7 @@ from bksdm_demo.engines.compiled_store import CompiledStore, open_store
 from bksdm_demo.engines.openvino_compiled import DEVICE, CompiledPart
 from bksdm_demo.engines.openvino_facts import PartFacts, compiled_key, facts_key, roundings_key, sources_digest
 from bksdm_demo.engines.openvino_memory import estimate_memory, give_back
-from bksdm_demo.engines.quantization.observation import Observation
+from bksdm_demo.engines.quantization.observer import Observation
 from bksdm_demo.engines.quantization.part import Int8Part, check_int8, is_unet
 from bksdm_demo.errors import EngineError
 from bksdm_demo.mil.identity import content_identity

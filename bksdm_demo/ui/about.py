@@ -8,8 +8,8 @@ from html import escape
 
 import gradio as gr
 
-from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.store import StoreError, Usage
+from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.store.contract import StoreError, Usage
 from bksdm_demo.ui.about_words import (
     BIAS,
     BIBTEX,

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bksdm_demo.services.report_licences import RESTRICTIONS
-from bksdm_demo.services.store import DAY, Retention
+from bksdm_demo.reports.licences import RESTRICTIONS
+from bksdm_demo.store.contract import DAY, Retention
 from bksdm_demo.units import format_bytes
 
 Content = str | tuple[str, ...]

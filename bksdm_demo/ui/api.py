@@ -14,11 +14,11 @@ import gradio as gr
 from gradio.events import api
 
 from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.parameters.links import job_address
 from bksdm_demo.records import Job, Request
-from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.links import job_address
-from bksdm_demo.services.report import request_report, result_report, timestamp
-from bksdm_demo.services.reports import kind_named
+from bksdm_demo.reports.formats import kind_named
+from bksdm_demo.reports.json_report import request_report, result_report, timestamp
+from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import whole
 from bksdm_demo.ui.present import picture_address
 from bksdm_demo.ui.reports import page_address, report_address

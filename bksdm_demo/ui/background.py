@@ -12,16 +12,16 @@ from typing import Any
 
 import gradio as gr
 
+from bksdm_demo.downloads.background import Background
+from bksdm_demo.downloads.download_queue import Fetch
+from bksdm_demo.downloads.prewarm import Warming
+from bksdm_demo.downloads.status import OfferView, offer_view, panel_title, warming_lines
+from bksdm_demo.downloads.status_board import Posted
 from bksdm_demo.errors import DemoError
 from bksdm_demo.library.catalog import Catalog, System
-from bksdm_demo.services.background import Background
-from bksdm_demo.services.bulletin import Posted
-from bksdm_demo.services.fetches import Fetch
-from bksdm_demo.services.prewarm import Warming
 from bksdm_demo.ui.board import notice
 from bksdm_demo.ui.models import offer_card, warming_list
 from bksdm_demo.ui.present import choice_label
-from bksdm_demo.ui.standing import OfferView, offer_view, panel_title, warming_lines
 
 TICK = 1.0  # seconds after which a watcher looks at the clock again, as times are counted on the page
 PAUSE = 0.25  # seconds between two pictures of a download

@@ -12,7 +12,6 @@ from html import escape
 
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
-from bksdm_demo.services.words import cut_off_words, plural, shorten
 from bksdm_demo.ui.present import (
     PROMPT_SHOWN,
     ColumnView,
@@ -25,6 +24,7 @@ from bksdm_demo.ui.present import (
     tools_view,
 )
 from bksdm_demo.ui.share import share_tools
+from bksdm_demo.wording.comparison import cut_off_words, plural, shorten
 
 _STROKE = 'fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
 LIKENESS = '<p class="bk-likeness"></p>'  # board.js fills it

@@ -11,7 +11,7 @@ from html import escape
 
 from bksdm_demo.records import Job
 from bksdm_demo.ui.board import ICONS
-from bksdm_demo.ui.keeping import CardView, Cell
+from bksdm_demo.ui.gallery_view import CardView, Cell
 from bksdm_demo.ui.share import save_menu
 
 _STAR = "M12 3.6l2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.8-5.2 2.8 1-5.8L3.6 9.7l5.8-.8z"

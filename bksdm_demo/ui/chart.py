@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from html import escape
 
-from bksdm_demo.services.timing import PHASE_LABELS, PHASES, format_seconds
 from bksdm_demo.ui.timing import Bar, Row, Segment, TimingView
+from bksdm_demo.wording.timing import PHASE_LABELS, PHASES, format_seconds
 
 
 def timing_section(view: TimingView | None) -> str:

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from bksdm_demo.downloads.background import Background
 from bksdm_demo.library.catalog import EMOJI_FAMILY, Availability, Catalog
-from bksdm_demo.services.background import Background
-from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.background import BackgroundHandlers
 from bksdm_demo.ui.board import empty_board
 from bksdm_demo.ui.form import Form, build_essentials, build_settings, default_choice

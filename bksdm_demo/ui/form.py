@@ -16,8 +16,8 @@ import gradio as gr
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Request
-from bksdm_demo.services.words import GENERATOR_NAMES, SCHEDULER_NAMES
 from bksdm_demo.ui.present import choice_label
+from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES
 
 FIRST_SEED = 7
 DRAWN_SEEDS = 1_000_000  # seeds drawn for the visitor stay short enough to be read out; typed ones go up to 2**32 - 1

@@ -13,13 +13,12 @@ import gradio as gr
 
 from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog
-from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.store import Filter, Page
+from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.store.contract import Filter, Page
 from bksdm_demo.ui.board import notice
 from bksdm_demo.ui.cards import empty_gallery, gallery_cards, gallery_line
 from bksdm_demo.ui.compare import Desk
-from bksdm_demo.ui.handlers import event_value
-from bksdm_demo.ui.keeping import (
+from bksdm_demo.ui.gallery_view import (
     NOTHING_FITS,
     NOTHING_KEPT,
     NOTHING_OF_YOURS,
@@ -28,6 +27,7 @@ from bksdm_demo.ui.keeping import (
     read_filter,
     usage_words,
 )
+from bksdm_demo.ui.handlers import event_value
 from bksdm_demo.ui.visitors import Visitors, Visits
 
 CARDS = 12  # on one page

@@ -14,16 +14,16 @@ import gradio as gr
 
 from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog, System
+from bksdm_demo.parameters.links import JOB, read_query
+from bksdm_demo.parameters.partial_request import Draft
 from bksdm_demo.records import Job, Phase
-from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.draft import Draft
-from bksdm_demo.services.links import JOB, read_query
+from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.board import empty_board, job_board, notice, remark
 from bksdm_demo.ui.chart import timing_section
-from bksdm_demo.ui.drafts import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_KEPT_HERE, draft_fields, read_upload
 from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, read_request, recommended, seeds_field
+from bksdm_demo.ui.latest_watcher import Turns
+from bksdm_demo.ui.prefill import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_KEPT_HERE, draft_fields, read_upload
 from bksdm_demo.ui.timing import timing_view
-from bksdm_demo.ui.turns import Turns
 from bksdm_demo.ui.visitors import EVERYBODYS, Visitors
 
 COMPARE_TAB = "compare"

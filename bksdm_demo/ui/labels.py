@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bksdm_demo.environment import manner_of
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
-from bksdm_demo.services.environment import manner_of
 from bksdm_demo.units import format_bytes, format_count
 
 ENGINE_NAMES = {"openvino": "OpenVINO", "coreml": "Core ML"}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import gradio as gr
 
-from bksdm_demo.ui.standing import SWITCHED_OFF, OfferView
+from bksdm_demo.downloads.status import SWITCHED_OFF, OfferView
 
 
 class Shelf(NamedTuple):

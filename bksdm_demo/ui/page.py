@@ -12,9 +12,9 @@ from typing import Any
 
 import gradio as gr
 
+from bksdm_demo.downloads.background import Background
 from bksdm_demo.library.catalog import Catalog
-from bksdm_demo.services.background import Background
-from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.about import build_about
 from bksdm_demo.ui.api import build_api
 from bksdm_demo.ui.compare import build_compare

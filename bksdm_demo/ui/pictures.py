@@ -15,11 +15,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bksdm_demo.errors import DemoError, RequestError
-from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.export import column_name
-from bksdm_demo.services.likenesses import Compared, Likenesses
-from bksdm_demo.services.thumbnails import Thumbnails
+from bksdm_demo.reports.folder import column_name
+from bksdm_demo.reports.similarity_cache import Compared, Likenesses
+from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.present import likeness_words, picture_version
+from bksdm_demo.ui.thumbnails import Thumbnails
 
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 FOREVER = {"Cache-Control": "private, max-age=3600, immutable", **NOSNIFF}  # a version never changes

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 from zlib import crc32
 
+from bksdm_demo.downloads.status import loading_share, loading_words
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.records import Column, Job, Phase, Request
-from bksdm_demo.services.export import column_name, picture_name
-from bksdm_demo.services.likenesses import Compared
-from bksdm_demo.services.timing import column_speed, drawing_seconds, format_seconds
-from bksdm_demo.services.words import OUTCOMES, outcome_words, plural, setting_facts, shorten
+from bksdm_demo.reports.folder import column_name, picture_name
+from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui.labels import Labels, job_labels
-from bksdm_demo.ui.standing import loading_share, loading_words
 from bksdm_demo.units import format_bytes, format_count
+from bksdm_demo.wording.comparison import OUTCOMES, outcome_words, plural, setting_facts, shorten
+from bksdm_demo.wording.timing import column_speed, drawing_seconds, format_seconds
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
 ALT_SHOWN = 160  # characters of a prompt in a picture's description

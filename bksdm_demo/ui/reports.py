@@ -14,8 +14,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from bksdm_demo.errors import DemoError
-from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.reports import build_report
+from bksdm_demo.reports.formats import build_report
+from bksdm_demo.runs.comparisons import Comparisons
 
 FOLDER = "reports"
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from html import escape
 
+from bksdm_demo.parameters.links import job_query
 from bksdm_demo.records import Job
-from bksdm_demo.services.links import job_query
-from bksdm_demo.services.reports import DESCRIPTIONS, Kind
+from bksdm_demo.reports.formats import DESCRIPTIONS, Kind
 from bksdm_demo.ui.reports import report_address
 
 KIND_NAMES = {Kind.HTML: "Report", Kind.ZIP: "Everything", Kind.CSV: "Table", Kind.JSON: "Record"}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bksdm_demo.records import Job, Timings
-from bksdm_demo.services.timing import (
+from bksdm_demo.wording.timing import (
     NOTHING,
     PHASE_LABELS,
     PHASES,

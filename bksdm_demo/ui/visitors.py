@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from bksdm_demo.services.store import owner_digest
+from bksdm_demo.store.contract import owner_digest
 
 SHORTEST_SECRET = 16  # characters; anything shorter is nobody's
 

@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from bksdm_demo.services.store_sqlite import open_store
+from bksdm_demo.store.sqlite import open_store
 from bksdm_demo.ui.page import build_page, launch_options
 from tests.fakes import fake_comparisons
 

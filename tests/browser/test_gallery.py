@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from bksdm_demo.records import Request
-from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.runs.comparisons import Comparisons
 from tests.browser.test_comparison import DONE, MILLISECONDS, NARROW, WIDE, type_and_submit, visit
 from tests.fakes import BLOCKED_WORD, FAMILY
 from tests.ui.test_page import served

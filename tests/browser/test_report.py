@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from bksdm_demo.records import Request
-from bksdm_demo.services.reports import write_report
-from tests.services.report_jobs import material, mixed_job
+from bksdm_demo.reports.formats import write_report
+from tests.reports.report_jobs import material, mixed_job
 
 pytestmark = pytest.mark.browser
 

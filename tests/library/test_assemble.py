@@ -12,8 +12,8 @@ from bksdm_demo.errors import PackageError
 from bksdm_demo.library.assemble import assemble
 from bksdm_demo.library.layout import Parts, find_parts
 from bksdm_demo.records import SCHEDULERS, Request
-from bksdm_demo.services.cache import PipelineCache
-from bksdm_demo.services.generation import generate
+from bksdm_demo.runs.generation import generate
+from bksdm_demo.runs.pipeline_cache import PipelineCache
 from tests.fakes import FakeEngine, FakeParts, fake_catalog, fake_part, write_family
 
 WORDS = Path(__file__).parent.parent / "golden" / "tokenizer"

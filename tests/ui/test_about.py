@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bksdm_demo.library.published import published_system
-from bksdm_demo.services.store import DAY, Retention, Usage
+from bksdm_demo.store.contract import DAY, Retention, Usage
 from bksdm_demo.ui.about import about_page, inline
 from bksdm_demo.ui.about_words import EMOJI_FIGURES, privacy
 from bksdm_demo.ui.blocks import (

@@ -12,7 +12,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
-from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.runs.comparisons import Comparisons
 from tests.fakes import BLOCKED_WORD, FAMILY
 from tests.ui.test_page import SECONDS, served
 

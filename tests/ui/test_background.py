@@ -10,12 +10,12 @@ from typing import Any
 
 from gradio_client import Client
 
+from bksdm_demo.downloads.background import Background
+from bksdm_demo.downloads.download_queue import NOT_ALLOWED
 from bksdm_demo.errors import CancelledError
 from bksdm_demo.library.progress import Progress, Report, Stage
 from bksdm_demo.library.published import PUBLISHED, PublishedSystem
-from bksdm_demo.services.background import Background
-from bksdm_demo.services.comparison import Comparisons
-from bksdm_demo.services.fetches import NOT_ALLOWED
+from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.background import BackgroundHandlers
 from bksdm_demo.ui.page import build_page, launch_options
 from tests.fakes import FAMILY, fake_background, fake_comparisons, write_fetched

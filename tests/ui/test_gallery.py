@@ -15,17 +15,17 @@ import pytest
 from PIL import Image
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.parameters import links
+from bksdm_demo.parameters.partial_request import Draft
 from bksdm_demo.records import Request
-from bksdm_demo.services import links
-from bksdm_demo.services.comparison import NOT_YOURS, Comparisons
-from bksdm_demo.services.draft import Draft
-from bksdm_demo.services.thumbnails import Thumbnails
+from bksdm_demo.runs.comparisons import NOT_YOURS, Comparisons
 from bksdm_demo.settings import Settings
-from bksdm_demo.ui.drafts import LONGEST_UPLOAD, draft_fields, read_upload
 from bksdm_demo.ui.form import Form, recommended
 from bksdm_demo.ui.gallery import GalleryHandlers, Shown, Wanted
+from bksdm_demo.ui.gallery_view import card_view, range_words, read_filter
 from bksdm_demo.ui.handlers import Handlers
-from bksdm_demo.ui.keeping import card_view, range_words, read_filter
+from bksdm_demo.ui.prefill import LONGEST_UPLOAD, draft_fields, read_upload
+from bksdm_demo.ui.thumbnails import Thumbnails
 from bksdm_demo.ui.visitors import Visitors
 from tests.fakes import FAMILY, fake_comparisons
 from tests.ui.records import SYSTEMS, blocked, done, job, system

@@ -12,7 +12,7 @@ import gradio as gr
 import pytest
 
 from bksdm_demo.errors import EngineError
-from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui import handlers as handlers_module
 from bksdm_demo.ui.form import Form
 from bksdm_demo.ui.handlers import GONE, Handlers, Live

@@ -15,7 +15,7 @@ import httpx
 import pytest
 from gradio_client import Client
 
-from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.compare import absent
 from bksdm_demo.ui.handlers import Live
 from bksdm_demo.ui.page import build_page, launch_options

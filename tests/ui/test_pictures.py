@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from bksdm_demo.records import Job, Request
-from bksdm_demo.services.comparison import Comparisons
+from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.pictures import picture_routes
 from bksdm_demo.ui.present import picture_address, row_views
 from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons

@@ -9,11 +9,11 @@ import pytest
 
 from bksdm_demo.library.catalog import EMOJI_NOTE, Availability
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Column, Job, Phase, Request
-from bksdm_demo.services import words as wording
-from bksdm_demo.services.likeness import Likeness
-from bksdm_demo.services.likenesses import Compared
-from bksdm_demo.services.words import cut_off_words
+from bksdm_demo.reports.similarity import Likeness
+from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui import present
+from bksdm_demo.wording import comparison as wording
+from bksdm_demo.wording.comparison import cut_off_words
 from tests.ui.records import PIXELS, REQUEST, SYSTEMS, blocked, done, job, system
 
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bksdm_demo.records import Column, Job, Phase
-from bksdm_demo.services.timing import WARM
 from bksdm_demo.ui import timing
+from bksdm_demo.wording.timing import WARM
 from tests.ui.records import REQUEST, SYSTEMS, blocked, done, job
 
 NAMES = {key: system.name for key, system in SYSTEMS.items()}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bksdm_demo.mil.program import Operation, Program
 from bksdm_demo.translate.passes.attention_sites import Site, fuse, is_scale, is_token_row
 from bksdm_demo.translate.passes.rewrite import Index, only, value_and_number
-from bksdm_demo.translate.passes.spans import Range, Span, span_of
+from bksdm_demo.translate.passes.slices import Range, Span, span_of
 
 CHANNELS, TOKENS = 1, 3  # axes of [B, C, 1, S]
 

@@ -15,7 +15,7 @@ from bksdm_demo.mil.program import Constant, Operation, Program, TensorType, Val
 from bksdm_demo.translate.ops.attention import MULTI_HEAD
 from bksdm_demo.translate.passes.attention_sites import is_token_row
 from bksdm_demo.translate.passes.rewrite import Index, added_ints, needed, only
-from bksdm_demo.translate.passes.token_twins import Twin, twin
+from bksdm_demo.translate.passes.token_major_forms import Twin, twin
 
 Shape = tuple[int | None, ...]
 

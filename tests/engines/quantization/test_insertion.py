@@ -7,7 +7,7 @@ import openvino as ov
 import pytest
 
 from bksdm_demo.engines.quantization.insertion import quantize
-from bksdm_demo.engines.quantization.observation import POSITIONS, PREFIX, Observation
+from bksdm_demo.engines.quantization.observer import POSITIONS, PREFIX, Observation
 from bksdm_demo.engines.quantization.sites import find_groups
 from bksdm_demo.engines.quantization.table import Roundings
 from bksdm_demo.errors import EngineError

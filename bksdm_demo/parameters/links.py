@@ -1,0 +1,112 @@
+"""Addresses and commands that reproduce a comparison: everything that decides its pictures, readable.
+
+`?prompt=a+red+apple&models=a,b&seeds=7&steps=20&...` says the same on every server that has the models. With `job` in
+front, a server that keeps the result shows that; any other shows the same request, ready to run. Holds nothing about
+a person or a machine.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import urlencode
+
+from bksdm_demo.parameters.partial_request import Draft
+from bksdm_demo.records import Job, Request
+
+JOB = "job"
+LONGEST_VALUE = 20_000  # characters; no more of an address is looked at
+NUMBER = re.compile(r"[+-]?\d{1,12}")
+
+NAMES = {  # of a request's settings -> of the query's parameters
+    "prompt": "prompt",
+    "negative_prompt": "negative",
+    "steps": "steps",
+    "guidance_scale": "guidance",
+    "scheduler": "scheduler",
+    "generator": "generator",
+}
+
+
+def job_query(job: Job, *, with_job: bool = True) -> str:
+    """The query that reproduces a job; its id comes first where its stored result is to be shown, too."""
+    query = request_query(job.request, job.models, job.seeds)
+    return f"{urlencode({JOB: job.id})}&{query}" if with_job else query
+
+
+def request_query(request: Request, models: Sequence[str], seeds: Sequence[int] = ()) -> str:
+    """ "prompt=...&models=...": settings in full, so that another version's defaults change nothing."""
+    listed = ",".join(str(seed) for seed in seeds or (request.seed,))
+    values = {NAMES[name]: _text(getattr(request, name)) for name in NAMES}
+    if not request.negative_prompt:
+        del values["negative"]
+    return urlencode({**values, "models": ",".join(models), "seeds": listed}, safe=",")
+
+
+def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> Draft:
+    """The draft behind a query's parameters. Others than ours are ignored; what is wrong with ours is in the notes."""
+    given = {key: value for key, value in parameters.items() if value.strip()}
+    draft = Draft()
+    for name, key in NAMES.items():
+        if len(given.get(key, "")) > LONGEST_VALUE:
+            draft = draft.note(f"{key} is longer than {LONGEST_VALUE} characters; it is left out.")
+        elif key in given:
+            draft = draft.setting(name, _value(name, given[key]))
+    if "seeds" in given:
+        draft = draft.with_seeds([_whole(word) for word in _listed(given["seeds"])])
+    return _with_models(draft, _listed(given.get("models", "")), known_models)
+
+
+def _with_models(draft: Draft, named: Sequence[str], known: Collection[str]) -> Draft:
+    chosen = tuple(dict.fromkeys(key for key in named if key in known))
+    unknown = [key[:60] for key in dict.fromkeys(named) if key not in known]
+    if unknown:
+        draft = draft.note(f"Not available here, and left out: {', '.join(unknown[:8])}.")
+    return replace(draft, models=chosen)
+
+
+def _value(name: str, text: str) -> object:
+    if name == "steps":
+        return _whole(text)
+    if name == "guidance_scale":
+        try:
+            return float(text)
+        except ValueError:
+            return text[:60]
+    return text
+
+
+def _whole(text: str) -> object:
+    """The number the text stands for, or the text itself, which a Request refuses by name."""
+    word = text.strip()
+    return int(word) if NUMBER.fullmatch(word) else word[:60]
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text[:LONGEST_VALUE].split(",") if word.strip()]
+
+
+def _text(value: object) -> str:
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def job_address(base_url: str, job: Job, *, with_job: bool = True) -> str:
+    """The whole address below the page's own; "" where that is no web address."""
+    base = base_url.strip().split("#")[0].split("?")[0]
+    if not base.startswith(("http://", "https://")):
+        return ""
+    return f"{base}?{job_query(job, with_job=with_job)}"
+
+
+def job_command(job: Job) -> str:
+    """The command that draws the same on a machine with these models, for a POSIX shell."""
+    request, precision = job.request, str(job.environment.get("precision", "auto"))
+    words = ["python", "-m", "bksdm_demo", "compare"]
+    words += ["--models", ",".join(job.models), "--seeds", ",".join(map(str, job.seeds))]
+    words += ["--steps", str(request.steps), "--guidance", _text(request.guidance_scale)]
+    words += ["--scheduler", request.scheduler, "--rng", request.generator]
+    words += ["--precision", precision] if precision != "auto" else []
+    words += [f"--negative={request.negative_prompt}"] if request.negative_prompt else []
+    return shlex.join([*words, "--out", "comparison", "--", request.prompt])

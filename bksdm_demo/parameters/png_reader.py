@@ -1,0 +1,182 @@
+"""The parameters inside a PNG, ours or another program's, as a draft that fills the form.
+
+Reads the two spellings that png.py writes: our own JSON, complete, and the `parameters` text of AUTOMATIC1111's
+stable-diffusion-webui, which several programs write. No pixel is decoded and nothing in the file is ever run; Pillow
+bounds the compressed texts. Leaves out the workflow graphs of ComfyUI and the records of other programs: they are
+recognised and told.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from PIL import Image
+
+from bksdm_demo.errors import RequestError
+from bksdm_demo.parameters.partial_request import SETTINGS, Draft
+from bksdm_demo.parameters.png_writer import PARAMETERS_KEY, RECORD_KEY, SAMPLER_NAMES
+from bksdm_demo.reports.json_report import SCHEMA
+
+LARGEST_FILE = 50_000_000  # bytes
+OTHER_PROGRAMS = {  # a text chunk -> who writes it
+    "workflow": "ComfyUI",
+    "invokeai_metadata": "InvokeAI",
+    "sd-metadata": "InvokeAI",
+    "Comment": "NovelAI",
+    "fooocus_scheme": "Fooocus",
+}
+SETTINGS_LINE = re.compile(r"Steps: \s*\d+\s*,")
+LONGEST_SETTINGS = 8_000  # characters; programs write a few hundred
+PAIR = re.compile(r'([\w][\w \-/]{0,60}?):\s*("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
+NEGATIVE = "Negative prompt:"
+NEAREST = (  # the first that a foreign sampler's name contains
+    ("dpm++ 2m karras", "dpmpp-2m-karras"),
+    ("dpm++", "dpmpp-2m"),
+    ("euler a", "euler-ancestral"),
+    ("euler", "euler"),
+    ("ddim", "ddim"),
+    ("plms", "pndm"),
+    ("pndm", "pndm"),
+)
+
+
+def read_png(data: bytes, known_models: Collection[str]) -> Draft:
+    """What a PNG file says about how it was made; what could not be used is in the draft's notes.
+
+    Raises RequestError for a file that is no PNG, is too large, or says nothing that is understood here.
+    """
+    texts = _texts(data)
+    if RECORD_KEY in texts:
+        draft = _own_record(texts[RECORD_KEY], known_models)
+        if draft is not None and not draft.empty:
+            return draft
+    if PARAMETERS_KEY in texts:
+        draft = read_parameters(texts[PARAMETERS_KEY], known_models)
+        if not draft.empty:
+            return draft
+    foreign = next((program for key, program in OTHER_PROGRAMS.items() if key in texts), None)
+    if foreign is not None:
+        raise RequestError(f"This picture carries {foreign}'s record, which is not read here; type its prompt instead.")
+    raise RequestError("This picture says nothing about how it was made; many sites remove that when they store one.")
+
+
+def read_parameters(text: str, known_models: Collection[str]) -> Draft:
+    """The draft of a `parameters` text: the prompt, a negative prompt and one line of settings, the last line."""
+    lines = text.strip().splitlines()
+    settings: dict[str, str] = {}
+    if lines and len(lines[-1]) <= LONGEST_SETTINGS and SETTINGS_LINE.match(lines[-1].strip()):
+        settings = dict(_pairs(lines.pop()))
+    start = next((place for place, line in enumerate(lines) if line.startswith(NEGATIVE)), len(lines))
+    prompt = "\n".join(lines[:start]).strip()
+    negative = "\n".join(lines[start:]).removeprefix(NEGATIVE).strip()
+    draft = Draft()
+    for name, value in (("prompt", prompt), ("negative_prompt", negative)):
+        draft = draft.setting(name, value) if value else draft
+    return _with_settings(draft, settings, known_models)
+
+
+def _texts(data: bytes) -> dict[str, str]:
+    """The text chunks that stand before the pixels."""
+    if len(data) > LARGEST_FILE:
+        raise RequestError(f"The picture has {len(data) / 1e6:.0f} MB; at most {LARGEST_FILE / 1e6:.0f} are read.")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+            return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+    except Image.DecompressionBombError as error:
+        raise RequestError("The picture claims to be larger than any picture this demo reads.") from error
+    except Exception as error:  # Pillow has no one error for a damaged file
+        raise RequestError("This file cannot be read as a PNG; only PNG files carry parameters.") from error
+
+
+def _own_record(text: str, known: Collection[str]) -> Draft | None:
+    """The draft of our own record, complete; None where it is not one after all."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or record.get("schema") != SCHEMA or not isinstance(record.get("request"), dict):
+        return None
+    request: Mapping[str, Any] = record["request"]
+    draft = Draft()
+    for name in SETTINGS:
+        draft = draft.setting(name, request[name]) if request.get(name) not in (None, "") else draft
+    if "seed" in request and _hashable(request["seed"]):
+        draft = draft.with_seeds([request["seed"]])
+    return _with_model(draft, record.get("model"), known)
+
+
+def _with_settings(draft: Draft, settings: Mapping[str, str], known: Collection[str]) -> Draft:
+    """The draft with what the settings line says, in this demo's terms."""
+    if "Steps" in settings:
+        draft = draft.setting("steps", _number(settings["Steps"]))
+    if "CFG scale" in settings:
+        draft = draft.setting("guidance_scale", _number(settings["CFG scale"]))
+    if "Seed" in settings:
+        draft = draft.with_seeds([_number(settings["Seed"])])
+    if "Sampler" in settings:
+        draft = _with_sampler(draft, f"{settings['Sampler']} {settings.get('Schedule type', '')}".strip())
+    draft = _with_generator(draft, settings)
+    return _with_model(draft, settings.get("Model"), known)
+
+
+def _with_sampler(draft: Draft, sampler: str) -> Draft:
+    """Our scheduler of that name, else the nearest one and a note, else a note."""
+    exact = {theirs.lower(): ours for ours, theirs in SAMPLER_NAMES.items()}
+    name = sampler.removesuffix(" Automatic")
+    if name.lower() in exact:
+        return draft.setting("scheduler", exact[name.lower()])
+    for part, ours in NEAREST:
+        if part in name.lower():
+            near = draft.note(f"The sampler {name[:60]!r} is not here; {SAMPLER_NAMES[ours]} is the nearest one.")
+            return near.setting("scheduler", ours)
+    return draft.note(f"The sampler {name[:60]!r} is not here; the scheduler is left as it is.")
+
+
+def _with_generator(draft: Draft, settings: Mapping[str, str]) -> Draft:
+    """Whose start noise it was: ours says so; another program's noise is repeated only if it came from the CPU."""
+    if settings.get("Noise"):
+        return draft.setting("generator", settings["Noise"])
+    if settings.get("RNG") == "CPU":
+        return draft.setting("generator", "torch")
+    if draft.seeds:
+        return draft.note("The start noise was probably drawn on a graphics card: the same seed draws another picture.")
+    return draft
+
+
+def _with_model(draft: Draft, model: object, known: Collection[str]) -> Draft:
+    if not isinstance(model, str) or not model:
+        return draft
+    if model in known:
+        return replace(draft, models=(model,))
+    return draft.note(f"The model {model[:60]!r} is not here; the choice of models is left as it is.")
+
+
+def _pairs(line: str) -> Iterator[tuple[str, str]]:
+    """The "Key: value" pairs of a settings line; a value in quotation marks is a JSON string."""
+    for key, value in PAIR.findall(line):
+        if value.startswith('"'):
+            try:
+                yield key, str(json.loads(value))
+                continue
+            except ValueError:
+                pass
+        yield key, value.strip()
+
+
+def _number(text: str) -> object:
+    """An int or a float where the text is one, else the text, which the draft refuses by name."""
+    for kind in (int, float):
+        try:
+            return kind(text[:40])
+        except ValueError:
+            continue
+    return text[:60]
+
+
+def _hashable(value: object) -> bool:
+    return isinstance(value, (int, float, str))

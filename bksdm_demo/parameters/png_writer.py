@@ -1,0 +1,123 @@
+"""One picture as a PNG that says how it was made.
+
+Two text chunks: `parameters` in the layout of AUTOMATIC1111's stable-diffusion-webui (modules/infotext_utils.py: the
+prompt, "Negative prompt:", one line of "Key: value" pairs), which most picture browsers read, and `bksdm-demo`, our
+own JSON (report.py), complete and unambiguous. Leaves out pictures that a verdict blocked: they are refused here too.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from bksdm_demo.errors import DemoError
+from bksdm_demo.records import Request, Result
+from bksdm_demo.reports.json_report import SCHEMA, SCHEMA_VERSION, request_report, result_report
+
+PARAMETERS_KEY = "parameters"
+RECORD_KEY = "bksdm-demo"
+
+SAMPLER_NAMES = {  # ours -> the name stable-diffusion-webui gives the same method
+    "pndm": "PLMS",
+    "ddim": "DDIM",
+    "dpmpp-2m": "DPM++ 2M",
+    "dpmpp-2m-karras": "DPM++ 2M Karras",
+    "euler": "Euler",
+    "euler-ancestral": "Euler a",
+}
+
+
+def encode_png(result: Result, name: str, environment: Mapping[str, Any], with_parameters: bool = True) -> bytes:
+    """The picture losslessly, with its parameters unless they are not wanted.
+
+    `name` is the model's display name. Raises DemoError when there is no picture or the verdict blocks it.
+    """
+    if result.verdict.blocked:
+        raise DemoError(f"{name}: the safety checker blocked this picture; it is not written.")
+    if result.image is None:
+        raise DemoError(f"{name}: this picture is not in memory; it has to be read from the store first.")
+    info = PngImagePlugin.PngInfo()
+    if with_parameters:
+        _add_text(info, PARAMETERS_KEY, parameters_text(result, str(environment.get("demo_version", ""))))
+        _add_text(info, RECORD_KEY, json.dumps(picture_record(result, name, environment), allow_nan=False))
+    buffer = io.BytesIO()
+    Image.fromarray(result.image).save(buffer, "PNG", pnginfo=info, optimize=True)
+    return buffer.getvalue()
+
+
+def plain_png(image: NDArray) -> bytes:
+    """uint8 [H, W, 3] as a PNG that says nothing; quick rather than small."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def decode_png(data: bytes) -> NDArray:
+    """The pixels of a PNG of ours, uint8 [H, W, 3]. Raises DemoError for data that is none."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            image = np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise DemoError(f"The file of a picture is damaged: {error}.") from error
+    image.setflags(write=False)
+    return image
+
+
+def picture_record(result: Result, name: str, environment: Mapping[str, Any]) -> dict[str, Any]:
+    """What the `bksdm-demo` chunk holds: request, model, outcome and environment."""
+    return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
+        "request": request_report(result.request),
+        "model": result.model,
+        "name": name,
+        **result_report(result),
+        "environment": dict(environment),
+    }
+
+
+def parameters_text(result: Result, version: str = "") -> str:
+    """The parameters in stable-diffusion-webui's layout; an empty negative prompt has no line at all.
+
+    `Steps` counts the steps really run. `RNG: CPU` is that program's name for torch's CPU generator; it has none
+    for NumPy's, which is therefore told under a key of our own, `Noise`.
+    """
+    request = result.request
+    pairs = {
+        "Steps": len(result.timings.steps) or request.steps,
+        "Sampler": SAMPLER_NAMES[request.scheduler],
+        "CFG scale": f"{request.guidance_scale:g}",
+        "Seed": request.seed,
+        **_size(result),
+        "Model": _quoted(result.model),
+        **_noise(request),
+        "Version": f"bksdm-demo {version}".strip(),
+    }
+    lines = [request.prompt.strip()]
+    if request.negative_prompt.strip():
+        lines.append(f"Negative prompt: {request.negative_prompt.strip()}")
+    return "\n".join([*lines, ", ".join(f"{key}: {value}" for key, value in pairs.items())])
+
+
+def _size(result: Result) -> dict[str, str]:
+    return {} if result.size is None else {"Size": f"{result.size[1]}x{result.size[0]}"}
+
+
+def _noise(request: Request) -> dict[str, str]:
+    return {"RNG": "CPU"} if request.generator == "torch" else {"Noise": request.generator}
+
+
+def _quoted(value: str) -> str:
+    """A value with a comma, colon or line break is written as a JSON string, as that program does."""
+    return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ",:\n") else value
+
+
+def _add_text(info: PngImagePlugin.PngInfo, key: str, text: str) -> None:
+    """Latin-1 text goes into tEXt, other text into iTXt; NUL and lone surrogates, which neither holds, are replaced."""
+    info.add_text(key, text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8"))

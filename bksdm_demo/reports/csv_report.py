@@ -1,0 +1,134 @@
+"""A comparison as CSV (RFC 4180): one row for each picture, everything that decided it and all that was measured.
+
+Made for spreadsheets: UTF-8 with a byte order mark, without which Excel garbles letters, and with text that a
+spreadsheet would take for a formula made harmless by an apostrophe (OWASP, "CSV Injection"). Programs fare better with
+JSON.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any, BinaryIO
+
+from bksdm_demo.records import Column
+from bksdm_demo.reports.json_report import column_report, timestamp
+from bksdm_demo.reports.material import Material
+from bksdm_demo.wording.timing import drawing_seconds, median_step
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+SECONDS = ("load", "encode", "denoise", "decode", "safety", "total", "preview")
+HEADS = (
+    "created",
+    "prompt",
+    "negative_prompt",
+    "seed",
+    "steps",
+    "guidance_scale",
+    "scheduler",
+    "generator",
+    "model",
+    "name",
+    "outcome",
+    "message",
+    "withheld",
+    "reason",
+    "file",
+    "width",
+    "height",
+    "psnr_db",
+    "ssim",
+    "steps_run",
+    *(f"{phase}_seconds" for phase in SECONDS),
+    "drawing_seconds",
+    "median_step_seconds",
+    "step_seconds",
+    "cold",
+    "engine",
+    "precision",
+    "size_bytes",
+    "unet_parameters",
+    "weights",
+    "attention",
+    "licence",
+)
+
+
+def write_csv(material: Material, stream: BinaryIO, files: dict[int, str] | None = None) -> None:
+    """`files` are the names of the pictures' files, by the index of their column, where they lie beside it.
+
+    `psnr_db` and `ssim` are against the first model's picture with the same seed; `step_seconds` has a semicolon
+    between two steps. A cell is empty where there is nothing to say.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, HEADS)
+    writer.writeheader()
+    for index in range(len(material.job.columns)):
+        row = _row(material, index, (files or {}).get(index))
+        writer.writerow({key: _cell(value) for key, value in row.items()})
+    stream.write(text.getvalue().encode("utf-8-sig", "replace"))
+
+
+def _row(material: Material, index: int, file: str | None) -> dict[str, Any]:
+    job, column = material.job, material.job.columns[index]
+    request, told = job.request_of(index), column_report(column, material.names, file)
+    verdict, seconds = told["verdict"] or {}, told["seconds"] or {}
+    likeness, system = material.likenesses.get(index), material.systems.get(column.model)
+    return {
+        "created": timestamp(job.created),
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "seed": request.seed,
+        "steps": request.steps,
+        "guidance_scale": request.guidance_scale,
+        "scheduler": request.scheduler,
+        "generator": request.generator,
+        "model": column.model,
+        "name": told["name"],
+        "outcome": told["status"],
+        "message": column.message,
+        "withheld": verdict.get("blocked"),
+        "reason": verdict.get("reason"),
+        "file": file,
+        "width": told["width"],
+        "height": told["height"],
+        "psnr_db": likeness and round(likeness.psnr, 4),
+        "ssim": likeness and round(likeness.ssim, 6),
+        "steps_run": told["steps"],
+        **{f"{phase}_seconds": seconds.get(phase) for phase in SECONDS},
+        **_further_seconds(column),
+        "cold": told["cold"],
+        "engine": told["engine"],
+        "precision": material.precision(index) if column.result else None,
+        "size_bytes": told["size_bytes"] or (system and system.size_bytes),
+        "unet_parameters": system and system.unet_parameters,
+        "weights": system and system.weights,
+        "attention": system and system.attention,
+        "licence": system and system.licence,
+    }
+
+
+def _further_seconds(column: Column) -> dict[str, Any]:
+    if column.result is None:
+        return {}
+    timings = column.result.timings
+    step = median_step(timings)
+    return {
+        "drawing_seconds": round(drawing_seconds(timings), 6),
+        "median_step_seconds": None if step is None else round(step, 6),
+        "step_seconds": ";".join(f"{seconds:.6f}" for seconds in timings.steps),
+    }
+
+
+def _cell(value: Any) -> Any:
+    """Numbers as they are, truth as yes or no, text made harmless, nothing as an empty cell."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or isinstance(value, (int, float)):
+        return value
+    return harmless(str(value))
+
+
+def harmless(text: str) -> str:
+    """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text

@@ -1,0 +1,88 @@
+"""What every report is made of: a snapshot of the job, what its models are, and a way to its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from numpy.typing import NDArray
+
+from bksdm_demo.environment import manner_of
+from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.library.catalog import System
+from bksdm_demo.parameters.png_writer import decode_png
+from bksdm_demo.records import Job
+from bksdm_demo.reports.similarity import Likeness, compare_pictures
+
+Lookup = Callable[[int], bytes]  # index of a column -> its PNG; a DemoError where there is none to be had
+
+
+@dataclass(frozen=True)
+class Material:
+    """`made` is the moment of the report in seconds since the epoch; `kept` says that the server at `base_url`, ""
+    where that address is not known, keeps the job under its id.
+    """
+
+    job: Job
+    systems: Mapping[str, System]
+    picture: Lookup
+    base_url: str = ""
+    made: float = 0.0
+    kept: bool = False
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Display names by the keys of models; one that the catalogue no longer knows goes by its key."""
+        return {key: self.systems[key].name if key in self.systems else key for key in self.job.models}
+
+    @cached_property
+    def likenesses(self) -> dict[int, Likeness]:
+        """How like each picture is the one by the first model with the same seed, by the index of its column."""
+        return dict(self._likenesses())
+
+    def png(self, index: int) -> bytes | None:
+        """The picture of a column as it is kept; None where there is none to show, or where its file is gone."""
+        if not self.job.columns[index].shown:
+            return None
+        try:
+            return self.picture(index)
+        except DemoError:
+            return None
+
+    def pixels(self, index: int) -> NDArray | None:
+        """The picture of a column as uint8 [H, W, 3]; None as in `png`, and where its file is damaged."""
+        data = self.png(index)
+        try:
+            return None if data is None else decode_png(data)
+        except DemoError:
+            return None
+
+    def precision(self, index: int) -> str:
+        """The arithmetic of the column's U-Net as its engine told it, else as it was asked for; "" where unknown."""
+        system, environment = self.systems.get(self.job.columns[index].model), self.job.environment
+        paths = system.parts.unet if system and system.parts else ()
+        told = (manner_of(environment, path).get("precision") for path in paths)
+        return str(next(filter(None, told), environment.get("precision", "")))
+
+    def _likenesses(self) -> Iterator[tuple[int, Likeness]]:
+        """Seed by seed, so that two pictures at most are in memory."""
+        columns, first = self.job.columns, self.job.models[0]
+        for seed in self.job.seeds:
+            row = [index for index, column in enumerate(columns) if column.seed == seed and column.shown]
+            if len(row) < 2 or columns[row[0]].model != first:
+                continue
+            reference = self.pixels(row[0])
+            for index in row[1:] if reference is not None else ():
+                pixels = self.pixels(index)
+                if pixels is None or reference is None:
+                    continue
+                try:
+                    yield index, compare_pictures(pixels, reference)
+                except RequestError:  # not of one size, or too small
+                    continue
+
+
+def settled(job: Job) -> Job:
+    """The job as a report shows it: a column that is being run again still has its earlier outcome."""
+    return replace(job, columns=tuple(column.earlier or column for column in job.columns))

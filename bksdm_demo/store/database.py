@@ -1,0 +1,125 @@
+"""The store's SQLite file: its tables, how an older file is brought up to date, and one transaction per change.
+
+A file from a newer version, or one that is damaged, is left as it is and told. Where the place allows it the journal
+is a write-ahead log, so that a reader never waits for a writer; on a network disk SQLite chooses another.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bksdm_demo.store.contract import StoreError
+
+logger = logging.getLogger(__name__)
+
+BUSY_SECONDS = 10.0  # how long a change waits for another process's change
+
+# One entry per version of the schema, each bringing the version before it up to its own. Append; never edit.
+MIGRATIONS = (
+    """
+    CREATE TABLE jobs (
+        id TEXT PRIMARY KEY,
+        created REAL NOT NULL,           -- seconds since the epoch
+        starred INTEGER NOT NULL DEFAULT 0,
+        cancelled INTEGER NOT NULL DEFAULT 0,
+        owner TEXT NOT NULL,             -- a digest, '' for anybody's
+        runner TEXT NOT NULL,            -- the process that runs it, '' for none
+        prompt TEXT NOT NULL,            -- case folded, to search in
+        record TEXT NOT NULL,            -- JSON
+        environment TEXT NOT NULL,       -- JSON
+        bytes INTEGER NOT NULL           -- of the two texts
+    );
+    CREATE INDEX jobs_by_age ON jobs (created);
+    CREATE TABLE columns (
+        job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+        place INTEGER NOT NULL,          -- the column's index in the job
+        model TEXT NOT NULL,
+        final INTEGER NOT NULL,
+        record TEXT NOT NULL,            -- JSON
+        picture TEXT,                    -- its file's name, NULL for none
+        bytes INTEGER NOT NULL,          -- of the record and the picture
+        PRIMARY KEY (job, place)
+    );
+    CREATE INDEX columns_by_model ON columns (model);
+    """,
+)
+
+
+class Database:
+    """One connection, used by one thread at a time. Raises StoreError with a sentence for everything SQLite refuses."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.place = str(path or "in memory")
+        self._lock = threading.RLock()
+        with self._told():
+            # Autocommit: transactions begin and end where this file says so.
+            self._connection = sqlite3.connect(
+                path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        try:
+            self._prepare()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for looking."""
+        with self._lock, self._told():
+            yield self._connection
+
+    @contextmanager
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """The connection inside one transaction: all of the block's changes, or none when it raises."""
+        with self._lock, self._told():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def _prepare(self) -> None:
+        with self.read() as connection:
+            connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            connection.execute("PRAGMA synchronous = FULL")  # a change that was told is on the disk
+            connection.execute("PRAGMA foreign_keys = ON")
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
+        with self.change() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > len(MIGRATIONS):
+                raise StoreError(
+                    f"The kept comparisons were written by a newer version of this demo (schema {version}, "
+                    f"here {len(MIGRATIONS)}); update the demo or name another data folder."
+                )
+            for number in range(version, len(MIGRATIONS)):
+                for statement in MIGRATIONS[number].split(";"):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:  # full, locked, read-only, closed
+            logger.warning("The index %s cannot be used: %s", self.place, error)
+            raise StoreError(f"The index of the kept comparisons cannot be used: {error}.") from error
+        except sqlite3.DatabaseError as error:
+            logger.warning("The index %s is damaged: %s", self.place, error)
+            raise StoreError(
+                f"The index of the kept comparisons is damaged ({error}). Nothing was changed; move the file "
+                "index.sqlite3 out of the data folder to begin a new one."
+            ) from error

@@ -1,0 +1,375 @@
+"""Comparisons in one SQLite file and one PNG per picture, below one folder that processes may share; or in memory.
+
+    FOLDER/index.sqlite3     jobs and columns as JSON with the few fields that are searched beside them
+    FOLDER/pictures/ab/*.png pictures under generated names
+    FOLDER/runners/*.lock    one per living process, so that a dead one's jobs are known as interrupted
+
+A picture is on the disk before the record that names it, and a record is gone before its picture is removed: what a
+crash leaves behind is at most a file that nobody names, swept up at the next start.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bksdm_demo.errors import BusyError, RequestError
+from bksdm_demo.records import Column, Job, Phase
+from bksdm_demo.store.codec import column_text, environment_text, job_fields, job_text, read_column
+from bksdm_demo.store.contract import MOST_PER_PAGE, Filter, Page, Retention, StoreError, Usage
+from bksdm_demo.store.database import Database
+from bksdm_demo.store.pictures import PictureFolder, PictureMemory, Pictures
+from bksdm_demo.store.process_locks import Runners
+from bksdm_demo.wording.comparison import NO_PICTURE, UNKNOWN
+
+logger = logging.getLogger(__name__)
+
+INDEX_NAME, PICTURES_NAME, RUNNERS_NAME = "index.sqlite3", "pictures", "runners"
+MEMORY_QUOTA = 256 * 2**20  # bytes at most where comparisons are kept in memory only
+TIDY_SECONDS = 60.0  # between two looks for jobs that are too old
+MOST_WORDS = 32  # that a filter looks for
+DIED = "The server stopped before this picture was finished."
+NOT_KEPT = "This picture could not be kept when it was finished; run it again."
+
+_SIZE = "(jobs.bytes + (SELECT COALESCE(SUM(bytes), 0) FROM columns WHERE job = jobs.id))"
+
+
+def open_store(folder: Path | None, retention: Retention | None = None) -> SqliteStore:
+    """The store in `folder`, or in memory for None and where the folder cannot be used: then `problem` says why."""
+    retention = retention or Retention()
+    try:
+        return SqliteStore(folder, retention)
+    except StoreError as error:
+        logger.warning("Comparisons are kept in memory only: %s", error)
+        store = SqliteStore(None, retention)
+        store.problem = f"{error} Until then comparisons are kept in memory only and end with the server."
+        return store
+
+
+class SqliteStore:
+    """The Store contract; without a folder all is in memory. Raises StoreError when the folder cannot be used."""
+
+    def __init__(
+        self, folder: Path | None, retention: Retention | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        retention = retention or Retention()
+        if folder is None:
+            retention = replace(retention, quota_bytes=min(retention.quota_bytes, MEMORY_QUOTA))
+        self.problem = ""
+        self._folder, self._retention, self._clock = folder, retention, clock
+        self._tidied = 0.0
+        self._closing = threading.Lock()
+        self._closed = False
+        try:
+            if folder is not None:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._pictures: Pictures = PictureMemory() if folder is None else PictureFolder(folder / PICTURES_NAME)
+            self._database = Database(None if folder is None else folder / INDEX_NAME)
+            self._runners = Runners(None if folder is None else folder / RUNNERS_NAME)
+        except OSError as error:
+            logger.warning("The data folder %s cannot be used: %s", folder, error)
+            raise StoreError(f"The data folder cannot be used: {error.strerror or error}.") from error
+        self._bury_all()
+        self._tidy()
+        self._sweep()
+
+    # --- What runs ---------------------------------------------------------------------------------------------------
+
+    def add(self, job: Job) -> None:
+        record, environment = job_text(job), environment_text(job.environment)
+        with self._database.change() as connection:
+            connection.execute(
+                "INSERT INTO jobs (id, created, starred, cancelled, owner, runner, prompt, record, environment, bytes)"
+                " VALUES (?, ?, 0, 0, ?, ?, ?, ?, ?, ?)",
+                (
+                    job.id,
+                    job.created,
+                    job.owner,
+                    self._runners.own,
+                    _folded(job.request.prompt),
+                    record,
+                    environment,
+                    len(record) + len(environment),
+                ),
+            )
+            for index, column in enumerate(job.columns):
+                _put_column(connection, job.id, index, column)
+        self._tidy()
+
+    def take(self, job: Job, indexes: Sequence[int]) -> None:
+        with self._database.change() as connection:
+            self._row(connection, job.id)
+            connection.execute("UPDATE jobs SET runner = ?, cancelled = 0 WHERE id = ?", (self._runners.own, job.id))
+            for index in indexes:
+                if job.columns[index].earlier is None:
+                    _put_column(connection, job.id, index, job.columns[index])
+
+    def save_column(self, job_id: str, index: int, column: Column, picture: bytes | None = None) -> None:
+        if picture is not None and not column.shown:
+            raise StoreError("A picture that may not be shown is not kept.")
+        name = None
+        try:
+            name = None if picture is None else self._pictures.write(picture)
+            with self._database.change() as connection:
+                self._row(connection, job_id)
+                old = _picture_name(connection, job_id, index)
+                _put_column(connection, job_id, index, column, name, len(picture or b""))
+        except OSError as error:
+            raise StoreError(f"The picture cannot be kept: {error.strerror or error}.") from error
+        except BaseException:
+            if name is not None:
+                self._pictures.remove(name)
+            raise
+        if old is not None:
+            self._pictures.remove(old)
+        self._tidy(spare=job_id)
+
+    def end(self, job: Job) -> None:
+        text = environment_text(job.environment)
+        with self._database.change() as connection:
+            self._row(connection, job.id)
+            connection.execute(
+                "UPDATE jobs SET runner = '', cancelled = ?, environment = ?, bytes = LENGTH(record) + ? WHERE id = ?",
+                (int(job.cancelled), text, len(text), job.id),
+            )
+            for index in _open_places(connection, job.id):
+                column = job.columns[index]
+                lost = column.shown or not column.phase.final  # its picture could not be kept
+                _put_column(connection, job.id, index, column.ended(Phase.FAILED, NOT_KEPT) if lost else column)
+
+    # --- What is kept ------------------------------------------------------------------------------------------------
+
+    def get(self, job_id: str) -> Job:
+        self._tidy_at_times()
+        with self._database.read() as connection:
+            row = self._row(connection, job_id)
+            if self._runners.alive(row["runner"]) or not row["runner"]:
+                return self._job(connection, row)
+        with self._database.change() as connection:
+            self._bury(connection, job_id)
+            return self._job(connection, self._row(connection, job_id))
+
+    def list(self, wanted: Filter, offset: int = 0, limit: int = 24) -> Page:
+        self._tidy_at_times()
+        where, values = _conditions(wanted)
+        limit = max(0, min(limit, MOST_PER_PAGE))
+        with self._database.read() as connection:
+            (total,) = connection.execute(f"SELECT COUNT(*) FROM jobs WHERE {where}", values).fetchone()
+            rows = _rows(
+                connection,
+                f"SELECT * FROM jobs WHERE {where} ORDER BY created DESC, id LIMIT ? OFFSET ?",
+                (*values, limit, max(0, offset)),
+            )
+            return Page(tuple(job for row in rows if (job := self._readable(connection, row))), total)
+
+    def picture(self, job_id: str, index: int) -> bytes:
+        with self._database.read() as connection:
+            self._row(connection, job_id)
+            name = _picture_name(connection, job_id, index)
+        if name is None:
+            raise RequestError(NO_PICTURE)
+        return self._pictures.read(name)
+
+    def star(self, job_id: str, starred: bool) -> Job:
+        with self._database.change() as connection:
+            row = self._row(connection, job_id)
+            if starred and not row["starred"]:
+                self._check_stars(connection, job_id)
+            connection.execute("UPDATE jobs SET starred = ? WHERE id = ?", (int(starred), job_id))
+            return self._job(connection, self._row(connection, job_id))
+
+    def delete(self, job_id: str) -> None:
+        with self._database.change() as connection:
+            runner = self._row(connection, job_id)["runner"]
+            if runner and runner != self._runners.own and self._runners.alive(runner):
+                raise RequestError("Another process of this demo runs this comparison; stop it there first.")
+            names = self._remove(connection, job_id)
+        for name in names:
+            self._pictures.remove(name)
+
+    def usage(self) -> Usage:
+        with self._database.read() as connection:
+            jobs, used, starred = connection.execute(
+                f"SELECT COUNT(*), COALESCE(SUM({_SIZE}), 0), COALESCE(SUM(starred * {_SIZE}), 0) FROM jobs"
+            ).fetchone()
+        return Usage(jobs, used, starred, self._retention, str(self._folder) if self._folder else "")
+
+    def close(self) -> None:
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+        with self._database.change() as connection:
+            rows = connection.execute("SELECT id FROM jobs WHERE runner = ?", (self._runners.own,)).fetchall()
+            for (job_id,) in rows:
+                self._bury(connection, job_id)
+        self._runners.close()
+        self._database.close()
+
+    # --- Inside ------------------------------------------------------------------------------------------------------
+
+    def _row(self, connection: sqlite3.Connection, job_id: str) -> sqlite3.Row:
+        """The job's row. Raises RequestError for an id that is unknown, or whose time is over."""
+        found = _rows(connection, "SELECT * FROM jobs WHERE id = ?", (_folded(job_id, fold=False),))
+        if not found or (not found[0]["runner"] and self._over(found[0])):
+            raise RequestError(UNKNOWN)
+        return found[0]
+
+    def _over(self, row: sqlite3.Row) -> bool:
+        expires = self._retention.expires(row["created"], bool(row["starred"]))
+        return expires is not None and expires < self._clock()
+
+    def _job(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
+        """The record of a row; StoreError for one that this program cannot have written."""
+        columns = connection.execute("SELECT record FROM columns WHERE job = ? ORDER BY place", (row["id"],)).fetchall()
+        starred = bool(row["starred"])
+        try:
+            fields = job_fields(row["record"])
+            return Job(
+                id=row["id"],
+                columns=tuple(read_column(text, fields["request"]) for (text,) in columns),
+                created=row["created"],
+                cancelled=bool(row["cancelled"]),
+                starred=starred,
+                expires=self._retention.expires(row["created"], starred),
+                owner=row["owner"],
+                environment=json.loads(row["environment"]),
+                **fields,
+            )
+        except (ValueError, KeyError, TypeError, RequestError) as error:
+            raise StoreError(
+                f"This version of the demo cannot read the record of comparison {row['id']}; it is left as it is."
+            ) from error
+
+    def _readable(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Job | None:
+        """As `_job`; None, and a line in the log, for a record that cannot be read, so that the others still can."""
+        try:
+            return self._job(connection, row)
+        except StoreError as error:
+            logger.warning("%s", error)
+            return None
+
+    def _bury_all(self) -> None:
+        """Mark as interrupted what processes that are no more were running."""
+        with self._database.change() as connection:
+            rows = connection.execute("SELECT id, runner FROM jobs WHERE runner <> ''").fetchall()
+            for job_id, runner in rows:
+                if not self._runners.alive(runner):
+                    self._bury(connection, job_id)
+
+    def _bury(self, connection: sqlite3.Connection, job_id: str) -> None:
+        """The process that ran the job is no more: every column that is not final was interrupted."""
+        connection.execute("UPDATE jobs SET runner = '' WHERE id = ?", (job_id,))
+        if places := _open_places(connection, job_id):
+            row = _rows(connection, "SELECT * FROM jobs WHERE id = ?", (job_id,))[0]
+            if (job := self._readable(connection, row)) is None:
+                return
+            for index in places:
+                _put_column(connection, job_id, index, job.columns[index].ended(Phase.INTERRUPTED, DIED))
+
+    def _check_stars(self, connection: sqlite3.Connection, job_id: str) -> None:
+        (starred,) = connection.execute(
+            f"SELECT COALESCE(SUM({_SIZE}), 0) FROM jobs WHERE starred OR id = ?", (job_id,)
+        ).fetchone()
+        if starred > self._retention.quota_bytes * self._retention.STARRED_SHARE:
+            raise BusyError("Starred comparisons already fill their share of the place; take a star away first.")
+
+    def _tidy_at_times(self) -> None:
+        if self._clock() - self._tidied > TIDY_SECONDS:
+            self._bury_all()
+            self._tidy()
+
+    def _tidy(self, spare: str = "") -> None:
+        """Drop jobs that are too old, then the oldest until all fit; never starred ones, running ones or `spare`."""
+        now = self._tidied = self._clock()
+        keep = self._retention.keep_seconds
+        gone: list[str] = []
+        with self._database.change() as connection:
+            (used,) = connection.execute(f"SELECT COALESCE(SUM({_SIZE}), 0) FROM jobs").fetchone()
+            rows = connection.execute(
+                f"SELECT id, created, {_SIZE} FROM jobs WHERE NOT starred AND runner = '' AND id <> ? ORDER BY created",
+                (spare,),
+            )
+            for job_id, created, size in rows.fetchall():
+                if used <= self._retention.quota_bytes and (keep is None or created + keep >= now):
+                    break
+                gone += self._remove(connection, job_id)
+                used -= size
+        for name in gone:
+            self._pictures.remove(name)
+
+    def _remove(self, connection: sqlite3.Connection, job_id: str) -> Sequence[str]:
+        """Delete the rows of a job; the names of its pictures, to be removed once that is settled."""
+        names = connection.execute("SELECT picture FROM columns WHERE job = ? AND picture IS NOT NULL", (job_id,))
+        found = [name for (name,) in names.fetchall()]
+        connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+        return found
+
+    def _sweep(self) -> None:
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT picture FROM columns WHERE picture IS NOT NULL").fetchall()
+        if count := self._pictures.sweep({name for (name,) in rows}):
+            logger.info("Removed %d pictures that no comparison names", count)
+
+
+def _rows(connection: sqlite3.Connection, query: str, values: Sequence[Any]) -> Sequence[sqlite3.Row]:
+    cursor = connection.cursor()
+    cursor.row_factory = sqlite3.Row
+    return cursor.execute(query, values).fetchall()
+
+
+def _put_column(
+    connection: sqlite3.Connection,
+    job_id: str,
+    index: int,
+    column: Column,
+    picture: str | None = None,
+    picture_bytes: int = 0,
+) -> None:
+    record = column_text(column)
+    connection.execute(
+        "INSERT OR REPLACE INTO columns (job, place, model, final, record, picture, bytes)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (job_id, index, column.model, int(column.phase.final), record, picture, len(record) + picture_bytes),
+    )
+
+
+def _open_places(connection: sqlite3.Connection, job_id: str) -> Sequence[int]:
+    """Indexes of the columns that are not final."""
+    return [
+        place for (place,) in connection.execute("SELECT place FROM columns WHERE job = ? AND NOT final", (job_id,))
+    ]
+
+
+def _picture_name(connection: sqlite3.Connection, job_id: str, index: int) -> str | None:
+    found = connection.execute("SELECT picture FROM columns WHERE job = ? AND place = ?", (job_id, index)).fetchone()
+    return None if found is None else found[0]
+
+
+def _conditions(wanted: Filter) -> tuple[str, tuple[Any, ...]]:
+    """The WHERE clause of a filter and its values; values never become part of the text."""
+    clauses: list[tuple[str, Any]] = []
+    if wanted.model is not None:
+        clauses.append(("EXISTS (SELECT 1 FROM columns WHERE job = jobs.id AND model = ?)", wanted.model))
+    clauses += [("INSTR(prompt, ?)", word) for word in _folded(wanted.text).split()[:MOST_WORDS]]
+    if wanted.since is not None:
+        clauses.append(("created >= ?", wanted.since))
+    if wanted.until is not None:
+        clauses.append(("created < ?", wanted.until))
+    if wanted.starred:
+        clauses.append(("starred = ?", 1))
+    if wanted.owner is not None:
+        clauses.append(("owner = ?", wanted.owner))
+    return " AND ".join(clause for clause, _ in clauses) or "1", tuple(value for _, value in clauses)
+
+
+def _folded(text: str, fold: bool = True) -> str:
+    """Text that SQLite takes (a lone surrogate becomes "?"), its case folded for searching."""
+    return (text.casefold() if fold else text).encode("utf-8", "replace").decode("utf-8")

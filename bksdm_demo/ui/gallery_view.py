@@ -1,0 +1,197 @@
+"""Kept comparisons -> words: a card of the gallery, the line above it, and what a filter asks for. Pure functions.
+
+Dates are told and read in the visitor's own time zone, which the browser names. Leaves out markup (cards.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+from bksdm_demo.errors import RequestError
+from bksdm_demo.library.catalog import System
+from bksdm_demo.records import Column, Job, Phase
+from bksdm_demo.store.contract import DAY, Filter, Usage
+from bksdm_demo.ui.present import (
+    ALT_SHOWN,
+    PHASE_TITLES,
+    PROMPT_SHOWN,
+    picture_address,
+    queue_words,
+    status_words,
+)
+from bksdm_demo.units import format_bytes
+from bksdm_demo.wording.comparison import plural, shorten
+
+CELLS_SHOWN = 4  # small pictures on a card
+NAMES_SHOWN = 3  # models that are named before "and n more"
+THUMBNAIL = 192  # pixels
+
+NOTHING_KEPT = (
+    "Nothing is kept yet",
+    "Every comparison lands here by itself, with its pictures, settings and times.",
+)
+NOTHING_OF_YOURS = (
+    "None of your comparisons is here yet",
+    "What you compare lands here by itself. Others see it only if you give them its link.",
+)
+NOTHING_FITS = ("Nothing fits this filter", "Take part of it away to see more.")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One small picture, or why there is none: `tone` is done, blocked, failed, stopped, working or waiting."""
+
+    tone: str
+    title: str
+    picture: str = ""
+
+
+@dataclass(frozen=True)
+class CardView:
+    """One kept comparison in words; `created` is ISO 8601 for programs, `when` for people."""
+
+    id: str
+    prompt: str
+    cells: tuple[Cell, ...]
+    more: str
+    models: str
+    settings: str
+    status: str
+    created: str
+    when: str
+    until: str
+    starred: bool
+    running: bool
+
+
+TONES = {Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed", Phase.QUEUED: "waiting"}
+
+
+def card_view(job: Job, systems: Mapping[str, System], zone: str) -> CardView:
+    """The card of one comparison, running or finished."""
+    names = [systems[key].name if key in systems else key for key in job.models]
+    created = datetime.fromtimestamp(job.created, zone_named(zone))
+    left_out = len(job.columns) - CELLS_SHOWN
+    return CardView(
+        id=job.id,
+        prompt=shorten(job.request.prompt, PROMPT_SHOWN),
+        cells=tuple(_cell(job, index, names) for index in range(min(len(job.columns), CELLS_SHOWN))),
+        more=f"+{left_out}" if left_out > 0 else "",
+        models=_listed(names),
+        settings=_settings(job),
+        status=_status(job, systems),
+        created=created.isoformat(timespec="seconds"),
+        when=f"{_day(created)}, {created:%H:%M}",
+        until=_until(job, zone),
+        starred=job.starred,
+        running=not job.finished,
+    )
+
+
+def _cell(job: Job, index: int, names: list[str]) -> Cell:
+    column = job.columns[index]
+    name = names[job.models.index(column.model)]
+    if column.shown:
+        alt = f"{shorten(job.request.prompt, ALT_SHOWN)} – drawn by {name}"
+        return Cell("done", alt, f"{picture_address(job, index)}&width={THUMBNAIL}")
+    return Cell(_tone(column), f"{name}: {PHASE_TITLES[column.phase].lower()}")
+
+
+def _tone(column: Column) -> str:
+    return TONES.get(column.phase, "stopped" if column.phase.final else "working")
+
+
+def _status(job: Job, systems: Mapping[str, System]) -> str:
+    """What is worth saying: nothing where every picture is there."""
+    if job.finished and all(column.shown for column in job.columns):
+        return ""
+    if job.position:
+        return f"Waiting: {queue_words(job.position)}"
+    return status_words(job, systems)
+
+
+def _listed(names: list[str]) -> str:
+    """ "Emoji Original, Emoji Base and 2 more"."""
+    if len(names) <= NAMES_SHOWN + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:NAMES_SHOWN])} and {len(names) - NAMES_SHOWN} more"
+
+
+def _settings(job: Job) -> str:
+    seeds = f"Seed {job.seeds[0]}" if len(job.seeds) == 1 else f"{len(job.seeds)} seeds from {job.seeds[0]}"
+    return f"{seeds} · {plural(job.request.steps, 'step')} · guidance {job.request.guidance_scale:g}"
+
+
+def _until(job: Job, zone: str) -> str:
+    if job.starred:
+        return "kept"
+    return "" if job.expires is None else f"kept until {_day(datetime.fromtimestamp(job.expires, zone_named(zone)))}"
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def usage_words(usage: Usage, own: bool) -> str:
+    """ "12 comparisons, 3.1 MB of 2.15 GB. Each is kept for 30 days, starred ones for good."."""
+    keep = usage.retention.keep_seconds
+    kept = (
+        "The oldest go when there is no more room, starred ones stay."
+        if keep is None
+        else f"Each is kept for {_days(keep)}, starred ones for good."
+    )
+    if own:
+        return f"You see your own; others open one by its link. {kept}"
+    room = f"{format_bytes(usage.bytes)} of {format_bytes(usage.retention.quota_bytes)}"
+    memory = "" if usage.place else " They end with this server."
+    return f"{plural(usage.jobs, 'comparison')}, {room}. {kept}{memory}"
+
+
+def _days(seconds: float) -> str:
+    days = seconds / DAY
+    return plural(round(days), "day") if days >= 1 else plural(max(1, round(days * 24)), "hour")
+
+
+def range_words(offset: int, shown: int, total: int) -> str:
+    """ "13–24 of 30"; "" where one page holds all."""
+    return "" if shown == total else f"{offset + 1}–{offset + shown} of {total}"
+
+
+def read_filter(
+    model: str | None, text: str | None, since: str | None, until: str | None, starred: bool, zone: str
+) -> Filter:
+    """What the form of the gallery asks for; both days are included. Raises RequestError for a day that is none."""
+    start, end = _read_day("From", since, zone), _read_day("To", until, zone)
+    return Filter(
+        model=model or None,
+        text=text or "",
+        since=None if start is None else start.timestamp(),
+        until=None if end is None else (end + timedelta(days=1)).timestamp(),
+        starred=bool(starred),
+    )
+
+
+def _read_day(label: str, text: str | None, zone: str) -> datetime | None:
+    """The first moment of the day in the visitor's zone."""
+    if not text or not text.strip():
+        return None
+    try:
+        day = date.fromisoformat(text.strip())
+        moment = datetime.combine(day, time(), zone_named(zone))
+        moment.timestamp()
+    except (ValueError, OverflowError) as error:
+        raise RequestError(f"{label} is {text[:40]!r}; write a day as 2026-11-23.") from error
+    if not 1970 <= day.year < 9999:
+        raise RequestError(f"{label} is {text[:40]!r}; choose a day of this century.")
+    return moment
+
+
+def zone_named(name: str) -> tzinfo:
+    """The time zone of that name; UTC where this server does not know it."""
+    try:
+        return ZoneInfo(name if isinstance(name, str) else "UTC")
+    except (KeyError, ValueError, OSError):
+        return UTC

@@ -1,0 +1,271 @@
+"""Downloads in the background: asked for once, told step by step, cancelled, failed in a sentence, found afterwards."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bksdm_demo.downloads.download_queue import NOT_ALLOWED, STOPPED, UNEXPECTED, Bring, Fetches, FetchState, Need
+from bksdm_demo.downloads.status_board import Bulletin
+from bksdm_demo.errors import BusyError, CancelledError, ModelUnavailableError, RequestError
+from bksdm_demo.library.catalog import Catalog
+from bksdm_demo.library.fetch import fetch
+from bksdm_demo.library.progress import Progress, Report, Stage
+from bksdm_demo.library.published import PUBLISHED, PublishedSystem
+from tests.fakes import fake_catalog, write_fetched
+from tests.library.conftest import REPO, SYSTEM, _client, hub, zip_bytes  # noqa: F401
+from tests.library.hub_server import HubServer
+
+TINY, SMALL = "bk-sdm-tiny-2m", "bk-sdm-small-2m"
+PATIENCE = 20  # seconds until a test that hangs fails
+HALFWAY = Progress(Stage.DOWNLOADING, 700, 1400, 10.0, 70.0)
+
+
+class Line:
+    """A download that reports once and then waits for the test, or for its cancelling."""
+
+    def __init__(self) -> None:
+        self.began, self.released = threading.Event(), threading.Event()
+        self.fetched: list[str] = []
+
+    def __call__(
+        self, system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event
+    ) -> Path:
+        report(HALFWAY)
+        self.began.set()
+        while not self.released.wait(0.01):
+            if cancelled.is_set():
+                raise CancelledError("Stopped on request, in other words.")
+        self.fetched.append(system.key)
+        return write_fetched(models_dir, system.key)
+
+
+def refusing(error: Exception) -> Bring:
+    def bring(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
+        raise error
+
+    return bring
+
+
+@contextmanager
+def running(folder: Path, bring: Bring, *, allowed: bool = True) -> Iterator[tuple[Fetches, Catalog]]:
+    models = folder / "models"
+    catalog = fake_catalog(folder, models, PUBLISHED)
+    fetches = Fetches(catalog, models, PUBLISHED, Bulletin(), allowed=allowed, bring=bring)
+    try:
+        yield fetches, catalog
+    finally:
+        fetches.close()
+
+
+def ended(fetches: Fetches, key: str) -> FetchState:
+    """The final state of a download."""
+    return [snapshot.state for snapshot in fetches.watch(key, heartbeat=PATIENCE)][-1]
+
+
+def available(catalog: Catalog) -> set[str]:
+    return {system.key for system in catalog.systems() if system.available}
+
+
+def test_a_download_makes_its_system_selectable(tmp_path: Path) -> None:
+    line = Line()
+    with running(tmp_path, line) as (fetches, catalog):
+        assert TINY not in available(catalog)
+        assert fetches.start(TINY).state in (FetchState.QUEUED, FetchState.ASKING, FetchState.DOWNLOADING)
+        assert line.began.wait(PATIENCE)
+        snapshot = fetches.get(TINY)
+        assert (snapshot.name, snapshot.state) == ("BK-SDM-Tiny-2M", FetchState.DOWNLOADING)
+        assert (snapshot.done_bytes, snapshot.total_bytes) == (700, 1400)
+        assert (snapshot.bytes_per_second, snapshot.seconds_left) == (10.0, 70.0)
+        line.released.set()
+        assert ended(fetches, TINY) is FetchState.DONE
+        assert TINY in available(catalog)
+
+
+def test_whoever_asks_joins_the_same_download(tmp_path: Path) -> None:
+    line = Line()
+    with running(tmp_path, line) as (fetches, _):
+        for _ in range(3):
+            fetches.start(TINY)
+        line.released.set()
+        assert ended(fetches, TINY) is FetchState.DONE
+        assert line.fetched == [TINY]
+
+
+def test_one_after_the_other(tmp_path: Path) -> None:
+    line = Line()
+    with running(tmp_path, line) as (fetches, _):
+        fetches.start(TINY)
+        assert line.began.wait(PATIENCE)
+        assert fetches.start(SMALL).state is FetchState.QUEUED
+        line.released.set()
+        assert ended(fetches, SMALL) is FetchState.DONE
+        assert line.fetched == [TINY, SMALL]
+
+
+def test_a_running_download_is_cancelled_and_taken_up_again(tmp_path: Path) -> None:
+    line = Line()
+    with running(tmp_path, line) as (fetches, _):
+        fetches.start(TINY)
+        assert line.began.wait(PATIENCE)
+        assert fetches.cancel(TINY).stopping
+        assert ended(fetches, TINY) is FetchState.CANCELLED
+        assert fetches.get(TINY).message == STOPPED
+        assert not fetches.get(TINY).stopping
+        line.released.set()
+        fetches.start(TINY)
+        assert ended(fetches, TINY) is FetchState.DONE
+
+
+def test_a_waiting_download_is_cancelled_at_once(tmp_path: Path) -> None:
+    line = Line()
+    with running(tmp_path, line) as (fetches, _):
+        fetches.start(TINY)
+        assert line.began.wait(PATIENCE)
+        fetches.start(SMALL)
+        assert fetches.cancel(SMALL).state is FetchState.CANCELLED
+        line.released.set()
+        assert ended(fetches, TINY) is FetchState.DONE
+        assert line.fetched == [TINY]
+        assert fetches.cancel(TINY).state is FetchState.DONE  # too late, and harmless
+
+
+def test_a_watcher_that_left_takes_it_up_again(tmp_path: Path) -> None:
+    line = Line()
+    with running(tmp_path, line) as (fetches, _):
+        fetches.start(TINY)
+        assert line.began.wait(PATIENCE)
+        assert next(iter(fetches.watch(TINY))).state is FetchState.DOWNLOADING
+        line.released.set()
+        assert ended(fetches, TINY) is FetchState.DONE
+
+
+def test_a_failure_is_a_sentence_without_places_and_can_be_tried_again(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    error = ModelUnavailableError(f"Files cannot be written to {models}: No space left on device.")
+    with running(tmp_path, refusing(error)) as (fetches, catalog):
+        for _ in range(2):
+            fetches.start(TINY)
+            assert ended(fetches, TINY) is FetchState.FAILED
+        assert fetches.get(TINY).message == "Files cannot be written to the models directory: No space left on device."
+        assert "emoji-tiny" in available(catalog)
+
+
+def test_an_unexpected_error_is_told_without_its_words_and_the_next_one_runs(tmp_path: Path) -> None:
+    with running(tmp_path, refusing(ZeroDivisionError("secret"))) as (fetches, _):
+        for key in (TINY, SMALL):
+            fetches.start(key)
+            assert ended(fetches, key) is FetchState.FAILED
+            assert fetches.get(key).message == UNEXPECTED
+
+
+def test_a_system_that_came_broken_has_failed(tmp_path: Path) -> None:
+    def bring(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
+        (models_dir / system.key).mkdir(parents=True)
+        return models_dir / system.key
+
+    with running(tmp_path, bring) as (fetches, _):
+        fetches.start(TINY)
+        assert ended(fetches, TINY) is FetchState.FAILED
+        assert fetches.get(TINY).message.startswith("BK-SDM-Tiny-2M has come, but it cannot be used: ")
+
+
+def test_switched_off_only_the_operator_downloads(tmp_path: Path) -> None:
+    line = Line()
+    with running(tmp_path, line, allowed=False) as (fetches, _):
+        with pytest.raises(ModelUnavailableError, match=NOT_ALLOWED):
+            fetches.start(TINY)
+        with pytest.raises(RequestError):
+            fetches.get(TINY)
+        fetches.start(TINY, operator=True)
+        with pytest.raises(ModelUnavailableError, match=NOT_ALLOWED):
+            fetches.cancel(TINY)
+        line.released.set()
+        assert ended(fetches, TINY) is FetchState.DONE
+
+
+def test_what_is_not_published_is_refused(tmp_path: Path) -> None:
+    with running(tmp_path, Line()) as (fetches, _), pytest.raises(ModelUnavailableError, match=f"'sdxl'.*{TINY}"):
+        fetches.start("sdxl")
+
+
+def test_closing_stops_everything(tmp_path: Path) -> None:
+    line = Line()
+    with running(tmp_path, line) as (fetches, _):
+        fetches.start(TINY)
+        assert line.began.wait(PATIENCE)
+        fetches.start(SMALL)
+        fetches.close()
+        assert [fetches.get(key).state for key in (TINY, SMALL)] == [FetchState.CANCELLED] * 2
+        with pytest.raises(BusyError):
+            fetches.start(TINY)
+
+
+@pytest.mark.parametrize(("memory", "short"), [(9, 0), (10, 0), (13, 3)])
+def test_needs(memory: int, short: int) -> None:
+    assert Need(memory, budget_bytes=10).short_bytes == short
+
+
+# --- Over the real download ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def from_hub(folder: Path) -> Iterator[Fetches]:
+    models = folder / "models"
+    fetches = Fetches(fake_catalog(folder, models, (SYSTEM,)), models, (SYSTEM,), Bulletin(), bring=fetch)
+    try:
+        yield fetches
+    finally:
+        fetches.close()
+
+
+def through(fetches: Fetches) -> list[FetchState]:
+    """The states that a download goes through."""
+    fetches.start(SYSTEM.key)
+    return list(dict.fromkeys(snapshot.state for snapshot in fetches.watch(SYSTEM.key, heartbeat=PATIENCE)))
+
+
+def test_cancelling_keeps_what_came_over_the_wire(hub: HubServer, tmp_path: Path) -> None:  # noqa: F811
+    hub.faults.stall_after = 100_000
+    with from_hub(tmp_path) as fetches:
+        fetches.start(SYSTEM.key)
+        assert hub.faults.stalled.wait(PATIENCE)
+        fetches.cancel(SYSTEM.key)
+        hub.faults.release.set()
+        assert ended(fetches, SYSTEM.key) is FetchState.CANCELLED
+        hub.faults.stall_after = None
+        fetches.start(SYSTEM.key)
+        ended(fetches, SYSTEM.key)
+    first, second = hub.bodies()
+    assert first == 0
+    assert second > 0
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [(401, "does not know you"), (403, "does not let you"), (404, "tiny.zip"), (429, "too many"), (503, "not well")],
+)
+def test_a_hub_that_refuses_is_a_sentence_on_the_page(
+    hub: HubServer,  # noqa: F811
+    tmp_path: Path,
+    status: int,
+    sentence: str,
+) -> None:
+    hub.faults.statuses = [status] * 100
+    with from_hub(tmp_path) as fetches:
+        assert through(fetches)[-1] is FetchState.FAILED
+        assert sentence in fetches.get(SYSTEM.key).message
+
+
+def test_an_archive_that_holds_no_system_has_failed(hub: HubServer, tmp_path: Path) -> None:  # noqa: F811
+    hub.repos[REPO]["tiny.zip"] = zip_bytes({"readme.txt": b"x"})
+    with from_hub(tmp_path) as fetches:
+        states = through(fetches)
+        assert states[-1] is FetchState.FAILED
+        message = fetches.get(SYSTEM.key).message
+        assert "cannot be used" in message
+        assert str(tmp_path) not in message

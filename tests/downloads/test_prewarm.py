@@ -1,0 +1,140 @@
+"""Prewarming: what is loaded beforehand is warm for the first visitor, and whatever goes wrong is told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bksdm_demo.downloads.background import Background
+from bksdm_demo.downloads.download_queue import Bring
+from bksdm_demo.downloads.prewarm import Warming, WarmState
+from bksdm_demo.errors import EngineError, ModelUnavailableError
+from bksdm_demo.library.progress import Report
+from bksdm_demo.library.published import PUBLISHED, PublishedSystem
+from bksdm_demo.runs.comparisons import Comparisons
+from tests.fakes import fake_background, fake_comparisons, write_fetched
+
+TINY = "bk-sdm-tiny-2m"
+PATIENCE = 20  # seconds until a test that hangs fails
+
+
+@contextmanager
+def prewarming(
+    folder: Path,
+    *keys: str,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    bring: Bring | None = None,
+    **limits: Any,
+) -> Iterator[tuple[Comparisons, Background]]:
+    comparisons = fake_comparisons(folder, options, models_dir=folder / "models", published=PUBLISHED, **limits)
+    background = fake_background(comparisons, PUBLISHED, bring, prewarm=keys)
+    background.prewarm.start()
+    try:
+        yield comparisons, background
+    finally:
+        background.close()
+        comparisons.close()
+
+
+def ended(background: Background) -> dict[str, Warming]:
+    """The notices once nothing goes on any longer."""
+    posted = background.bulletin.posted()
+    while posted.active:
+        newer = background.bulletin.newer(posted.version, PATIENCE)
+        assert newer is not posted, "nothing happened for too long"
+        posted = newer
+    return {notice.key: notice for notice in posted.notices.values() if isinstance(notice, Warming)}
+
+
+def test_what_was_prewarmed_is_warm(tmp_path: Path) -> None:
+    with prewarming(tmp_path, "emoji-tiny", "emoji-base") as (comparisons, background):
+        notices = ended(background)
+        assert {key: notice.state for key, notice in notices.items()} == {
+            "emoji-tiny": WarmState.READY,
+            "emoji-base": WarmState.READY,
+        }
+        assert notices["emoji-tiny"].name == "Emoji Tiny"
+        assert notices["emoji-tiny"].seconds > 0
+        with comparisons.cache.lease("emoji-base") as lease:
+            assert not lease.cold
+    assert comparisons.cache.state().parts == ()  # nothing stays leased
+
+
+def test_each_part_is_told(tmp_path: Path) -> None:
+    gate = threading.Event()
+    with prewarming(tmp_path, "emoji-tiny", options={"unet": {"load_gate": gate}}) as (_, background):
+        posted = background.bulletin.posted()
+        while (loading := posted.notices[Warming, "emoji-tiny"].loading) is None or loading.part != "U-Net":  # type: ignore[attr-defined]
+            posted = background.bulletin.newer(posted.version, PATIENCE)
+        assert (loading.number, loading.count) == (1, 4)
+        gate.set()
+        assert ended(background)["emoji-tiny"].state is WarmState.READY
+
+
+def test_without_keys_nothing_is_said(tmp_path: Path) -> None:
+    with prewarming(tmp_path) as (_, background):
+        assert background.bulletin.posted().version == 0
+
+
+def test_an_unknown_key_and_a_broken_part_are_told_and_the_next_is_loaded(tmp_path: Path) -> None:
+    options = {"base_unet": {"load_failure": EngineError("The U-Net is torn.")}}
+    with prewarming(tmp_path, "sdxl", "emoji-base", "emoji-tiny", options=options) as (_, background):
+        notices = ended(background)
+    assert [notice.state for notice in notices.values()] == [WarmState.FAILED, WarmState.FAILED, WarmState.READY]
+    assert "no model called 'sdxl'" in notices["sdxl"].message
+    assert notices["emoji-base"].message == "The U-Net is torn."
+
+
+def test_those_that_do_not_fit_together_are_told(tmp_path: Path) -> None:
+    options = {"": {"memory_bytes": 10}}
+    with prewarming(tmp_path, "emoji-base", "emoji-tiny", options=options, budget_bytes=40) as (_, background):
+        notices = ended(background)
+    assert notices["emoji-base"].state is WarmState.READY
+    assert "10 B more than there is" in notices["emoji-tiny"].message
+
+
+def test_what_is_not_here_is_downloaded_first(tmp_path: Path) -> None:
+    def bring(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
+        return write_fetched(models_dir, system.key)
+
+    with prewarming(tmp_path, TINY, bring=bring) as (comparisons, background):
+        assert ended(background)[TINY].state is WarmState.READY
+        with comparisons.cache.lease(TINY) as lease:
+            assert not lease.cold
+
+
+def test_without_a_hub_the_reason_is_told_and_the_rest_is_loaded(tmp_path: Path) -> None:
+    with prewarming(tmp_path, TINY, "emoji-tiny") as (_, background):
+        notices = ended(background)
+    assert notices[TINY].message == "The hub of this test cannot be reached."
+    assert notices["emoji-tiny"].state is WarmState.READY
+
+
+def test_closing_stops_between_two_parts(tmp_path: Path) -> None:
+    gate = threading.Event()
+    with prewarming(tmp_path, "emoji-tiny", options={"unet": {"load_gate": gate}}) as (comparisons, background):
+        while comparisons.cache.state().loads == 0:
+            background.bulletin.newer(background.bulletin.posted().version, 0.01)
+        closer = threading.Thread(target=background.prewarm.close, args=(PATIENCE,))
+        closer.start()
+        while not background.prewarm.closing:
+            pass
+        gate.set()
+        closer.join(PATIENCE)
+        assert ended(background)["emoji-tiny"] == Warming("emoji-tiny", "Emoji Tiny", WarmState.FAILED)
+        assert [name for name, _ in comparisons.cache.state().parts] == ["Stable_Diffusion_version_emoji-tiny_unet"]
+
+
+def test_a_failing_download_is_not_tried_for_ever(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def bring(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
+        asked.append(system.key)
+        raise ModelUnavailableError("No.")
+
+    with prewarming(tmp_path, TINY, bring=bring) as (_, background):
+        ended(background)
+    assert asked == [TINY]

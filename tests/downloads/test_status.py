@@ -1,0 +1,147 @@
+"""Words on where models stand, by table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bksdm_demo.downloads import status as standing
+from bksdm_demo.downloads.download_queue import Fetch, FetchState, Need
+from bksdm_demo.downloads.prewarm import Warming, WarmState
+from bksdm_demo.library.catalog import Availability, System
+from bksdm_demo.library.record import FetchRecord
+from bksdm_demo.records import Loading
+from bksdm_demo.ui.models import offer_card, warming_list
+
+GB = 10**9
+SYSTEM = System(
+    "tiny", "Tiny <b>", "Family", "A system.", Path("tiny"), Availability.TO_DOWNLOAD, "it is not here yet.",
+    unet_parameters=330_000_000, size_bytes=1_430_000_000, licence="OpenRAIL", licence_url="https://a.invalid/l?a&b",
+    card_url="https://a.invalid/card",
+)  # fmt: skip
+FITS, SHORT = Need(7 * GB, 9 * GB), Need(10 * GB, 9 * GB)
+WORKING = Fetch("tiny", "Tiny", FetchState.DOWNLOADING, 512_000_000, 1_430_000_000, 12_300_000.0, 74.6)
+
+
+def test_a_system_that_is_offered() -> None:
+    view = standing.offer_view(SYSTEM, None, FITS, allowed=True)
+    assert (view.tone, view.download, view.cancel, view.line) == ("offered", "Download", "", "")
+    assert view.facts == ("1.43 GB", "U-Net 330 M weights", "about 7.00 GB of memory")
+    assert view.warning == ""
+
+
+def test_one_that_does_not_fit_says_by_how_much_and_can_still_be_downloaded() -> None:
+    view = standing.offer_view(SYSTEM, None, SHORT, allowed=True)
+    assert "about 1.00 GB more than the 9.00 GB" in view.warning
+    assert view.download == "Download"
+
+
+def test_a_download_on_its_way() -> None:
+    view = standing.offer_view(SYSTEM, WORKING, FITS, allowed=True)
+    assert (view.tone, view.download, view.cancel) == ("working", "", "Cancel")
+    assert view.line == "downloading, 512 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left"
+    assert view.progress == pytest.approx(0.358, abs=1e-3)
+    stopping = standing.offer_view(SYSTEM, replace(WORKING, stopping=True), FITS, allowed=True)
+    assert stopping.cancel == "Stopping…"
+
+
+@pytest.mark.parametrize(
+    ("state", "tone", "download"),
+    [(FetchState.FAILED, "failed", "Try again"), (FetchState.CANCELLED, "offered", "Go on")],
+)
+def test_a_download_that_ended_without_a_system(state: FetchState, tone: str, download: str) -> None:
+    ended = Fetch("tiny", "Tiny", state, message="Why not.")
+    view = standing.offer_view(SYSTEM, ended, FITS, allowed=True)
+    assert (view.tone, view.download, view.line) == (tone, download, "Why not.")
+    assert standing.offer_view(SYSTEM, ended, FITS, allowed=False).download == ""
+
+
+def test_one_that_has_come() -> None:
+    here = replace(SYSTEM, availability=Availability.ON_DISK)
+    view = standing.offer_view(here, Fetch("tiny", "Tiny", FetchState.DONE), SHORT, allowed=True)
+    assert (view.tone, view.download, view.cancel, view.warning) == ("done", "", "", "")
+    assert "choose it" in view.line
+
+
+def test_one_that_came_broken() -> None:
+    broken = replace(SYSTEM, availability=Availability.UNAVAILABLE, reason="its U-Net is missing.")
+    view = standing.offer_view(broken, None, FITS, allowed=True)
+    assert (view.tone, view.download, view.line) == ("failed", "", "It cannot be used: its U-Net is missing.")
+
+
+def test_switched_off_there_is_no_button() -> None:
+    assert standing.offer_view(SYSTEM, None, FITS, allowed=False).download == ""
+    going = Fetch(SYSTEM.key, SYSTEM.name, FetchState.DOWNLOADING, 500, 1000)
+    assert standing.offer_view(SYSTEM, going, FITS, allowed=True).cancel == "Cancel"
+    assert standing.offer_view(SYSTEM, going, FITS, allowed=False).cancel == ""
+
+
+def test_the_card_links_the_licence_beside_the_button_and_escapes() -> None:
+    card = offer_card(standing.offer_view(SYSTEM, None, FITS, allowed=True))
+    assert "Tiny &lt;b&gt;" in card
+    assert 'Downloading accepts <a href="https://a.invalid/l?a&amp;b"' in card
+    assert "use restrictions" in card
+    assert 'href="https://a.invalid/card"' in card
+
+
+@pytest.mark.parametrize(
+    ("views", "title"),
+    [
+        (["offered", "failed", "done"], "Published models: 2 to download"),
+        (["offered", "working"], "Published models: 1 on the way"),
+        (["done"], "Published models: all are here"),
+    ],
+)
+def test_titles(views: list[str], title: str) -> None:
+    view = standing.offer_view(SYSTEM, None, FITS, allowed=True)
+    assert standing.panel_title([replace(view, tone=tone) for tone in views]) == title
+
+
+def test_loading_is_told_with_its_seconds() -> None:
+    assert standing.loading_words(Loading("text encoder", 1, 4, 100.0), now=112.4) == "text encoder, 1 of 4, 12 s"
+    assert standing.loading_words(Loading("reading its files", 0, 0, 100.0), now=99.0) == "reading its files, 0 s"
+    assert standing.loading_share(Loading("U-Net", 2, 4, 0.0)) == 0.25
+    assert standing.loading_share(Loading("reading its files", 0, 0, 0.0)) is None
+
+
+def test_prewarming_is_told_until_it_is_done() -> None:
+    lines = standing.warming_lines(
+        [
+            Warming("a", "A", WarmState.READY, seconds=3.0),
+            Warming("b", "B", WarmState.LOADING, Loading("U-Net", 2, 4, 100.0)),
+            Warming("c", "C", WarmState.FETCHING),
+            Warming("d", "D"),
+            Warming("e", "E", WarmState.FAILED, message="It is torn."),
+            Warming("f", "F", WarmState.FAILED),  # the demo was closed
+        ],
+        now=145.0,
+    )
+    assert lines == (
+        ("working", "Loading B: U-Net, 2 of 4, 45 s"),
+        ("working", "C is being downloaded, then loaded"),
+        ("waiting", "D is loaded after that"),
+        ("failed", "E was not loaded at the start: It is torn."),
+    )
+    assert 'data-active="true"' in warming_list((), active=True)
+    assert warming_list((), active=False) == ""
+
+
+@pytest.mark.parametrize(
+    ("need", "words"),
+    [
+        (FITS, "about 7.00 GB of memory once loaded; the budget for models is 9.00 GB"),
+        (SHORT, "about 10.0 GB of memory once loaded, 1.00 GB more than the budget for models (9.00 GB): "
+                "it may be refused here"),
+    ],
+)  # fmt: skip
+def test_needs(need: Need, words: str) -> None:
+    assert standing.need_words(need) == words
+
+
+def test_origins() -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    record = FetchRecord("a/b", "c.zip", commit, commit, "d", 1)
+    assert standing.origin_words(record) == "from a/b at commit 0123456789ab"
+    assert standing.origin_words(replace(record, asked="main")).endswith(", to which its branch main is pinned here")

@@ -1,0 +1,118 @@
+"""Links say everything that decides a comparison's pictures, and a wrong value never spoils the good ones beside it."""
+
+import random
+import shlex
+from urllib.parse import parse_qs, parse_qsl
+
+import pytest
+
+from bksdm_demo.parameters.links import job_address, job_command, job_query, read_query, request_query
+from bksdm_demo.parameters.partial_request import Draft
+from bksdm_demo.records import GENERATORS, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, Column, Job, Request
+
+MODELS = ("emoji-original", "emoji-tiny", "bk-sdm-tiny-2m")
+ALPHABET = "aZ 09,;&=+%#?/\\\"'<>\n\t:äß日本語🙂\u200d\u202e"
+
+
+def read(query: str) -> Draft:
+    return read_query(dict(parse_qsl(query, keep_blank_values=True)), MODELS)
+
+
+def some_request(chance: random.Random) -> Request:
+    text = ["x" + "".join(chance.choices(ALPHABET, k=chance.randrange(40))) for _ in range(2)]
+    return Request(
+        text[0],
+        chance.choice(["", text[1]]),
+        chance.randrange(SEED_LIMIT),
+        chance.randint(1, 150),
+        chance.choice([0.0, 7.5, 0.1 + 0.2, 30.0, chance.uniform(0, 30)]),
+        chance.choice(SCHEDULERS),
+        chance.choice(GENERATORS),
+    )
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_a_request_comes_back_as_it_was(seed: int) -> None:
+    chance = random.Random(seed)
+    request = some_request(chance)
+    models = tuple(chance.sample(MODELS, chance.randint(1, 3)))
+    seeds = tuple(chance.sample(range(SEED_LIMIT), chance.randint(1, SEEDS_LIMIT)))
+    draft = read(request_query(request, models, seeds))
+    settings = {name: getattr(draft, name) for name in ("prompt", "steps", "guidance_scale", "scheduler", "generator")}
+    assert Request(**settings, negative_prompt=draft.negative_prompt or "", seed=request.seed) == request
+    assert (draft.models, draft.seeds, draft.notes) == (models, seeds, ())
+
+
+def test_a_jobs_link_names_the_job_first_and_all_its_seeds() -> None:
+    columns = tuple(Column(model, seed=seed) for seed in (3, 5) for model in MODELS[:2])
+    job = Job("abc_-1", Request("a red apple", seed=3), columns)
+    query = job_query(job)
+    assert query.startswith("job=abc_-1&prompt=a+red+apple&")
+    assert parse_qs(query)["models"] == ["emoji-original,emoji-tiny"]
+    assert parse_qs(query)["seeds"] == ["3,5"]
+    assert "job" not in parse_qs(job_query(job, with_job=False))
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("steps=0", "steps is 0"),
+        ("steps=many", "steps must be a whole number, not 'many'"),
+        ("guidance=nan", "guidance_scale is nan"),
+        ("guidance=x", "guidance_scale must be a number, not 'x'"),
+        ("scheduler=magic", "scheduler is 'magic'"),
+        ("seeds=1,-1", "seed is -1"),
+        ("seeds=1,99999999999999999999", "seed must be a whole number"),
+        ("models=emoji-tiny,nobody", "left out: nobody"),
+        (f"prompt={'x' * 20_001}", "prompt is longer than"),
+        (f"seeds={','.join(map(str, range(20)))}", "the first 16 are taken"),
+    ],
+)
+def test_what_is_wrong_is_told_and_the_rest_kept(query: str, told: str) -> None:
+    draft = read(f"negative=grey&{query}")
+    (note,) = draft.notes
+    assert told in note
+    assert draft.negative_prompt == "grey"
+    assert len(note) < 200
+
+
+def test_an_address_without_a_request_is_an_empty_draft() -> None:
+    assert read("__theme=dark&prompt=+&models=&unknown=1").empty
+    assert not read("seeds=7").empty
+
+
+def some_job(**environment: str) -> Job:
+    columns = tuple(Column(model, seed=seed) for seed in (7, 8) for model in MODELS[:2])
+    return Job("the-id", Request("a red apple", seed=7), columns, environment=environment)
+
+
+@pytest.mark.parametrize(
+    "base", ["https://example.org/a/", "https://example.org/a/?old=1#part", " https://example.org/a/ "]
+)
+def test_an_address_replaces_what_stood_behind_the_page(base: str) -> None:
+    job = some_job()
+    assert job_address(base, job) == f"https://example.org/a/?{job_query(job)}"
+    assert job_address(base, job, with_job=False) == f"https://example.org/a/?{job_query(job, with_job=False)}"
+
+
+@pytest.mark.parametrize(
+    "base", ["", "javascript:alert(1)", "data:text/html,x", "file:///etc", "//example.org", "example.org"]
+)
+def test_only_a_web_address_is_one(base: str) -> None:
+    assert job_address(base, some_job()) == ""
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_command_is_one_line_of_shell_words_with_the_prompt_last(seed: int) -> None:
+    request = some_request(random.Random(seed))
+    job = Job("id", request, (Column("a", seed=request.seed),))
+    words = shlex.split(job_command(job))
+    assert words[:4] == ["python", "-m", "bksdm_demo", "compare"]
+    assert words[-2:] == ["--", request.prompt]
+    assert (f"--negative={request.negative_prompt}" in words) == bool(request.negative_prompt)
+
+
+def test_a_command_names_a_precision_that_was_asked_for() -> None:
+    assert "--precision bf16" in job_command(some_job(precision="bf16"))
+    assert "--precision" not in job_command(some_job(precision="auto"))
+    assert "--precision" not in job_command(some_job())

@@ -1,0 +1,139 @@
+"""Reading parameters back: our own pictures completely, other programs' as far as they mean the same here."""
+
+import io
+import json
+import random
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from bksdm_demo.errors import RequestError
+from bksdm_demo.parameters.png_reader import read_parameters, read_png
+from bksdm_demo.parameters.png_writer import encode_png, parameters_text
+from bksdm_demo.records import GENERATORS, SCHEDULERS, SEED_LIMIT, Request, Result, Timings, Verdict
+
+MODELS = ("emoji-tiny", "bk-sdm-tiny-2m")
+FOREIGN = """a castle, (sunset:1.2),
+Steps: and stairs, oil painting
+Negative prompt: blurry,
+low quality
+Steps: 28, Sampler: DPM++ 2M SDE, Schedule type: Karras, CFG scale: 6.5, Seed: 123456, Size: 512x768, \
+Model hash: abc, Model: "odd, name: v1", Version: v1.10.0"""
+
+
+def result(request: Request) -> Result:
+    image = np.zeros((16, 16, 3), np.uint8)
+    return Result("emoji-tiny", request, Verdict(False), Timings(steps=(0.1,) * request.steps), image)
+
+
+def png(**texts: str) -> bytes:
+    info = PngImagePlugin.PngInfo()
+    for key, text in texts.items():
+        info.add_text(key, text)
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def requests(count: int) -> list[Request]:
+    chance = random.Random(5)
+    words = ["Steps: 4, x", "Negative prompt", 'a "quoted" word', "日本語 🙂", "comma, colon: \\", "two\nlines"]
+    return [
+        Request(
+            f"start {chance.choice(words)} end",
+            chance.choice(["", "Steps: 20, Sampler: no"]),
+            chance.randrange(SEED_LIMIT),
+            chance.randint(1, 150),
+            chance.choice([0.0, 3.0, 7.25]),
+            chance.choice(SCHEDULERS),
+            chance.choice(GENERATORS),
+        )
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize("request_", requests(20))
+def test_our_own_pictures_come_back_whole(request_: Request) -> None:
+    texts_alone = read_parameters(parameters_text(result(request_)), MODELS)
+    for draft in (read_png(encode_png(result(request_), "Tiny", {}), MODELS), texts_alone):
+        assert (draft.prompt, draft.negative_prompt or "") == (request_.prompt, request_.negative_prompt)
+        assert (draft.steps, draft.guidance_scale) == (request_.steps, request_.guidance_scale)
+        assert (draft.scheduler, draft.generator) == (request_.scheduler, request_.generator)
+        assert (draft.seeds, draft.models, draft.notes) == ((request_.seed,), ("emoji-tiny",), ())
+
+
+def test_another_programs_text_gives_what_means_the_same_here() -> None:
+    draft = read_png(png(parameters=FOREIGN), MODELS)
+    assert draft.prompt == "a castle, (sunset:1.2),\nSteps: and stairs, oil painting"
+    assert draft.negative_prompt == "blurry,\nlow quality"
+    assert (draft.steps, draft.guidance_scale, draft.seeds) == (28, 6.5, (123456,))
+    assert draft.scheduler == "dpmpp-2m"
+    assert draft.models == ()
+    told = " ".join(draft.notes)
+    assert "'DPM++ 2M SDE Karras' is not here" in told
+    assert "graphics card" in told
+    assert "'odd, name: v1' is not here" in told
+
+
+def test_values_out_of_range_are_told_and_left_out() -> None:
+    draft = read_png(png(parameters="cat\nSteps: 900, Sampler: UniPC, CFG scale: x, Seed: -1, RNG: CPU"), MODELS)
+    assert (draft.prompt, draft.steps, draft.guidance_scale, draft.seeds) == ("cat", None, None, ())
+    assert draft.generator == "torch"
+    assert [note.split(";")[0] for note in draft.notes] == [
+        "steps is 900",
+        "guidance_scale must be a number, not 'x'.",
+        "seed is -1",
+        "The sampler 'UniPC' is not here",
+    ]
+
+
+def test_a_record_that_is_not_ours_falls_back_to_the_text() -> None:
+    record = json.dumps({"schema": "bksdm-demo/result", "request": {"prompt": 7, "seed": [1]}})
+    for text in (record, "[" * 100_000, "no json", '{"schema": "other"}'):
+        draft = read_png(png(**{"bksdm-demo": text, "parameters": "fox"}), MODELS)
+        assert draft.prompt == "fox"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"", "cannot be read as a PNG"),
+        (b"GIF89a" + bytes(100), "cannot be read as a PNG"),
+        (png(parameters="fox")[:40], "cannot be read as a PNG"),
+        (png(), "says nothing about how it was made"),
+        (png(parameters="  "), "says nothing"),
+        (png(workflow="{}", prompt="{}"), "ComfyUI"),
+        (bytes(50_000_001), "at most 50 are read"),
+    ],
+)
+def test_files_that_say_nothing_usable(data: bytes, told: str) -> None:
+    with pytest.raises(RequestError, match=told):
+        read_png(data, MODELS)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def hostile(*chunks: bytes, size: int = 4) -> bytes:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", size, size, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+def test_bombs_end_in_a_sentence() -> None:
+    packed = zlib.compress(b"x" * 60_000_000)
+    for data in (hostile(chunk(b"zTXt", b"parameters\0\0" + packed)), hostile(size=2**31 - 1)):
+        with pytest.raises(RequestError):
+            read_png(data, MODELS)
+
+
+def test_a_hostile_settings_line_holds_nobody_up() -> None:
+    """A million spaces in a few bytes of a compressed chunk, each once the start of a search to the end."""
+    for filler in (" ", "a", 'a:"', 'a:"\\",'):
+        text = f"a castle\nSteps: 1,{filler * 1_000_000}!"
+        assert read_parameters(text, MODELS).steps is None
+        short = f"a castle\nSteps: 1, {filler * (7_900 // len(filler))}"
+        assert read_parameters(short, MODELS).steps == 1

@@ -1,0 +1,273 @@
+"""The job queue with a made-up runner: order, positions, limits, cancel, watchers that leave, forgetting, closing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import FrozenInstanceError
+from typing import Any
+
+import pytest
+
+from bksdm_demo.errors import BusyError, RequestError
+from bksdm_demo.records import Column, Job, Phase, Request
+from bksdm_demo.runs.jobs import UNEXPECTED, JobQueue, Run, new_id
+
+PATIENCE = 10  # seconds until a test that hangs fails
+REQUEST = Request("red apple")
+MODELS = ("one", "two")
+
+
+class Runner:
+    """Finishes every column; each job waits at `gate`, and `entered` counts the jobs that began."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.order: list[str] = []
+
+    def __call__(self, run: Run) -> None:
+        self.order.append(run.job.id)
+        for index in range(len(run.job.columns)):
+            run.change(index, Phase.DENOISING, step=1, steps=2)
+        self.entered.release()
+        assert self.gate.wait(PATIENCE)
+        for index in range(len(run.job.columns)):
+            if not run.stopped():
+                run.change(index, Phase.DONE)
+
+
+@pytest.fixture
+def runner() -> Iterator[Runner]:
+    runner = Runner()
+    yield runner
+    runner.gate.set()
+
+
+@pytest.fixture
+def start(runner: Runner) -> Iterator[Callable[..., JobQueue]]:
+    queues: list[JobQueue] = []
+
+    def start(**limits: Any) -> JobQueue:
+        queues.append(JobQueue(runner, **limits))
+        return queues[-1]
+
+    yield start
+    runner.gate.set()
+    for queue in queues:
+        queue.close()
+
+
+def new_job() -> Job:
+    return Job(new_id(), REQUEST, tuple(Column(model) for model in MODELS))
+
+
+def phases(job: Job) -> list[Phase]:
+    return [column.phase for column in job.columns]
+
+
+def finish(queue: JobQueue, job: Job) -> Job:
+    return list(queue.watch(job.id))[-1]
+
+
+def test_jobs_run_in_order_and_positions_move_up(start: Callable[..., JobQueue], runner: Runner) -> None:
+    queue = start()
+    first = queue.submit(new_job())
+    assert runner.entered.acquire(timeout=PATIENCE)
+    second, third = queue.submit(new_job()), queue.submit(new_job())
+    assert [queue.get(job.id).position for job in (first, second, third)] == [0, 1, 2]
+    runner.gate.set()
+    assert phases(finish(queue, third)) == [Phase.DONE, Phase.DONE]
+    assert runner.order == [first.id, second.id, third.id]
+    assert queue.get(third.id).position == 0
+
+
+def test_ids_are_long_and_unlike(start: Callable[..., JobQueue], runner: Runner) -> None:
+    runner.gate.set()
+    queue = start(queue_size=100)
+    ids = {queue.submit(new_job()).id for _ in range(50)}
+    assert len(ids) == 50
+    assert min(map(len, ids)) >= 22  # 128 bits in base 64
+
+
+def test_a_full_queue_refuses(start: Callable[..., JobQueue], runner: Runner) -> None:
+    queue = start(queue_size=2)
+    queue.submit(new_job())
+    assert runner.entered.acquire(timeout=PATIENCE)  # it runs and no longer waits
+    waiting = [queue.submit(new_job()) for _ in range(2)]
+    with pytest.raises(BusyError, match="2 comparisons are waiting"):
+        queue.submit(new_job())
+    queue.cancel(waiting[0].id)
+    queue.submit(new_job())
+
+
+def test_a_reserved_place_is_nobody_elses(start: Callable[..., JobQueue], runner: Runner) -> None:
+    queue = start(queue_size=1)
+    first = queue.submit(new_job())
+    assert runner.entered.acquire(timeout=PATIENCE)
+    job = new_job()
+    with queue.reserved(job.id):
+        with pytest.raises(BusyError, match="queue is full"):
+            queue.submit(new_job())
+        with pytest.raises(RequestError, match="still running"):
+            queue.forget(job.id)
+        with pytest.raises(RequestError, match="still running"), queue.reserved(job.id):
+            pass
+        queue.submit(job)
+    with pytest.raises(RequestError, match="still running"), queue.reserved(first.id):
+        pass
+    queue.cancel(job.id)
+    with queue.reserved(job.id):
+        pass
+    assert queue.submit(new_job()).position == 1  # a place that was not taken is free again
+
+
+def test_cancel_while_queued_ends_at_once_and_others_move_up(start: Callable[..., JobQueue], runner: Runner) -> None:
+    queue = start()
+    queue.submit(new_job())
+    assert runner.entered.acquire(timeout=PATIENCE)
+    second, third = queue.submit(new_job()), queue.submit(new_job())
+    cancelled = queue.cancel(second.id)
+    assert cancelled.cancelled
+    assert phases(cancelled) == [Phase.CANCELLED, Phase.CANCELLED]
+    assert all(column.message for column in cancelled.columns)
+    assert queue.get(third.id).position == 1
+    assert finish(queue, second).finished
+    runner.gate.set()
+    finish(queue, third)
+    assert second.id not in runner.order
+
+
+def test_cancel_while_running_is_seen_by_the_runner(start: Callable[..., JobQueue], runner: Runner) -> None:
+    queue = start()
+    job = queue.submit(new_job())
+    assert runner.entered.acquire(timeout=PATIENCE)
+    assert queue.cancel(job.id).cancelled
+    assert not queue.get(job.id).finished
+    runner.gate.set()
+    assert phases(finish(queue, job)) == [Phase.CANCELLED, Phase.CANCELLED]
+    assert queue.get(job.id).columns[0].step == 1  # how far it came is kept
+
+
+def test_cancel_after_the_end_changes_nothing(start: Callable[..., JobQueue], runner: Runner) -> None:
+    runner.gate.set()
+    queue = start()
+    done = finish(queue, queue.submit(new_job()))
+    assert queue.cancel(done.id) == done
+
+
+def test_watchers_see_growing_versions_and_the_end(start: Callable[..., JobQueue], runner: Runner) -> None:
+    runner.gate.set()
+    queue = start()
+    seen = list(queue.watch(queue.submit(new_job()).id))
+    assert [job.version for job in seen] == sorted({job.version for job in seen})
+    assert seen[-1].finished
+    assert not any(job.finished for job in seen[:-1])
+
+
+def test_a_watcher_may_leave_and_another_take_over(start: Callable[..., JobQueue], runner: Runner) -> None:
+    queue = start()
+    job = queue.submit(new_job())
+    leaving = queue.watch(job.id)
+    next(leaving)
+    leaving.close()  # what a closed tab does
+    assert runner.entered.acquire(timeout=PATIENCE)
+    runner.gate.set()
+    assert phases(finish(queue, job)) == [Phase.DONE, Phase.DONE]
+    assert list(queue.watch(job.id)) == [queue.get(job.id)]  # a late watcher gets the end at once
+
+
+def test_a_heartbeat_repeats_the_present_snapshot(start: Callable[..., JobQueue], runner: Runner) -> None:
+    queue = start()
+    job = queue.submit(new_job())
+    assert runner.entered.acquire(timeout=PATIENCE)
+    watch = queue.watch(job.id, heartbeat=0.001)
+    present = next(watch)
+    assert next(watch) is present
+    assert next(watch) is present
+
+
+def test_unknown_ids_are_refused_at_once(start: Callable[..., JobQueue]) -> None:
+    queue = start()
+    for ask in (queue.get, queue.cancel, queue.watch):
+        with pytest.raises(RequestError, match="no comparison with this id"):
+            ask("guess")
+
+
+def test_finished_jobs_are_forgotten_by_count(start: Callable[..., JobQueue], runner: Runner) -> None:
+    runner.gate.set()
+    queue = start(keep_jobs=2)
+    jobs = [finish(queue, queue.submit(new_job())) for _ in range(4)]
+    assert [_known(queue, job) for job in jobs] == [False, False, True, True]
+
+
+def test_finished_jobs_are_forgotten_by_age(start: Callable[..., JobQueue], runner: Runner) -> None:
+    now = [1000.0]
+    runner.gate.set()
+    queue = start(keep_seconds=60.0, clock=lambda: now[0])
+    job = finish(queue, queue.submit(new_job()))
+    now[0] += 60
+    assert _known(queue, job)
+    now[0] += 1
+    assert not _known(queue, job)
+
+
+def _known(queue: JobQueue, job: Job) -> bool:
+    try:
+        return queue.get(job.id) is not None
+    except RequestError:
+        return False
+
+
+def test_a_running_job_is_never_forgotten(start: Callable[..., JobQueue], runner: Runner) -> None:
+    queue = start(keep_jobs=0, keep_seconds=0.0)
+    job = queue.submit(new_job())
+    assert runner.entered.acquire(timeout=PATIENCE)
+    assert _known(queue, job)
+
+
+def test_a_runner_that_raises_fails_its_columns_and_the_worker_lives(caplog: pytest.LogCaptureFixture) -> None:
+    calls: list[int] = []
+
+    def run(run: Run) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            run.change(0, Phase.DONE)
+            raise RuntimeError("/secret/path")
+        run.change(0, Phase.DONE)
+        run.change(1, Phase.DONE)
+
+    queue = JobQueue(run)
+    failed = finish(queue, queue.submit(new_job()))
+    assert phases(failed) == [Phase.DONE, Phase.FAILED]
+    assert failed.columns[1].message == UNEXPECTED
+    assert "/secret/path" in caplog.text
+    assert phases(finish(queue, queue.submit(new_job()))) == [Phase.DONE, Phase.DONE]
+    queue.close()
+
+
+def test_close_interrupts_wakes_watchers_and_refuses(runner: Runner) -> None:
+    queue = JobQueue(runner)
+    running = queue.submit(new_job())
+    assert runner.entered.acquire(timeout=PATIENCE)
+    waiting = queue.submit(new_job())
+    watch = queue.watch(waiting.id)
+    next(watch)
+    closer = threading.Thread(target=queue.close)
+    closer.start()
+    assert phases(list(watch)[-1]) == [Phase.INTERRUPTED, Phase.INTERRUPTED]
+    runner.gate.set()
+    closer.join(PATIENCE)
+    assert not closer.is_alive()
+    assert phases(queue.get(running.id)) == [Phase.INTERRUPTED, Phase.INTERRUPTED]
+    with pytest.raises(BusyError, match="shutting down"):
+        queue.submit(new_job())
+    queue.close()  # twice is fine
+
+
+def test_snapshots_cannot_be_changed(start: Callable[..., JobQueue], runner: Runner) -> None:
+    runner.gate.set()
+    queue = start()
+    job = queue.submit(new_job())
+    with pytest.raises(FrozenInstanceError):
+        job.position = 7  # type: ignore[misc]

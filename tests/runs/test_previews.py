@@ -1,0 +1,283 @@
+"""Previews: the fitted colour map, when a picture is looked at, what that costs, and that nothing unsafe is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bksdm_demo.errors import EngineError, RequestError
+from bksdm_demo.records import Column, Job, Phase, Request, Step, Verdict
+from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.runs.previews import FAILED, HELD_BACK, ColourMap, Onlooker, Previews
+from tests.fakes import BLOCKED_WORD, FakeEngine, fake_comparisons
+from tests.runs.test_comparisons import arrays_in
+
+STEPS = 8
+SHAPE = (1, 4, 8, 8)
+
+
+class Clock:
+    """Time that passes only when somebody says so."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Brush:
+    """A pipeline as far as a preview sees it: an exactly linear decoder, eight times as large, and a checker."""
+
+    def __init__(self, verdict: Verdict | Exception | None = None, decoding: float = 0.0) -> None:
+        self.decoder = FakeEngine([], [], lambda arrays: {})
+        self.verdict, self.decoding, self.clock = verdict or Verdict(False), decoding, Clock()
+        self.decoded, self.judged = 0, list[NDArray]()
+
+    def decode(self, latents: NDArray) -> NDArray[np.uint8]:
+        self.decoded += 1
+        self.clock.now += self.decoding
+        return np.kron(paint(latents), np.ones((8, 8, 1), np.uint8))
+
+    def check(self, image: NDArray) -> Verdict:
+        self.judged.append(image)
+        if isinstance(self.verdict, Exception):
+            raise self.verdict
+        return self.verdict
+
+    def previews(self, share: float = 1e9) -> Previews:
+        return Previews(share, self.clock)
+
+
+def paint(latents: NDArray) -> NDArray[np.uint8]:
+    """Colours that are linear in the latents and stay inside 0 to 255 for those of `latents_of`."""
+    red, green, blue, other = latents[0]
+    return np.round(np.stack([red, green + 10 * other, 255 - blue], axis=-1)).astype(np.uint8)
+
+
+def latents_of(seed: int) -> NDArray[np.float64]:
+    return np.random.RandomState(seed).uniform(0, 20, SHAPE) + 50
+
+
+def step(index: int, seconds: float = 1.0, count: int = STEPS) -> Step:
+    return Step(index, count, 0.0, np.full(SHAPE, -1.0), seconds, latents_of(index))
+
+
+class Wall:
+    """What the visitor was shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[tuple[NDArray | None, str]] = []
+
+    def __call__(self, preview: NDArray | None, message: str) -> None:
+        self.shown.append((preview, message))
+
+
+def look(pipeline: Brush, every: int = 1, previews: Previews | None = None, seconds: float = 1.0) -> tuple[Wall, Any]:
+    """Eight steps of so many seconds each under an onlooker's eyes."""
+    wall = Wall()
+    onlooker = (previews or pipeline.previews()).onlooker(every, wall)
+    for index in range(1, STEPS + 1):
+        onlooker.look(pipeline, step(index, seconds))  # type: ignore[arg-type]
+    return wall, onlooker
+
+
+# --- The colour map --------------------------------------------------------------------------------------------------
+
+
+def test_a_linear_decoder_is_found_again() -> None:
+    colours = ColourMap(4)
+    for seed in (1, 2):
+        colours.learn(latents_of(seed), Brush().decode(latents_of(seed)), finished=True)
+    assert np.abs(colours.paint(latents_of(3)).astype(int) - paint(latents_of(3)).astype(int)).max() <= 1
+
+
+def test_one_colour_is_enough_and_extremes_are_clipped() -> None:
+    colours = ColourMap(4)
+    colours.learn(np.ones(SHAPE), np.full((64, 64, 3), 90, np.uint8), finished=True)  # a singular system
+    assert (colours.paint(np.ones(SHAPE)) == 90).all()
+    assert colours.paint(np.full(SHAPE, 1e9)).dtype == np.uint8
+
+
+def test_latents_that_are_no_numbers_have_no_colour() -> None:
+    colours = ColourMap(4)
+    colours.learn(latents_of(1), Brush().decode(latents_of(1)), finished=True)
+    with pytest.raises(EngineError):
+        colours.paint(np.full(SHAPE, np.nan))
+
+
+# --- When and how ----------------------------------------------------------------------------------------------------
+
+
+def test_an_expensive_decoder_runs_once_and_the_map_goes_on() -> None:
+    pipeline = Brush(decoding=2.0)
+    previews = pipeline.previews(share=1.0)
+    wall, onlooker = look(pipeline, previews=previews)
+    assert pipeline.decoded == 1
+    sizes = [preview.shape[:2] for preview, _ in wall.shown if preview is not None]
+    assert sizes == [(64, 64)] + [(8, 8)] * 4  # none while the first had not been earned, and none after the last step
+    assert {image.shape for image in pipeline.judged} == {(64, 64, 3)}  # the checker sees pictures of its size
+    preview = wall.shown[-1][0]
+    assert preview is not None
+    assert not preview.flags.writeable
+    assert onlooker.seconds == 2.0
+    look(pipeline, previews=previews)
+    assert pipeline.decoded == 1  # the next picture needs it no more
+
+
+def test_finished_pictures_take_the_place_of_estimates() -> None:
+    pipeline = Brush(decoding=2.0)
+    wall, onlooker = look(pipeline, previews=(previews := pipeline.previews(share=1.0)))
+    onlooker.learn(pipeline, latents_of(0), np.full((64, 64, 3), 90, np.uint8), 2.0)
+    wall, _ = look(pipeline, previews=previews)
+    preview = wall.shown[0][0]
+    assert preview is not None
+    assert (preview == 90).all()
+
+
+def test_a_cheap_decoder_decodes_itself() -> None:
+    pipeline = Brush(decoding=0.5)
+    wall, _ = look(pipeline, previews=pipeline.previews(share=0.5))
+    assert pipeline.decoded == len(wall.shown) == STEPS - 1
+
+
+def test_more_steps_between_two_previews_leave_more_time_for_each() -> None:
+    pipeline = Brush(decoding=2.0)
+    previews = pipeline.previews(share=1.0)
+    look(pipeline, 1, previews)
+    assert pipeline.decoded == 1
+    look(pipeline, 2, previews)
+    assert pipeline.decoded == 1 + 3
+
+
+def test_decoders_are_told_apart() -> None:
+    first, second = Brush(decoding=2.0), Brush(decoding=2.0)
+    previews = first.previews(share=1.0)
+    second.clock = first.clock
+    for pipeline in (first, second):
+        look(pipeline, previews=previews)
+    assert (first.decoded, second.decoded) == (1, 1)
+
+
+@pytest.mark.parametrize(("every", "count"), [(1, 7), (2, 3), (3, 2), (STEPS, 0)])
+def test_every_so_many_steps(every: int, count: int) -> None:
+    wall, _ = look(Brush(), every)
+    assert len(wall.shown) == count
+
+
+def test_previews_take_no_more_than_their_share() -> None:
+    pipeline = Brush(decoding=1.0)
+    wall, onlooker = look(pipeline, previews=pipeline.previews(share=0.0))
+    assert len(wall.shown) == 1  # the first: how long it takes is not known before
+    assert onlooker.seconds == 1.0
+
+
+# --- What is not shown -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sentence"),
+    [(Verdict(True, "no"), HELD_BACK), (EngineError("fell over"), FAILED), (RuntimeError("?"), FAILED)],
+)
+def test_what_is_not_passed_is_not_shown_and_ends_the_previews(verdict: Any, sentence: str) -> None:
+    wall, _ = look(Brush(verdict))
+    assert wall.shown == [(None, sentence)]
+
+
+def test_a_verdict_that_is_no_clear_no_blocks() -> None:
+    wall, _ = look(Brush(Verdict(None)))  # type: ignore[arg-type]
+    assert wall.shown == [(None, HELD_BACK)]
+
+
+def test_a_decoder_that_fails_costs_the_preview_only() -> None:
+    pipeline = Brush()
+    pipeline.decode = lambda latents: (_ for _ in ()).throw(EngineError("no"))  # type: ignore[method-assign]
+    wall, onlooker = look(pipeline)
+    assert wall.shown == [(None, FAILED)]
+    onlooker.learn(pipeline, latents_of(1), "no picture", 1.0)  # type: ignore[arg-type]
+
+
+# --- In a comparison -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Any:
+    comparisons = fake_comparisons(tmp_path, {"vae": {"delay": 0.01}}, preview_share=1e9)
+    yield comparisons
+    comparisons.close()
+
+
+def watch(service: Comparisons, request: Request, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[Column]:
+    """Every state of the only column, the ones that a watcher would miss included."""
+    seen: list[Column] = []
+    put = service._jobs._put
+
+    def remember(job: Job) -> None:
+        seen.append(job.columns[0])
+        put(job)
+
+    monkeypatch.setattr(service._jobs, "_put", remember)
+    *_, last = service.watch(service.submit(request, ("emoji-tiny",), **options).id)
+    service._jobs.settled(last.id)
+    return seen
+
+
+def test_they_are_off_by_default(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = watch(service, Request("red apple", steps=STEPS), monkeypatch)
+    assert not any(column.preview is not None for column in seen)
+    assert seen[-1].result is not None
+    assert seen[-1].result.timings.preview == 0.0
+
+
+def test_previews_come_while_denoising_and_go_at_the_end(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = watch(service, Request("red apple", steps=STEPS), monkeypatch, preview_every=2)
+    first = {id(column.preview): column for column in reversed(seen) if column.preview is not None}
+    assert sorted(column.step for column in first.values()) == [2, 4, 6]
+    last = seen[-1]
+    assert (last.phase, last.preview, last.message) == (Phase.DONE, None, "")
+    assert len(arrays_in(last)) == 1  # the picture
+
+
+def test_their_time_is_told_apart(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+    last = watch(service, Request("red apple", steps=STEPS), monkeypatch, preview_every=1)[-1]
+    assert last.result is not None
+    timings = last.result.timings
+    phases = timings.load + timings.encode + timings.denoise + timings.decode + timings.safety
+    assert timings.preview >= 0.01  # at least one run of the decoder, which sleeps so long
+    assert sum(timings.steps) <= timings.denoise <= phases <= timings.total
+
+
+def test_a_blocked_prompt_shows_no_preview(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = watch(service, Request(f"a {BLOCKED_WORD}", steps=STEPS), monkeypatch, preview_every=1)
+    assert not any(arrays_in(column) for column in seen)
+    assert HELD_BACK in {column.message for column in seen}
+    assert seen[-1].phase is Phase.BLOCKED
+
+
+def test_a_preview_can_be_fetched_while_it_is_there(tmp_path: Path) -> None:
+    service = fake_comparisons(tmp_path, {"unet": {"delay": 0.01}}, preview_share=1e9)
+    job = service.submit(Request("red apple", steps=150), ("emoji-tiny",), preview_every=1)
+    for snapshot in service.watch(job.id):
+        if snapshot.columns[0].preview is not None:
+            assert service.preview(job.id, 0).startswith(b"\x89PNG")
+            service.cancel(job.id)
+    with pytest.raises(RequestError, match="no preview"):
+        service.preview(job.id, 0)
+    assert service.get(job.id).columns[0].preview is None
+    service.close()
+
+
+@pytest.mark.parametrize("every", [-1, 151, 1.5, None])
+def test_intervals_that_cannot_be_are_refused(service: Comparisons, every: Any) -> None:
+    with pytest.raises(RequestError, match="preview_every"):
+        service.submit(Request("red apple"), ("emoji-tiny",), preview_every=every)
+
+
+def test_an_onlooker_never_raises() -> None:
+    def show(preview: NDArray | None, message: str) -> None:
+        assert preview is None
+
+    Onlooker(Previews(), 1, show).look(Brush(ValueError("?")), step(1))  # type: ignore[arg-type]

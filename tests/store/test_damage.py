@@ -1,0 +1,158 @@
+"""The store when things go wrong: missing and torn files, a full disk, what a crash leaves, older and newer files."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from bksdm_demo.store import database as store_database
+from bksdm_demo.store import pictures as store_pictures
+from bksdm_demo.store.contract import Retention, StoreError
+from bksdm_demo.store.sqlite import INDEX_NAME, SqliteStore, open_store
+from tests.store.test_sqlite import PICTURE, done, ids, keep, new_job
+
+
+def test_a_missing_picture_is_told_and_the_job_stays(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    job = keep(store, new_job())
+    for path in tmp_path.rglob("*.png"):
+        path.unlink()
+    for index in range(4):
+        with pytest.raises(StoreError, match="missing from the data folder"):
+            store.picture(job.id, index)
+    assert store.get(job.id).finished
+    store.close()
+
+
+@pytest.mark.parametrize("damage", ["nonsense", "torn", "newer"])
+def test_a_folder_that_cannot_be_used_is_told_and_left_alone(tmp_path: Path, damage: str) -> None:
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    for _ in range(40):
+        keep(store, new_job())
+    store.close()
+    index = tmp_path / INDEX_NAME
+    if damage == "nonsense":
+        index.write_bytes(b"not a database at all" * 100)
+    elif damage == "torn":
+        data = bytearray(index.read_bytes())
+        data[4096 * 2 : 4096 * 8] = os.urandom(4096 * 6)
+        index.write_bytes(data)
+    else:
+        with sqlite3.connect(index) as connection:
+            connection.execute("PRAGMA user_version = 99")
+        connection.close()
+    before = index.read_bytes()
+    pictures = len(list(tmp_path.rglob("*.png")))
+    with pytest.raises(StoreError, match="newer version" if damage == "newer" else "damaged"):
+        SqliteStore(tmp_path)
+    fallback = open_store(tmp_path)
+    assert "memory only" in fallback.problem
+    assert str(tmp_path) not in fallback.problem  # visitors read it
+    keep(fallback, new_job())  # the app goes on
+    fallback.close()
+    assert index.read_bytes() == before
+    assert len(list(tmp_path.rglob("*.png"))) == pictures
+
+
+def test_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    store = open_store(tmp_path / "file" / "below")
+    assert "cannot be used" in store.problem
+    store.close()
+
+
+def test_a_record_of_somebody_else_is_told(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    job, other = keep(store, new_job()), keep(store, new_job())
+    with sqlite3.connect(tmp_path / INDEX_NAME) as connection:
+        connection.execute("UPDATE jobs SET record = '{}' WHERE id = ?", (job.id,))
+        connection.execute("UPDATE columns SET picture = '../../secret.png' WHERE job = ?", (other.id,))
+    connection.close()
+    with pytest.raises(StoreError, match=f"cannot read the record of comparison {job.id}"):
+        store.get(job.id)
+    assert ids(store) == [other.id]  # one that cannot be read hides no others
+    with pytest.raises(StoreError, match="never does"):
+        store.picture(other.id, 0)
+    store.delete(job.id)
+    assert ids(store) == [other.id]
+    store.close()
+
+
+def test_a_dead_servers_job_that_cannot_be_read_keeps_nobody_from_starting(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    job, other = keep(store, new_job()), keep(store, new_job())
+    store.close()
+    with sqlite3.connect(tmp_path / INDEX_NAME) as connection:
+        connection.execute("UPDATE jobs SET runner = 'dead', record = '{}' WHERE id = ?", (job.id,))
+        connection.execute("UPDATE columns SET final = 0 WHERE job = ?", (job.id,))
+    connection.close()
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    assert ids(store) == [other.id]
+    store.close()
+
+
+def test_an_unwritable_disk_keeps_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    job = new_job()
+    store.add(job)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store_pictures.os, "fsync", full)
+    with pytest.raises(StoreError, match="No space left"):
+        store.save_column(job.id, 0, done(job, 0), PICTURE)
+    monkeypatch.undo()
+    assert [path for path in (tmp_path / "pictures").rglob("*") if path.is_file()] == []
+    assert not store.get(job.id).columns[0].phase.final
+    store.close()
+
+
+def test_what_a_crash_leaves_is_swept_up_and_work_in_progress_is_not(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    job = keep(store, new_job())
+    store.close()
+    folder = tmp_path / "pictures" / "ab"
+    folder.mkdir(exist_ok=True)
+    orphans = [folder / f"ab{'0' * 30}.png", folder / f"ab{'1' * 30}.part", folder / f"ab{'2' * 30}.png"]
+    for path in orphans:
+        path.write_bytes(PICTURE)
+    for path in orphans[:2]:
+        os.utime(path, (1, 1))
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    assert [path.exists() for path in orphans] == [False, False, True]
+    assert [store.picture(job.id, index) for index in range(4)] == [PICTURE] * 4
+    store.close()
+
+
+def test_the_folder_is_for_its_owner_only(tmp_path: Path) -> None:
+    SqliteStore(tmp_path / "deep" / "data").close()
+    assert (tmp_path / "deep" / "data").stat().st_mode & 0o077 == 0
+
+
+def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    job = keep(store, new_job())
+    store.close()
+    later = (*store_database.MIGRATIONS, "CREATE TABLE votes (job TEXT); ALTER TABLE jobs ADD COLUMN note TEXT;")
+    monkeypatch.setattr(store_database, "MIGRATIONS", later)
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    assert ids(store) == [job.id]
+    store.close()
+    with sqlite3.connect(tmp_path / INDEX_NAME) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("SELECT COUNT(*) FROM votes").fetchone() == (0,)
+    connection.close()
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    SqliteStore(tmp_path).close()
+    broken = (*store_database.MIGRATIONS, "CREATE TABLE votes (job TEXT); SELECT no_such_thing;")
+    monkeypatch.setattr(store_database, "MIGRATIONS", broken)
+    with pytest.raises(StoreError):
+        SqliteStore(tmp_path)
+    monkeypatch.undo()
+    SqliteStore(tmp_path).close()

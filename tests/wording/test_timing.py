@@ -1,0 +1,71 @@
+"""Seconds, ratios and speeds: what drawing is, what each picture's speed refers to, and how both are written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bksdm_demo.records import Column, Job, Phase, Timings
+from bksdm_demo.wording.timing import (
+    baseline_of,
+    column_speed,
+    decimals,
+    drawing_seconds,
+    format_ratio,
+    format_seconds,
+    median_step,
+    speed_up,
+    timings_of,
+)
+from tests.ui.records import REQUEST, done, job, result
+
+SLOW = Timings(load=6.0, encode=0.5, denoise=2.0, decode=1.0, safety=0.5, total=10.0, steps=(0.5, 1.5), cold=True)
+QUICK = Timings(encode=0.0, denoise=1.0, decode=0.5, safety=0.5, total=2.0, steps=(0.25, 0.75))
+
+
+def test_drawing_leaves_loading_out_and_speed_is_by_drawing():
+    assert drawing_seconds(SLOW) == 4.0
+    assert speed_up(QUICK, SLOW) == 2.0
+    assert speed_up(Timings(), SLOW) is None
+    assert median_step(SLOW) == 1.0
+    assert median_step(Timings()) is None
+
+
+def test_only_a_verdict_has_timings():
+    assert timings_of(Column("a", Phase.FAILED)) is None
+    assert timings_of(Column("a", Phase.DONE)) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "0 ms"), (0.0084, "8 ms"), (0.0994, "99 ms"), (0.0996, "0.10 s"), (0.94, "0.94 s"), (9.994, "9.99 s"),
+     (9.996, "10.0 s"), (12.34, "12.3 s"), (99.96, "1 min 40 s"), (125.4, "2 min 05 s")],
+)  # fmt: skip
+def test_seconds_in_words(seconds: float, words: str) -> None:
+    assert format_seconds(seconds) == words
+
+
+def test_ratios_in_words() -> None:
+    assert [format_ratio(ratio) for ratio in (1.424, 0.5, 12.54)] == ["1.42×", "0.50×", "12.5×"]
+
+
+@pytest.mark.parametrize(("longest", "digits"), [(0.4, 3), (9.99, 3), (10.0, 2), (250.0, 1)])
+def test_long_runs_get_fewer_digits(longest: float, digits: int) -> None:
+    assert decimals(longest) == digits
+
+
+def test_each_seed_has_its_own_baseline() -> None:
+    rows = (done("a", 1.5), done("b", 0.5)), (Column("a", Phase.FAILED), done("b")), (done("a", 0.5), done("b", 1.5))
+    shown = Job("job", REQUEST, tuple(replace(one, seed=seed) for seed, row in enumerate(rows) for one in row))
+    assert [baseline_of(shown, seed) for seed in range(4)] == [shown.columns[place] for place in (0, 3, 4)] + [None]
+    told = [column_speed(shown, column) for column in shown.columns]
+    assert told == ["baseline", "2.00×", "", "baseline", "baseline", "0.50×"]
+
+
+def test_a_speed_needs_two_models_and_two_times() -> None:
+    untimed = Column("b", Phase.DONE, result=result("b", Timings()))
+    shown = job(done("a"), untimed, Column("c"))
+    assert [column_speed(shown, column) for column in shown.columns] == ["baseline", "", ""]
+    alone = job(done("a"))
+    assert column_speed(alone, alone.columns[0]) == ""
