@@ -45,7 +45,7 @@ def describe(**extra: Any) -> dict[str, Any]:
     }
 
 
-def manner_of(environment: Mapping[str, Any], part: Path) -> Mapping[str, Any]:
+def run_mode_of(environment: Mapping[str, Any], part: Path) -> Mapping[str, Any]:
     """How the part at this path ran, as its engine told it for the record's `parts`; {} where nothing is told.
 
     The record names a part by its place below a folder of models, which is the end of its path.
@@ -58,8 +58,8 @@ def manner_of(environment: Mapping[str, Any], part: Path) -> Mapping[str, Any]:
 def unet_precisions(environment: Mapping[str, Any]) -> tuple[str, ...]:
     """In what arithmetic the U-Nets ran, as their engines told it for the record's `parts`; mostly one, or none."""
     parts: Mapping[str, Mapping[str, str]] = environment.get("parts", {})
-    told = [manner for name, manner in parts.items() if "unet" in name.lower().rpartition("/")[2]]
-    return tuple(sorted({manner["precision"] for manner in told if "precision" in manner}))
+    told = [run_mode for name, run_mode in parts.items() if "unet" in name.lower().rpartition("/")[2]]
+    return tuple(sorted({run_mode["precision"] for run_mode in told if "precision" in run_mode}))
 
 
 def package_version(name: str) -> str | None:

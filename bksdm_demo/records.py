@@ -19,7 +19,7 @@ STEPS_RANGE = (1, 150)
 GUIDANCE_RANGE = (0.0, 30.0)
 PROMPT_LIMIT = 20_000  # characters
 SEEDS_LIMIT = 16  # seeds in one comparison
-COLUMNS_LIMIT = 64  # pictures in one comparison: seeds times models
+CELLS_LIMIT = 64  # pictures in one comparison: seeds times models
 
 SCHEDULERS = ("pndm", "ddim", "dpmpp-2m", "dpmpp-2m-karras", "euler", "euler-ancestral")
 GENERATORS = ("numpy", "torch")
@@ -121,7 +121,7 @@ class Verdict:
 
 
 class Phase(StrEnum):
-    """Where one column of a comparison stands; the last five are final."""
+    """Where one cell of a comparison stands; the last five are final."""
 
     QUEUED = "queued"
     LOADING = "loading"
@@ -152,7 +152,7 @@ class Result:
     verdict: Verdict
     timings: Timings
     image: NDArray | None = None
-    cut_off: tuple[str, ...] = ()  # words of the prompt beyond the text encoder's length
+    truncated: tuple[str, ...] = ()  # words of the prompt beyond the text encoder's length
     engine: str = ""
     size_bytes: int = 0  # of the model's files on disk
     stored_size: tuple[int, int] | None = None
@@ -182,11 +182,11 @@ class Loading:
 
 
 @dataclass(frozen=True)
-class Column:
+class Cell:
     """The state of one model with one seed inside a job; a snapshot, never changed in place.
 
     `preview` is uint8 [h, w, 3], an estimate of the picture on its way that the safety checker passed; it goes when the
-    column is final. `earlier` is the finished column that a new run is to replace: it comes back
+    cell is final. `earlier` is the finished cell that a new run is to replace: it comes back
     when the new run brings no verdict.
     """
 
@@ -198,7 +198,7 @@ class Column:
     message: str = ""  # a sentence for the visitor: why there is no picture, no preview, or no newer picture
     seed: int = 0
     preview: NDArray | None = None
-    earlier: Column | None = None
+    earlier: Cell | None = None
     loading: Loading | None = None  # only while LOADING, once there is something to load
 
     @property
@@ -211,21 +211,21 @@ class Column:
         """Whether another run may bring what this one did not."""
         return self.phase in (Phase.FAILED, Phase.CANCELLED, Phase.INTERRUPTED)
 
-    def at(self, phase: Phase, **changes: object) -> Column:
-        """A copy of this column in another phase."""
+    def at(self, phase: Phase, **changes: object) -> Cell:
+        """A copy of this cell in another phase."""
         return replace(self, phase=phase, **changes)  # type: ignore[arg-type]
 
-    def again(self) -> Column:
-        """The column as it waits for a new run; a verdict it already has is remembered until there is another."""
+    def again(self) -> Cell:
+        """The cell as it waits for a new run; a verdict it already has is remembered until there is another."""
         earlier = None if self.unfinished else replace(self, message="")
-        return Column(self.model, seed=self.seed, earlier=earlier)
+        return Cell(self.model, seed=self.seed, earlier=earlier)
 
-    def verdict(self, phase: Phase, result: Result, message: str = "") -> Column:
-        """The column after a run that came to a verdict: done or blocked."""
+    def verdict(self, phase: Phase, result: Result, message: str = "") -> Cell:
+        """The cell after a run that came to a verdict: done or blocked."""
         return replace(self, phase=phase, result=result, message=message, preview=None, earlier=None, loading=None)
 
-    def ended(self, phase: Phase, message: str) -> Column:
-        """The column after a run that brought no verdict: in `phase`, or as it was before that run."""
+    def ended(self, phase: Phase, message: str) -> Cell:
+        """The cell after a run that brought no verdict: in `phase`, or as it was before that run."""
         if self.earlier is not None:
             return replace(self.earlier, message=EARLIER_STAYS + message)
         return replace(self, phase=phase, message=message, result=None, preview=None, loading=None)
@@ -233,9 +233,9 @@ class Column:
 
 @dataclass(frozen=True)
 class Job:
-    """A snapshot of a comparison: the request, one column per seed and model, and its place in the queue.
+    """A snapshot of a comparison: the request, one cell per seed and model, and its place in the queue.
 
-    Columns stand seed by seed, the models in the same order under each: a table with a row per seed. A column is
+    Cells stand seed by seed, the models in the same order under each: a table with a row per seed. A cell is
     known by its index; `request.seed` is the first seed. `position` is 0 while running or finished, else 1 for the
     next in line. `version` grows with every change. `preview_every` is in steps, 0 for no previews. `expires` is when
     the store may drop the job, in seconds since the epoch, None for never. `environment` is the machine that ran it, {}
@@ -244,7 +244,7 @@ class Job:
 
     id: str
     request: Request
-    columns: tuple[Column, ...]
+    cells: tuple[Cell, ...]
     position: int = 0
     version: int = 0
     created: float = 0.0  # seconds since the epoch
@@ -258,43 +258,43 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        return all(column.phase.final for column in self.columns)
+        return all(cell.phase.final for cell in self.cells)
 
     @property
     def seeds(self) -> tuple[int, ...]:
         """The seeds in their order, the rows of the table."""
-        return tuple(dict.fromkeys(column.seed for column in self.columns))
+        return tuple(dict.fromkeys(cell.seed for cell in self.cells))
 
     @property
     def models(self) -> tuple[str, ...]:
         """The models in their order, the columns of the table."""
-        return tuple(dict.fromkeys(column.model for column in self.columns))
+        return tuple(dict.fromkeys(cell.model for cell in self.cells))
 
     @property
     def order(self) -> tuple[int, ...]:
         """The indexes in the order of running: model by model, so that each is loaded once."""
         models = self.models
-        return tuple(sorted(range(len(self.columns)), key=lambda index: models.index(self.columns[index].model)))
+        return tuple(sorted(range(len(self.cells)), key=lambda index: models.index(self.cells[index].model)))
 
     @property
     def resumable(self) -> tuple[int, ...]:
-        """Indexes of the columns that a finished job could run again because they ended without a verdict."""
-        return tuple(index for index, column in enumerate(self.columns) if column.unfinished) if self.finished else ()
+        """Indexes of the cells that a finished job could run again because they ended without a verdict."""
+        return tuple(index for index, cell in enumerate(self.cells) if cell.unfinished) if self.finished else ()
 
     @property
     def current(self) -> int | None:
-        """The index of the column that is being drawn, else of the first that waits; None once finished."""
-        open_ones = [index for index in self.order if not self.columns[index].phase.final]
-        active = [index for index in open_ones if self.columns[index].phase is not Phase.QUEUED]
+        """The index of the cell that is being drawn, else of the first that waits; None once finished."""
+        open_ones = [index for index in self.order if not self.cells[index].phase.final]
+        active = [index for index in open_ones if self.cells[index].phase is not Phase.QUEUED]
         return next(iter([*active, *open_ones]), None)
 
     def index_of(self, model: str, seed: int) -> int:
-        """Where that model's column for that seed stands. Raises RequestError when there is none."""
-        for index, column in enumerate(self.columns):
-            if (column.model, column.seed) == (model, seed):
+        """Where that model's cell for that seed stands. Raises RequestError when there is none."""
+        for index, cell in enumerate(self.cells):
+            if (cell.model, cell.seed) == (model, seed):
                 return index
         raise RequestError(f"This comparison has no picture by {model!r} with seed {seed}.")
 
     def request_of(self, index: int) -> Request:
-        """The request that the column at `index` draws: the job's, with the column's own seed."""
-        return replace(self.request, seed=self.columns[index].seed)
+        """The request that the cell at `index` draws: the job's, with the cell's own seed."""
+        return replace(self.request, seed=self.cells[index].seed)

@@ -15,9 +15,9 @@ from typing import Any
 
 from bksdm_demo import environment
 from bksdm_demo.downloads.background import Background
-from bksdm_demo.downloads.download_queue import Fetches, Need
+from bksdm_demo.downloads.download_queue import DownloadQueue, MemoryEstimate
 from bksdm_demo.downloads.prewarm import Prewarm
-from bksdm_demo.downloads.status_board import Bulletin
+from bksdm_demo.downloads.status_board import StatusBoard
 from bksdm_demo.engines.base import Engine, EngineOptions
 from bksdm_demo.engines.registry import engine_kind, expected_memory, open_engine
 from bksdm_demo.errors import EngineError
@@ -84,17 +84,17 @@ def start(settings: Settings) -> Services:
         environment=lambda: describe(choices, opened),
         queue_size=settings.queue_size,
     )
-    bulletin = Bulletin()
-    fetches = Fetches(
+    status_board = StatusBoard()
+    fetches = DownloadQueue(
         catalog,
         models_dir or default_models_dir(os.environ),
         PUBLISHED,
-        bulletin,
-        needs=memory_needs(settings),
+        status_board,
+        needs=memory_estimates(settings),
         allowed=settings.downloads_allowed,
     )
-    prewarm = Prewarm(cache, fetches, bulletin, settings.prewarm)
-    background = Background(bulletin, fetches, prewarm)
+    prewarm = Prewarm(cache, fetches, status_board, settings.prewarm)
+    background = Background(status_board, fetches, prewarm)
     return Services(catalog, cache, comparisons, background, choices, opened)
 
 
@@ -116,7 +116,7 @@ def engine_options(settings: Settings) -> EngineOptions:
     )
 
 
-def memory_needs(settings: Settings) -> dict[str, Need]:
+def memory_estimates(settings: Settings) -> dict[str, MemoryEstimate]:
     """What each published system will take of memory, by key; {} where the choice of engine is refused."""
     exact = TEXT_ENCODER_WEIGHTS + SAFETY_CHECKER_WEIGHTS
     needs = {}
@@ -124,7 +124,7 @@ def memory_needs(settings: Settings) -> dict[str, Need]:
         for offer in PUBLISHED:
             weights = (offer.unet_parameters or 0) + IMAGE_DECODER_WEIGHTS
             expected = expected_memory(weights, exact, offer.size_bytes, engine_options(settings))
-            needs[offer.key] = Need(expected, settings.memory_bytes)
+            needs[offer.key] = MemoryEstimate(expected, settings.memory_bytes)
     return needs
 
 
@@ -135,15 +135,15 @@ def retention(settings: Settings) -> Retention:
 
 def describe(choices: Mapping[str, Any], opened: Mapping[str, Engine]) -> dict[str, Any]:
     """This machine, the engine settings and how each part runs that was opened so far."""
-    parts = {name: _manner(engine) for name, engine in list(opened.items())}
+    parts = {name: _run_mode(engine) for name, engine in list(opened.items())}
     return environment.describe(**choices, parts=parts)
 
 
-def _manner(engine: Engine) -> dict[str, str]:
+def _run_mode(engine: Engine) -> dict[str, str]:
     """What "auto" came to for this part: OpenVINO's precision, Core ML's compute units."""
-    manner = {"engine": engine.kind}
+    run_mode = {"engine": engine.kind}
     for fact in ("precision", "compute_units"):
         with suppress(EngineError):  # a choice that was refused has come to nothing
             value = getattr(engine, fact, None)
-            manner |= {} if value is None else {fact: str(value)}
-    return manner
+            run_mode |= {} if value is None else {fact: str(value)}
+    return run_mode

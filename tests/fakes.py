@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.downloads.background import Background
-from bksdm_demo.downloads.download_queue import Bring, Fetches
+from bksdm_demo.downloads.download_queue import DownloadQueue, FetchSystem
 from bksdm_demo.downloads.prewarm import Prewarm
-from bksdm_demo.downloads.status_board import Bulletin
+from bksdm_demo.downloads.status_board import StatusBoard
 from bksdm_demo.engines.base import Engine, Port, check_inputs
 from bksdm_demo.errors import EngineError, ModelUnavailableError
 from bksdm_demo.library.catalog import Catalog
@@ -38,7 +38,7 @@ Arrays = Mapping[str, NDArray]
 Function = Callable[[Arrays], dict[str, NDArray]]
 
 BLOCKED_WORD = "weapon"
-CUT_OFF_WORD = "superfluous"  # reported as cut off when the prompt holds it
+TRUNCATED_WORD = "superfluous"  # reported as cut off when the prompt holds it
 FAMILY = ("emoji-original", "emoji-base", "emoji-small", "emoji-tiny")
 LATENTS = (1, 4, 8, 8)
 MARK = 1e6  # a latent value that no sampler reaches
@@ -194,7 +194,7 @@ def fake_metadata(path: Path) -> dict[str, str]:
 @dataclass(frozen=True)
 class FakeEncoded:
     hidden: NDArray  # [2, WIDTH, 1, TOKENS]
-    cut_off: tuple[str, ...] = ()
+    truncated: tuple[str, ...] = ()
     blocked: bool = False
 
 
@@ -226,8 +226,8 @@ class FakePipeline:
     def encode(self, request: Request) -> FakeEncoded:
         halves = [self._hidden(text) for text in (request.negative_prompt, request.prompt)]
         words = request.prompt.split()
-        cut_off = (CUT_OFF_WORD,) if CUT_OFF_WORD in words else ()
-        return FakeEncoded(np.concatenate(halves), cut_off, BLOCKED_WORD in words)
+        truncated = (TRUNCATED_WORD,) if TRUNCATED_WORD in words else ()
+        return FakeEncoded(np.concatenate(halves), truncated, BLOCKED_WORD in words)
 
     def _hidden(self, text: str) -> NDArray:
         ids = list(text.encode())[:TOKENS]
@@ -373,15 +373,15 @@ def write_fetched(models_dir: Path, key: str) -> Path:
 def fake_background(
     comparisons: Comparisons,
     offers: Sequence[PublishedSystem] = (),
-    bring: Bring | None = None,
+    bring: FetchSystem | None = None,
     *,
     prewarm: Sequence[str] = (),
     **options: Any,
 ) -> Background:
     """A real Background beside such a service; `bring` takes the place of the download. Close it."""
-    bulletin, models_dir = Bulletin(), comparisons.catalog.models_dir or Path("nowhere")
-    fetches = Fetches(comparisons.catalog, models_dir, offers, bulletin, bring=bring or _no_hub, **options)
-    return Background(bulletin, fetches, Prewarm(comparisons.cache, fetches, bulletin, prewarm))
+    status_board, models_dir = StatusBoard(), comparisons.catalog.models_dir or Path("nowhere")
+    fetches = DownloadQueue(comparisons.catalog, models_dir, offers, status_board, bring=bring or _no_hub, **options)
+    return Background(status_board, fetches, Prewarm(comparisons.cache, fetches, status_board, prewarm))
 
 
 def _no_hub(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:

@@ -56,12 +56,6 @@ HEAVY = {
         f"{PACKAGE}.reports",
         f"{PACKAGE}.ui",
         f"{PACKAGE}.diffusion.pixels",
-    ),
-        f"{PACKAGE}.parameters",
-        f"{PACKAGE}.runs.previews",
-        f"{PACKAGE}.reports",
-        f"{PACKAGE}.ui",
-        f"{PACKAGE}.diffusion.pixels",
     ),  # pixels: CLIP's bicubic resize
     "torch": (),
     "diffusers": (),

@@ -37,9 +37,9 @@ def test_tells_neither_host_nor_user():
 
 def test_a_part_is_found_by_the_end_of_its_path():
     parts = {"a/Unet": {"precision": "f32"}, "bb/Unet": {"precision": "bf16"}}
-    assert environment.manner_of({"parts": parts}, Path("/models/a/Unet.mlmodelc")) == {"precision": "f32"}
-    assert environment.manner_of({"parts": parts}, Path("/models/b/Unet.mlmodelc")) == {}
-    assert environment.manner_of({"parts": None}, Path("/models/b/Unet.mlmodelc")) == {}
+    assert environment.run_mode_of({"parts": parts}, Path("/models/a/Unet.mlmodelc")) == {"precision": "f32"}
+    assert environment.run_mode_of({"parts": parts}, Path("/models/b/Unet.mlmodelc")) == {}
+    assert environment.run_mode_of({"parts": None}, Path("/models/b/Unet.mlmodelc")) == {}
 
 
 def test_the_arithmetic_of_the_u_nets_is_what_their_engines_told():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bksdm_demo.cli.app import run as commands
+from bksdm_demo.cli import run as commands
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine
 from bksdm_demo.environment import unet_precisions

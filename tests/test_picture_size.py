@@ -69,7 +69,7 @@ def job(services: Services) -> Job:
     """One comparison beside a square system."""
     running = services.comparisons.submit(REQUEST, ["wide", "wide-chunked", "emoji-tiny"])
     *_, last = services.comparisons.watch(running.id)
-    assert [column.phase for column in last.columns] == [Phase.DONE] * 3, [column.message for column in last.columns]
+    assert [cell.phase for cell in last.cells] == [Phase.DONE] * 3, [cell.message for cell in last.cells]
     return last
 
 
@@ -80,7 +80,7 @@ def recorded() -> dict[str, NDArray]:
 
 
 def image(job: Job, index: int) -> NDArray[np.uint8]:
-    result = job.columns[index].result
+    result = job.cells[index].result
     assert result is not None
     assert result.image is not None
     return result.image
@@ -124,7 +124,7 @@ def test_noise_and_steps_have_the_latents_shape(services: Services) -> None:
 def test_pictures_are_wide_and_the_checker_judged_them(job: Job) -> None:
     assert image(job, 0).shape == PICTURE
     assert image(job, 2).shape == (128, 128, 3)
-    result = job.columns[0].result
+    result = job.cells[0].result
     assert result is not None
     assert result.size == PICTURE[:2]
     assert len(result.verdict.scores) == 5
@@ -137,7 +137,7 @@ def test_two_packages_draw_the_picture_of_the_one(job: Job) -> None:
 def test_the_checker_sees_the_middle_square() -> None:
     """What lies left and right of it is not seen; red and blue halves stay where they are."""
     wide = np.zeros(PICTURE, np.uint8)
-    wide[:, :20, 1] = wide[:, -20:, 1] = 255  # beyond the middle 160 of 224 columns, and beyond what blurs into it
+    wide[:, :20, 1] = wide[:, -20:, 1] = 255  # beyond the middle 160 of 224 cells, and beyond what blurs into it
     wide[:, :112, 0], wide[:, 112:, 2] = 255, 255
     seen = to_clip(wide, 56)[0]  # [3, 56, 56]
     assert np.ptp(seen[1]) == 0
@@ -162,9 +162,9 @@ def test_previews_have_the_latents_sides(services: Services) -> None:
         pipeline = lease.pipeline
         steps = list(pipeline.steps(REQUEST, pipeline.encode(REQUEST)))
         decoder = previews.decoder(pipeline, steps[0].latents)
-        onlooker = previews.onlooker(1, lambda preview, words: shown.append((preview, words)))
+        observer = previews.observer(1, lambda preview, words: shown.append((preview, words)))
         for step in steps[:2]:
-            onlooker.look(pipeline, step)
+            observer.look(pipeline, step)
             decoder.seconds = 1e9  # from now on too slow to be asked
     assert [preview is not None and preview.shape for preview, _ in shown] == [PICTURE, (*LATENT[1:], 3)]
     assert decoder.colours.picture_size == PICTURE[:2]
@@ -196,12 +196,12 @@ def test_reports_tell_width_and_height(services: Services, job: Job) -> None:
 
 def test_the_contact_sheet_keeps_the_shape(services: Services, job: Job) -> None:
     """The wide picture is twice as large and in the middle of its cell; all that changes with it is where it is."""
-    result = job.columns[0].result
+    result = job.cells[0].result
     assert result is not None
-    white = replace(job.columns[0], result=replace(result, image=np.full(PICTURE, 255, np.uint8)))
+    white = replace(job.cells[0], result=replace(result, image=np.full(PICTURE, 255, np.uint8)))
     sheets = [
-        np.asarray(draw_sheet(replace(job, columns=(column, *job.columns[1:])), {}, services.environment()))
-        for column in (job.columns[0], white)
+        np.asarray(draw_sheet(replace(job, cells=(cell, *job.cells[1:])), {}, services.environment()))
+        for cell in (job.cells[0], white)
     ]
     places = np.argwhere((sheets[0] != sheets[1]).any(axis=2))
     (top, left), (bottom, right) = places.min(axis=0), places.max(axis=0)

@@ -30,16 +30,16 @@ def test_pictures_and_timings_survive_a_restart(settings: Settings) -> None:
     submitted = comparisons.submit(request, [MODEL], seeds=(7, 8), preview_every=2)
     previews = []
     for job in comparisons.watch(submitted.id):
-        previews += [column.preview for column in job.columns if column.preview is not None]
+        previews += [cell.preview for cell in job.cells if cell.preview is not None]
     services.close()
     assert comparisons.problem == job.note == ""
-    assert [column.phase for column in job.columns] == [Phase.DONE] * 2
+    assert [cell.phase for cell in job.cells] == [Phase.DONE] * 2
     assert previews
     assert {preview.dtype for preview in previews} == {np.dtype(np.uint8)}
     again = start(settings)
     kept = again.comparisons.get(job.id)
     assert kept.environment["parts"]  # how each part ran is known only after it was opened
-    for index, (before, after) in enumerate(zip(job.columns, kept.columns, strict=True)):
+    for index, (before, after) in enumerate(zip(job.cells, kept.cells, strict=True)):
         assert before.result is not None
         assert after.result is not None
         assert after.result.timings == before.result.timings

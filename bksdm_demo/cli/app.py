@@ -37,7 +37,7 @@ from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMI
 from bksdm_demo.reports import folder, formats, json_report
 from bksdm_demo.reports.contact_sheet import image_of
 from bksdm_demo.settings import default_models_dir, from_environment
-from bksdm_demo.start import memory_needs, start
+from bksdm_demo.start import memory_estimates, start
 
 EXIT_CODES = """\b
 Exit codes:
@@ -208,10 +208,10 @@ def generate(
             request = Wish(prompt, negative, seed, steps, guidance, scheduler, rng).request(system)
             job = draw(services.comparisons, request, [system.key], {system.key: system.name}, sys.stderr)
             environment = services.environment()
-        (column,) = job.columns
-        drawn = column.result is not None and image_of(column) is not None
-        if column.result is not None and drawn:
-            folder.save_picture(column.result, out, environment, system.name, overwrite, not no_metadata)
+        (cell,) = job.cells
+        drawn = cell.result is not None and image_of(cell) is not None
+        if cell.result is not None and drawn:
+            folder.save_picture(cell.result, out, environment, system.name, overwrite, not no_metadata)
         if as_json:
             files = {0: str(out)} if drawn else {}
             answer(json_report.job_report(job, {system.key: system.name}, files, environment))
@@ -249,7 +249,7 @@ def fetch(
         with usage():
             settings = from_environment(os.environ)
         folder = models_dir or settings.models_dir or default_models_dir(os.environ)
-        need = memory_needs(settings).get(key)
+        need = memory_estimates(settings).get(key)
         typer.echo(str(bring(key, folder, attention, sys.stderr, need).folder))
 
 

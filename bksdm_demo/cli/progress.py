@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from bksdm_demo.cli.tables import CLEAR_LINE
-from bksdm_demo.downloads.status import fetch_line
+from bksdm_demo.downloads.status import download_line
 from bksdm_demo.library.progress import Progress, Stage
 
 SHARES = 10  # lines for each stage of a download where there is no terminal
@@ -29,7 +29,7 @@ class FetchProgress:
         if not self._live and self._told == (progress.stage, share):
             return
         self._told = (progress.stage, share)
-        line = f"{self._name}: {fetch_line(progress)}"
+        line = f"{self._name}: {download_line(progress)}"
         self._stream.write(CLEAR_LINE + line if self._live else line + "\n")
         self._stream.flush()
 

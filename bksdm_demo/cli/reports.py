@@ -55,10 +55,10 @@ def drawn_material(
     known = {system.key: system for system in systems}
 
     def picture(index: int) -> bytes:
-        column = job.columns[index]
-        if column.result is None:
+        cell = job.cells[index]
+        if cell.result is None:
             raise RequestError("There is no such picture.")
-        name = known[column.model].name if column.model in known else column.model
-        return encode_png(column.result, name, environment, with_parameters)
+        name = known[cell.model].name if cell.model in known else cell.model
+        return encode_png(cell.result, name, environment, with_parameters)
 
     return material_of(replace(job, environment=environment), known, picture)

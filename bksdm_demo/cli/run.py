@@ -14,8 +14,8 @@ from typing import Any, TextIO
 
 from bksdm_demo.cli.progress import FetchProgress
 from bksdm_demo.cli.tables import Progress
-from bksdm_demo.downloads.download_queue import Need
-from bksdm_demo.downloads.status import need_words, origin_words
+from bksdm_demo.downloads.download_queue import MemoryEstimate
+from bksdm_demo.downloads.status import memory_words, origin_words
 from bksdm_demo.engines.base import Engine
 from bksdm_demo.environment import unet_precisions
 from bksdm_demo.errors import CancelledError, DemoError, ModelUnavailableError, PackageError, RequestError
@@ -27,7 +27,7 @@ from bksdm_demo.library.record import read_record
 from bksdm_demo.mil.model import user_metadata
 from bksdm_demo.records import SEED_LIMIT, Job, Phase, Request
 from bksdm_demo.runs.comparisons import Comparisons
-from bksdm_demo.wording.comparison import cut_off_words
+from bksdm_demo.wording.comparison import truncation_words
 
 try:
     from bksdm_demo.translate.registry import missing_operations
@@ -127,8 +127,8 @@ def draw(
         progress.say("Stopping after the present step; Ctrl-C again stops at once.")
         _follow(comparisons, comparisons.cancel(submitted.id), progress)
         raise
-    if cut_off := cut_off_words(finished):
-        print(cut_off, file=stream)
+    if truncated := truncation_words(finished):
+        print(truncated, file=stream)
     if "int8" in unet_precisions(finished.environment):
         print(ROUNDED, file=stream)
     return comparisons.with_pictures(finished)
@@ -141,15 +141,17 @@ def _follow(comparisons: Comparisons, job: Job, progress: Progress) -> Job:
     return newest
 
 
-def bring(key: str, models_dir: Path, attention: str | None, stream: TextIO, need: Need | None = None) -> System:
-    """Fetch a published system into `models_dir` with progress on `stream`, and see that it is whole.
+def bring(
+    key: str, models_dir: Path, attention: str | None, stream: TextIO, need: MemoryEstimate | None = None
+) -> System:
+    """Download a published system into `models_dir` with progress on `stream`, and see that it is whole.
 
     Raises CancelledError for an interrupt, which keeps what has come, ModelUnavailableError and PackageError.
     """
     offer = published.published_system(key)
     print(f"{offer.name}: {offer.licence}, {offer.licence_url}; model card {offer.card_url}", file=stream)
     if need is not None:
-        print(f"{offer.name}: {need_words(need)}", file=stream)
+        print(f"{offer.name}: {memory_words(need)}", file=stream)
     progress = FetchProgress(stream, offer.name)
     try:
         folder = fetch(offer, models_dir, attention=attention, report=progress)
@@ -224,7 +226,7 @@ def _refusal(package: Path, open_part: OpenPart) -> str:
 
 def job_code(job: Job) -> int:
     """The exit code of a finished job: its worst outcome decides."""
-    phases = {column.phase for column in job.columns}
+    phases = {cell.phase for cell in job.cells}
     if phases <= {Phase.DONE}:
         return OK
     return BLOCKED if phases <= {Phase.DONE, Phase.BLOCKED} else FAILED

@@ -15,9 +15,9 @@ from bksdm_demo.downloads.status import loading_words
 from bksdm_demo.library.catalog import Availability, System
 from bksdm_demo.library.inspection import Facts, Tensor
 from bksdm_demo.library.sharing import SharedPart, Sharing
-from bksdm_demo.records import Column, Job, Phase
+from bksdm_demo.parameters.result_json import timestamp
+from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports.contact_sheet import time_line
-from bksdm_demo.reports.json_report import timestamp
 from bksdm_demo.units import format_bytes
 from bksdm_demo.wording.comparison import COUNTED, outcome_words
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds
@@ -43,14 +43,14 @@ class Progress:
     def __init__(self, stream: TextIO, names: Mapping[str, str]) -> None:
         self._stream, self._names = stream, names
         self._live = stream.isatty()
-        self._told: set[int] = set()  # indexes of columns
+        self._told: set[int] = set()  # indexes of cells
 
     def show(self, job: Job) -> None:
         """Take the newest snapshot."""
-        for index, column in enumerate(job.columns):
-            if column.phase.final and index not in self._told:
+        for index, cell in enumerate(job.cells):
+            if cell.phase.final and index not in self._told:
                 self._told.add(index)
-                self.say(self._finished(job, column))
+                self.say(self._finished(job, cell))
         if self._live and not job.finished:
             self._wipe()
             self._stream.write(self._present(job))
@@ -65,35 +65,35 @@ class Progress:
         if self._live:
             self._stream.write(CLEAR_LINE)
 
-    def _name(self, job: Job, column: Column) -> str:
-        name = self._names.get(column.model, column.model)
-        return f"{name}, seed {column.seed}" if len(job.seeds) > 1 else name
+    def _name(self, job: Job, cell: Cell) -> str:
+        name = self._names.get(cell.model, cell.model)
+        return f"{name}, seed {cell.seed}" if len(job.seeds) > 1 else name
 
-    def _finished(self, job: Job, column: Column) -> str:
-        name = self._name(job, column)
-        took = f" in {time_line(column.result)}" if column.phase is Phase.DONE and column.result else ""
-        return f"{name}: {WORDS[column.phase]}{took}" + (f". {column.message}" if column.message else "")
+    def _finished(self, job: Job, cell: Cell) -> str:
+        name = self._name(job, cell)
+        took = f" in {time_line(cell.result)}" if cell.phase is Phase.DONE and cell.result else ""
+        return f"{name}: {WORDS[cell.phase]}{took}" + (f". {cell.message}" if cell.message else "")
 
     def _present(self, job: Job) -> str:
-        column = job.columns[job.current or 0]
-        place = sum(column.phase.final for column in job.columns)
-        step = f", step {column.step} of {column.steps}" if column.phase is Phase.DENOISING else ""
-        if column.phase is Phase.LOADING and column.loading is not None:
-            step = f", {loading_words(column.loading, time.time())}"
-        return f"[{place + 1}/{len(job.columns)}] {self._name(job, column)}: {WORDS[column.phase]}{step}"
+        cell = job.cells[job.current or 0]
+        place = sum(cell.phase.final for cell in job.cells)
+        step = f", step {cell.step} of {cell.steps}" if cell.phase is Phase.DENOISING else ""
+        if cell.phase is Phase.LOADING and cell.loading is not None:
+            step = f", {loading_words(cell.loading, time.time())}"
+        return f"[{place + 1}/{len(job.cells)}] {self._name(job, cell)}: {WORDS[cell.phase]}{step}"
 
 
 def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[int, str]) -> str:
-    """One row per column: name, seed where there are several, outcome, seconds without and with loading, size, file."""
+    """One row per cell: name, seed where there are several, outcome, seconds without and with loading, size, file."""
     rows = []
     several = len(job.seeds) > 1
-    for index, column in enumerate(job.columns):
-        result = column.result
+    for index, cell in enumerate(job.cells):
+        result = cell.result
         rows.append(
             (
-                names.get(column.model, column.model),
-                str(column.seed) if several else "",
-                WORDS[column.phase],
+                names.get(cell.model, cell.model),
+                str(cell.seed) if several else "",
+                WORDS[cell.phase],
                 format_seconds(drawing_seconds(result.timings)) if result else "",
                 format_seconds(result.timings.load) if result else "",
                 format_bytes(result.size_bytes) if result else "",

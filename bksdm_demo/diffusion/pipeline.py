@@ -31,7 +31,7 @@ class Encoded:
     """Both prompts as the U-Net wants them: float32 [2, D, 1, L], negative half first; and the words that were cut."""
 
     hidden: NDArray
-    cut_off: tuple[str, ...] = ()
+    truncated: tuple[str, ...] = ()
 
 
 class Pipeline:
@@ -92,7 +92,7 @@ class Pipeline:
         positive = self.tokenizer.encode(request.prompt)
         hidden = stack_halves(self.text_encoder.encode(negative.ids), self.text_encoder.encode(positive.ids))
         hidden = hidden.transpose(0, 2, 1)[:, :, np.newaxis, :]  # [2, D, 1, L]
-        return Encoded(np.ascontiguousarray(hidden), positive.cut_off + negative.cut_off)
+        return Encoded(np.ascontiguousarray(hidden), positive.truncated + negative.truncated)
 
     def steps(self, request: Request, encoded: Encoded) -> Iterator[Step]:
         """Denoise step by step, lazily: nothing is computed before it is asked for.

@@ -28,13 +28,13 @@ MARKS = 2  # begin and end
 
 @dataclass(frozen=True)
 class Tokens:
-    """ids int32 [length]: begin mark, tokens, end mark, padding. `cut_off` are the words that did not fit, in order.
+    """ids int32 [length]: begin mark, tokens, end mark, padding. `truncated` are the words that did not fit, in order.
 
     A word of which a letter or digit did not fit counts as cut off as a whole.
     """
 
     ids: NDArray[np.int32]
-    cut_off: tuple[str, ...] = ()
+    truncated: tuple[str, ...] = ()
 
 
 class Tokenizer:

@@ -1,8 +1,8 @@
 """Downloads of published systems in the background: one worker, a queue, progress that anyone may watch, cancel.
 
-Bringing a system is library/fetch.py's; here it is asked for once however many visitors press the button, told through
-the bulletin as frozen notices, and the catalogue looks again when it has come, so that no restart is needed. Nothing
-is kept over a restart but what has come of a file, from which the next download goes on.
+library/fetch.py downloads a system. Here it is downloaded once, however many visitors press the button. Progress goes to
+the status board as frozen notices, and the catalogue is reread at the end, so no restart is needed. Only the bytes of
+an unfinished file survive a restart; the next download resumes from them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from bksdm_demo.downloads.status_board import Bulletin
+from bksdm_demo.downloads.status_board import StatusBoard
 from bksdm_demo.errors import BusyError, CancelledError, DemoError, ModelUnavailableError, RequestError
 from bksdm_demo.library.catalog import Availability, Catalog
 from bksdm_demo.library.fetch import fetch
@@ -32,7 +32,7 @@ UNEXPECTED = "An unexpected error stopped the download; the server's log says mo
 STOPPED = "Stopped. What has come is kept: downloading again goes on from there."
 
 
-class FetchState(StrEnum):
+class DownloadState(StrEnum):
     """Where a download stands; the last three are final. WAITING means that another process is at it."""
 
     QUEUED = "queued"
@@ -47,19 +47,19 @@ class FetchState(StrEnum):
 
     @property
     def final(self) -> bool:
-        return self in (FetchState.DONE, FetchState.FAILED, FetchState.CANCELLED)
+        return self in (DownloadState.DONE, DownloadState.FAILED, DownloadState.CANCELLED)
 
 
 STATES = {
-    Stage.WAITING: FetchState.WAITING,
-    Stage.DOWNLOADING: FetchState.DOWNLOADING,
-    Stage.VERIFYING: FetchState.VERIFYING,
-    Stage.UNPACKING: FetchState.UNPACKING,
+    Stage.WAITING: DownloadState.WAITING,
+    Stage.DOWNLOADING: DownloadState.DOWNLOADING,
+    Stage.VERIFYING: DownloadState.VERIFYING,
+    Stage.UNPACKING: DownloadState.UNPACKING,
 }
 
 
 @dataclass(frozen=True)
-class Fetch:
+class Download:
     """A snapshot of one download: bytes, speed and seconds left are those of the present state.
 
     `message` is a sentence for the visitor once it failed or was stopped; `stopping` says that somebody cancelled it.
@@ -67,7 +67,7 @@ class Fetch:
 
     key: str
     name: str
-    state: FetchState = FetchState.QUEUED
+    state: DownloadState = DownloadState.QUEUED
     done_bytes: int = 0
     total_bytes: int = 0
     bytes_per_second: float | None = None
@@ -81,7 +81,7 @@ class Fetch:
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryEstimate:
     """About the bytes of memory that a system takes once loaded, and the budget for loaded models."""
 
     memory_bytes: int
@@ -93,7 +93,7 @@ class Need:
         return max(self.memory_bytes - self.budget_bytes, 0)
 
 
-class Bring(Protocol):
+class FetchSystem(Protocol):
     """library.fetch.fetch, or what a test puts in its place."""
 
     def __call__(
@@ -101,7 +101,7 @@ class Bring(Protocol):
     ) -> Path: ...
 
 
-class Fetches:
+class DownloadQueue:
     """The service; safe to use from several threads. `close()` it to stop its worker.
 
     `offers` are the systems there are to download into `models_dir`, which is made when the first one comes. With
@@ -113,13 +113,13 @@ class Fetches:
         catalog: Catalog,
         models_dir: Path,
         offers: Sequence[PublishedSystem],
-        bulletin: Bulletin,
+        status_board: StatusBoard,
         *,
-        needs: Mapping[str, Need] | None = None,
+        needs: Mapping[str, MemoryEstimate] | None = None,
         allowed: bool = True,
-        bring: Bring = fetch,
+        bring: FetchSystem = fetch,
     ) -> None:
-        self.catalog, self.models_dir, self.bulletin, self.allowed = catalog, models_dir, bulletin, allowed
+        self.catalog, self.models_dir, self.status_board, self.allowed = catalog, models_dir, status_board, allowed
         self._offers = {offer.key: offer for offer in offers}
         self.needs = dict(needs or {})
         self._bring = bring
@@ -129,7 +129,7 @@ class Fetches:
         self._changed = threading.Condition(threading.RLock())
         self._worker: threading.Thread | None = None
 
-    def start(self, key: str, *, operator: bool = False) -> Fetch:
+    def start(self, key: str, *, operator: bool = False) -> Download:
         """Queue a download, or join the one that is on its way.
 
         Raises ModelUnavailableError for a system that is not published or when downloads are switched off, BusyError
@@ -146,19 +146,19 @@ class Fetches:
             if key not in self._stops:
                 self._stops[key] = threading.Event()
                 self._queue.append(key)
-                self._post(Fetch(key, offer.name))
+                self._post(Download(key, offer.name))
                 self._ensure_worker()
                 self._changed.notify_all()
             return self.get(key)
 
-    def get(self, key: str) -> Fetch:
+    def get(self, key: str) -> Download:
         """The present snapshot. Raises RequestError for a system whose download was never asked for."""
-        notice = self.bulletin.posted().notices.get((Fetch, key))
-        if not isinstance(notice, Fetch):
+        notice = self.status_board.posted().notices.get((Download, key))
+        if not isinstance(notice, Download):
             raise RequestError(f"No download of {key!r} was asked for.")
         return notice
 
-    def cancel(self, key: str, *, operator: bool = False) -> Fetch:
+    def cancel(self, key: str, *, operator: bool = False) -> Download:
         """Stop a download: at once while it waits, within moments while it runs. What has come is kept.
 
         Raises RequestError for one that was never asked for, ModelUnavailableError when downloads are switched off.
@@ -169,13 +169,13 @@ class Fetches:
             present = self.get(key)
             if key in self._queue:
                 self._queue.remove(key)
-                self._end(replace(present, state=FetchState.CANCELLED, message=STOPPED))
+                self._end(replace(present, state=DownloadState.CANCELLED, message=STOPPED))
             elif key in self._stops:
                 self._stops[key].set()
                 self._post(replace(present, stopping=True))
             return self.get(key)
 
-    def watch(self, key: str, heartbeat: float | None = None) -> Iterator[Fetch]:
+    def watch(self, key: str, heartbeat: float | None = None) -> Iterator[Download]:
         """Snapshots from now to the final one; may be left and taken up again. Raises RequestError at once.
 
         With `heartbeat` (seconds) the present snapshot comes again when nothing changed for so long.
@@ -183,14 +183,14 @@ class Fetches:
         self.get(key)
         return self._watch(key, heartbeat)
 
-    def _watch(self, key: str, heartbeat: float | None) -> Iterator[Fetch]:
-        posted = self.bulletin.posted()
+    def _watch(self, key: str, heartbeat: float | None) -> Iterator[Download]:
+        posted = self.status_board.posted()
         while True:
             seen = self.get(key)
             yield seen
             if seen.state.final:
                 return
-            posted = self.bulletin.newer(posted.version, heartbeat)
+            posted = self.status_board.newer(posted.version, heartbeat)
 
     def close(self, timeout: float = 5.0) -> None:
         """Take no more, stop what runs and wait for it; what has come is kept."""
@@ -217,7 +217,7 @@ class Fetches:
             if not self._queue:
                 return None
             key = self._queue.popleft()
-            self._post(replace(self.get(key), state=FetchState.ASKING))
+            self._post(replace(self.get(key), state=DownloadState.ASKING))
             return key
 
     def _run(self, offer: PublishedSystem, stop: threading.Event) -> None:
@@ -234,17 +234,17 @@ class Fetches:
                     )
                 )
 
-        state, message = FetchState.DONE, ""
+        state, message = DownloadState.DONE, ""
         try:
             self._bring(offer, self.models_dir, report=report, cancelled=stop)
             self._look_again(offer)
         except CancelledError:
-            state, message = FetchState.CANCELLED, STOPPED
+            state, message = DownloadState.CANCELLED, STOPPED
         except DemoError as error:
-            state, message = FetchState.FAILED, self._told(error)
+            state, message = DownloadState.FAILED, self._told(error)
         except Exception:
             logger.exception("The download of %s failed unexpectedly", offer.name)
-            state, message = FetchState.FAILED, UNEXPECTED
+            state, message = DownloadState.FAILED, UNEXPECTED
         with self._changed:
             self._end(replace(self.get(offer.key), state=state, message=message))
 
@@ -262,9 +262,9 @@ class Fetches:
             text = text.replace(f"{folder}{os.sep}", "").replace(str(folder), "the models directory")
         return text
 
-    def _end(self, notice: Fetch) -> None:
+    def _end(self, notice: Download) -> None:
         self._stops.pop(notice.key, None)
         self._post(replace(notice, bytes_per_second=None, seconds_left=None, stopping=False))
 
-    def _post(self, notice: Fetch) -> None:
-        self.bulletin.post(notice)
+    def _post(self, notice: Download) -> None:
+        self.status_board.post(notice)

@@ -1,8 +1,8 @@
 """Loads chosen systems in the background when the demo starts, so that the first visitor need not wait for it.
 
 One after the other, by the cache's ordinary door: a visitor who asks for the same system meanwhile waits for the same
-load. A system that is still to be downloaded is downloaded first, as the operator asked for it by name. What happens is
-told through the bulletin. The systems are held until all are loaded, so that those that do not fit together are told.
+load. A system that is not here yet is downloaded first, as the operator asked for it by name. Progress goes to the
+status board. The systems stay leased until all are loaded, so that a set that does not fit together is reported.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bksdm_demo.downloads.download_queue import Fetches, FetchState
-from bksdm_demo.downloads.status_board import Bulletin
+from bksdm_demo.downloads.download_queue import DownloadQueue, DownloadState
+from bksdm_demo.downloads.status_board import StatusBoard
 from bksdm_demo.errors import CancelledError, DemoError, ModelUnavailableError
 from bksdm_demo.library.catalog import Availability
 from bksdm_demo.records import Loading
@@ -56,8 +56,10 @@ class Warming:
 class Prewarm:
     """Loads `keys` once `start()` is called; `close()` it to stop between two parts."""
 
-    def __init__(self, cache: PipelineCache, fetches: Fetches, bulletin: Bulletin, keys: Sequence[str]) -> None:
-        self._cache, self._fetches, self._bulletin = cache, fetches, bulletin
+    def __init__(
+        self, cache: PipelineCache, fetches: DownloadQueue, status_board: StatusBoard, keys: Sequence[str]
+    ) -> None:
+        self._cache, self._fetches, self._bulletin = cache, fetches, status_board
         self.keys = tuple(dict.fromkeys(keys))
         self._stop = threading.Event()
         self._worker: threading.Thread | None = None
@@ -118,7 +120,7 @@ class Prewarm:
         for fetch in self._fetches.watch(notice.key, POLL):
             if self._stop.is_set():
                 raise CancelledError("Stopped while the model was coming.")
-            if fetch.state in (FetchState.FAILED, FetchState.CANCELLED):
+            if fetch.state in (DownloadState.FAILED, DownloadState.CANCELLED):
                 raise ModelUnavailableError(fetch.message)
 
     def _told(self, key: str, error: DemoError) -> str:

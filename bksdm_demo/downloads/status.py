@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bksdm_demo.downloads.download_queue import Fetch, FetchState, Need
+from bksdm_demo.downloads.download_queue import Download, DownloadState, MemoryEstimate
 from bksdm_demo.downloads.prewarm import Warming, WarmState
 from bksdm_demo.library.catalog import Availability, System
 from bksdm_demo.library.progress import Progress, Stage
@@ -17,21 +17,21 @@ from bksdm_demo.records import Loading
 from bksdm_demo.units import duration, format_bytes, format_count
 
 STATES = {
-    FetchState.QUEUED: "waiting for another download",
-    FetchState.ASKING: "asking the hub",
-    FetchState.WAITING: "waiting for another process that downloads it",
-    FetchState.DOWNLOADING: "downloading",
-    FetchState.VERIFYING: "checking what has come",
-    FetchState.UNPACKING: "unpacking",
-    FetchState.DONE: "downloaded",
+    DownloadState.QUEUED: "waiting for another download",
+    DownloadState.ASKING: "asking the hub",
+    DownloadState.WAITING: "waiting for another process that downloads it",
+    DownloadState.DOWNLOADING: "downloading",
+    DownloadState.VERIFYING: "checking what has come",
+    DownloadState.UNPACKING: "unpacking",
+    DownloadState.DONE: "downloaded",
 }
 STAGES = {
-    Stage.WAITING: FetchState.WAITING,
-    Stage.DOWNLOADING: FetchState.DOWNLOADING,
-    Stage.VERIFYING: FetchState.VERIFYING,
-    Stage.UNPACKING: FetchState.UNPACKING,
+    Stage.WAITING: DownloadState.WAITING,
+    Stage.DOWNLOADING: DownloadState.DOWNLOADING,
+    Stage.VERIFYING: DownloadState.VERIFYING,
+    Stage.UNPACKING: DownloadState.UNPACKING,
 }
-WITH_BYTES = (FetchState.DOWNLOADING, FetchState.VERIFYING, FetchState.UNPACKING)
+WITH_BYTES = (DownloadState.DOWNLOADING, DownloadState.VERIFYING, DownloadState.UNPACKING)
 SWITCHED_OFF = "Downloads from this page are switched off. Where you run the demo yourself, press Download or type"
 
 
@@ -56,24 +56,24 @@ class OfferView:
     cancel: str = ""
 
 
-def offer_view(system: System, fetch: Fetch | None, need: Need | None, allowed: bool) -> OfferView:
+def offer_view(system: System, fetch: Download | None, need: MemoryEstimate | None, allowed: bool) -> OfferView:
     """One published system and its download, if there is or was one."""
     here = system.available
     tone, download = "done" if here else "offered", "" if here or not allowed else "Download"
     line, cancel, progress = "Here now: choose it in the list above." if here else "", "", None
     if fetch is not None and fetch.active:
-        tone, line, progress = "working", fetch_line(fetch), fetch_share(fetch)
+        tone, line, progress = "working", download_line(fetch), download_share(fetch)
         download, cancel = "", ("Stopping…" if fetch.stopping else "Cancel") if allowed else ""
-    elif fetch is not None and fetch.state is FetchState.FAILED and not here:
+    elif fetch is not None and fetch.state is DownloadState.FAILED and not here:
         tone, line, download = "failed", fetch.message, download and "Try again"
-    elif fetch is not None and fetch.state is FetchState.CANCELLED and not here:
+    elif fetch is not None and fetch.state is DownloadState.CANCELLED and not here:
         line, download = fetch.message, download and "Go on"
     elif system.availability is Availability.UNAVAILABLE:
         tone, line, download = "failed", f"It cannot be used: {system.reason}", ""
     return OfferView(
         name=system.name,
         facts=offer_facts(system, need),
-        warning="" if here else need_warning(need),
+        warning="" if here else memory_warning(need),
         licence=system.licence,
         licence_url=system.licence_url,
         card_url=system.card_url,
@@ -85,7 +85,7 @@ def offer_view(system: System, fetch: Fetch | None, need: Need | None, allowed: 
     )
 
 
-def offer_facts(system: System, need: Need | None) -> tuple[str, ...]:
+def offer_facts(system: System, need: MemoryEstimate | None) -> tuple[str, ...]:
     """Bytes to download, weights, memory."""
     facts = [format_bytes(system.size_bytes)]
     facts += [f"U-Net {format_count(system.unet_parameters)} weights"] if system.unet_parameters else []
@@ -93,7 +93,7 @@ def offer_facts(system: System, need: Need | None) -> tuple[str, ...]:
     return tuple(facts)
 
 
-def need_warning(need: Need | None) -> str:
+def memory_warning(need: MemoryEstimate | None) -> str:
     """A sentence where a system will not fit into the memory budget, "" where it will."""
     if need is None or not need.short_bytes:
         return ""
@@ -103,7 +103,7 @@ def need_warning(need: Need | None) -> str:
     )
 
 
-def need_words(need: Need) -> str:
+def memory_words(need: MemoryEstimate) -> str:
     """One line for the command line: what a system takes once loaded, and whether there is as much."""
     about = f"about {format_bytes(need.memory_bytes)} of memory once loaded"
     if not need.short_bytes:
@@ -120,7 +120,7 @@ def origin_words(record: FetchRecord) -> str:
     return f"from {record.repo} at commit {record.revision[:12]}{pinned}"
 
 
-def fetch_line(fetch: Fetch | Progress) -> str:
+def download_line(fetch: Download | Progress) -> str:
     """ "downloading, 512 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left"; what is not known yet is left out."""
     state = STAGES[fetch.stage] if isinstance(fetch, Progress) else fetch.state
     parts = [STATES[state]]
@@ -133,7 +133,7 @@ def fetch_line(fetch: Fetch | Progress) -> str:
     return ", ".join(parts)
 
 
-def fetch_share(fetch: Fetch) -> float | None:
+def download_share(fetch: Download) -> float | None:
     """The share of the present stage that is done; None where nothing is counted."""
     return fetch.done_bytes / fetch.total_bytes if fetch.state in WITH_BYTES and fetch.total_bytes else None
 

@@ -24,7 +24,7 @@ class Notice(Protocol):
 
 
 @dataclass(frozen=True)
-class Posted:
+class StatusSnapshot:
     """All notices at one moment by (kind, key); `version` grows with every change."""
 
     version: int
@@ -36,26 +36,26 @@ class Posted:
         return any(notice.active for notice in self.notices.values())
 
 
-class Bulletin:
+class StatusBoard:
     """A board of notices, one of each kind and key. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._posted = Posted(0, MappingProxyType({}))
+        self._posted = StatusSnapshot(0, MappingProxyType({}))
 
     def post(self, notice: Notice) -> None:
         """Put a notice in the place of the earlier one of its kind and key."""
         with self._changed:
             notices = {**self._posted.notices, (type(notice), notice.key): notice}
-            self._posted = Posted(self._posted.version + 1, MappingProxyType(notices))
+            self._posted = StatusSnapshot(self._posted.version + 1, MappingProxyType(notices))
             self._changed.notify_all()
 
-    def posted(self) -> Posted:
+    def posted(self) -> StatusSnapshot:
         """All notices as they are now."""
         with self._changed:
             return self._posted
 
-    def newer(self, seen: int, timeout: float | None = None) -> Posted:
+    def newer(self, seen: int, timeout: float | None = None) -> StatusSnapshot:
         """All notices once their version is above `seen`, or as they are after `timeout` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._posted.version > seen, timeout)

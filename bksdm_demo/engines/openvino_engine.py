@@ -28,7 +28,7 @@ from bksdm_demo.engines.compiled_store import CompiledStore, open_store
 from bksdm_demo.engines.openvino_compiled import DEVICE, CompiledPart
 from bksdm_demo.engines.openvino_facts import PartFacts, compiled_key, facts_key, roundings_key, sources_digest
 from bksdm_demo.engines.openvino_memory import estimate_memory, give_back
-from bksdm_demo.engines.quantization.observer import Observation
+from bksdm_demo.engines.quantization.observer import Observer
 from bksdm_demo.engines.quantization.part import Int8Part, check_int8, is_unet
 from bksdm_demo.errors import EngineError
 from bksdm_demo.mil.identity import content_identity
@@ -59,7 +59,7 @@ class OpenVinoEngine:
         self._lock = threading.RLock()
         self._program: Program | None = None  # between being read for its facts and being compiled
         self._models: CompiledPart | None = None
-        self._observation: Observation | None = None
+        self._observer: Observer | None = None
 
     @cached_property
     def _facts(self) -> PartFacts:
@@ -133,18 +133,18 @@ class OpenVinoEngine:
         with self._lock:
             self.unload()
             translation = self._translation()
-            self._observation = Observation(translation.model)
-            watched = replace(translation, model=self._observation.model)
+            self._observer = Observer(translation.model)
+            watched = replace(translation, model=self._observer.model)
             self._models = CompiledPart.compile(watched, self._settings(), self.path.name)
         try:
             yield
-            observation = self._observation
-            roundings = observation.roundings()
+            observer = self._observer
+            table = observer.table()
         finally:
             with self._lock:
-                self._observation = None
+                self._observer = None
                 self.unload()
-        int8.settle(roundings, lambda: observation.distance(self.run))
+        int8.settle(table, lambda: observer.distance(self.run))
 
     def load(self) -> None:
         with self._lock:
@@ -163,8 +163,8 @@ class OpenVinoEngine:
             self.load()
             assert self._models is not None
             produced = self._models.run(checked)
-            if self._observation is not None:
-                self._observation.take(checked, produced)
+            if self._observer is not None:
+                self._observer.take(checked, produced)
             return {port.name: np.array(produced[port.name], dtype=np.float32) for port in self.outputs}
 
     def _restored_or_compiled(self) -> tuple[CompiledPart, bool]:

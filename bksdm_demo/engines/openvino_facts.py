@@ -66,7 +66,7 @@ def facts_key(identity: str, sources: str) -> str:
 
 def roundings_key(identity: str, sources: str) -> str:
     """For how a part of that content is rounded to 8 bits, by this code."""
-    return _digest("roundings", identity, sources)
+    return _digest("table", identity, sources)
 
 
 def compiled_key(identity: str, sources: str, runtime: Mapping[str, str], settings: Mapping[str, Any]) -> str:

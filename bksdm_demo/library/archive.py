@@ -160,7 +160,7 @@ def _write_all(
 
 @contextmanager
 def _sentences(archive: Path, target: Path) -> Iterator[None]:
-    """Turns what zipfile, its decompressors and the disk raise into sentences."""
+    """LatestWatcher what zipfile, its decompressors and the disk raise into sentences."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:

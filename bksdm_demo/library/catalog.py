@@ -261,7 +261,7 @@ def _checked(system: System, parts: Parts, lenders: Mapping[str, Path] | None) -
             return replace(system, summary=summary), replace(parts, safety_checker=checker)
         raise PackageError(
             f"{system.name} comes without a safety checker, and no picture is shown without one. "
-            "Fetch another published model too: theirs is the same and will be used."
+            "Download another published model too: theirs is the same and will be used."
         )
     parts.checker()
     return system, parts

@@ -82,7 +82,7 @@ def download(
     cancelled: threading.Event | None = None,
     pauses: Sequence[float] = PAUSES,
 ) -> None:
-    """Bring a file to `path`, going on from `path`.incomplete if an earlier download was cut off.
+    """Fetch a file to `path`, going on from `path`.incomplete if an earlier download was cut off.
 
     Only a file with the hub's hash gets its name; a present one is taken as it is. Raises CancelledError when
     `cancelled` is set and ModelUnavailableError otherwise; both keep what has come, except a wrong hash. The caller
@@ -97,7 +97,7 @@ def download(
         if discard_damaged(partial, remote, report=report, cancelled=stop):
             raise ModelUnavailableError(
                 f"{remote.file.name} arrived damaged: its hash is not the one the hub announces, so it was thrown "
-                "away. Fetch again; if that does not help, a proxy between here and the hub changes files."
+                "away. Download again; if that does not help, a proxy between here and the hub changes files."
             )
         rename_for_good(partial, path)
 
@@ -225,7 +225,7 @@ def _digest(path: Path, remote: RemoteFile, report: Report, stop: threading.Even
 
 @contextmanager
 def _sentences(file: HubFile, folder: Path | None = None) -> Iterator[None]:
-    """Turns what the hub's client, its transport and the disk raise into sentences for a person."""
+    """LatestWatcher what the hub's client, its transport and the disk raise into sentences for a person."""
     try:
         yield
     except HfHubHTTPError as error:

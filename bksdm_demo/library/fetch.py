@@ -1,4 +1,4 @@
-"""Fetches a published system into the models directory: look up, check the disk, download, unpack, under one lock.
+"""Fetch a published system into the models directory: look up, check the disk, download, unpack, under one lock.
 
 Everything unfinished lies in the hidden folder `.fetch` of the models directory and is found again after a kill; the
 system's own folder appears by one rename. However many processes and threads ask at once, one of them fetches and
@@ -94,7 +94,7 @@ def _blame(error: PackageError, remote: RemoteFile, work: Path, report: Report, 
     """Why an archive cannot be unpacked: the disk spoilt it, and it is thrown away, or the hub has it so."""
     if discard_damaged(work, remote, report=report, cancelled=stop):
         return ModelUnavailableError(
-            f"{remote.file.name} had come whole but is damaged on this disk, so it was thrown away. Fetch again."
+            f"{remote.file.name} had come whole but is damaged on this disk, so it was thrown away. Download again."
         )
     reason = str(error).replace(work.name, remote.file.name)
     return PackageError(f"{reason} {remote.file.repo} has it like that: fetching again will not help.")

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlencode
 
-from bksdm_demo.parameters.partial_request import Draft
+from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.records import Job, Request
 
 JOB = "job"
@@ -45,26 +45,26 @@ def request_query(request: Request, models: Sequence[str], seeds: Sequence[int] 
     return urlencode({**values, "models": ",".join(models), "seeds": listed}, safe=",")
 
 
-def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> Draft:
-    """The draft behind a query's parameters. Others than ours are ignored; what is wrong with ours is in the notes."""
+def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> PartialRequest:
+    """The partial request of a query. Unknown parameters are ignored; what is wrong with ours is in the notes."""
     given = {key: value for key, value in parameters.items() if value.strip()}
-    draft = Draft()
+    partial = PartialRequest()
     for name, key in NAMES.items():
         if len(given.get(key, "")) > LONGEST_VALUE:
-            draft = draft.note(f"{key} is longer than {LONGEST_VALUE} characters; it is left out.")
+            partial = partial.note(f"{key} is longer than {LONGEST_VALUE} characters; it is left out.")
         elif key in given:
-            draft = draft.setting(name, _value(name, given[key]))
+            partial = partial.setting(name, _value(name, given[key]))
     if "seeds" in given:
-        draft = draft.with_seeds([_whole(word) for word in _listed(given["seeds"])])
-    return _with_models(draft, _listed(given.get("models", "")), known_models)
+        partial = partial.with_seeds([_whole(word) for word in _listed(given["seeds"])])
+    return _with_models(partial, _listed(given.get("models", "")), known_models)
 
 
-def _with_models(draft: Draft, named: Sequence[str], known: Collection[str]) -> Draft:
+def _with_models(partial: PartialRequest, named: Sequence[str], known: Collection[str]) -> PartialRequest:
     chosen = tuple(dict.fromkeys(key for key in named if key in known))
     unknown = [key[:60] for key in dict.fromkeys(named) if key not in known]
     if unknown:
-        draft = draft.note(f"Not available here, and left out: {', '.join(unknown[:8])}.")
-    return replace(draft, models=chosen)
+        partial = partial.note(f"Not available here, and left out: {', '.join(unknown[:8])}.")
+    return replace(partial, models=chosen)
 
 
 def _value(name: str, text: str) -> object:

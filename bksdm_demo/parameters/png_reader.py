@@ -1,4 +1,4 @@
-"""The parameters inside a PNG, ours or another program's, as a draft that fills the form.
+"""The parameters inside a PNG, ours or another program's, as a partial that fills the form.
 
 Reads the two spellings that png.py writes: our own JSON, complete, and the `parameters` text of AUTOMATIC1111's
 stable-diffusion-webui, which several programs write. No pixel is decoded and nothing in the file is ever run; Pillow
@@ -18,9 +18,9 @@ from typing import Any
 from PIL import Image
 
 from bksdm_demo.errors import RequestError
-from bksdm_demo.parameters.partial_request import SETTINGS, Draft
+from bksdm_demo.parameters.partial_request import SETTINGS, PartialRequest
 from bksdm_demo.parameters.png_writer import PARAMETERS_KEY, RECORD_KEY, SAMPLER_NAMES
-from bksdm_demo.reports.json_report import SCHEMA
+from bksdm_demo.parameters.result_json import SCHEMA
 
 LARGEST_FILE = 50_000_000  # bytes
 OTHER_PROGRAMS = {  # a text chunk -> who writes it
@@ -45,28 +45,28 @@ NEAREST = (  # the first that a foreign sampler's name contains
 )
 
 
-def read_png(data: bytes, known_models: Collection[str]) -> Draft:
-    """What a PNG file says about how it was made; what could not be used is in the draft's notes.
+def read_png(data: bytes, known_models: Collection[str]) -> PartialRequest:
+    """What a PNG file says about how it was made; what could not be used is in the partial's notes.
 
     Raises RequestError for a file that is no PNG, is too large, or says nothing that is understood here.
     """
     texts = _texts(data)
     if RECORD_KEY in texts:
-        draft = _own_record(texts[RECORD_KEY], known_models)
-        if draft is not None and not draft.empty:
-            return draft
+        partial = _own_record(texts[RECORD_KEY], known_models)
+        if partial is not None and not partial.empty:
+            return partial
     if PARAMETERS_KEY in texts:
-        draft = read_parameters(texts[PARAMETERS_KEY], known_models)
-        if not draft.empty:
-            return draft
+        partial = read_parameters(texts[PARAMETERS_KEY], known_models)
+        if not partial.empty:
+            return partial
     foreign = next((program for key, program in OTHER_PROGRAMS.items() if key in texts), None)
     if foreign is not None:
         raise RequestError(f"This picture carries {foreign}'s record, which is not read here; type its prompt instead.")
     raise RequestError("This picture says nothing about how it was made; many sites remove that when they store one.")
 
 
-def read_parameters(text: str, known_models: Collection[str]) -> Draft:
-    """The draft of a `parameters` text: the prompt, a negative prompt and one line of settings, the last line."""
+def read_parameters(text: str, known_models: Collection[str]) -> PartialRequest:
+    """The partial of a `parameters` text: the prompt, a negative prompt and one line of settings, the last line."""
     lines = text.strip().splitlines()
     settings: dict[str, str] = {}
     if lines and len(lines[-1]) <= LONGEST_SETTINGS and SETTINGS_LINE.match(lines[-1].strip()):
@@ -74,10 +74,10 @@ def read_parameters(text: str, known_models: Collection[str]) -> Draft:
     start = next((place for place, line in enumerate(lines) if line.startswith(NEGATIVE)), len(lines))
     prompt = "\n".join(lines[:start]).strip()
     negative = "\n".join(lines[start:]).removeprefix(NEGATIVE).strip()
-    draft = Draft()
+    partial = PartialRequest()
     for name, value in (("prompt", prompt), ("negative_prompt", negative)):
-        draft = draft.setting(name, value) if value else draft
-    return _with_settings(draft, settings, known_models)
+        partial = partial.setting(name, value) if value else partial
+    return _with_settings(partial, settings, known_models)
 
 
 def _texts(data: bytes) -> dict[str, str]:
@@ -93,8 +93,8 @@ def _texts(data: bytes) -> dict[str, str]:
         raise RequestError("This file cannot be read as a PNG; only PNG files carry parameters.") from error
 
 
-def _own_record(text: str, known: Collection[str]) -> Draft | None:
-    """The draft of our own record, complete; None where it is not one after all."""
+def _own_record(text: str, known: Collection[str]) -> PartialRequest | None:
+    """The partial of our own record, complete; None where it is not one after all."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):
@@ -102,58 +102,60 @@ def _own_record(text: str, known: Collection[str]) -> Draft | None:
     if not isinstance(record, dict) or record.get("schema") != SCHEMA or not isinstance(record.get("request"), dict):
         return None
     request: Mapping[str, Any] = record["request"]
-    draft = Draft()
+    partial = PartialRequest()
     for name in SETTINGS:
-        draft = draft.setting(name, request[name]) if request.get(name) not in (None, "") else draft
+        partial = partial.setting(name, request[name]) if request.get(name) not in (None, "") else partial
     if "seed" in request and _hashable(request["seed"]):
-        draft = draft.with_seeds([request["seed"]])
-    return _with_model(draft, record.get("model"), known)
+        partial = partial.with_seeds([request["seed"]])
+    return _with_model(partial, record.get("model"), known)
 
 
-def _with_settings(draft: Draft, settings: Mapping[str, str], known: Collection[str]) -> Draft:
-    """The draft with what the settings line says, in this demo's terms."""
+def _with_settings(partial: PartialRequest, settings: Mapping[str, str], known: Collection[str]) -> PartialRequest:
+    """The partial with what the settings line says, in this demo's terms."""
     if "Steps" in settings:
-        draft = draft.setting("steps", _number(settings["Steps"]))
+        partial = partial.setting("steps", _number(settings["Steps"]))
     if "CFG scale" in settings:
-        draft = draft.setting("guidance_scale", _number(settings["CFG scale"]))
+        partial = partial.setting("guidance_scale", _number(settings["CFG scale"]))
     if "Seed" in settings:
-        draft = draft.with_seeds([_number(settings["Seed"])])
+        partial = partial.with_seeds([_number(settings["Seed"])])
     if "Sampler" in settings:
-        draft = _with_sampler(draft, f"{settings['Sampler']} {settings.get('Schedule type', '')}".strip())
-    draft = _with_generator(draft, settings)
-    return _with_model(draft, settings.get("Model"), known)
+        partial = _with_sampler(partial, f"{settings['Sampler']} {settings.get('Schedule type', '')}".strip())
+    partial = _with_generator(partial, settings)
+    return _with_model(partial, settings.get("Model"), known)
 
 
-def _with_sampler(draft: Draft, sampler: str) -> Draft:
+def _with_sampler(partial: PartialRequest, sampler: str) -> PartialRequest:
     """Our scheduler of that name, else the nearest one and a note, else a note."""
     exact = {theirs.lower(): ours for ours, theirs in SAMPLER_NAMES.items()}
     name = sampler.removesuffix(" Automatic")
     if name.lower() in exact:
-        return draft.setting("scheduler", exact[name.lower()])
+        return partial.setting("scheduler", exact[name.lower()])
     for part, ours in NEAREST:
         if part in name.lower():
-            near = draft.note(f"The sampler {name[:60]!r} is not here; {SAMPLER_NAMES[ours]} is the nearest one.")
+            near = partial.note(f"The sampler {name[:60]!r} is not here; {SAMPLER_NAMES[ours]} is the nearest one.")
             return near.setting("scheduler", ours)
-    return draft.note(f"The sampler {name[:60]!r} is not here; the scheduler is left as it is.")
+    return partial.note(f"The sampler {name[:60]!r} is not here; the scheduler is left as it is.")
 
 
-def _with_generator(draft: Draft, settings: Mapping[str, str]) -> Draft:
+def _with_generator(partial: PartialRequest, settings: Mapping[str, str]) -> PartialRequest:
     """Whose start noise it was: ours says so; another program's noise is repeated only if it came from the CPU."""
     if settings.get("Noise"):
-        return draft.setting("generator", settings["Noise"])
+        return partial.setting("generator", settings["Noise"])
     if settings.get("RNG") == "CPU":
-        return draft.setting("generator", "torch")
-    if draft.seeds:
-        return draft.note("The start noise was probably drawn on a graphics card: the same seed draws another picture.")
-    return draft
+        return partial.setting("generator", "torch")
+    if partial.seeds:
+        return partial.note(
+            "The start noise was probably drawn on a graphics card: the same seed draws another picture."
+        )
+    return partial
 
 
-def _with_model(draft: Draft, model: object, known: Collection[str]) -> Draft:
+def _with_model(partial: PartialRequest, model: object, known: Collection[str]) -> PartialRequest:
     if not isinstance(model, str) or not model:
-        return draft
+        return partial
     if model in known:
-        return replace(draft, models=(model,))
-    return draft.note(f"The model {model[:60]!r} is not here; the choice of models is left as it is.")
+        return replace(partial, models=(model,))
+    return partial.note(f"The model {model[:60]!r} is not here; the choice of models is left as it is.")
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
@@ -169,7 +171,7 @@ def _pairs(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _number(text: str) -> object:
-    """An int or a float where the text is one, else the text, which the draft refuses by name."""
+    """An int or a float where the text is one, else the text, which the partial refuses by name."""
     for kind in (int, float):
         try:
             return kind(text[:40])

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from bksdm_demo.errors import DemoError
+from bksdm_demo.parameters.result_json import SCHEMA, SCHEMA_VERSION, request_report, result_report
 from bksdm_demo.records import Request, Result
-from bksdm_demo.reports.json_report import SCHEMA, SCHEMA_VERSION, request_report, result_report
 
 PARAMETERS_KEY = "parameters"
 RECORD_KEY = "bksdm-demo"

@@ -1,8 +1,8 @@
 """The contact sheet: every model's picture side by side, with its name, time and size, drawn for a README or a chat.
 
-Each seed begins a row of its own. The prompt and the settings that all columns share are said once, above; the machine
-once, below. A blocked, failed or cancelled column is a quiet panel with a sentence, never a picture. Sizes are in
-pixels of a sheet whose cells are `CELL` wide and grow with larger pictures. Leaves out speed-up and phase charts: the
+Each seed begins a row of its own. The prompt and the settings that all cells share are said once, above; the machine
+once, below. A blocked, failed or cancelled cell is a quiet panel with a sentence, never a picture. Sizes are in
+pixels of a sheet whose tiles are `TILE` wide and grow with larger pictures. Leaves out speed-up and phase charts: the
 page draws those.
 """
 
@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from bksdm_demo.environment import unet_precisions
-from bksdm_demo.records import Column, Job, Phase, Request, Result
+from bksdm_demo.records import Cell, Job, Phase, Request, Result
 from bksdm_demo.reports.text_layout import lines_of
 from bksdm_demo.units import format_bytes
 from bksdm_demo.wording.comparison import GENERATOR_NAMES, OUTCOMES, SCHEDULER_NAMES, plural
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds
 
-CELL = 384  # least width and height of a picture on the sheet, pixels
+TILE = 384  # least width and height of a picture on the sheet, pixels
 MOST_PER_ROW = 4
 MARGIN, GAP, PADDING = 40, 24, 16
 CAPTION = 132  # height of the words under a picture
@@ -54,50 +54,50 @@ class _Pen:
 
 def draw_sheet(job: Job, names: Mapping[str, str], environment: Mapping[str, Any]) -> Image.Image:
     """The whole sheet in RGB. `names` maps model keys to display names; a key without one stands for itself."""
-    images = [image for column in job.columns if (image := image_of(column)) is not None]
-    cell = max([CELL, *(_shown_size(image.shape[:2]) for image in images)])
+    images = [image for cell in job.cells if (image := image_of(cell)) is not None]
+    tile = max([TILE, *(_shown_size(image.shape[:2]) for image in images)])
     places, per_row = _places(job)
     rows = 1 + max(row for row, _ in places)
-    width = 2 * MARGIN + max(per_row, 2) * (cell + GAP) - GAP
+    width = 2 * MARGIN + max(per_row, 2) * (tile + GAP) - GAP
     header = _header_height(job, width)
-    row_height = cell + CAPTION + GAP
+    row_height = tile + CAPTION + GAP
     footer = round(SMALL_SIZE * LEADING) + MARGIN
     sheet = Image.new("RGB", (width, header + rows * row_height + footer), PAPER)
     draw = ImageDraw.Draw(sheet)
     _write_header(_Pen(draw, MARGIN, MARGIN, width - 2 * MARGIN), job)
-    for (row, across), column in zip(places, job.columns, strict=True):
-        corner = (MARGIN + across * (cell + GAP), header + row * row_height)
-        name = names.get(column.model, column.model)
-        title = f"{name} · seed {column.seed}" if len(job.seeds) > 1 else name
-        _draw_column(sheet, draw, corner, cell, column, title)
+    for (row, across), cell in zip(places, job.cells, strict=True):
+        corner = (MARGIN + across * (tile + GAP), header + row * row_height)
+        name = names.get(cell.model, cell.model)
+        title = f"{name} · seed {cell.seed}" if len(job.seeds) > 1 else name
+        _draw_cell(sheet, draw, corner, tile, cell, title)
     pen = _Pen(draw, MARGIN, header + rows * row_height, width - 2 * MARGIN)
     pen.write(_machine(environment, job), SMALL_SIZE, SOFT_INK)
     return sheet
 
 
-def image_of(column: Column) -> NDArray | None:
-    """The picture of a column that may be shown, uint8 [H, W, 3]; None for every other column."""
-    result = column.result
-    return result.image if column.phase is Phase.DONE and result is not None and not result.verdict.blocked else None
+def image_of(cell: Cell) -> NDArray | None:
+    """The picture of a cell that may be shown, uint8 [H, W, 3]; None for every other cell."""
+    result = cell.result
+    return result.image if cell.phase is Phase.DONE and result is not None and not result.verdict.blocked else None
 
 
 def _shown_size(shape: tuple[int, ...]) -> int:
-    """The longer side times the smallest whole factor that fills a cell: whole factors keep edges even."""
+    """The longer side times the smallest whole factor that fills a tile: whole factors keep edges even."""
     longer = max(shape)
-    return longer * math.ceil(CELL / longer)
+    return longer * math.ceil(TILE / longer)
 
 
 def _places(job: Job) -> tuple[list[tuple[int, int]], int]:
     """(row, column) of every picture, and how many stand in a row; one model's seeds flow like one seed's models."""
-    group = len(job.models) if len(job.models) > 1 else len(job.columns)
+    group = len(job.models) if len(job.models) > 1 else len(job.cells)
     per_row = _per_row(group)
     rows = math.ceil(group / per_row)
-    numbers = range(len(job.columns))
+    numbers = range(len(job.cells))
     return [(n // group * rows + n % group // per_row, n % group % per_row) for n in numbers], per_row
 
 
 def _per_row(count: int) -> int:
-    """Columns per row so that rows are of even length: 4 -> 4, 5 -> 3 + 2, 6 -> 3 + 3."""
+    """Cells per row so that rows are of even length: 4 -> 4, 5 -> 3 + 2, 6 -> 3 + 3."""
     rows = max(1, math.ceil(count / MOST_PER_ROW))
     return max(1, math.ceil(count / rows))
 
@@ -114,9 +114,9 @@ def _write_header(pen: _Pen, job: Job) -> None:
     pen.write(settings_line(job.request, job.seeds), TEXT_SIZE, SOFT_INK, most=2)
     if job.request.negative_prompt.strip():
         pen.write(f"Without: {job.request.negative_prompt}", TEXT_SIZE, SOFT_INK, most=2)
-    cut_off = next((column.result.cut_off for column in job.columns if column.result and column.result.cut_off), ())
-    if cut_off:
-        pen.write(f"Too long for the text encoder, not read: {' '.join(cut_off)}", TEXT_SIZE, SOFT_INK, most=2)
+    truncated = next((cell.result.truncated for cell in job.cells if cell.result and cell.result.truncated), ())
+    if truncated:
+        pen.write(f"Too long for the text encoder, not read: {' '.join(truncated)}", TEXT_SIZE, SOFT_INK, most=2)
 
 
 def settings_line(request: Request, seeds: Sequence[int] = ()) -> str:
@@ -127,44 +127,44 @@ def settings_line(request: Request, seeds: Sequence[int] = ()) -> str:
     return f"{seed} · {steps} · {guidance} · {scheduler} · {noise} noise"
 
 
-def _draw_column(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, corner: tuple[int, int], cell: int, column: Column, name: str
+def _draw_cell(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, corner: tuple[int, int], tile: int, cell: Cell, name: str
 ) -> None:
     left, top = corner
-    draw.rectangle((left - 1, top - 1, left + cell, top + cell + CAPTION), fill=CARD, outline=EDGE)
-    result, image = column.result, image_of(column)
+    draw.rectangle((left - 1, top - 1, left + tile, top + tile + CAPTION), fill=CARD, outline=EDGE)
+    result, image = cell.result, image_of(cell)
     if image is not None:
-        _paste(sheet, corner, cell, image)
+        _paste(sheet, corner, tile, image)
     else:
-        _draw_notice(draw, corner, cell, column)
-    draw.line((left, top + cell, left + cell - 1, top + cell), fill=EDGE)
-    pen = _Pen(draw, left + PADDING, top + cell + PADDING - 2, cell - 2 * PADDING)
+        _draw_notice(draw, corner, tile, cell)
+    draw.line((left, top + tile, left + tile - 1, top + tile), fill=EDGE)
+    pen = _Pen(draw, left + PADDING, top + tile + PADDING - 2, tile - 2 * PADDING)
     pen.write(name, NAME_SIZE)
     if result is not None:
         pen.write(time_line(result), TEXT_SIZE)
         pen.write(f"{format_bytes(result.size_bytes)} on disk", TEXT_SIZE, SOFT_INK)
 
 
-def _paste(sheet: Image.Image, corner: tuple[int, int], cell: int, image: NDArray) -> None:
+def _paste(sheet: Image.Image, corner: tuple[int, int], tile: int, image: NDArray) -> None:
     picture = Image.fromarray(image)
-    scale = cell / max(picture.size)
+    scale = tile / max(picture.size)
     if scale != 1:
         size = (round(picture.width * scale), round(picture.height * scale))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     left, top = corner
-    sheet.paste(picture, (left + (cell - picture.width) // 2, top + (cell - picture.height) // 2))
+    sheet.paste(picture, (left + (tile - picture.width) // 2, top + (tile - picture.height) // 2))
 
 
-def _draw_notice(draw: ImageDraw.ImageDraw, corner: tuple[int, int], cell: int, column: Column) -> None:
+def _draw_notice(draw: ImageDraw.ImageDraw, corner: tuple[int, int], tile: int, cell: Cell) -> None:
     """A plain panel: a headline and one sentence, in the middle of where the picture would be."""
     left, top = corner
-    phase = column.phase if column.phase in OUTCOMES else Phase.FAILED
+    phase = cell.phase if cell.phase in OUTCOMES else Phase.FAILED
     headline, sentence = OUTCOMES[phase]
-    draw.rectangle((left, top, left + cell - 1, top + cell - 1), fill=PANELS.get(phase, QUIET_PANEL))
+    draw.rectangle((left, top, left + tile - 1, top + tile - 1), fill=PANELS.get(phase, QUIET_PANEL))
     inner = 2 * PADDING
-    pen = _Pen(draw, left + inner, top + cell * 0.36, cell - 2 * inner)
+    pen = _Pen(draw, left + inner, top + tile * 0.36, tile - 2 * inner)
     pen.write(headline, NAME_SIZE)
-    pen.write(column.message or sentence, TEXT_SIZE, SOFT_INK, most=5)
+    pen.write(cell.message or sentence, TEXT_SIZE, SOFT_INK, most=5)
 
 
 def time_line(result: Result) -> str:
@@ -176,7 +176,7 @@ def time_line(result: Result) -> str:
 
 def _machine(environment: Mapping[str, Any], job: Job) -> str:
     """What drew it: program, engine, arithmetic, processor; what the environment does not tell is left out."""
-    engine = next((column.result.engine for column in job.columns if column.result), environment.get("engine", ""))
+    engine = next((cell.result.engine for cell in job.cells if cell.result), environment.get("engine", ""))
     cpu = environment.get("cpu", {})
     cores = cpu.get("count")
     version = f"bksdm-demo {environment.get('demo_version', '')}".strip()

@@ -11,8 +11,9 @@ import csv
 import io
 from typing import Any, BinaryIO
 
-from bksdm_demo.records import Column
-from bksdm_demo.reports.json_report import column_report, timestamp
+from bksdm_demo.parameters.result_json import timestamp
+from bksdm_demo.records import Cell
+from bksdm_demo.reports.json_report import cell_report
 from bksdm_demo.reports.material import Material
 from bksdm_demo.wording.timing import drawing_seconds, median_step
 
@@ -55,7 +56,7 @@ HEADS = (
 
 
 def write_csv(material: Material, stream: BinaryIO, files: dict[int, str] | None = None) -> None:
-    """`files` are the names of the pictures' files, by the index of their column, where they lie beside it.
+    """`files` are the names of the pictures' files, by the index of their cell, where they lie beside it.
 
     `psnr_db` and `ssim` are against the first model's picture with the same seed; `step_seconds` has a semicolon
     between two steps. A cell is empty where there is nothing to say.
@@ -63,17 +64,17 @@ def write_csv(material: Material, stream: BinaryIO, files: dict[int, str] | None
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, HEADS)
     writer.writeheader()
-    for index in range(len(material.job.columns)):
+    for index in range(len(material.job.cells)):
         row = _row(material, index, (files or {}).get(index))
         writer.writerow({key: _cell(value) for key, value in row.items()})
     stream.write(text.getvalue().encode("utf-8-sig", "replace"))
 
 
 def _row(material: Material, index: int, file: str | None) -> dict[str, Any]:
-    job, column = material.job, material.job.columns[index]
-    request, told = job.request_of(index), column_report(column, material.names, file)
+    job, cell = material.job, material.job.cells[index]
+    request, told = job.request_of(index), cell_report(cell, material.names, file)
     verdict, seconds = told["verdict"] or {}, told["seconds"] or {}
-    likeness, system = material.likenesses.get(index), material.systems.get(column.model)
+    similarity, system = material.similarities.get(index), material.systems.get(cell.model)
     return {
         "created": timestamp(job.created),
         "prompt": request.prompt,
@@ -83,23 +84,23 @@ def _row(material: Material, index: int, file: str | None) -> dict[str, Any]:
         "guidance_scale": request.guidance_scale,
         "scheduler": request.scheduler,
         "generator": request.generator,
-        "model": column.model,
+        "model": cell.model,
         "name": told["name"],
         "outcome": told["status"],
-        "message": column.message,
+        "message": cell.message,
         "withheld": verdict.get("blocked"),
         "reason": verdict.get("reason"),
         "file": file,
         "width": told["width"],
         "height": told["height"],
-        "psnr_db": likeness and round(likeness.psnr, 4),
-        "ssim": likeness and round(likeness.ssim, 6),
+        "psnr_db": similarity and round(similarity.psnr, 4),
+        "ssim": similarity and round(similarity.ssim, 6),
         "steps_run": told["steps"],
         **{f"{phase}_seconds": seconds.get(phase) for phase in SECONDS},
-        **_further_seconds(column),
+        **_further_seconds(cell),
         "cold": told["cold"],
         "engine": told["engine"],
-        "precision": material.precision(index) if column.result else None,
+        "precision": material.precision(index) if cell.result else None,
         "size_bytes": told["size_bytes"] or (system and system.size_bytes),
         "unet_parameters": system and system.unet_parameters,
         "weights": system and system.weights,
@@ -108,10 +109,10 @@ def _row(material: Material, index: int, file: str | None) -> dict[str, Any]:
     }
 
 
-def _further_seconds(column: Column) -> dict[str, Any]:
-    if column.result is None:
+def _further_seconds(cell: Cell) -> dict[str, Any]:
+    if cell.result is None:
         return {}
-    timings = column.result.timings
+    timings = cell.result.timings
     step = median_step(timings)
     return {
         "drawing_seconds": round(drawing_seconds(timings), 6),

@@ -20,9 +20,10 @@ from typing import Any, BinaryIO
 
 from bksdm_demo.errors import DemoError
 from bksdm_demo.parameters.png_writer import encode_png
-from bksdm_demo.records import Column, Job, Result
+from bksdm_demo.parameters.result_json import SCHEMA
+from bksdm_demo.records import Cell, Job, Result
 from bksdm_demo.reports.contact_sheet import draw_sheet, image_of
-from bksdm_demo.reports.json_report import SCHEMA, job_report
+from bksdm_demo.reports.json_report import job_report
 
 RESULT_NAME = "result.json"
 SHEET_NAME = "contact-sheet.png"
@@ -54,7 +55,7 @@ def save_job(
     with _appearing(folder) as staging:
         files = picture_names(job)
         for index, file in files.items():
-            _write(staging / file, _picture_bytes(job.columns[index], names, environment, with_parameters))
+            _write(staging / file, _picture_bytes(job.cells[index], names, environment, with_parameters))
         _write(staging / SHEET_NAME, _sheet_bytes(job, names, environment))
         report = job_report(job, names, files, environment, SHEET_NAME)
         _write(staging / RESULT_NAME, _json_bytes(report))
@@ -104,14 +105,14 @@ def appearing_files(paths: Sequence[Path]) -> Iterator[dict[Path, BinaryIO]]:
 
 
 def picture_names(job: Job) -> dict[int, str]:
-    """The file names of the pictures that there are to write, by the index of their column."""
-    return {index: column_name(job, index) for index, column in enumerate(job.columns) if image_of(column) is not None}
+    """The file names of the pictures that there are to write, by the index of their cell."""
+    return {index: cell_name(job, index) for index, cell in enumerate(job.cells) if image_of(cell) is not None}
 
 
-def column_name(job: Job, index: int) -> str:
-    """The file name of one column's picture; it tells the seed where there are several."""
-    column = job.columns[index]
-    return picture_name(index + 1, column.model, column.seed if len(job.seeds) > 1 else None)
+def cell_name(job: Job, index: int) -> str:
+    """The file name of one cell's picture; it tells the seed where there are several."""
+    cell = job.cells[index]
+    return picture_name(index + 1, cell.model, cell.seed if len(job.seeds) > 1 else None)
 
 
 def picture_name(number: int, model: str, seed: int | None = None) -> str:
@@ -217,10 +218,10 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _picture_bytes(
-    column: Column, names: Mapping[str, str], environment: Mapping[str, Any], with_parameters: bool
+    cell: Cell, names: Mapping[str, str], environment: Mapping[str, Any], with_parameters: bool
 ) -> bytes:
-    assert column.result is not None, "picture_names() names finished pictures only"
-    return encode_png(column.result, names.get(column.model, column.model), environment, with_parameters)
+    assert cell.result is not None, "picture_names() names finished pictures only"
+    return encode_png(cell.result, names.get(cell.model, cell.model), environment, with_parameters)
 
 
 def _sheet_bytes(job: Job, names: Mapping[str, str], environment: Mapping[str, Any]) -> bytes:

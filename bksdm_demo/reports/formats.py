@@ -84,7 +84,7 @@ def gather(comparisons: Comparisons, job_id: str, base_url: str = "") -> Materia
 def material_of(
     job: Job, systems: Mapping[str, System], picture: Lookup, base_url: str = "", *, kept: bool = False
 ) -> Material:
-    """The same for a snapshot at hand; `picture` gives the PNG of a column that may be shown.
+    """The same for a snapshot at hand; `picture` gives the PNG of a cell that may be shown.
 
     `kept` says that the server at `base_url` keeps the job, so that the link may name it.
     """

@@ -1,27 +1,29 @@
-"""Records as plain data for JSON: the contents of `result.json`, of a picture's metadata and of every `--json` answer.
+"""Comparisons, systems and packages as plain data for JSON: `result.json` and every `--json` answer.
 
-The schema is named and numbered; a reader should refuse a higher number. Grows by adding keys; a changed meaning
-needs a new number. Leaves out pictures: a blocked one must not travel, and the others are files of their own.
+Schema numbers and the parts that a picture's metadata shares are parameters/result_json.py's.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
-from datetime import UTC, datetime
 from typing import Any
 
 from bksdm_demo.library.catalog import System
 from bksdm_demo.library.sharing import Sharing
-from bksdm_demo.records import Column, Job, Request, Result, Timings, Verdict
+from bksdm_demo.parameters.result_json import (
+    NO_RESULT,
+    SCHEMA,
+    SCHEMA_VERSION,
+    request_report,
+    result_report,
+    timestamp,
+)
+from bksdm_demo.records import Cell, Job
 
-SCHEMA = "bksdm-demo/result"
 SYSTEMS_SCHEMA = "bksdm-demo/models"
 PACKAGES_SCHEMA = "bksdm-demo/packages"
 HISTORY_SCHEMA = "bksdm-demo/history"
-SCHEMA_VERSION = 1
-PHASES = ("load", "encode", "denoise", "decode", "safety", "total", "preview")
 NOTHING_SHARED = Sharing()
 _SYSTEM_FACTS = tuple(
     field.name for field in fields(System) if field.name not in ("folder", "shared", "parts", "availability")
@@ -35,9 +37,9 @@ def job_report(
     environment: Mapping[str, Any],
     contact_sheet: str | None = None,
 ) -> dict[str, Any]:
-    """A whole comparison, an entry under `models` for each column: model by model, seed after seed.
+    """A whole comparison, an entry under `models` for each cell: model by model, seed after seed.
 
-    `names` maps model keys to display names, `files` indexes of columns to picture file names.
+    `names` maps model keys to display names, `files` indexes of cells to picture file names.
     """
     return {
         "schema": SCHEMA,
@@ -45,7 +47,7 @@ def job_report(
         "created": timestamp(job.created),
         "request": request_report(job.request),
         "seeds": list(job.seeds),
-        "models": [column_report(column, names, files.get(index)) for index, column in enumerate(job.columns)],
+        "models": [cell_report(cell, names, files.get(index)) for index, cell in enumerate(job.cells)],
         "contact_sheet": contact_sheet,
         "environment": dict(environment),
     }
@@ -84,7 +86,7 @@ def history_report(jobs: Sequence[Job], total: int) -> dict[str, Any]:
                 "request": request_report(job.request),
                 "models": list(job.models),
                 "seeds": list(job.seeds),
-                "statuses": [column.phase.value for column in job.columns],
+                "statuses": [cell.phase.value for cell in job.cells],
                 "starred": job.starred,
             }
             for job in jobs
@@ -101,68 +103,19 @@ def packages_report(packages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def request_report(request: Request) -> dict[str, Any]:
-    """Every field of the request under its own name."""
-    return asdict(request)
-
-
-def column_report(column: Column, names: Mapping[str, str], file: str | None) -> dict[str, Any]:
+def cell_report(cell: Cell, names: Mapping[str, str], file: str | None) -> dict[str, Any]:
     """One model's outcome; everything a result would say is None where there is no result.
 
     `steps` counts the denoising steps really run, also when the run was stopped.
     """
-    result = column.result
+    result = cell.result
     return {
-        "model": column.model,
-        "name": names.get(column.model, column.model),
-        "seed": column.seed,
-        "status": column.phase.value,
-        "message": column.message,
+        "model": cell.model,
+        "name": names.get(cell.model, cell.model),
+        "seed": cell.seed,
+        "status": cell.phase.value,
+        "message": cell.message,
         "file": file,
-        "steps": len(result.timings.steps) if result else column.step,
-        **(result_report(result) if result else _NO_RESULT),
+        "steps": len(result.timings.steps) if result else cell.step,
+        **(result_report(result) if result else NO_RESULT),
     }
-
-
-def result_report(result: Result) -> dict[str, Any]:
-    """What one run measured and decided; `width` and `height` are pixels, None for a blocked picture."""
-    height, width = result.size or (None, None)
-    return {
-        "width": width,
-        "height": height,
-        "verdict": verdict_report(result.verdict),
-        "cold": result.timings.cold,
-        "seconds": seconds_report(result.timings),
-        "step_seconds": [_number(seconds) for seconds in result.timings.steps],
-        "cut_off": list(result.cut_off),
-        "engine": result.engine,
-        "size_bytes": result.size_bytes,
-    }
-
-
-_NO_RESULT: dict[str, Any] = dict.fromkeys(
-    ("width", "height", "verdict", "cold", "seconds", "step_seconds", "cut_off", "engine", "size_bytes")
-)
-
-
-def verdict_report(verdict: Verdict) -> dict[str, Any]:
-    """A score that is not a number (a failed checker) becomes None: JSON has no NaN."""
-    return {
-        "blocked": verdict.blocked,
-        "reason": verdict.reason,
-        "scores": [_number(score) for score in verdict.scores],
-    }
-
-
-def seconds_report(timings: Timings) -> dict[str, float | None]:
-    """Wall-clock seconds of each phase, to the microsecond."""
-    return {phase: _number(getattr(timings, phase)) for phase in PHASES}
-
-
-def timestamp(seconds: float) -> str:
-    """Seconds since the epoch as ISO 8601 in UTC, whole seconds."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _number(value: float) -> float | None:
-    return round(float(value), 6) if math.isfinite(value) else None

@@ -8,14 +8,14 @@ from functools import cached_property
 
 from numpy.typing import NDArray
 
-from bksdm_demo.environment import manner_of
+from bksdm_demo.environment import run_mode_of
 from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.png_writer import decode_png
 from bksdm_demo.records import Job
-from bksdm_demo.reports.similarity import Likeness, compare_pictures
+from bksdm_demo.reports.similarity import Similarity, compare_pictures
 
-Lookup = Callable[[int], bytes]  # index of a column -> its PNG; a DemoError where there is none to be had
+Lookup = Callable[[int], bytes]  # index of a cell -> its PNG; a DemoError where there is none to be had
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Material:
         return {key: self.systems[key].name if key in self.systems else key for key in self.job.models}
 
     @cached_property
-    def likenesses(self) -> dict[int, Likeness]:
-        """How like each picture is the one by the first model with the same seed, by the index of its column."""
+    def similarities(self) -> dict[int, Similarity]:
+        """How like each picture is the one by the first model with the same seed, by the index of its cell."""
         return dict(self._likenesses())
 
     def png(self, index: int) -> bytes | None:
-        """The picture of a column as it is kept; None where there is none to show, or where its file is gone."""
-        if not self.job.columns[index].shown:
+        """The picture of a cell as it is kept; None where there is none to show, or where its file is gone."""
+        if not self.job.cells[index].shown:
             return None
         try:
             return self.picture(index)
@@ -51,7 +51,7 @@ class Material:
             return None
 
     def pixels(self, index: int) -> NDArray | None:
-        """The picture of a column as uint8 [H, W, 3]; None as in `png`, and where its file is damaged."""
+        """The picture of a cell as uint8 [H, W, 3]; None as in `png`, and where its file is damaged."""
         data = self.png(index)
         try:
             return None if data is None else decode_png(data)
@@ -59,18 +59,18 @@ class Material:
             return None
 
     def precision(self, index: int) -> str:
-        """The arithmetic of the column's U-Net as its engine told it, else as it was asked for; "" where unknown."""
-        system, environment = self.systems.get(self.job.columns[index].model), self.job.environment
+        """The arithmetic of the cell's U-Net as its engine told it, else as it was asked for; "" where unknown."""
+        system, environment = self.systems.get(self.job.cells[index].model), self.job.environment
         paths = system.parts.unet if system and system.parts else ()
-        told = (manner_of(environment, path).get("precision") for path in paths)
+        told = (run_mode_of(environment, path).get("precision") for path in paths)
         return str(next(filter(None, told), environment.get("precision", "")))
 
-    def _likenesses(self) -> Iterator[tuple[int, Likeness]]:
+    def _likenesses(self) -> Iterator[tuple[int, Similarity]]:
         """Seed by seed, so that two pictures at most are in memory."""
-        columns, first = self.job.columns, self.job.models[0]
+        cells, first = self.job.cells, self.job.models[0]
         for seed in self.job.seeds:
-            row = [index for index, column in enumerate(columns) if column.seed == seed and column.shown]
-            if len(row) < 2 or columns[row[0]].model != first:
+            row = [index for index, cell in enumerate(cells) if cell.seed == seed and cell.shown]
+            if len(row) < 2 or cells[row[0]].model != first:
                 continue
             reference = self.pixels(row[0])
             for index in row[1:] if reference is not None else ():
@@ -84,5 +84,5 @@ class Material:
 
 
 def settled(job: Job) -> Job:
-    """The job as a report shows it: a column that is being run again still has its earlier outcome."""
-    return replace(job, columns=tuple(column.earlier or column for column in job.columns))
+    """The job as a report shows it: a cell that is being run again still has its earlier outcome."""
+    return replace(job, cells=tuple(cell.earlier or cell for cell in job.cells))

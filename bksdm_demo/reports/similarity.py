@@ -24,7 +24,7 @@ K1, K2 = 0.01, 0.03
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Similarity:
     """`psnr` in dB against a peak of 255, infinite for equal pictures; `ssim` at most 1."""
 
     psnr: float
@@ -35,14 +35,14 @@ class Likeness:
         return self.psnr == inf
 
 
-def compare_pictures(picture: NDArray, reference: NDArray) -> Likeness:
+def compare_pictures(picture: NDArray, reference: NDArray) -> Similarity:
     """Both uint8 [H, W, 3], at least 11 pixels high and wide. Raises RequestError where they are not of one size."""
     if picture.shape != reference.shape:
         sizes = " and ".join(f"{shape[1]}x{shape[0]}" for shape in (picture.shape, reference.shape))
         raise RequestError(f"Pictures of {sizes} pixels cannot be compared pixel by pixel.")
     if min(picture.shape[:2]) < WINDOW:
         raise RequestError(f"Pictures of fewer than {WINDOW} pixels on a side cannot be compared.")
-    return Likeness(psnr(picture, reference), ssim(picture, reference))
+    return Similarity(psnr(picture, reference), ssim(picture, reference))
 
 
 def psnr(picture: NDArray, reference: NDArray) -> float:

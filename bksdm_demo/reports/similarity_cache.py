@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from bksdm_demo.errors import RequestError
 from bksdm_demo.parameters.png_writer import decode_png
 from bksdm_demo.records import Job
-from bksdm_demo.reports.similarity import Likeness, compare_pictures
+from bksdm_demo.reports.similarity import Similarity, compare_pictures
 from bksdm_demo.runs.comparisons import Comparisons
 
 REMEMBERED = 1024  # pairs of pictures
@@ -24,44 +24,44 @@ Pair = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Compared:
-    """One picture against the reference of its seed; `likeness` is None where `why` says that it cannot be told."""
+    """One picture against the reference of its seed; `similarity` is None where `why` says that it cannot be told."""
 
     index: int
-    likeness: Likeness | None = None
+    similarity: Similarity | None = None
     why: str = ""
     reference: bool = False
 
 
-class Likenesses:
+class SimilarityCache:
     """Compares pictures on demand; safe to use from several threads."""
 
     def __init__(self, comparisons: Comparisons, remembered: int = REMEMBERED) -> None:
         self._comparisons, self._remembered = comparisons, remembered
-        self._known: OrderedDict[Pair, Likeness] = OrderedDict()
+        self._known: OrderedDict[Pair, Similarity] = OrderedDict()
         self._lock = threading.Lock()
 
     def against(self, job_id: str, reference: int) -> tuple[Compared, ...]:
         """Every picture of a job against those of its `reference`-th model.
 
-        Columns without a picture, and seeds whose reference has none, are left out. Raises RequestError for an unknown
+        Cells without a picture, and seeds whose reference has none, are left out. Raises RequestError for an unknown
         job or model, or where the reference has no picture at all; StoreError.
         """
         job = self._comparisons.get(job_id)
         if not 0 <= reference < len(job.models):
             raise RequestError(f"There is no model {reference} in this comparison; it has {len(job.models)}.")
         rows = [(seed, job.index_of(job.models[reference], seed)) for seed in job.seeds]
-        found = [compared for seed, index in rows if job.columns[index].shown for compared in self._row(job, index)]
+        found = [compared for seed, index in rows if job.cells[index].shown for compared in self._row(job, index)]
         if not found:
             raise RequestError("The reference has no picture to compare with.")
         return tuple(found)
 
     def _row(self, job: Job, reference: int) -> list[Compared]:
-        seed, base = job.columns[reference].seed, self._comparisons.picture(job.id, reference)
+        seed, base = job.cells[reference].seed, self._comparisons.picture(job.id, reference)
         row = []
-        for index, column in enumerate(job.columns):
+        for index, cell in enumerate(job.cells):
             if index == reference:
                 row.append(Compared(index, reference=True))
-            elif column.seed == seed and column.shown:
+            elif cell.seed == seed and cell.shown:
                 row.append(self._pair(index, self._comparisons.picture(job.id, index), base))
         return row
 

@@ -12,19 +12,19 @@ from typing import Any
 
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.parameters.links import job_address, job_command, job_query
-from bksdm_demo.records import Column, Job, Phase, Timings
+from bksdm_demo.records import Cell, Job, Phase, Timings
 from bksdm_demo.reports.charts import Bar, bars, course
 from bksdm_demo.reports.licences import Licence, licences_of
 from bksdm_demo.reports.material import Material
-from bksdm_demo.reports.similarity import Likeness
+from bksdm_demo.reports.similarity import Similarity
 from bksdm_demo.units import format_bytes, format_count
-from bksdm_demo.wording.comparison import OUTCOMES, cut_off_words, outcome_words, plural, setting_facts, shorten
+from bksdm_demo.wording.comparison import OUTCOMES, outcome_words, plural, setting_facts, shorten, truncation_words
 from bksdm_demo.wording.timing import (
     NOTHING,
     PHASE_LABELS,
     PHASES,
     baseline_of,
-    column_speed,
+    cell_speed,
     decimals,
     drawing_seconds,
     format_seconds,
@@ -41,7 +41,7 @@ NOT_YET = ("Not drawn yet", "This picture was not finished when the report was m
 
 
 @dataclass(frozen=True)
-class Cell:
+class ReportCell:
     """One picture in words. `title` and `detail` say why there is none, and are for that case."""
 
     index: int
@@ -65,7 +65,7 @@ class SeedRow:
     """The pictures of one seed; `heading` is "" where no row needs one."""
 
     heading: str
-    cells: tuple[Cell, ...]
+    cells: tuple[ReportCell, ...]
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class ReportView:
     when: str
     unfinished: str
     facts: tuple[tuple[str, str], ...]
-    cut_off: str
+    truncated: str
     across: int
     rows: tuple[SeedRow, ...]
     bars: tuple[Bar, ...]
@@ -117,9 +117,9 @@ class ReportView:
     times: Table
     steps: tuple[StepRow, ...]
     every_step: Table
-    likeness: Table | None
+    similarity: Table | None
     safety: str
-    missing: tuple[Cell, ...]
+    missing: tuple[ReportCell, ...]
     models: tuple[ModelRow, ...]
     note: str
     environment: tuple[tuple[str, str], ...]
@@ -134,9 +134,9 @@ class ReportView:
 def report_view(material: Material) -> ReportView:
     """Everything the page says."""
     job = material.job
-    timed = [index for index, column in enumerate(job.columns) if timings_of(column)]
+    timed = [index for index, cell in enumerate(job.cells) if timings_of(cell)]
     names = [_full_name(material, index) for index in timed]
-    timings = [timing for column in job.columns if (timing := timings_of(column))]
+    timings = [timing for cell in job.cells if (timing := timings_of(cell))]
     environment = job.environment
     rows = _seed_rows(material)
     return ReportView(
@@ -146,16 +146,16 @@ def report_view(material: Material) -> ReportView:
         when=moment(job.created),
         unfinished=_unfinished(material),
         facts=setting_facts(job.request, job.seeds),
-        cut_off=cut_off_words(job),
+        truncated=truncation_words(job),
         across=min(len(job.models) if len(job.models) > 1 else len(job.seeds), 4),
         rows=rows,
         bars=bars(names, timings),
         any_cold=any(timing.cold for timing in timings),
         reference=_reference(material),
-        times=_times(names, [job.columns[index] for index in timed], job),
+        times=_times(names, [job.cells[index] for index in timed], job),
         steps=_steps(names, timings),
         every_step=_every_step(names, timings),
-        likeness=_likeness(material),
+        similarity=_likeness(material),
         safety=_safety(job),
         missing=tuple(cell for row in rows for cell in row.cells if cell.tone != "done"),
         models=tuple(_model(material, key) for key in job.models),
@@ -180,42 +180,42 @@ def moment(seconds: float) -> str:
 
 
 def _unfinished(material: Material) -> str:
-    coming = sum(not column.phase.final for column in material.job.columns)
+    coming = sum(not cell.phase.final for cell in material.job.cells)
     if not coming:
         return ""
-    of = f"{coming} of {plural(len(material.job.columns), 'picture')}"
+    of = f"{coming} of {plural(len(material.job.cells), 'picture')}"
     return f"Made on {moment(material.made)}, while the comparison was still running: {of} had no outcome yet."
 
 
 def _seed_rows(material: Material) -> tuple[SeedRow, ...]:
     """A row for each seed; the seeds of a single model stand side by side like models."""
     job = material.job
-    cells = [_cell(material, index) for index in range(len(job.columns))]
+    cells = [_cell(material, index) for index in range(len(job.cells))]
     if len(job.seeds) == 1 or len(job.models) == 1:
         return (SeedRow("", tuple(cells)),)
     return tuple(SeedRow(f"Seed {seed}", tuple(cell for cell in cells if cell.seed == seed)) for seed in job.seeds)
 
 
-def _cell(material: Material, index: int) -> Cell:
-    job, column = material.job, material.job.columns[index]
-    name, shown, timing = material.names[column.model], column.shown, timings_of(column)
-    speed = column_speed(job, column)
-    title, sentence = OUTCOMES.get(column.phase, ("No picture", GONE) if column.phase.final else NOT_YET)
-    seed = f", seed {column.seed}" if len(job.seeds) > 1 else ""
-    size = column.result.size if column.result is not None else None
-    turned = [other for other, one in enumerate(job.columns) if one.shown]
+def _cell(material: Material, index: int) -> ReportCell:
+    job, cell = material.job, material.job.cells[index]
+    name, shown, timing = material.names[cell.model], cell.shown, timings_of(cell)
+    speed = cell_speed(job, cell)
+    title, sentence = OUTCOMES.get(cell.phase, ("No picture", GONE) if cell.phase.final else NOT_YET)
+    seed = f", seed {cell.seed}" if len(job.seeds) > 1 else ""
+    size = cell.result.size if cell.result is not None else None
+    turned = [other for other, one in enumerate(job.cells) if one.shown]
     facts = []
     if timing is not None and timing.cold:
         facts.append(f"+ {format_seconds(timing.load)} loading")
-    if index in material.likenesses:
-        facts.append(_likeness_words(material.likenesses[index]))
-    return Cell(
+    if index in material.similarities:
+        facts.append(_likeness_words(material.similarities[index]))
+    return ReportCell(
         index=index,
         name=f"{name}{seed}" if len(job.models) == 1 else name,
-        seed=column.seed,
-        tone=TONES.get(column.phase, "stopped"),
+        seed=cell.seed,
+        tone=TONES.get(cell.phase, "stopped"),
         title=title,
-        detail=column.message or sentence if column.phase.final else sentence,
+        detail=cell.message or sentence if cell.phase.final else sentence,
         alt=f"{shorten(job.request.prompt, ALT_SHOWN)} – drawn by {name}{seed}" if shown else "",
         size=None if size is None else (size[1], size[0]),
         seconds="" if timing is None else format_seconds(drawing_seconds(timing)),
@@ -228,15 +228,15 @@ def _cell(material: Material, index: int) -> Cell:
 
 
 def _full_name(material: Material, index: int) -> str:
-    column = material.job.columns[index]
-    name = material.names[column.model]
-    return f"{name} · seed {column.seed}" if len(material.job.seeds) > 1 else name
+    cell = material.job.cells[index]
+    name = material.names[cell.model]
+    return f"{name} · seed {cell.seed}" if len(material.job.seeds) > 1 else name
 
 
 def _reference(material: Material) -> str:
     """What speeds refer to, "" where there are none."""
     job = material.job
-    found = {column.model for seed in job.seeds if (column := baseline_of(job, seed)) is not None}
+    found = {cell.model for seed in job.seeds if (cell := baseline_of(job, seed)) is not None}
     if len(job.seeds) == 1 or not found:
         return "".join(material.names[model] for model in found)
     model = material.names[found.pop()] if len(found) == 1 else "the first model that finished"
@@ -246,16 +246,16 @@ def _reference(material: Material) -> str:
 # --- Numbers ---------------------------------------------------------------------------------------------------------
 
 
-def _times(names: Sequence[str], columns: Sequence[Column], job: Job) -> Table:
+def _times(names: Sequence[str], cells: Sequence[Cell], job: Job) -> Table:
     """Seconds; a phase has the same digits in all rows."""
-    timings = [timing for column in columns if (timing := timings_of(column))]
+    timings = [timing for cell in cells if (timing := timings_of(cell))]
     longest = max((timing.load + drawing_seconds(timing) for timing in timings), default=0.0)
     digits = decimals(longest)
     heads = ("Seconds", *(PHASE_LABELS[phase] for phase in PHASES), "Drawing", "Speed")
     rows = []
-    for name, timing, column in zip(names, timings, columns, strict=True):
+    for name, timing, cell in zip(names, timings, cells, strict=True):
         drawing = [getattr(timing, phase) for phase in PHASES[1:]] + [drawing_seconds(timing)]
-        speed = column_speed(job, column) or NOTHING
+        speed = cell_speed(job, cell) or NOTHING
         rows.append((name, load_cell(timing, digits), *(f"{seconds:.{digits}f}" for seconds in drawing), speed))
     return Table(heads, tuple(rows))
 
@@ -276,7 +276,7 @@ def _steps(names: Sequence[str], timings: Sequence[Timings]) -> tuple[StepRow, .
 
 
 def _every_step(names: Sequence[str], timings: Sequence[Timings]) -> Table:
-    """A row for each picture, a column for each step."""
+    """A row for each picture, a cell for each step."""
     longest = max((len(timing.steps) for timing in timings), default=0)
     rows = []
     for name, timing in zip(names, timings, strict=True):
@@ -291,8 +291,8 @@ def _milliseconds(seconds: float) -> str:
 
 
 def _likeness(material: Material) -> Table | None:
-    """A row for each further model, a column for each seed; None without any two pictures to compare."""
-    job, known = material.job, material.likenesses
+    """A row for each further model, a cell for each seed; None without any two pictures to compare."""
+    job, known = material.job, material.similarities
     if not known:
         return None
     heads = (
@@ -306,22 +306,22 @@ def _likeness(material: Material) -> Table | None:
     return Table(heads, tuple(rows))
 
 
-def _likeness_words(likeness: Likeness) -> str:
-    if likeness.identical:
+def _likeness_words(similarity: Similarity) -> str:
+    if similarity.identical:
         return "identical"
-    return f"{likeness.psnr:.1f} dB · SSIM {likeness.ssim:.3f}"
+    return f"{similarity.psnr:.1f} dB · SSIM {similarity.ssim:.3f}"
 
 
 # --- Models, safety, machine -----------------------------------------------------------------------------------------
 
 
 def _safety(job: Job) -> str:
-    shown = sum(column.shown for column in job.columns)
-    withheld = sum(column.phase is Phase.BLOCKED for column in job.columns)
+    shown = sum(cell.shown for cell in job.cells)
+    withheld = sum(cell.phase is Phase.BLOCKED for cell in job.cells)
     if withheld:
         was = "was" if withheld == 1 else "were"
         return (
-            f"{withheld} of {plural(len(job.columns), 'picture')} {was} withheld by the safety checker and "
+            f"{withheld} of {plural(len(job.cells), 'picture')} {was} withheld by the safety checker and "
             f"{'is' if withheld == 1 else 'are'} in no file of this report."
         )
     return "Every picture here was passed by the safety checker before it was shown." if shown else ""
@@ -334,7 +334,7 @@ def _systems(material: Material) -> list[System]:
 def _model(material: Material, key: str) -> ModelRow:
     system = material.systems.get(key)
     if system is None:
-        size = next((_size(column) for column in material.job.columns if column.model == key and column.result), "")
+        size = next((_size(cell) for cell in material.job.cells if cell.model == key and cell.result), "")
         return ModelRow(key, key, (NOTHING, NOTHING, size or NOTHING, NOTHING, NOTHING), "", "", "")
     cells = (
         format_count(system.unet_parameters) if system.unet_parameters else NOTHING,
@@ -347,8 +347,8 @@ def _model(material: Material, key: str) -> ModelRow:
     return ModelRow(system.name, key, cells, licence, licence_url, _web(system.card_url))
 
 
-def _size(column: Column) -> str:
-    return format_bytes(column.result.size_bytes) if column.result is not None else ""
+def _size(cell: Cell) -> str:
+    return format_bytes(cell.result.size_bytes) if cell.result is not None else ""
 
 
 def _web(address: str) -> str:
@@ -380,7 +380,11 @@ def _parts(environment: Mapping[str, Any]) -> Table | None:
     """How each part of the models ran, None where nobody told."""
     told = environment.get("parts") or {}
     rows = tuple(
-        (name, str(manner.get("engine", NOTHING)), str(manner.get("precision") or manner.get("compute_units", NOTHING)))
-        for name, manner in told.items()
+        (
+            name,
+            str(run_mode.get("engine", NOTHING)),
+            str(run_mode.get("precision") or run_mode.get("compute_units", NOTHING)),
+        )
+        for name, run_mode in told.items()
     )
     return Table(("Part", "Engine", "Precision or compute units"), rows) if rows else None

@@ -12,10 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from bksdm_demo.records import Column
+from bksdm_demo.records import Cell
 from bksdm_demo.reports.contact_sheet import draw_sheet
 from bksdm_demo.reports.csv_report import write_csv
-from bksdm_demo.reports.folder import RESULT_NAME, SHEET_NAME, column_name
+from bksdm_demo.reports.folder import RESULT_NAME, SHEET_NAME, cell_name
 from bksdm_demo.reports.html_report import write_html
 from bksdm_demo.reports.json_report import job_report
 from bksdm_demo.reports.material import Material
@@ -29,9 +29,9 @@ def write_zip(material: Material, stream: BinaryIO) -> None:
     job = material.job
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         files = {}
-        for index in range(len(job.columns)):
+        for index in range(len(job.cells)):
             if (data := material.png(index)) is not None:
-                files[index] = column_name(job, index)
+                files[index] = cell_name(job, index)
                 archive.writestr(_entry(material, files[index], zipfile.ZIP_STORED), data)
         archive.writestr(_entry(material, SHEET_NAME, zipfile.ZIP_STORED), _sheet(material))
         with archive.open(_entry(material, PAGE_NAME), "w") as page:
@@ -52,15 +52,15 @@ def _entry(material: Material, name: str, method: int = zipfile.ZIP_DEFLATED) ->
 
 
 def _sheet(material: Material) -> bytes:
-    columns = tuple(_with_pixels(material, index) for index in range(len(material.job.columns)))
-    sheet = draw_sheet(replace(material.job, columns=columns), material.names, material.job.environment)
+    cells = tuple(_with_pixels(material, index) for index in range(len(material.job.cells)))
+    sheet = draw_sheet(replace(material.job, cells=cells), material.names, material.job.environment)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _with_pixels(material: Material, index: int) -> Column:
-    column = material.job.columns[index]
-    if column.result is None:
-        return column
-    return replace(column, result=replace(column.result, image=material.pixels(index)))
+def _with_pixels(material: Material, index: int) -> Cell:
+    cell = material.job.cells[index]
+    if cell.result is None:
+        return cell
+    return replace(cell, result=replace(cell.result, image=material.pixels(index)))

@@ -1,8 +1,8 @@
 """Comparisons: one request through several models and seeds, one after the other, each seed from the same noise.
 
-The page and the command line ask here and nowhere deeper. Each model with each seed is a column of the job; a column
+The page and the command line ask here and nowhere deeper. Each model with each seed is a cell of the job; a cell
 that fails does so with a sentence and the others go on. Queueing and watching are jobs.py's, drawing generation.py's,
-keeping store.py's: a job is kept when it is queued, a column when it is final. A store that fails costs a job its
+keeping store.py's: a job is kept when it is queued, a cell when it is final. A store that fails costs a job its
 permanence and nothing else.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from bksdm_demo.errors import CancelledError, DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.parameters.png_writer import decode_png, encode_png, plain_png
-from bksdm_demo.records import COLUMNS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Column, Job, Loading, Phase, Request, Result
+from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Cell, Job, Loading, Phase, Request, Result
 from bksdm_demo.runs.generation import generate
 from bksdm_demo.runs.jobs import RUNNING, UNEXPECTED, JobQueue, Run, new_id
 from bksdm_demo.runs.pipeline_cache import PipelineCache
@@ -91,11 +91,11 @@ class Comparisons:
         chosen = tuple(dict.fromkeys(models))
         for key in chosen:
             self.catalog.get(key)
-        columns = _columns(request, chosen, tuple(dict.fromkeys(seeds)) or (request.seed,))
+        cells = _cells(request, chosen, tuple(dict.fromkeys(seeds)) or (request.seed,))
         job = Job(
             new_id(),
-            replace(request, seed=columns[0].seed),
-            columns,
+            replace(request, seed=cells[0].seed),
+            cells,
             created=self._jobs.clock(),
             preview_every=preview_every,
             owner=owner,
@@ -105,7 +105,7 @@ class Comparisons:
             return self._jobs.submit(replace(job, note=self._kept(lambda: self._store.add(job))))
 
     def cancel(self, job_id: str) -> Job:
-        """Stop a comparison: at once while it waits, after the present step while it runs; finished columns stay."""
+        """Stop a comparison: at once while it waits, after the present step while it runs; finished cells stay."""
         job = self.get(job_id)
         if self._jobs.known(job_id) is not None:
             return self._jobs.cancel(job_id)
@@ -114,7 +114,7 @@ class Comparisons:
         return job
 
     def resume(self, job_id: str) -> Job:
-        """Queue the columns of a finished comparison that ended without a verdict: interrupted, stopped or failed.
+        """Queue the cells of a finished comparison that ended without a verdict: interrupted, stopped or failed.
 
         Same id, same request. Raises RequestError where there is none of them or the comparison still runs,
         ModelUnavailableError and BusyError as `submit`.
@@ -126,15 +126,15 @@ class Comparisons:
             return self._again(job, job.resumable)
 
     def rerun(self, job_id: str, index: int) -> Job:
-        """Queue one column of a finished comparison once more. What it has is replaced when there is a new verdict.
+        """Queue one cell of a finished comparison once more. What it has is replaced when there is a new verdict.
 
         Raises RequestError for an index that is not there or a comparison that still runs, ModelUnavailableError and
         BusyError as `submit`.
         """
         with self._jobs.reserved(job_id):
             job = self._finished(job_id)
-            if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(job.columns):
-                raise RequestError(f"There is no picture {index!r} in this comparison; it has {len(job.columns)}.")
+            if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(job.cells):
+                raise RequestError(f"There is no picture {index!r} in this comparison; it has {len(job.cells)}.")
             return self._again(job, (index,))
 
     def close(self) -> None:
@@ -158,26 +158,26 @@ class Comparisons:
         return self._watch(self.get(job_id), heartbeat)
 
     def picture(self, job_id: str, index: int) -> bytes:
-        """The PNG of one column, parameters inside. Raises RequestError where there is none to show, StoreError.
+        """The PNG of one cell, parameters inside. Raises RequestError where there is none to show, StoreError.
 
-        A column that is being run again still has its earlier one.
+        A cell that is being run again still has its earlier one.
         """
         job = self.get(job_id)
-        column = job.columns[index] if 0 <= index < len(job.columns) else None
-        column = column.earlier or column if column is not None else None
-        if column is None or not column.shown or column.result is None:
+        cell = job.cells[index] if 0 <= index < len(job.cells) else None
+        cell = cell.earlier or cell if cell is not None else None
+        if cell is None or not cell.shown or cell.result is None:
             raise RequestError(NO_PICTURE)
         try:
             return self._store.picture(job_id, index)
         except (StoreError, RequestError):
-            if column.result.image is None:
+            if cell.result.image is None:
                 raise
-            return self._png(column.result)
+            return self._png(cell.result)
 
     def preview(self, job_id: str, index: int) -> bytes:
-        """The present preview of a column as a small PNG. Raises RequestError where there is none."""
+        """The present preview of a cell as a small PNG. Raises RequestError where there is none."""
         job = self._jobs.get(job_id)
-        preview = job.columns[index].preview if 0 <= index < len(job.columns) else None
+        preview = job.cells[index].preview if 0 <= index < len(job.cells) else None
         if preview is None:
             raise RequestError("There is no preview of this picture at present.")
         return plain_png(preview)
@@ -187,7 +187,7 @@ class Comparisons:
 
         Raises StoreError where a picture's file is gone.
         """
-        return replace(job, columns=tuple(self._with_picture(job, index) for index in range(len(job.columns))))
+        return replace(job, cells=tuple(self._with_picture(job, index) for index in range(len(job.cells))))
 
     # --- Keeping ---------------------------------------------------------------------------------------------------
 
@@ -238,10 +238,10 @@ class Comparisons:
         return self.get(job_id)
 
     def _again(self, job: Job, indexes: Sequence[int]) -> Job:
-        for key in {job.columns[index].model for index in indexes}:
+        for key in {job.cells[index].model for index in indexes}:
             self.catalog.get(key)
-        columns = (column.again() if index in indexes else column for index, column in enumerate(job.columns))
-        again = replace(job, columns=tuple(columns), cancelled=False, environment=self._environment())
+        cells = (cell.again() if index in indexes else cell for index, cell in enumerate(job.cells))
+        again = replace(job, cells=tuple(cells), cancelled=False, environment=self._environment())
         return self._jobs.submit(replace(again, note=self._kept(lambda: self._store.take(again, indexes))))
 
     def _watch(self, job: Job, heartbeat: float | None) -> Iterator[Job]:
@@ -260,23 +260,23 @@ class Comparisons:
         self._jobs.wait(POLL_SECONDS if heartbeat is None else min(heartbeat, POLL_SECONDS))
         return self._store.get(seen.id)
 
-    def _with_picture(self, job: Job, index: int) -> Column:
-        column = job.columns[index]
-        if not column.shown or column.result is None or column.result.image is not None:
-            return column
+    def _with_picture(self, job: Job, index: int) -> Cell:
+        cell = job.cells[index]
+        if not cell.shown or cell.result is None or cell.result.image is not None:
+            return cell
         image = decode_png(self._store.picture(job.id, index))
-        return replace(column, result=replace(column.result, image=image))
+        return replace(cell, result=replace(cell.result, image=image))
 
     def _run(self, run: Run) -> None:
-        """Every column that waits."""
+        """Every cell that waits."""
         job = run.job
         for index in job.order:
-            if job.columns[index].phase is Phase.QUEUED and not run.stopped():
-                self._run_column(run, index)
+            if job.cells[index].phase is Phase.QUEUED and not run.stopped():
+                self._run_cell(run, index)
 
-    def _run_column(self, run: Run, index: int) -> None:
-        """Draw one column and leave it final: done, blocked, failed or cancelled."""
-        model, request = run.job.columns[index].model, run.job.request_of(index)
+    def _run_cell(self, run: Run, index: int) -> None:
+        """Draw one cell and leave it final: done, blocked, failed or cancelled."""
+        model, request = run.job.cells[index].model, run.job.request_of(index)
 
         def report(phase: Phase, step: int, steps: int) -> None:
             run.change(index, phase, step=step, steps=steps, loading=None)
@@ -288,13 +288,13 @@ class Comparisons:
             run.change(index, Phase.DENOISING, preview=preview, message=message)
 
         every = run.job.preview_every
-        onlooker = self._previews.onlooker(every, show) if every else None
+        observer = self._previews.observer(every, show) if every else None
         told: Callable[[Exception], str] = str
         try:
             told = self.catalog.get(model).told
-            result = generate(self.cache, model, request, report, run.stopped, loading, onlooker)
+            result = generate(self.cache, model, request, report, run.stopped, loading, observer)
         except CancelledError:
-            return  # the queue marks every unfinished column
+            return  # the queue marks every unfinished cell
         except DemoError as error:
             self._fail(run, index, told(error))
         except Exception:
@@ -304,27 +304,27 @@ class Comparisons:
             blocked = result.image is None
             message = (result.verdict.reason or BLOCKED) if blocked else ""
             phase = Phase.BLOCKED if blocked else Phase.DONE
-            self._put(run, index, run.job.columns[index].verdict(phase, result, message))
+            self._put(run, index, run.job.cells[index].verdict(phase, result, message))
 
     def _fail(self, run: Run, index: int, message: str) -> None:
-        """Leave the column failed, or as it was before it was run again: then the store has it already."""
-        column = run.job.columns[index]
-        ended = column.ended(Phase.FAILED, message)
-        if column.earlier is None:
+        """Leave the cell failed, or as it was before it was run again: then the store has it already."""
+        cell = run.job.cells[index]
+        ended = cell.ended(Phase.FAILED, message)
+        if cell.earlier is None:
             self._put(run, index, ended)
         else:
             run.put(index, ended)
 
-    def _put(self, run: Run, index: int, column: Column) -> None:
-        """Keep a final column, then show it; by now the parts that drew it have told how they run."""
+    def _put(self, run: Run, index: int, cell: Cell) -> None:
+        """Keep a final cell, then show it; by now the parts that drew it have told how they run."""
 
         def keep() -> None:
-            picture = self._png(column.result) if column.shown and column.result is not None else None
-            self._store.save_column(run.job.id, index, column, picture)
+            picture = self._png(cell.result) if cell.shown and cell.result is not None else None
+            self._store.save_cell(run.job.id, index, cell, picture)
 
         note = self._kept(keep)
         run.update(environment=self._environment(), note=note or run.job.note)
-        run.put(index, column)
+        run.put(index, cell)
 
     def _end(self, job: Job) -> None:
         """Nothing of the job runs any more, and every part that drew has told how it runs."""
@@ -357,15 +357,15 @@ class Comparisons:
             raise RequestError(NOT_YOURS)
 
 
-def _columns(request: Request, models: Sequence[str], seeds: Sequence[int]) -> tuple[Column, ...]:
+def _cells(request: Request, models: Sequence[str], seeds: Sequence[int]) -> tuple[Cell, ...]:
     """Seed by seed, the models in their order under each. Raises RequestError for what is out of range."""
     if len(seeds) > SEEDS_LIMIT:
         raise RequestError(f"{len(seeds)} seeds are asked for; one comparison takes at most {SEEDS_LIMIT}.")
-    if len(seeds) * len(models) > COLUMNS_LIMIT:
+    if len(seeds) * len(models) > CELLS_LIMIT:
         raise RequestError(
             f"{len(models)} models with {len(seeds)} seeds make {len(models) * len(seeds)} pictures; "
-            f"one comparison takes at most {COLUMNS_LIMIT}."
+            f"one comparison takes at most {CELLS_LIMIT}."
         )
     for seed in seeds:
         replace(request, seed=seed)
-    return tuple(Column(model, seed=seed) for seed in seeds for model in models)
+    return tuple(Cell(model, seed=seed) for seed in seeds for model in models)

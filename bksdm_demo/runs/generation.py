@@ -1,4 +1,4 @@
-"""One picture by one model, every phase timed; knows nothing of jobs or columns.
+"""One picture by one model, every phase timed; knows nothing of jobs or cells.
 
 The caller hears of each phase and step through `report` and stops the run through `cancelled`, which is asked between
 steps and phases. A picture that the checker did not pass is dropped here and is in no Result.
@@ -17,7 +17,7 @@ from bksdm_demo.diffusion.pipeline import Encoded, Pipeline
 from bksdm_demo.errors import CancelledError
 from bksdm_demo.records import Loading, Phase, Request, Result, Timings
 from bksdm_demo.runs.pipeline_cache import Lease, PipelineCache, ReportLoading
-from bksdm_demo.runs.previews import Onlooker
+from bksdm_demo.runs.previews import PreviewObserver
 
 Report = Callable[[Phase, int, int], None]  # the present phase, denoising steps finished, denoising steps in all
 Cancelled = Callable[[], bool]
@@ -43,16 +43,16 @@ def generate(
     report: Report = _silent,
     cancelled: Cancelled = _never,
     loading: ReportLoading = _unheard,
-    onlooker: Onlooker | None = None,
+    observer: PreviewObserver | None = None,
 ) -> Result:
     """The picture of `request` by the system `model`, loading it first where needed; `loading` hears of each part.
 
-    `onlooker` looks at the picture on its way; what that takes is in no timing but its own.
+    `observer` looks at the picture on its way; what that takes is in no timing but its own.
     Raises CancelledError soon after `cancelled()` turns true, and the DemoErrors of the cache, the engines and the
     pipeline.
     """
     start = time.perf_counter()
-    run = _Run(request, report, cancelled, onlooker)
+    run = _Run(request, report, cancelled, observer)
     run.enter(Phase.LOADING)
     with cache.lease(model, loading, cancelled) as lease:
         return run.draw(lease, start)
@@ -65,7 +65,7 @@ class _Run:
     request: Request
     report: Report
     cancelled: Cancelled
-    onlooker: Onlooker | None = None
+    observer: PreviewObserver | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     steps: list[float] = field(default_factory=list)
     count: int = 0  # steps in all, known with the first: some schedulers take one more than asked for
@@ -90,8 +90,8 @@ class _Run:
         latents = self._timed("denoise", lambda: self._denoise(pipeline, encoded))
         self.enter(Phase.DECODING)
         image = self._timed("decode", lambda: pipeline.decode(latents))
-        if self.onlooker is not None:
-            self.onlooker.learn(pipeline, latents, image, self.seconds["decode"])
+        if self.observer is not None:
+            self.observer.learn(pipeline, latents, image, self.seconds["decode"])
         self.enter(Phase.CHECKING)
         verdict = self._timed("safety", lambda: pipeline.check(image))
         image.setflags(write=False)
@@ -108,7 +108,7 @@ class _Run:
                 **self.seconds,
             ),
             image=image if verdict.blocked is False else None,
-            cut_off=encoded.cut_off,
+            truncated=encoded.truncated,
             engine=pipeline.engine,
             size_bytes=lease.system.size_bytes,
         )
@@ -122,8 +122,8 @@ class _Run:
             self.steps.append(step.seconds)
             self.tell(Phase.DENOISING)
             self.check()
-            if self.onlooker is not None:
-                self.onlooker.look(pipeline, step)
+            if self.observer is not None:
+                self.observer.look(pipeline, step)
         assert latents is not None, "a request has at least one step"
         return latents
 
@@ -135,4 +135,4 @@ class _Run:
 
     def _looking(self) -> float:
         """Seconds spent on previews so far."""
-        return 0.0 if self.onlooker is None else self.onlooker.seconds
+        return 0.0 if self.observer is None else self.observer.seconds

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from bksdm_demo.errors import BusyError, RequestError
-from bksdm_demo.records import Column, Job, Phase
+from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.wording.comparison import UNKNOWN
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def _nothing(job: Job) -> None:
 
 
 class Run:
-    """What the runner of one job sees: the job's snapshot, whether to stop, and a way to change a column."""
+    """What the runner of one job sees: the job's snapshot, whether to stop, and a way to change a cell."""
 
     def __init__(self, queue: JobQueue, job_id: str) -> None:
         self._queue, self._id = queue, job_id
@@ -55,12 +55,12 @@ class Run:
         return self._queue.stopped(self._id)
 
     def change(self, index: int, phase: Phase, **changes: object) -> None:
-        """Bring one column to a phase and change other fields of it, unless it is final."""
+        """Bring one cell to a phase and change other fields of it, unless it is final."""
         self._queue.change(self._id, index, phase, changes)
 
-    def put(self, index: int, column: Column) -> None:
-        """Replace one column, unless it is final."""
-        self._queue.put(self._id, index, column)
+    def put(self, index: int, cell: Cell) -> None:
+        """Replace one cell, unless it is final."""
+        self._queue.put(self._id, index, cell)
 
     def update(self, **changes: object) -> None:
         """Change fields of the job itself."""
@@ -124,7 +124,7 @@ class JobQueue:
             raise BusyError(f"The queue is full: {self._queue_size} comparisons are waiting. Try again later.")
 
     def submit(self, job: Job) -> Job:
-        """Put a job at the end of the queue: a new one, or a finished one with columns that wait again.
+        """Put a job at the end of the queue: a new one, or a finished one with cells that wait again.
 
         Raises as `reserved` does.
         """
@@ -199,23 +199,23 @@ class JobQueue:
         return self._closed or job is None or job.cancelled
 
     def change(self, job_id: str, index: int, phase: Phase, changes: Mapping[str, object]) -> None:
-        """Bring one column to a phase, unless it is final."""
+        """Bring one cell to a phase, unless it is final."""
         with self._changed:
             job = self._jobs.get(job_id)
             if job is not None:
-                self.put(job_id, index, job.columns[index].at(phase, **changes))
+                self.put(job_id, index, job.cells[index].at(phase, **changes))
 
-    def put(self, job_id: str, index: int, column: Column) -> None:
-        """Replace one column; final ones stay, as `close()` may have interrupted the job meanwhile."""
+    def put(self, job_id: str, index: int, cell: Cell) -> None:
+        """Replace one cell; final ones stay, as `close()` may have interrupted the job meanwhile."""
         with self._changed:
             job = self._jobs.get(job_id)
-            columns = list(job.columns) if job is not None else []
-            if job is not None and not columns[index].phase.final:
-                columns[index] = column
-                self._put(replace(job, columns=tuple(columns)))
+            cells = list(job.cells) if job is not None else []
+            if job is not None and not cells[index].phase.final:
+                cells[index] = cell
+                self._put(replace(job, cells=tuple(cells)))
 
     def update(self, job_id: str, **changes: object) -> None:
-        """Change fields of a job that is known; its columns have `change`."""
+        """Change fields of a job that is known; its cells have `change`."""
         with self._changed:
             job = self._jobs.get(job_id)
             if job is not None:
@@ -275,12 +275,12 @@ class JobQueue:
             return job_id
 
     def _finish(self, job_id: str, phase: Phase, message: str) -> None:
-        """Bring every column that is not final to its end; `_settle` is to follow, without the lock."""
+        """Bring every cell that is not final to its end; `_settle` is to follow, without the lock."""
         job = self._jobs.get(job_id)
         if job is not None and not job.finished:
             self._unsettled.add(job_id)
-            ended = (column if column.phase.final else column.ended(phase, message) for column in job.columns)
-            self._put(replace(job, columns=tuple(ended), position=0))
+            ended = (cell if cell.phase.final else cell.ended(phase, message) for cell in job.cells)
+            self._put(replace(job, cells=tuple(ended), position=0))
 
     def _settle(self, job_id: str) -> None:
         """Tell the end of a job, once it is final."""
@@ -321,5 +321,5 @@ class JobQueue:
 
 def _pixels(job: Job) -> int:
     """Bytes of the pictures a job holds."""
-    images = (column.result.image for column in job.columns if column.result is not None)
+    images = (cell.result.image for cell in job.cells if cell.result is not None)
     return sum(image.nbytes for image in images if image is not None)

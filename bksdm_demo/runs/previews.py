@@ -88,15 +88,15 @@ class _Decoder:
 
 
 class Previews:
-    """The colour maps of every VAE decoder seen so far; gives each picture its onlooker."""
+    """The colour maps of every VAE decoder seen so far; gives each picture its observer."""
 
     def __init__(self, share: float = PREVIEW_SHARE, clock: Callable[[], float] = time.perf_counter) -> None:
         self.share, self.clock = share, clock
         self._decoders: WeakKeyDictionary[Engine, _Decoder] = WeakKeyDictionary()
 
-    def onlooker(self, every: int, show: Show) -> Onlooker:
+    def observer(self, every: int, show: Show) -> PreviewObserver:
         """Somebody who looks at one picture every `every` steps, as far as the share of the time allows."""
-        return Onlooker(self, every, show)
+        return PreviewObserver(self, every, show)
 
     def decoder(self, pipeline: Pipeline, latents: NDArray) -> _Decoder:
         """What is known of this pipeline's decoder; one thread draws at a time."""
@@ -105,7 +105,7 @@ class Previews:
         return self._decoders[pipeline.decoder]
 
 
-class Onlooker:
+class PreviewObserver:
     """Looks at one picture; `seconds` is what that took so far. Never raises."""
 
     def __init__(self, previews: Previews, every: int, show: Show) -> None:

@@ -10,11 +10,11 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from bksdm_demo.records import Column, Job, Phase, Request, Result, Timings, Verdict
+from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
 
 
 def job_text(job: Job) -> str:
-    """What all columns share."""
+    """What all cells share."""
     return _text({"request": asdict(job.request), "preview_every": job.preview_every})
 
 
@@ -24,28 +24,28 @@ def job_fields(text: str) -> dict[str, Any]:
     return {"request": Request(**read["request"]), "preview_every": int(read["preview_every"])}
 
 
-def column_text(column: Column) -> str:
-    """A column without its picture."""
+def cell_text(cell: Cell) -> str:
+    """A cell without its picture."""
     made = {
-        "model": column.model,
-        "seed": column.seed,
-        "phase": column.phase.value,
-        "step": column.step,
-        "steps": column.steps,
-        "message": column.message,
-        "result": None if column.result is None else _result(column.result),
+        "model": cell.model,
+        "seed": cell.seed,
+        "phase": cell.phase.value,
+        "step": cell.step,
+        "steps": cell.steps,
+        "message": cell.message,
+        "result": None if cell.result is None else _result(cell.result),
     }
     return _text(made)
 
 
-def read_column(text: str, request: Request) -> Column:
-    """The column of `column_text`; `request` is its job's. Raises as `job_fields` does."""
+def read_cell(text: str, request: Request) -> Cell:
+    """The cell of `cell_text`; `request` is its job's. Raises as `job_fields` does."""
     read = json.loads(text)
     result = read.pop("result")
     read["phase"] = Phase(read["phase"])
     if result is not None:
         result = _read_result(result, Request(**{**asdict(request), "seed": read["seed"]}))
-    return Column(**read, result=result)
+    return Cell(**read, result=result)
 
 
 def environment_text(environment: Any) -> str:
@@ -57,12 +57,12 @@ def _text(record: dict[str, Any]) -> str:
 
 
 def _result(result: Result) -> dict[str, Any]:
-    """Every field but the request, which is the job's with the column's seed, and the pixels."""
+    """Every field but the request, which is the job's with the cell's seed, and the pixels."""
     return {
         "model": result.model,
         "verdict": asdict(result.verdict),
         "timings": asdict(result.timings),
-        "cut_off": result.cut_off,
+        "cut_off": result.truncated,
         "engine": result.engine,
         "size_bytes": result.size_bytes,
         "stored_size": result.size,
@@ -71,9 +71,11 @@ def _result(result: Result) -> dict[str, Any]:
 
 def _read_result(read: dict[str, Any], request: Request) -> Result:
     verdict, timings, size = read.pop("verdict"), read.pop("timings"), read.pop("stored_size")
+    truncated = read.pop("cut_off")  # stored under the name that earlier versions gave it
     return Result(
-        **{**read, "cut_off": tuple(read["cut_off"])},
+        **read,
         request=request,
+        truncated=tuple(truncated),
         verdict=Verdict(verdict["blocked"], verdict["reason"], tuple(verdict["scores"])),
         timings=Timings(**{**timings, "steps": tuple(timings["steps"])}),
         stored_size=None if size is None else (int(size[0]), int(size[1])),

@@ -2,7 +2,7 @@
 
 Ids and file names are generated, never taken from outside: an id that somebody sends is looked up and nothing else.
 Only what the safety checker passed is ever handed to a store, and a store refuses the rest once more. A job is kept
-from the moment it is queued, each column from the moment it is final, so that a killed server loses only what it was
+from the moment it is queued, each cell from the moment it is final, so that a killed server loses only what it was
 drawing.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from bksdm_demo.errors import DemoError
-from bksdm_demo.records import Column, Job
+from bksdm_demo.records import Cell, Job
 
 GIB = 2**30  # bytes
 DAY = 86_400.0  # seconds
@@ -91,19 +91,19 @@ class Store(Protocol):
     problem: str
 
     def add(self, job: Job) -> None:
-        """Keep a new job with its environment and its columns as they are; this process is now the one that runs it."""
+        """Keep a new job with its environment and its cells as they are; this process is now the one that runs it."""
         ...
 
     def take(self, job: Job, indexes: Sequence[int]) -> None:
-        """This process runs these columns of a stored job once more. A column with `earlier` stays as it is stored."""
+        """This process runs these cells of a stored job once more. A cell with `earlier` stays as it is stored."""
         ...
 
-    def save_column(self, job_id: str, index: int, column: Column, picture: bytes | None = None) -> None:
-        """Keep a final column and its PNG, in place of what was there; the picture is in place before the record."""
+    def save_cell(self, job_id: str, index: int, cell: Cell, picture: bytes | None = None) -> None:
+        """Keep a final cell and its PNG, in place of what was there; the picture is in place before the record."""
         ...
 
     def end(self, job: Job) -> None:
-        """Nothing of this job runs any more: columns not yet final here become what they have come to there."""
+        """Nothing of this job runs any more: cells not yet final here become what they have come to there."""
         ...
 
     def get(self, job_id: str) -> Job:
@@ -115,7 +115,7 @@ class Store(Protocol):
         ...
 
     def picture(self, job_id: str, index: int) -> bytes:
-        """The PNG of one column. Raises RequestError where there is none, StoreError where its file is gone."""
+        """The PNG of one cell. Raises RequestError where there is none, StoreError where its file is gone."""
         ...
 
     def star(self, job_id: str, starred: bool) -> Job:

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 
-class Runners:
+class ProcessLocks:
     """This process's lock in `folder` and a look at those of others; without a folder there is nobody else."""
 
     def __init__(self, folder: Path | None) -> None:

@@ -1,6 +1,6 @@
 """Comparisons in one SQLite file and one PNG per picture, below one folder that processes may share; or in memory.
 
-    FOLDER/index.sqlite3     jobs and columns as JSON with the few fields that are searched beside them
+    FOLDER/index.sqlite3     jobs and cells as JSON with the few fields that are searched beside them
     FOLDER/pictures/ab/*.png pictures under generated names
     FOLDER/runners/*.lock    one per living process, so that a dead one's jobs are known as interrupted
 
@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from bksdm_demo.errors import BusyError, RequestError
-from bksdm_demo.records import Column, Job, Phase
-from bksdm_demo.store.codec import column_text, environment_text, job_fields, job_text, read_column
+from bksdm_demo.records import Cell, Job, Phase
+from bksdm_demo.store.codec import cell_text, environment_text, job_fields, job_text, read_cell
 from bksdm_demo.store.contract import MOST_PER_PAGE, Filter, Page, Retention, StoreError, Usage
 from bksdm_demo.store.database import Database
 from bksdm_demo.store.pictures import PictureFolder, PictureMemory, Pictures
-from bksdm_demo.store.process_locks import Runners
+from bksdm_demo.store.process_locks import ProcessLocks
 from bksdm_demo.wording.comparison import NO_PICTURE, UNKNOWN
 
 logger = logging.getLogger(__name__)
@@ -72,11 +72,11 @@ class SqliteStore:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._pictures: Pictures = PictureMemory() if folder is None else PictureFolder(folder / PICTURES_NAME)
             self._database = Database(None if folder is None else folder / INDEX_NAME)
-            self._runners = Runners(None if folder is None else folder / RUNNERS_NAME)
+            self._process_locks = ProcessLocks(None if folder is None else folder / RUNNERS_NAME)
         except OSError as error:
             logger.warning("The data folder %s cannot be used: %s", folder, error)
             raise StoreError(f"The data folder cannot be used: {error.strerror or error}.") from error
-        self._bury_all()
+        self._mark_all_interrupted()
         self._tidy()
         self._sweep()
 
@@ -92,27 +92,29 @@ class SqliteStore:
                     job.id,
                     job.created,
                     job.owner,
-                    self._runners.own,
+                    self._process_locks.own,
                     _folded(job.request.prompt),
                     record,
                     environment,
                     len(record) + len(environment),
                 ),
             )
-            for index, column in enumerate(job.columns):
-                _put_column(connection, job.id, index, column)
+            for index, cell in enumerate(job.cells):
+                _put_cell(connection, job.id, index, cell)
         self._tidy()
 
     def take(self, job: Job, indexes: Sequence[int]) -> None:
         with self._database.change() as connection:
             self._row(connection, job.id)
-            connection.execute("UPDATE jobs SET runner = ?, cancelled = 0 WHERE id = ?", (self._runners.own, job.id))
+            connection.execute(
+                "UPDATE jobs SET runner = ?, cancelled = 0 WHERE id = ?", (self._process_locks.own, job.id)
+            )
             for index in indexes:
-                if job.columns[index].earlier is None:
-                    _put_column(connection, job.id, index, job.columns[index])
+                if job.cells[index].earlier is None:
+                    _put_cell(connection, job.id, index, job.cells[index])
 
-    def save_column(self, job_id: str, index: int, column: Column, picture: bytes | None = None) -> None:
-        if picture is not None and not column.shown:
+    def save_cell(self, job_id: str, index: int, cell: Cell, picture: bytes | None = None) -> None:
+        if picture is not None and not cell.shown:
             raise StoreError("A picture that may not be shown is not kept.")
         name = None
         try:
@@ -120,7 +122,7 @@ class SqliteStore:
             with self._database.change() as connection:
                 self._row(connection, job_id)
                 old = _picture_name(connection, job_id, index)
-                _put_column(connection, job_id, index, column, name, len(picture or b""))
+                _put_cell(connection, job_id, index, cell, name, len(picture or b""))
         except OSError as error:
             raise StoreError(f"The picture cannot be kept: {error.strerror or error}.") from error
         except BaseException:
@@ -140,9 +142,9 @@ class SqliteStore:
                 (int(job.cancelled), text, len(text), job.id),
             )
             for index in _open_places(connection, job.id):
-                column = job.columns[index]
-                lost = column.shown or not column.phase.final  # its picture could not be kept
-                _put_column(connection, job.id, index, column.ended(Phase.FAILED, NOT_KEPT) if lost else column)
+                cell = job.cells[index]
+                lost = cell.shown or not cell.phase.final  # its picture could not be kept
+                _put_cell(connection, job.id, index, cell.ended(Phase.FAILED, NOT_KEPT) if lost else cell)
 
     # --- What is kept ------------------------------------------------------------------------------------------------
 
@@ -150,10 +152,10 @@ class SqliteStore:
         self._tidy_at_times()
         with self._database.read() as connection:
             row = self._row(connection, job_id)
-            if self._runners.alive(row["runner"]) or not row["runner"]:
+            if self._process_locks.alive(row["runner"]) or not row["runner"]:
                 return self._job(connection, row)
         with self._database.change() as connection:
-            self._bury(connection, job_id)
+            self._mark_interrupted(connection, job_id)
             return self._job(connection, self._row(connection, job_id))
 
     def list(self, wanted: Filter, offset: int = 0, limit: int = 24) -> Page:
@@ -188,7 +190,7 @@ class SqliteStore:
     def delete(self, job_id: str) -> None:
         with self._database.change() as connection:
             runner = self._row(connection, job_id)["runner"]
-            if runner and runner != self._runners.own and self._runners.alive(runner):
+            if runner and runner != self._process_locks.own and self._process_locks.alive(runner):
                 raise RequestError("Another process of this demo runs this comparison; stop it there first.")
             names = self._remove(connection, job_id)
         for name in names:
@@ -207,10 +209,10 @@ class SqliteStore:
                 return
             self._closed = True
         with self._database.change() as connection:
-            rows = connection.execute("SELECT id FROM jobs WHERE runner = ?", (self._runners.own,)).fetchall()
+            rows = connection.execute("SELECT id FROM jobs WHERE runner = ?", (self._process_locks.own,)).fetchall()
             for (job_id,) in rows:
-                self._bury(connection, job_id)
-        self._runners.close()
+                self._mark_interrupted(connection, job_id)
+        self._process_locks.close()
         self._database.close()
 
     # --- Inside ------------------------------------------------------------------------------------------------------
@@ -228,13 +230,13 @@ class SqliteStore:
 
     def _job(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
         """The record of a row; StoreError for one that this program cannot have written."""
-        columns = connection.execute("SELECT record FROM columns WHERE job = ? ORDER BY place", (row["id"],)).fetchall()
+        cells = connection.execute("SELECT record FROM columns WHERE job = ? ORDER BY place", (row["id"],)).fetchall()
         starred = bool(row["starred"])
         try:
             fields = job_fields(row["record"])
             return Job(
                 id=row["id"],
-                columns=tuple(read_column(text, fields["request"]) for (text,) in columns),
+                cells=tuple(read_cell(text, fields["request"]) for (text,) in cells),
                 created=row["created"],
                 cancelled=bool(row["cancelled"]),
                 starred=starred,
@@ -256,23 +258,23 @@ class SqliteStore:
             logger.warning("%s", error)
             return None
 
-    def _bury_all(self) -> None:
+    def _mark_all_interrupted(self) -> None:
         """Mark as interrupted what processes that are no more were running."""
         with self._database.change() as connection:
             rows = connection.execute("SELECT id, runner FROM jobs WHERE runner <> ''").fetchall()
             for job_id, runner in rows:
-                if not self._runners.alive(runner):
-                    self._bury(connection, job_id)
+                if not self._process_locks.alive(runner):
+                    self._mark_interrupted(connection, job_id)
 
-    def _bury(self, connection: sqlite3.Connection, job_id: str) -> None:
-        """The process that ran the job is no more: every column that is not final was interrupted."""
+    def _mark_interrupted(self, connection: sqlite3.Connection, job_id: str) -> None:
+        """The process that ran the job is no more: every cell that is not final was interrupted."""
         connection.execute("UPDATE jobs SET runner = '' WHERE id = ?", (job_id,))
         if places := _open_places(connection, job_id):
             row = _rows(connection, "SELECT * FROM jobs WHERE id = ?", (job_id,))[0]
             if (job := self._readable(connection, row)) is None:
                 return
             for index in places:
-                _put_column(connection, job_id, index, job.columns[index].ended(Phase.INTERRUPTED, DIED))
+                _put_cell(connection, job_id, index, job.cells[index].ended(Phase.INTERRUPTED, DIED))
 
     def _check_stars(self, connection: sqlite3.Connection, job_id: str) -> None:
         (starred,) = connection.execute(
@@ -283,7 +285,7 @@ class SqliteStore:
 
     def _tidy_at_times(self) -> None:
         if self._clock() - self._tidied > TIDY_SECONDS:
-            self._bury_all()
+            self._mark_all_interrupted()
             self._tidy()
 
     def _tidy(self, spare: str = "") -> None:
@@ -325,24 +327,24 @@ def _rows(connection: sqlite3.Connection, query: str, values: Sequence[Any]) -> 
     return cursor.execute(query, values).fetchall()
 
 
-def _put_column(
+def _put_cell(
     connection: sqlite3.Connection,
     job_id: str,
     index: int,
-    column: Column,
+    cell: Cell,
     picture: str | None = None,
     picture_bytes: int = 0,
 ) -> None:
-    record = column_text(column)
+    record = cell_text(cell)
     connection.execute(
         "INSERT OR REPLACE INTO columns (job, place, model, final, record, picture, bytes)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (job_id, index, column.model, int(column.phase.final), record, picture, len(record) + picture_bytes),
+        (job_id, index, cell.model, int(cell.phase.final), record, picture, len(record) + picture_bytes),
     )
 
 
 def _open_places(connection: sqlite3.Connection, job_id: str) -> Sequence[int]:
-    """Indexes of the columns that are not final."""
+    """Indexes of the cells that are not final."""
     return [
         place for (place,) in connection.execute("SELECT place FROM columns WHERE job = ? AND NOT final", (job_id,))
     ]

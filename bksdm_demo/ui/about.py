@@ -101,7 +101,7 @@ def _emoji(section: Section) -> str:
 
 
 def _table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], note: str) -> str:
-    """The first column names the row; the rest are figures."""
+    """The first cell names the row; the rest are figures."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' if name else "<td></td>" for name in header)
     body = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'

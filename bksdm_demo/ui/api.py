@@ -15,9 +15,9 @@ from gradio.events import api
 
 from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.parameters.links import job_address
+from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
 from bksdm_demo.records import Job, Request
 from bksdm_demo.reports.formats import kind_named
-from bksdm_demo.reports.json_report import request_report, result_report, timestamp
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import whole
 from bksdm_demo.ui.present import picture_address
@@ -128,23 +128,23 @@ def job_state(job: Job, names: dict[str, str], base_url: str) -> dict[str, Any]:
         "request": request_report(job.request),
         "models": list(job.models),
         "seeds": list(job.seeds),
-        "columns": [_column_state(job, index, names, base_url) for index in range(len(job.columns))],
+        "columns": [_cell_state(job, index, names, base_url) for index in range(len(job.cells))],
         "note": job.note,
     }
 
 
-def _column_state(job: Job, index: int, names: dict[str, str], base_url: str) -> dict[str, Any]:
-    column = job.columns[index]
+def _cell_state(job: Job, index: int, names: dict[str, str], base_url: str) -> dict[str, Any]:
+    cell = job.cells[index]
     return {
-        "model": column.model,
-        "name": names.get(column.model, column.model),
-        "seed": column.seed,
-        "phase": column.phase.value,
-        "step": column.step,
-        "steps": column.steps,
-        "message": column.message,
-        "picture": base_url + picture_address(job, index) if column.shown else None,
-        "result": None if column.result is None else result_report(column.result),
+        "model": cell.model,
+        "name": names.get(cell.model, cell.model),
+        "seed": cell.seed,
+        "phase": cell.phase.value,
+        "step": cell.step,
+        "steps": cell.steps,
+        "message": cell.message,
+        "picture": base_url + picture_address(job, index) if cell.shown else None,
+        "result": None if cell.result is None else result_report(cell.result),
     }
 
 

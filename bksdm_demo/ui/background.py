@@ -1,6 +1,6 @@
 """What the page does about things that go on in the background: watch them, start and stop downloads.
 
-Everything shown is read from the bulletin, so a closed tab costs nothing and any other one takes the watching up. A
+Everything shown is read from the status board, so a closed tab costs nothing and any other one takes the watching up. A
 watcher ends by itself when nothing goes on. Leaves out words (standing.py) and markup (models.py).
 """
 
@@ -13,10 +13,10 @@ from typing import Any
 import gradio as gr
 
 from bksdm_demo.downloads.background import Background
-from bksdm_demo.downloads.download_queue import Fetch
+from bksdm_demo.downloads.download_queue import Download
 from bksdm_demo.downloads.prewarm import Warming
 from bksdm_demo.downloads.status import OfferView, offer_view, panel_title, warming_lines
-from bksdm_demo.downloads.status_board import Posted
+from bksdm_demo.downloads.status_board import StatusSnapshot
 from bksdm_demo.errors import DemoError
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.ui.board import notice
@@ -33,13 +33,13 @@ class BackgroundHandlers:
     """Events about `offers`, the keys of the systems that can be downloaded, in the order of their cards."""
 
     def __init__(self, background: Background, catalog: Catalog, offers: Sequence[str], pause: float = PAUSE) -> None:
-        self.bulletin, self.fetches = background.bulletin, background.fetches
+        self.status_board, self.fetches = background.status_board, background.fetches
         self.catalog, self.offers, self.pause = catalog, tuple(offers), pause
 
     def watch(self) -> Iterator[Values]:
         """Everything as it is now, then what changes, until nothing goes on; values that stay are gr.skip()."""
         seen: Values = ()
-        posted = self.bulletin.posted()
+        posted = self.status_board.posted()
         while True:
             values = self.values(posted)
             yield tuple(
@@ -49,7 +49,7 @@ class BackgroundHandlers:
                 return
             seen = values
             time.sleep(self.pause)
-            posted = self.bulletin.newer(posted.version, TICK)
+            posted = self.status_board.newer(posted.version, TICK)
 
     def starter(self, key: str) -> Callable[[], Iterator[Values]]:
         """The event of one download button: start it, then watch."""
@@ -58,7 +58,7 @@ class BackgroundHandlers:
             try:
                 self.fetches.start(key)
             except DemoError as error:
-                values = list(self.values(self.bulletin.posted()))
+                values = list(self.values(self.status_board.posted()))
                 values[0] = notice(str(error))
                 yield tuple(values)
                 return
@@ -78,7 +78,7 @@ class BackgroundHandlers:
 
         return stop
 
-    def values(self, posted: Posted) -> Values:
+    def values(self, posted: StatusSnapshot) -> Values:
         """The outputs' values for these notices."""
         systems = self.catalog.systems()
         warmings = [notice for notice in posted.notices.values() if isinstance(notice, Warming)]
@@ -96,10 +96,10 @@ class BackgroundHandlers:
             *(_cancel_button(view) for view in views),
         )
 
-    def _view(self, system: System, posted: Posted) -> OfferView:
-        fetch = posted.notices.get((Fetch, system.key))
+    def _view(self, system: System, posted: StatusSnapshot) -> OfferView:
+        fetch = posted.notices.get((Download, system.key))
         need = self.fetches.needs.get(system.key)
-        return offer_view(system, fetch if isinstance(fetch, Fetch) else None, need, self.fetches.allowed)
+        return offer_view(system, fetch if isinstance(fetch, Download) else None, need, self.fetches.allowed)
 
 
 def _cancel_button(view: OfferView) -> dict[str, Any]:

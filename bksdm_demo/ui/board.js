@@ -12,7 +12,7 @@
   const press = (id) => document.getElementById(id)?.click();
 
   // The address says which run a picture is of, so an answer holds for exactly these pictures.
-  function likeness(place) {
+  function similarity(place) {
     const root = board();
     if (!root || place === "") return Promise.resolve({ said: "", words: new Map() });
     const sources = [...root.querySelectorAll(".bk-picture img")].map((image) => image.getAttribute("src"));
@@ -26,7 +26,7 @@
 
   async function ask(job, place, key) {
     try {
-      const answer = await fetch(`likeness/${encodeURIComponent(job)}?reference=${encodeURIComponent(place)}`);
+      const answer = await fetch(`similarity/${encodeURIComponent(job)}?reference=${encodeURIComponent(place)}`);
       if (!answer.ok) return { said: await answer.text(), words: new Map() };
       const told = await answer.json();
       return { said: "", words: new Map(told.pictures.map(({ index, words }) => [String(index), words])) };
@@ -50,10 +50,10 @@
     const select = document.querySelector("[data-reference]");
     if (select && select.value !== reference()) select.value = reference();
     const place = select ? select.value : "";
-    const { said, words } = await likeness(place);
+    const { said, words } = await similarity(place);
     if (place !== (document.querySelector("[data-reference]") ? reference() : "")) return; // overtaken by another choice
     for (const cell of document.querySelectorAll(".bk-board .bk-column")) {
-      const line = cell.querySelector(".bk-likeness");
+      const line = cell.querySelector(".bk-similarity");
       if (line) write(line, place === "" ? "" : said || words.get(cell.dataset.index) || "");
     }
   }
@@ -90,5 +90,5 @@
     });
   }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["src"] });
 
-  Object.assign(window.bksdm, { likeness, reference, compareWith, asked: () => again, shown: () => board()?.dataset.job ?? "" });
+  Object.assign(window.bksdm, { similarity, reference, compareWith, asked: () => again, shown: () => board()?.dataset.job ?? "" });
 })();

@@ -1,4 +1,4 @@
-"""The board: one comparison as HTML, a heading, a row per seed, a column per model. The only logic is escaping.
+"""The board: one comparison as HTML, a heading, a row per seed, a cell per model. The only logic is escaping.
 
 Words come from present.py, looks from board.css, what its buttons do from board.js and viewer.js. Pictures are named by
 address and never embedded, so a withheld one cannot be here by mistake. Gradio's HTML component patches the page with
@@ -14,7 +14,7 @@ from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
 from bksdm_demo.ui.present import (
     PROMPT_SHOWN,
-    ColumnView,
+    CellView,
     RowView,
     ToolsView,
     job_facts,
@@ -24,10 +24,10 @@ from bksdm_demo.ui.present import (
     tools_view,
 )
 from bksdm_demo.ui.share import share_tools
-from bksdm_demo.wording.comparison import cut_off_words, plural, shorten
+from bksdm_demo.wording.comparison import plural, shorten, truncation_words
 
 _STROKE = 'fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
-LIKENESS = '<p class="bk-likeness"></p>'  # board.js fills it
+SIMILARITY = '<p class="bk-similarity"></p>'  # board.js fills it
 LONG_PROMPT = 60  # characters from which the heading is set smaller
 ICONS = {
     "blocked": "M12 3.5 5 6v5.5c0 4.4 3 7.6 7 9 4-1.4 7-4.6 7-9V6z M9 12h6",
@@ -46,7 +46,7 @@ loading out, which is paid once.</dd></div>
 
 
 def job_board(job: Job, systems: Mapping[str, System], now: float = 0.0) -> str:
-    """The board of a job, running or finished; `now` as in column_views."""
+    """The board of a job, running or finished; `now` as in cell_views."""
     rows = row_views(job, systems, now)
     running = "false" if job.finished else "true"
     return (
@@ -67,8 +67,8 @@ def empty_board(systems: Sequence[System]) -> str:
         '<header class="bk-head"><p class="bk-status">Press Compare, or Ctrl + Enter in the prompt</p>'
         f'<h2 class="bk-prompt bk-quiet">{escape(ready)}</h2></header>'
     )
-    columns = _columns(preview_views(systems))
-    return f'<section class="bk-board" aria-label="Comparison">{heading}{columns}{HOW}</section>'
+    cells = _cells(preview_views(systems))
+    return f'<section class="bk-board" aria-label="Comparison">{heading}{cells}{HOW}</section>'
 
 
 def _message_board(title: str, sentence: str) -> str:
@@ -97,7 +97,7 @@ def _heading(job: Job, systems: Mapping[str, System]) -> str:
     long = " bk-long" if len(job.request.prompt) > LONG_PROMPT else ""
     warnings = "".join(
         f'<p class="bk-cut" dir="auto">{escape(sentence)}</p>'
-        for sentence in (cut_off_words(job), job.note)
+        for sentence in (truncation_words(job), job.note)
         if sentence
     )
     return (
@@ -123,19 +123,19 @@ def _tools(tools: ToolsView, sharing: str) -> str:
 
 def _row(row: RowView) -> str:
     if not row.title:
-        return _columns(row.columns, "h3")
+        return _cells(row.cells, "h3")
     return (
         f'<section class="bk-seed" aria-label="{escape(row.title)}"><h3 class="bk-seed-title">{escape(row.title)}</h3>'
-        f"{_columns(row.columns, 'h4')}</section>"
+        f"{_cells(row.cells, 'h4')}</section>"
     )
 
 
-def _columns(views: Sequence[ColumnView], heading: str = "h3") -> str:
-    columns = "".join(_column(view, heading) for view in views)
-    return f'<ol class="bk-columns" style="--columns:{min(len(views), 4)}">{columns}</ol>'
+def _cells(views: Sequence[CellView], heading: str = "h3") -> str:
+    cells = "".join(_cell(view, heading) for view in views)
+    return f'<ol class="bk-columns" style="--columns:{min(len(views), 4)}">{cells}</ol>'
 
 
-def _column(view: ColumnView, heading: str) -> str:
+def _cell(view: CellView, heading: str) -> str:
     return (
         f'<li class="bk-column" data-tone="{view.tone}" data-index="{view.index}" data-seed="{view.seed}"'
         f' data-model="{view.model}" tabindex="-1"><figure><div class="bk-frame">{_frame(view)}</div>'
@@ -143,7 +143,7 @@ def _column(view: ColumnView, heading: str) -> str:
     )
 
 
-def _frame(view: ColumnView) -> str:
+def _frame(view: CellView) -> str:
     """The square: the picture, or what there is to say in its place."""
     if view.picture:
         return (
@@ -160,14 +160,14 @@ def _frame(view: ColumnView) -> str:
     return _backdrop(view) + _progress(view)
 
 
-def _backdrop(view: ColumnView) -> str:
+def _backdrop(view: CellView) -> str:
     """A picture behind the progress says nothing of its own: what it is stands below."""
     if not view.backdrop:
         return ""
     return f'<img class="bk-backdrop" data-kind="{view.backdrop_kind}" src="{escape(view.backdrop)}" alt="">'
 
 
-def _progress(view: ColumnView) -> str:
+def _progress(view: CellView) -> str:
     percent = "" if view.progress is None else f'aria-valuenow="{view.progress:.0%}"'.replace("%", "")
     width = 0.0 if view.progress is None else view.progress
     bar = (
@@ -180,7 +180,7 @@ def _progress(view: ColumnView) -> str:
     )
 
 
-def _caption(view: ColumnView, heading: str) -> str:
+def _caption(view: CellView, heading: str) -> str:
     speed = f'<span class="bk-speed">{escape(view.speed)}</span>' if view.speed else ""
     measure = f'<p class="bk-measure"><span class="bk-seconds">{escape(view.seconds)}</span>{speed}</p>'
     facts = [*view.facts, *([view.loading] if view.loading else [])]
@@ -189,11 +189,11 @@ def _caption(view: ColumnView, heading: str) -> str:
     return (
         f"<{heading}>{escape(view.name)}</{heading}>{measure if view.seconds else ''}"
         f'<ul class="bk-small">{lines}</ul>{note if view.note else ""}'
-        f"{LIKENESS if view.picture else ''}{_actions(view)}"
+        f"{SIMILARITY if view.picture else ''}{_actions(view)}"
     )
 
 
-def _actions(view: ColumnView) -> str:
+def _actions(view: CellView) -> str:
     save = (
         f'<a href="{escape(view.picture)}" download="{escape(view.file_name)}"'
         f' title="With its parameters inside">Save PNG<span class="bk-hidden"> of {escape(view.name)}</span></a>'

@@ -11,7 +11,7 @@ from html import escape
 
 from bksdm_demo.records import Job
 from bksdm_demo.ui.board import ICONS
-from bksdm_demo.ui.gallery_view import CardView, Cell
+from bksdm_demo.ui.gallery_view import CardView, Thumbnail
 from bksdm_demo.ui.share import save_menu
 
 _STAR = "M12 3.6l2.6 5.3 5.8.8-4.2 4.1 1 5.8-5.2-2.8-5.2 2.8 1-5.8L3.6 9.7l5.8-.8z"
@@ -38,14 +38,14 @@ def gallery_line(words: str, problem: str = "") -> str:
 
 
 def _card(view: CardView, job: Job) -> str:
-    cells = "".join(_cell(cell) for cell in view.cells)
+    thumbnails = "".join(_thumbnail(thumbnail) for thumbnail in view.thumbnails)
     more = f'<span class="bk-more">{escape(view.more)}</span>' if view.more else ""
     status = f'<p class="bk-kept-status">{escape(view.status)}</p>' if view.status else ""
     until = f" · {escape(view.until)}" if view.until else ""
     return (
         f'<li class="bk-kept"><article>'
         f'<a class="bk-kept-open" href="?job={escape(view.id)}" data-open="{escape(view.id)}">'
-        f'<span class="bk-strip">{cells}{more}</span>'
+        f'<span class="bk-strip">{thumbnails}{more}</span>'
         f'<strong class="bk-kept-prompt" dir="auto">{escape(view.prompt)}</strong></a>{status}'
         f"<p>{escape(view.models)}</p><p>{escape(view.settings)}</p>"
         f'<p><time datetime="{escape(view.created)}">{escape(view.when)}</time>{until}</p>'
@@ -53,15 +53,14 @@ def _card(view: CardView, job: Job) -> str:
     )
 
 
-def _cell(cell: Cell) -> str:
-    if cell.picture:
-        return (
-            f'<span class="bk-cell"><img src="{escape(cell.picture)}" alt="{escape(cell.title)}" loading="lazy"></span>'
-        )
-    icon = _ICON.format(ICONS[cell.tone], _LINES) if cell.tone in ICONS else ""
+def _thumbnail(thumbnail: Thumbnail) -> str:
+    if thumbnail.picture:
+        picture = f'<img src="{escape(thumbnail.picture)}" alt="{escape(thumbnail.title)}" loading="lazy">'
+        return f'<span class="bk-cell">{picture}</span>'
+    icon = _ICON.format(ICONS[thumbnail.tone], _LINES) if thumbnail.tone in ICONS else ""
     return (
-        f'<span class="bk-cell" data-tone="{cell.tone}" title="{escape(cell.title)}">{icon}'
-        f'<span class="bk-hidden">{escape(cell.title)}</span></span>'
+        f'<span class="bk-cell" data-tone="{thumbnail.tone}" title="{escape(thumbnail.title)}">{icon}'
+        f'<span class="bk-hidden">{escape(thumbnail.title)}</span></span>'
     )
 
 

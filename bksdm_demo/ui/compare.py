@@ -156,7 +156,7 @@ def _wire_resume(handlers: Handlers, live: Live) -> None:
 
 
 def _wire_again(handlers: Handlers, live: Live) -> None:
-    """Buttons nobody sees, pressed by board.js, which also tells the job on the board and the column to run again."""
+    """Buttons nobody sees, pressed by board.js, which also tells the job on the board and the cell to run again."""
     quiet: dict[str, Any] = {
         "outputs": list(live),
         "show_progress": "hidden",

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
-from bksdm_demo.records import Column, Job, Phase
+from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.store.contract import DAY, Filter, Usage
 from bksdm_demo.ui.present import (
     ALT_SHOWN,
@@ -25,9 +25,9 @@ from bksdm_demo.ui.present import (
 from bksdm_demo.units import format_bytes
 from bksdm_demo.wording.comparison import plural, shorten
 
-CELLS_SHOWN = 4  # small pictures on a card
+THUMBNAILS_SHOWN = 4  # small pictures on a card
 NAMES_SHOWN = 3  # models that are named before "and n more"
-THUMBNAIL = 192  # pixels
+THUMBNAIL_WIDTH = 192  # pixels
 
 NOTHING_KEPT = (
     "Nothing is kept yet",
@@ -41,7 +41,7 @@ NOTHING_FITS = ("Nothing fits this filter", "Take part of it away to see more.")
 
 
 @dataclass(frozen=True)
-class Cell:
+class Thumbnail:
     """One small picture, or why there is none: `tone` is done, blocked, failed, stopped, working or waiting."""
 
     tone: str
@@ -55,7 +55,7 @@ class CardView:
 
     id: str
     prompt: str
-    cells: tuple[Cell, ...]
+    thumbnails: tuple[Thumbnail, ...]
     more: str
     models: str
     settings: str
@@ -74,11 +74,11 @@ def card_view(job: Job, systems: Mapping[str, System], zone: str) -> CardView:
     """The card of one comparison, running or finished."""
     names = [systems[key].name if key in systems else key for key in job.models]
     created = datetime.fromtimestamp(job.created, zone_named(zone))
-    left_out = len(job.columns) - CELLS_SHOWN
+    left_out = len(job.cells) - THUMBNAILS_SHOWN
     return CardView(
         id=job.id,
         prompt=shorten(job.request.prompt, PROMPT_SHOWN),
-        cells=tuple(_cell(job, index, names) for index in range(min(len(job.columns), CELLS_SHOWN))),
+        thumbnails=tuple(_thumbnail(job, index, names) for index in range(min(len(job.cells), THUMBNAILS_SHOWN))),
         more=f"+{left_out}" if left_out > 0 else "",
         models=_listed(names),
         settings=_settings(job),
@@ -91,22 +91,22 @@ def card_view(job: Job, systems: Mapping[str, System], zone: str) -> CardView:
     )
 
 
-def _cell(job: Job, index: int, names: list[str]) -> Cell:
-    column = job.columns[index]
-    name = names[job.models.index(column.model)]
-    if column.shown:
+def _thumbnail(job: Job, index: int, names: list[str]) -> Thumbnail:
+    cell = job.cells[index]
+    name = names[job.models.index(cell.model)]
+    if cell.shown:
         alt = f"{shorten(job.request.prompt, ALT_SHOWN)} – drawn by {name}"
-        return Cell("done", alt, f"{picture_address(job, index)}&width={THUMBNAIL}")
-    return Cell(_tone(column), f"{name}: {PHASE_TITLES[column.phase].lower()}")
+        return Thumbnail("done", alt, f"{picture_address(job, index)}&width={THUMBNAIL_WIDTH}")
+    return Thumbnail(_tone(cell), f"{name}: {PHASE_TITLES[cell.phase].lower()}")
 
 
-def _tone(column: Column) -> str:
-    return TONES.get(column.phase, "stopped" if column.phase.final else "working")
+def _tone(cell: Cell) -> str:
+    return TONES.get(cell.phase, "stopped" if cell.phase.final else "working")
 
 
 def _status(job: Job, systems: Mapping[str, System]) -> str:
     """What is worth saying: nothing where every picture is there."""
-    if job.finished and all(column.shown for column in job.columns):
+    if job.finished and all(cell.shown for cell in job.cells):
         return ""
     if job.position:
         return f"Waiting: {queue_words(job.position)}"

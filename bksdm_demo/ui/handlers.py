@@ -15,14 +15,14 @@ import gradio as gr
 from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.parameters.links import JOB, read_query
-from bksdm_demo.parameters.partial_request import Draft
+from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.records import Job, Phase
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.board import empty_board, job_board, notice, remark
 from bksdm_demo.ui.chart import timing_section
 from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, read_request, recommended, seeds_field
-from bksdm_demo.ui.latest_watcher import Turns
-from bksdm_demo.ui.prefill import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_KEPT_HERE, draft_fields, read_upload
+from bksdm_demo.ui.latest_watcher import LatestWatcher
+from bksdm_demo.ui.prefill import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_KEPT_HERE, form_values, read_upload
 from bksdm_demo.ui.timing import timing_view
 from bksdm_demo.ui.visitors import EVERYBODYS, Visitors
 
@@ -56,7 +56,7 @@ class Handlers:
         self, comparisons: Comparisons, catalog: Catalog, visitors: Visitors = EVERYBODYS, pause: float = PAUSE
     ) -> None:
         self.comparisons, self.catalog, self.visitors, self.pause = comparisons, catalog, visitors, pause
-        self._turns = Turns()
+        self._turns = LatestWatcher()
 
     def compare(
         self,
@@ -90,17 +90,17 @@ class Handlers:
     def reopen(self, page: gr.Request) -> Iterator[tuple[Any, ...]]:
         """On loading the page: show the job in the address, else fill the form with what the link asks for."""
         job_id = page.query_params.get(JOB, "")
-        draft = read_query(page.query_params, self._known())
+        partial = read_query(page.query_params, self._known())
         try:
             if job_id:
                 yield from self.open(job_id, page)
                 return
             refusal = ""
         except RequestError:  # unknown
-            refusal = GONE if draft.empty else NOT_KEPT_HERE
+            refusal = GONE if partial.empty else NOT_KEPT_HERE
         except DemoError as error:
             refusal = str(error)
-        yield (*draft_fields(draft), *_told(draft, FILLED_BY_LINK, refusal))
+        yield (*form_values(partial), *_told(partial, FILLED_BY_LINK, refusal))
 
     def open(self, job_id: str, page: gr.Request | None = None) -> Iterator[tuple[Any, ...]]:
         """Fill the form from a job and watch it: the values of the form, then those of Live. Raises as `watch`."""
@@ -118,15 +118,15 @@ class Handlers:
                 yield (tab, *values)
                 tab = gr.skip()
         except DemoError as error:
-            yield (tab, *draft_fields(Draft()), *_refused(str(error)))
+            yield (tab, *form_values(PartialRequest()), *_refused(str(error)))
 
     def read_picture(self, event: gr.EventData) -> tuple[Any, ...]:
         """Fill the form from a dropped picture's text: the tab to show, the values of the form, a sentence."""
         try:
-            draft = read_upload(event._data, self._known())
+            partial = read_upload(event._data, self._known())
         except DemoError as error:
-            return gr.Tabs(selected=COMPARE_TAB), *draft_fields(Draft()), notice(str(error))
-        return gr.Tabs(selected=COMPARE_TAB), *draft_fields(draft), _told(draft, FILLED_BY_PICTURE).notice
+            return gr.Tabs(selected=COMPARE_TAB), *form_values(PartialRequest()), notice(str(error))
+        return gr.Tabs(selected=COMPARE_TAB), *form_values(partial), _told(partial, FILLED_BY_PICTURE).notice
 
     def recommend(self, models: Sequence[str], *values: Any) -> tuple[Any, ...]:
         """Steps, guidance and scheduler follow the chosen systems; what was changed by hand stays as it is.
@@ -153,7 +153,7 @@ class Handlers:
         yield from self._once_more(lambda: self.comparisons.resume(job_id), page)
 
     def rerun(self, job_id: str, index: str, page: gr.Request | None = None) -> Iterator[Live]:
-        """Run one column once more, by its index as the page sends it, and watch it."""
+        """Run one cell once more, by its index as the page sends it, and watch it."""
         number = int(index) if index.isdecimal() else -1
         yield from self._once_more(lambda: self.comparisons.rerun(job_id, number), page)
 
@@ -241,7 +241,7 @@ def _field(job: Job, name: str, known: Collection[str]) -> Any:
 
 def _loads(job: Job) -> bool:
     """Whether a model is being loaded, whose seconds are counted on the page."""
-    return any(column.phase is Phase.LOADING for column in job.columns)
+    return any(cell.phase is Phase.LOADING for cell in job.cells)
 
 
 def _untouched() -> Live:
@@ -260,13 +260,13 @@ def event_value(event: gr.EventData, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _told(draft: Draft, filled: str, refusal: str = "") -> Live:
-    """What is said of a draft that fills the form: a refusal, else `filled` where it said anything; then its notes."""
-    first = refusal or ("" if draft.empty else filled)
-    sentences = " ".join([*([first] if first else []), *draft.notes])
+def _told(partial: PartialRequest, filled: str, refusal: str = "") -> Live:
+    """The sentences under a form that was filled: a refusal, or `filled` where anything was found; then the notes."""
+    first = refusal or ("" if partial.empty else filled)
+    sentences = " ".join([*([first] if first else []), *partial.notes])
     if not sentences:
         return _untouched()
-    alert = bool(refusal or draft.notes)
+    alert = bool(refusal or partial.notes)
     return _untouched()._replace(notice=notice(sentences) if alert else remark(sentences))
 
 

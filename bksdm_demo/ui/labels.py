@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bksdm_demo.environment import manner_of
+from bksdm_demo.environment import run_mode_of
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
 from bksdm_demo.units import format_bytes, format_count
 
 ENGINE_NAMES = {"openvino": "OpenVINO", "coreml": "Core ML"}
-ALWAYS_OWN = ("U-Net", "Size")  # said at the column of a comparison that has only one
+ALWAYS_OWN = ("U-Net", "Size")  # said at the cell of a comparison that has only one
 
 Facts = dict[str, str]  # label -> value, in the order of being said
 
@@ -45,25 +45,25 @@ def job_labels(job: Job, systems: Mapping[str, System]) -> Labels:
 def model_facts(job: Job, model: str, systems: Mapping[str, System]) -> Facts:
     """Everything worth telling of one model: size, weights, attention, and what it runs on once that is known."""
     system = systems.get(model)
-    results = [column.result for column in job.columns if column.model == model and column.result is not None]
+    results = [cell.result for cell in job.cells if cell.model == model and cell.result is not None]
     size = system.size_bytes if system else results[0].size_bytes if results else 0
     facts = {
         "U-Net": f"{format_count(system.unet_parameters)} weights" if system and system.unet_parameters else "",
         "Size": f"{format_bytes(size)} on disk" if size else "",
         "Weights": system.weights if system else "",
         "Attention": system.attention if system else "",
-        "Runs on": _manner(job, model, systems, results[0].engine if results else ""),
+        "Runs on": _run_mode(job, model, systems, results[0].engine if results else ""),
     }
     return {name: value for name, value in facts.items() if value}
 
 
-def _manner(job: Job, model: str, systems: Mapping[str, System], engine: str) -> str:
+def _run_mode(job: Job, model: str, systems: Mapping[str, System], engine: str) -> str:
     """ "OpenVINO, bf16": how the U-Net ran, as its engine told it, else as it was asked for by name."""
     if not engine:
         return ""
     parts = systems[model].parts if model in systems else None
-    manner = manner_of(job.environment, parts.unet[0]) if parts is not None else {}
-    detail = manner.get("precision") or manner.get("compute_units")
+    run_mode = run_mode_of(job.environment, parts.unet[0]) if parts is not None else {}
+    detail = run_mode.get("precision") or run_mode.get("compute_units")
     asked = str(job.environment.get("precision", "auto"))
     if not detail and engine == "openvino" and asked != "auto":
         detail = asked

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
-class Turns:
+class LatestWatcher:
     """Safe to use from several threads."""
 
     def __init__(self) -> None:

@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bksdm_demo.errors import DemoError, RequestError
-from bksdm_demo.reports.folder import column_name
-from bksdm_demo.reports.similarity_cache import Compared, Likenesses
+from bksdm_demo.reports.folder import cell_name
+from bksdm_demo.reports.similarity_cache import Compared, SimilarityCache
 from bksdm_demo.runs.comparisons import Comparisons
-from bksdm_demo.ui.present import likeness_words, picture_version
+from bksdm_demo.ui.present import picture_version, similarity_words
 from bksdm_demo.ui.thumbnails import Thumbnails
 
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
@@ -31,7 +31,7 @@ Answer = Callable[[WebRequest], Response]
 
 def picture_routes(comparisons: Comparisons) -> list[Route]:
     """Every route of this file, for Gradio's own server."""
-    return [preview_route(comparisons), picture_route(comparisons), likeness_route(comparisons)]
+    return [preview_route(comparisons), picture_route(comparisons), similarity_route(comparisons)]
 
 
 def picture_route(comparisons: Comparisons) -> Route:
@@ -43,11 +43,11 @@ def picture_route(comparisons: Comparisons) -> Route:
 
     def serve(request: WebRequest) -> Response:
         job_id = request.path_params["job"]
-        index = find_column(comparisons, job_id, request.path_params["name"])
+        index = find_cell(comparisons, job_id, request.path_params["name"])
         data = comparisons.picture(job_id, index)
         if "width" in request.query_params:
             data = thumbnails.thumbnail(data, request.query_params["width"])
-        version = picture_version(comparisons.get(job_id).columns[index])
+        version = picture_version(comparisons.get(job_id).cells[index])
         headers = FOREVER if request.query_params.get("v") == version else FRESH
         return Response(data, media_type="image/png", headers=headers)
 
@@ -55,43 +55,43 @@ def picture_route(comparisons: Comparisons) -> Route:
 
 
 def preview_route(comparisons: Comparisons) -> Route:
-    """The route "/pictures/JOB/preview/NAME.png": what a column looks like on its way, 404 once that is over."""
+    """The route "/pictures/JOB/preview/NAME.png": what a cell looks like on its way, 404 once that is over."""
 
     def serve(request: WebRequest) -> Response:
         job_id = request.path_params["job"]
-        data = comparisons.preview(job_id, find_column(comparisons, job_id, request.path_params["name"]))
+        data = comparisons.preview(job_id, find_cell(comparisons, job_id, request.path_params["name"]))
         return Response(data, media_type="image/png", headers=NEVER)
 
     return Route("/pictures/{job}/preview/{name}", _in_words(serve), methods=["GET"])
 
 
-def likeness_route(comparisons: Comparisons) -> Route:
-    """The route "/likeness/JOB?reference=PLACE", the place of a model in the job, from 0.
+def similarity_route(comparisons: Comparisons) -> Route:
+    """The route "/similarity/JOB?reference=PLACE", the place of a model in the job, from 0.
 
     Answers JSON: `reference`, the model's key, and of each picture its `index`, `psnr` in dB (null when identical),
     `ssim`, and both in `words`; 404 with a sentence where the reference has no picture.
     """
-    likenesses = Likenesses(comparisons)
+    similarities = SimilarityCache(comparisons)
 
     def serve(request: WebRequest) -> Response:
         job_id, asked = request.path_params["job"], request.query_params.get("reference", "0")
         reference = int(asked) if re.fullmatch(r"\d{1,3}", asked) else -1
-        found = likenesses.against(job_id, reference)
+        found = similarities.against(job_id, reference)
         model = comparisons.get(job_id).models[reference]
         names = {system.key: system.name for system in comparisons.catalog.systems()}
         pictures = [_told(compared, names.get(model, model)) for compared in found]
         return JSONResponse({"reference": model, "pictures": pictures}, headers=FRESH)
 
-    return Route("/likeness/{job}", _in_words(serve), methods=["GET"])
+    return Route("/similarity/{job}", _in_words(serve), methods=["GET"])
 
 
 def _told(compared: Compared, reference: str) -> dict[str, Any]:
-    likeness = compared.likeness
+    similarity = compared.similarity
     return {
         "index": compared.index,
-        "psnr": None if likeness is None or likeness.identical else likeness.psnr,
-        "ssim": None if likeness is None else likeness.ssim,
-        "words": likeness_words(compared, reference),
+        "psnr": None if similarity is None or similarity.identical else similarity.psnr,
+        "ssim": None if similarity is None else similarity.ssim,
+        "words": similarity_words(compared, reference),
     }
 
 
@@ -107,10 +107,10 @@ def _in_words(serve: Answer) -> Answer:
     return answer
 
 
-def find_column(comparisons: Comparisons, job_id: str, name: str) -> int:
-    """The index of the column behind an address; RequestError when there is none."""
+def find_cell(comparisons: Comparisons, job_id: str, name: str) -> int:
+    """The index of the cell behind an address; RequestError when there is none."""
     job = comparisons.get(job_id)
-    for index in range(len(job.columns)):
-        if column_name(job, index) == name:
+    for index in range(len(job.cells)):
+        if cell_name(job, index) == name:
             return index
     raise RequestError("There is no such picture.")

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from bksdm_demo.errors import RequestError
-from bksdm_demo.parameters.partial_request import Draft
+from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.parameters.png_reader import read_png
 from bksdm_demo.ui.form import Form, seeds_field
 
@@ -24,24 +24,24 @@ FILLED_BY_PICTURE = "The form holds this picture’s settings; press Compare to 
 NOT_KEPT_HERE = "This server does not keep that comparison; press Compare to draw it again."
 
 
-def draft_fields(draft: Draft) -> tuple[Any, ...]:
-    """The value of every input of the form; gr.skip() where the draft says nothing. A seed that is told is locked."""
-    return tuple(_field(draft, name) for name in Form._fields)
+def form_values(partial: PartialRequest) -> tuple[Any, ...]:
+    """The value of every input of the form; gr.skip() where the partial says nothing. A seed that is told is locked."""
+    return tuple(_field(partial, name) for name in Form._fields)
 
 
-def _field(draft: Draft, name: str) -> Any:
+def _field(partial: PartialRequest, name: str) -> Any:
     if name == "previews":
         return gr.skip()
     if name in ("seed", "seeds", "locked"):
-        if not draft.seeds:
+        if not partial.seeds:
             return gr.skip()
-        return {"seed": draft.seeds[0], "seeds": seeds_field(draft.seeds), "locked": True}[name]
-    value = list(draft.models) if name == "models" else getattr(draft, name)
+        return {"seed": partial.seeds[0], "seeds": seeds_field(partial.seeds), "locked": True}[name]
+    value = list(partial.models) if name == "models" else getattr(partial, name)
     return gr.skip() if value in (None, []) else value
 
 
-def read_upload(encoded: object, known_models: Collection[str]) -> Draft:
-    """The draft of a picture's first bytes in base64. Raises RequestError as read_png, and for what is no base64."""
+def read_upload(encoded: object, known_models: Collection[str]) -> PartialRequest:
+    """The partial of a picture's first bytes in base64. Raises RequestError as read_png, and for what is no base64."""
     if not isinstance(encoded, str) or not encoded:
         raise RequestError("No picture came; drop a PNG file on the page.")
     if len(encoded) > LONGEST_UPLOAD:

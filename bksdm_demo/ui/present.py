@@ -1,6 +1,6 @@
-"""Records -> words: what the page says about a job, a column and a system. Pure functions, no markup, no gradio.
+"""Records -> words: what the page says about a job, a cell and a system. Pure functions, no markup, no gradio.
 
-Numbers are written once here so that a column, the table and the command line never disagree. Timings have their own
+Numbers are written once here so that a cell, the table and the command line never disagree. Timings have their own
 file (timing.py). Leaves out escaping, which belongs to the files that write HTML (board.py, chart.py).
 """
 
@@ -13,13 +13,13 @@ from zlib import crc32
 
 from bksdm_demo.downloads.status import loading_share, loading_words
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
-from bksdm_demo.records import Column, Job, Phase, Request
-from bksdm_demo.reports.folder import column_name, picture_name
+from bksdm_demo.records import Cell, Job, Phase, Request
+from bksdm_demo.reports.folder import cell_name, picture_name
 from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui.labels import Labels, job_labels
 from bksdm_demo.units import format_bytes, format_count
 from bksdm_demo.wording.comparison import OUTCOMES, outcome_words, plural, setting_facts, shorten
-from bksdm_demo.wording.timing import column_speed, drawing_seconds, format_seconds
+from bksdm_demo.wording.timing import cell_speed, drawing_seconds, format_seconds
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
 ALT_SHOWN = 160  # characters of a prompt in a picture's description
@@ -34,18 +34,18 @@ PHASE_TITLES = {
     Phase.DONE: "Done",
     **{phase: title for phase, (title, _) in OUTCOMES.items()},
 }
-PHASE_DEFAULTS = {phase: sentence for phase, (_, sentence) in OUTCOMES.items()}  # where a column brings none
+PHASE_DEFAULTS = {phase: sentence for phase, (_, sentence) in OUTCOMES.items()}  # where a cell brings none
 TONES = {Phase.QUEUED: "waiting", Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed"}
 
 
 @dataclass(frozen=True)
-class ColumnView:
-    """One column in words. `tone` is waiting, working, done, blocked, failed or stopped.
+class CellView:
+    """One cell in words. `tone` is waiting, working, done, blocked, failed or stopped.
 
     `progress` is in [0, 1], None where nothing measurable happens; `picture` is the address of the PNG relative to
     the page, "" when there is none to show. `backdrop` is that of a picture behind the progress: `backdrop_kind` is
     "preview" for the one on its way, "earlier" for the one that is being drawn again. `note` is a sentence beside a
-    picture or a progress. `again` is what a button says that runs the column once more, "" for no such button.
+    picture or a progress. `again` is what a button says that runs the cell once more, "" for no such button.
     """
 
     name: str
@@ -71,10 +71,10 @@ class ColumnView:
 
 @dataclass(frozen=True)
 class RowView:
-    """The columns of one seed; `title` is "" in a comparison that has only one."""
+    """The cells of one seed; `title` is "" in a comparison that has only one."""
 
     title: str
-    columns: tuple[ColumnView, ...]
+    cells: tuple[CellView, ...]
 
 
 @dataclass(frozen=True)
@@ -91,24 +91,24 @@ class ToolsView:
 
 def row_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tuple[RowView, ...]:
     """One row per seed; what tells the models apart is said in the first alone."""
-    views, several = column_views(job, systems, now), len(job.seeds) > 1
+    views, several = cell_views(job, systems, now), len(job.seeds) > 1
     rows = []
     for place, seed in enumerate(job.seeds):
-        columns = tuple(view for view in views if view.seed == seed)
+        cells = tuple(view for view in views if view.seed == seed)
         if place:
-            columns = tuple(replace(view, facts=()) for view in columns)
-        rows.append(RowView(f"Seed {seed}" if several else "", columns))
+            cells = tuple(replace(view, facts=()) for view in cells)
+        rows.append(RowView(f"Seed {seed}" if several else "", cells))
     return tuple(rows)
 
 
 def tools_view(job: Job, systems: Mapping[str, System]) -> ToolsView:
     """Looking needs a picture, comparing two of one seed, running the rest an end without a verdict."""
-    shown = [column for column in job.columns if column.shown]
-    seeds = [column.seed for column in shown]
-    paired = {column.model for column in shown if seeds.count(column.seed) > 1}
+    shown = [cell for cell in job.cells if cell.shown]
+    seeds = [cell.seed for cell in shown]
+    paired = {cell.model for cell in shown if seeds.count(cell.seed) > 1}
     references = tuple((place, _name(model, systems)) for place, model in enumerate(job.models) if model in paired)
     left = len(job.resumable)
-    rest = "" if not left else "Run it again" if left == len(job.columns) == 1 else f"Run the rest ({left})"
+    rest = "" if not left else "Run it again" if left == len(job.cells) == 1 else f"Run the rest ({left})"
     return ToolsView("Look closely" if shown else "", rest, references)
 
 
@@ -116,66 +116,66 @@ def _name(model: str, systems: Mapping[str, System]) -> str:
     return systems[model].name if model in systems else model
 
 
-def column_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tuple[ColumnView, ...]:
-    """Every column of a job; a model that the catalogue no longer knows goes by its key.
+def cell_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tuple[CellView, ...]:
+    """Every cell of a job; a model that the catalogue no longer knows goes by its key.
 
     `now`, in seconds since the epoch, is for how long a model has been loading.
     """
     labels = job_labels(job, systems)
-    return tuple(_column_view(job, index, systems, labels, now) for index in range(len(job.columns)))
+    return tuple(_cell_view(job, index, systems, labels, now) for index in range(len(job.cells)))
 
 
-def preview_views(systems: Sequence[System]) -> tuple[ColumnView, ...]:
+def preview_views(systems: Sequence[System]) -> tuple[CellView, ...]:
     """The chosen systems before anything ran. What all miniatures have in common stands elsewhere on the page."""
     return tuple(
-        ColumnView(system.name, system_facts(system), "empty", "", system.summary.replace(EMOJI_NOTE, "").strip())
+        CellView(system.name, system_facts(system), "empty", "", system.summary.replace(EMOJI_NOTE, "").strip())
         for system in systems
     )
 
 
-def _column_view(job: Job, index: int, systems: Mapping[str, System], labels: Labels, now: float) -> ColumnView:
-    column = job.columns[index]
-    name, shown = _name(column.model, systems), column.shown
+def _cell_view(job: Job, index: int, systems: Mapping[str, System], labels: Labels, now: float) -> CellView:
+    cell = job.cells[index]
+    name, shown = _name(cell.model, systems), cell.shown
     backdrop, kind = _backdrop(job, index)
-    return ColumnView(
+    return CellView(
         name=name,
-        facts=labels.own[column.model],
-        tone=TONES.get(column.phase, "stopped" if column.phase.final else "working"),
-        title=PHASE_TITLES[column.phase],
-        detail=column_detail(job, index, now),
-        progress=column_progress(column),
+        facts=labels.own[cell.model],
+        tone=TONES.get(cell.phase, "stopped" if cell.phase.final else "working"),
+        title=PHASE_TITLES[cell.phase],
+        detail=cell_detail(job, index, now),
+        progress=cell_progress(cell),
         picture=picture_address(job, index) if shown else "",
         alt=picture_alt(job.request, name) if shown else "",
-        file_name=f"seed-{column.seed}-{picture_name(index + 1, column.model)}" if shown else "",
+        file_name=f"seed-{cell.seed}-{picture_name(index + 1, cell.model)}" if shown else "",
         index=index,
-        seed=column.seed,
-        model=job.models.index(column.model),
+        seed=cell.seed,
+        model=job.models.index(cell.model),
         backdrop=backdrop,
         backdrop_kind=kind,
-        note=column.message if shown or not column.phase.final else "",
-        again="Run again" if job.finished and column.phase is not Phase.BLOCKED else "",
-        **_timing_words(job, column),
+        note=cell.message if shown or not cell.phase.final else "",
+        again="Run again" if job.finished and cell.phase is not Phase.BLOCKED else "",
+        **_timing_words(job, cell),
     )
 
 
 def _backdrop(job: Job, index: int) -> tuple[str, str]:
     """Address and kind of what stands behind the progress: the picture on its way, else the one to be replaced."""
-    column = job.columns[index]
-    if column.preview is not None:
-        version = f"{crc32(column.preview.tobytes()):08x}"  # a step without a new one keeps the address
-        return f"pictures/{quote(job.id, safe='')}/preview/{column_name(job, index)}?v={version}", "preview"
-    if column.earlier is not None and column.earlier.shown:
+    cell = job.cells[index]
+    if cell.preview is not None:
+        version = f"{crc32(cell.preview.tobytes()):08x}"  # a step without a new one keeps the address
+        return f"pictures/{quote(job.id, safe='')}/preview/{cell_name(job, index)}?v={version}", "preview"
+    if cell.earlier is not None and cell.earlier.shown:
         return picture_address(job, index), "earlier"
     return "", ""
 
 
-def _timing_words(job: Job, column: Column) -> dict[str, str]:
-    if column.result is None or column.phase not in (Phase.DONE, Phase.BLOCKED):
+def _timing_words(job: Job, cell: Cell) -> dict[str, str]:
+    if cell.result is None or cell.phase not in (Phase.DONE, Phase.BLOCKED):
         return {}
-    timings = column.result.timings
+    timings = cell.result.timings
     return {
         "seconds": format_seconds(drawing_seconds(timings)),
-        "speed": speed_words(column_speed(job, column)),
+        "speed": speed_words(cell_speed(job, cell)),
         "loading": f"+ {format_seconds(timings.load)} loading" if timings.cold else "",
     }
 
@@ -185,26 +185,26 @@ def speed_words(speed: str) -> str:
     return f"{speed} as fast" if speed.endswith("×") else speed
 
 
-def column_detail(job: Job, index: int, now: float = 0.0) -> str:
-    """The sentence below a column's title: its part or step, its place in the queue, or what went wrong."""
-    column = job.columns[index]
-    if column.phase is Phase.QUEUED:
+def cell_detail(job: Job, index: int, now: float = 0.0) -> str:
+    """The sentence below a cell's title: its part or step, its place in the queue, or what went wrong."""
+    cell = job.cells[index]
+    if cell.phase is Phase.QUEUED:
         return waiting_words(job, index)
-    if column.phase is Phase.LOADING and column.loading is not None:
-        return loading_words(column.loading, now)
-    if column.phase is Phase.DENOISING and column.steps:
-        return f"step {column.step} of {column.steps}"
-    if column.phase in PHASE_DEFAULTS:
-        return column.message or PHASE_DEFAULTS[column.phase]
+    if cell.phase is Phase.LOADING and cell.loading is not None:
+        return loading_words(cell.loading, now)
+    if cell.phase is Phase.DENOISING and cell.steps:
+        return f"step {cell.step} of {cell.steps}"
+    if cell.phase in PHASE_DEFAULTS:
+        return cell.message or PHASE_DEFAULTS[cell.phase]
     return ""
 
 
 def waiting_words(job: Job, index: int) -> str:
-    """Where a waiting column stands: behind other visitors' comparisons, or behind its neighbours."""
+    """Where a waiting cell stands: behind other visitors' comparisons, or behind its neighbours."""
     if job.position:
         return queue_words(job.position)
     ahead = job.order[: job.order.index(index)]
-    before = sum(not job.columns[other].phase.final for other in ahead)
+    before = sum(not job.cells[other].phase.final for other in ahead)
     if before <= 1:
         return "up next"
     return f"after {before} others"
@@ -215,13 +215,13 @@ def queue_words(position: int) -> str:
     return "next in the queue" if position == 1 else f"{ordinal(position)} in the queue"
 
 
-def column_progress(column: Column) -> float | None:
+def cell_progress(cell: Cell) -> float | None:
     """The share of parts loaded, or of denoising steps done; None where nothing measurable happens."""
-    if column.phase is Phase.LOADING and column.loading is not None:
-        return loading_share(column.loading)
-    if column.phase is Phase.DENOISING and column.steps:
-        return column.step / column.steps
-    return 1.0 if column.phase in (Phase.DECODING, Phase.CHECKING) else None
+    if cell.phase is Phase.LOADING and cell.loading is not None:
+        return loading_share(cell.loading)
+    if cell.phase is Phase.DENOISING and cell.steps:
+        return cell.step / cell.steps
+    return 1.0 if cell.phase in (Phase.DECODING, Phase.CHECKING) else None
 
 
 def picture_address(job: Job, index: int) -> str:
@@ -229,12 +229,12 @@ def picture_address(job: Job, index: int) -> str:
 
     A picture that was run again has another address, so that a browser may keep either for good.
     """
-    return f"pictures/{quote(job.id, safe='')}/{column_name(job, index)}?v={picture_version(job.columns[index])}"
+    return f"pictures/{quote(job.id, safe='')}/{cell_name(job, index)}?v={picture_version(job.cells[index])}"
 
 
-def picture_version(column: Column) -> str:
-    """Eight characters that another run of the same column changes: a digest of its measured times."""
-    result = column.earlier.result if column.earlier is not None else column.result
+def picture_version(cell: Cell) -> str:
+    """Eight characters that another run of the same cell changes: a digest of its measured times."""
+    result = cell.earlier.result if cell.earlier is not None else cell.result
     return "" if result is None else f"{crc32(repr(result.timings).encode()):08x}"
 
 
@@ -243,15 +243,15 @@ def picture_alt(request: Request, name: str) -> str:
 
 
 def status_words(job: Job, systems: Mapping[str, System]) -> str:
-    """One line on the whole comparison; changes once per column, so that a screen reader is not flooded."""
-    phases = [column.phase for column in job.columns]
+    """One line on the whole comparison; changes once per cell, so that a screen reader is not flooded."""
+    phases = [cell.phase for cell in job.cells]
     if job.finished:
         return outcome_words(job)
     if job.position:
         return f"Waiting: {queue_words(job.position)}"
-    column = job.columns[job.current or 0]
-    name = _name(column.model, systems)
-    seed = f", seed {column.seed}" if len(job.seeds) > 1 else ""
+    cell = job.cells[job.current or 0]
+    name = _name(cell.model, systems)
+    seed = f", seed {cell.seed}" if len(job.seeds) > 1 else ""
     return f"Drawing {sum(phase.final for phase in phases) + 1} of {len(phases)}: {name}{seed}"
 
 
@@ -261,15 +261,15 @@ def job_facts(job: Job, systems: Mapping[str, System]) -> tuple[tuple[str, str],
     return (*settings, *job_labels(job, systems).shared)
 
 
-def likeness_words(compared: Compared, reference: str) -> str:
+def similarity_words(compared: Compared, reference: str) -> str:
     """ "PSNR 23.1 dB, SSIM 0.912", "identical to Alpha", or why there is no number."""
     if compared.reference:
         return "reference"
-    if compared.likeness is None:
+    if compared.similarity is None:
         return compared.why
-    if compared.likeness.identical:
+    if compared.similarity.identical:
         return f"identical to {reference}"
-    return f"PSNR {compared.likeness.psnr:.1f} dB, SSIM {compared.likeness.ssim:.3f}"
+    return f"PSNR {compared.similarity.psnr:.1f} dB, SSIM {compared.similarity.ssim:.3f}"
 
 
 def system_facts(system: System) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ def _compared(job: Job) -> tuple[list[str], list[int]]:
 
 def _timed(job: Job, model: str) -> dict[int, Timings]:
     """The timings that a model has, by seed."""
-    found = ((column.seed, timings_of(column)) for column in job.columns if column.model == model)
+    found = ((cell.seed, timings_of(cell)) for cell in job.cells if cell.model == model)
     return {seed: timings for seed, timings in found if timings is not None}
 
 

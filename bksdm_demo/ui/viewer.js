@@ -283,7 +283,7 @@
     const side = state.mode === "side";
     const place = side ? window.bksdm.reference() : state.first;
     part("[data-viewer=reference]").value = window.bksdm.reference();
-    const { said, words } = await window.bksdm.likeness(place);
+    const { said, words } = await window.bksdm.similarity(place);
     const [first, second] = chosenNames();
     const against = side ? "" : `${second} against ${first}: `;
     for (const line of dialog.querySelectorAll(".bk-pane-words")) {

@@ -16,7 +16,7 @@ SCHEDULER_NAMES = {
 }
 GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
 
-OUTCOMES = {  # of a column without a picture: its title, and the sentence where it brings none
+OUTCOMES = {  # of a cell without a picture: its title, and the sentence where it brings none
     Phase.BLOCKED: (
         "Picture withheld",
         "The safety checker did not pass this picture. Another prompt or seed may do.",
@@ -38,7 +38,7 @@ WORDS_SHOWN = 24  # cut-off words that are listed before "and n more"
 
 def outcome_words(job: Job) -> str:
     """ "4 pictures from the same noise", "6 pictures, 1 withheld, 1 failed, 2 to come"."""
-    phases = [column.phase for column in job.columns]
+    phases = [cell.phase for cell in job.cells]
     done, coming = phases.count(Phase.DONE), sum(not phase.final for phase in phases)
     if done == len(phases):
         same = " from the same noise" if len(job.seeds) == 1 else ", one noise for each seed"
@@ -48,9 +48,9 @@ def outcome_words(job: Job) -> str:
     return ", ".join([*parts, *([f"{coming} to come"] if coming else [])])
 
 
-def cut_off_words(job: Job) -> str:
+def truncation_words(job: Job) -> str:
     """A sentence on the words no model read, "" when everything was read."""
-    found = [column.result.cut_off for column in job.columns if column.result is not None and column.result.cut_off]
+    found = [cell.result.truncated for cell in job.cells if cell.result is not None and cell.result.truncated]
     words = max(found, key=len, default=())
     if not words:
         return ""

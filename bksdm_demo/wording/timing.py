@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from statistics import median
 
-from bksdm_demo.records import Column, Job, Phase, Timings
+from bksdm_demo.records import Cell, Job, Phase, Timings
 
 PHASES = ("load", "encode", "denoise", "decode", "safety")
 PHASE_LABELS = {"load": "Load", "encode": "Encode", "denoise": "Denoise", "decode": "Decode", "safety": "Safety"}
@@ -17,10 +17,10 @@ NOTHING = "–"  # an empty cell of a table
 WARM = "warm"  # in place of a loading time: every part was loaded already
 
 
-def timings_of(column: Column) -> Timings | None:
-    """The timings of a column that came to a verdict, None for every other."""
-    told = column.phase in (Phase.DONE, Phase.BLOCKED) and column.result is not None
-    return column.result.timings if told and column.result is not None else None
+def timings_of(cell: Cell) -> Timings | None:
+    """The timings of a cell that came to a verdict, None for every other."""
+    told = cell.phase in (Phase.DONE, Phase.BLOCKED) and cell.result is not None
+    return cell.result.timings if told and cell.result is not None else None
 
 
 def drawing_seconds(timings: Timings) -> float:
@@ -40,19 +40,19 @@ def format_speed(timings: Timings, reference: Timings) -> str:
     return "" if ratio is None else format_ratio(ratio)
 
 
-def baseline_of(job: Job, seed: int) -> Column | None:
-    """The column that the speeds of a seed refer to: its first that finished with timings. None with one model only."""
-    columns = job.columns if len(job.models) > 1 else ()
-    return next((column for column in columns if column.seed == seed and timings_of(column) is not None), None)
+def baseline_of(job: Job, seed: int) -> Cell | None:
+    """The cell that the speeds of a seed refer to: its first that finished with timings. None with one model only."""
+    cells = job.cells if len(job.models) > 1 else ()
+    return next((cell for cell in cells if cell.seed == seed and timings_of(cell) is not None), None)
 
 
-def column_speed(job: Job, column: Column) -> str:
+def cell_speed(job: Job, cell: Cell) -> str:
     """ "baseline", "1.42×", or "" where there is nothing to compare."""
-    baseline = baseline_of(job, column.seed)
-    own, other = timings_of(column), None if baseline is None else timings_of(baseline)
+    baseline = baseline_of(job, cell.seed)
+    own, other = timings_of(cell), None if baseline is None else timings_of(baseline)
     if own is None or other is None:
         return ""
-    return "baseline" if column is baseline else format_speed(own, other)
+    return "baseline" if cell is baseline else format_speed(own, other)
 
 
 def median_step(timings: Timings) -> float | None:

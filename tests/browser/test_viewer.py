@@ -195,8 +195,8 @@ def test_every_picture_against_a_reference(chromium: Any, link: str) -> None:
     page = visit(chromium, link)
     page.wait_for_selector(DONE)
     page.select_option("[data-reference]", label="Emoji Base")
-    page.wait_for_function("document.querySelectorAll('.bk-likeness:not(:empty)').length === 8")
-    words = page.locator(".bk-likeness").all_inner_texts()
+    page.wait_for_function("document.querySelectorAll('.bk-similarity:not(:empty)').length === 8")
+    words = page.locator(".bk-similarity").all_inner_texts()
     assert [place for place, text in enumerate(words) if text == "reference"] == [1, 5]
     assert all(text.startswith("PSNR ") for place, text in enumerate(words) if place not in (1, 5))
     page.click("[data-look]")
@@ -204,7 +204,7 @@ def test_every_picture_against_a_reference(chromium: Any, link: str) -> None:
     assert page.locator(".bk-viewer select:visible").input_value() == "1"
     page.select_option(".bk-viewer [data-viewer=reference]", "")
     page.keyboard.press("Escape")
-    page.wait_for_function("document.querySelectorAll('.bk-likeness:not(:empty)').length === 0")
+    page.wait_for_function("document.querySelectorAll('.bk-similarity:not(:empty)').length === 0")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -257,7 +257,7 @@ def test_two_fingers_zoom_and_one_swipes(chromium: Any, link: str) -> None:
     context.close()
 
 
-def test_a_column_that_runs_again_is_replaced(chromium: Any, address: str) -> None:
+def test_a_cell_that_runs_again_is_replaced(chromium: Any, address: str) -> None:
     page = visit(chromium, address)
     type_and_submit(page, "blue whale")
     page.wait_for_selector(DONE)

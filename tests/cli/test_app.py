@@ -21,12 +21,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from bksdm_demo.cli import run as commands
 from bksdm_demo.cli.app import app
-from bksdm_demo.cli.app import run as commands
 from bksdm_demo.errors import EngineError
 from bksdm_demo.settings import ASSETS, Settings
 from bksdm_demo.start import Services, start
-from tests.fakes import BLOCKED_WORD, CUT_OFF_WORD, FAMILY, fake_background, fake_comparisons, write_family
+from tests.fakes import BLOCKED_WORD, FAMILY, TRUNCATED_WORD, fake_background, fake_comparisons, write_family
 
 ROOT = Path(__file__).parents[2]
 SIDE = 64  # pixels of a fake picture
@@ -135,9 +135,9 @@ def test_every_setting_reaches_the_request_and_the_settings(run: Run, tmp_path: 
 
 
 def test_cut_off_words_are_told(run: Run):
-    result = run("compare", f"apple {CUT_OFF_WORD}", "--steps", "1", "--out", "o")
-    assert f"“{CUT_OFF_WORD}”" in result.stderr
-    assert json.loads(Path("o/result.json").read_text())["models"][0]["cut_off"] == [CUT_OFF_WORD]
+    result = run("compare", f"apple {TRUNCATED_WORD}", "--steps", "1", "--out", "o")
+    assert f"“{TRUNCATED_WORD}”" in result.stderr
+    assert json.loads(Path("o/result.json").read_text())["models"][0]["cut_off"] == [TRUNCATED_WORD]
 
 
 def test_pictures_can_be_written_without_metadata(run: Run):

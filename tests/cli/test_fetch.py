@@ -16,8 +16,8 @@ import pytest
 from huggingface_hub import constants
 from typer.testing import CliRunner, Result
 
+from bksdm_demo.cli import run as commands
 from bksdm_demo.cli.app import app
-from bksdm_demo.cli.app import run as commands
 from bksdm_demo.library import published
 from bksdm_demo.library.fetch import WORK
 from bksdm_demo.library.published import Archive, HubFile

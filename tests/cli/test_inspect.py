@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from bksdm_demo.cli import run as commands
 from bksdm_demo.cli.app import app
-from bksdm_demo.cli.app import run as commands
 from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import UnsupportedModelError
 from bksdm_demo.mil.model import read_model

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from bksdm_demo.cli.progress import FetchProgress
-from bksdm_demo.downloads.status import fetch_line
+from bksdm_demo.downloads.status import download_line
 from bksdm_demo.library.progress import Progress, Stage
 from bksdm_demo.units import duration
 
@@ -28,7 +28,7 @@ from bksdm_demo.units import duration
     ],
 )
 def test_lines(progress: Progress, line: str) -> None:
-    assert fetch_line(progress) == line
+    assert download_line(progress) == line
 
 
 @pytest.mark.parametrize(

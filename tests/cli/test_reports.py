@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
+from bksdm_demo.cli import run as commands
 from bksdm_demo.cli.app import app
-from bksdm_demo.cli.app import run as commands
 from bksdm_demo.parameters.links import job_command
-from bksdm_demo.records import Column, Job, Request
+from bksdm_demo.records import Cell, Job, Request
 from bksdm_demo.settings import Settings
 from bksdm_demo.start import Services, retention
 from bksdm_demo.store.contract import Retention
@@ -136,8 +136,8 @@ def test_the_command_in_a_report_draws_the_same(run: Run):
     run("compare", "--models", "emoji-base,emoji-tiny", *settings.split(), "--", request.prompt)
     first = json.loads(Path("first/result.json").read_text())
     assert first["request"] == asdict(request)
-    with_columns = replace(_job(first), environment={"precision": "f32"})
-    program, *arguments = shlex.split(job_command(with_columns))
+    with_cells = replace(_job(first), environment={"precision": "f32"})
+    program, *arguments = shlex.split(job_command(with_cells))
     assert (program, arguments[:2]) == ("python", ["-m", "bksdm_demo"])
     result = run(*arguments[2:])
     assert result.exit_code == commands.OK, result.output
@@ -149,8 +149,8 @@ def test_the_command_in_a_report_draws_the_same(run: Run):
 
 
 def _job(result: dict[str, Any]) -> Job:
-    columns = tuple(Column(model["model"], seed=model["seed"]) for model in result["models"])
-    return Job("id", Request(**result["request"]), columns)
+    cells = tuple(Cell(model["model"], seed=model["seed"]) for model in result["models"])
+    return Job("id", Request(**result["request"]), cells)
 
 
 def _pixels(path: Path) -> bytes:

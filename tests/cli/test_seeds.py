@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bksdm_demo.cli.app import run as commands
+from bksdm_demo.cli import run as commands
 from tests.cli import test_app as test_cli
 from tests.cli.test_app import Run, compare, fake_start, written
 

@@ -7,7 +7,7 @@ import io
 import pytest
 
 from bksdm_demo.cli import tables
-from bksdm_demo.records import Column, Job, Phase, Request, Result, Timings, Verdict
+from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
 
 REQUEST = Request("red apple", seed=7)
 
@@ -17,17 +17,17 @@ class Terminal(io.StringIO):
         return True
 
 
-def done(model: str) -> Column:
+def done(model: str) -> Cell:
     timings = Timings(load=2.0, denoise=1.5, total=3.5, cold=True)
-    return Column(model, Phase.DONE, 3, 3, Result(model, REQUEST, Verdict(False), timings, size_bytes=1_500_000))
+    return Cell(model, Phase.DONE, 3, 3, Result(model, REQUEST, Verdict(False), timings, size_bytes=1_500_000))
 
 
 def snapshots() -> list[Job]:
     return [
-        Job("id", REQUEST, (Column("a"), Column("b")), position=1),
-        Job("id", REQUEST, (Column("a", Phase.DENOISING, 1, 3), Column("b"))),
-        Job("id", REQUEST, (done("a"), Column("b", Phase.LOADING))),
-        Job("id", REQUEST, (done("a"), Column("b", Phase.FAILED, message="It broke."))),
+        Job("id", REQUEST, (Cell("a"), Cell("b")), position=1),
+        Job("id", REQUEST, (Cell("a", Phase.DENOISING, 1, 3), Cell("b"))),
+        Job("id", REQUEST, (done("a"), Cell("b", Phase.LOADING))),
+        Job("id", REQUEST, (done("a"), Cell("b", Phase.FAILED, message="It broke."))),
     ]
 
 
@@ -58,7 +58,7 @@ def test_comparison_table_has_a_row_for_each_model():
     assert second.split() == ["b", "failed"]
 
 
-def test_table_lines_up_and_drops_empty_columns():
+def test_table_lines_up_and_drops_empty_cells():
     assert tables.table(("A", "B", "C"), [("1", "", "x"), ("234", "", "y")]) == "A    C\n1    x\n234  y"
     assert tables.table(("A",), []) == ""
 

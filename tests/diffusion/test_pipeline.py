@@ -63,11 +63,11 @@ class TestEncode:
 
     def test_cut_off_words_of_both_prompts(self) -> None:
         request = Request("a b c d e f prompt words", negative_prompt="a b c d e f other words")
-        assert pipeline().encode(request).cut_off == ("prompt", "words", "other", "words")
+        assert pipeline().encode(request).truncated == ("prompt", "words", "other", "words")
 
     def test_empty_negative_prompt(self) -> None:
         encoded = pipeline().encode(Request("cat"))
-        assert encoded.cut_off == ()
+        assert encoded.truncated == ()
         assert np.abs(encoded.hidden[0] - encoded.hidden[1]).max() > 0
 
 

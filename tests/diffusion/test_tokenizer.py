@@ -35,7 +35,7 @@ def test_ids_of_the_reference(tokenizer: Tokenizer, prompt: str) -> None:
 
 @pytest.mark.parametrize("prompt", [prompt for prompt in IDS if len(IDS[prompt]) <= LENGTH - 2])
 def test_nothing_is_cut_off_what_fits(tokenizer: Tokenizer, prompt: str) -> None:
-    assert tokenizer.encode(prompt).cut_off == ()
+    assert tokenizer.encode(prompt).truncated == ()
 
 
 class TestCutOff:
@@ -46,19 +46,19 @@ class TestCutOff:
         return Tokenizer(GOLDEN / "vocab.json", GOLDEN / "merges.txt", 6)
 
     def test_exact_fit(self, short: Tokenizer) -> None:
-        assert short.encode("a photo of a").cut_off == ()
+        assert short.encode("a photo of a").truncated == ()
 
     def test_words_are_those_of_the_prompt(self, short: Tokenizer) -> None:
         tokens = short.encode("A Photo OF a  CAT on the Moon")
-        assert tokens.cut_off == ("CAT", "on", "the", "Moon")
+        assert tokens.truncated == ("CAT", "on", "the", "Moon")
         assert tokens.ids[-1] == WORDS[END]
 
     def test_half_a_word_counts_whole(self, short: Tokenizer) -> None:
         assert len(IDS["extraordinarily photorealistic illustration"]) > 4
-        assert short.encode("a of extraordinarily photo").cut_off == ("extraordinarily", "photo")
+        assert short.encode("a of extraordinarily photo").truncated == ("extraordinarily", "photo")
 
     @pytest.mark.parametrize(
-        ("prompt", "cut_off"),
+        ("prompt", "truncated"),
         [
             ("a photo of a, of", (",", "of")),
             ("a photo of it's of", ("it's", "of")),
@@ -67,30 +67,30 @@ class TestCutOff:
         ],
     )
     def test_punctuation_alone_does_not_take_its_word_along(
-        self, short: Tokenizer, prompt: str, cut_off: tuple[str, ...]
+        self, short: Tokenizer, prompt: str, truncated: tuple[str, ...]
     ) -> None:
-        assert short.encode(prompt).cut_off == cut_off
+        assert short.encode(prompt).truncated == truncated
 
     def test_accents_and_emoji(self, short: Tokenizer) -> None:
-        cut_off = short.encode("a photo of a cafe\u0301 🍕 pizza").cut_off
-        assert cut_off == ("cafe\u0301", "🍕", "pizza")
-        assert short.encode("a of a 🍕🍕 pizza").cut_off[-1] == "pizza"
+        truncated = short.encode("a photo of a cafe\u0301 🍕 pizza").truncated
+        assert truncated == ("cafe\u0301", "🍕", "pizza")
+        assert short.encode("a of a 🍕🍕 pizza").truncated[-1] == "pizza"
 
     def test_mark_typed_by_the_visitor(self, short: Tokenizer) -> None:
-        assert short.encode(f"a photo of a {END} cat").cut_off == (END, "cat")
+        assert short.encode(f"a photo of a {END} cat").truncated == (END, "cat")
 
 
 def test_ten_thousand_words(tokenizer: Tokenizer) -> None:
     words = [f"{word}{number}" for number in range(100) for word in ("a", "photo", "of", "cat") * 25]
     tokens = tokenizer.encode(" ".join(words))
     assert tokens.ids.shape == (LENGTH,)
-    assert tokens.cut_off == tuple(words[len(words) - len(tokens.cut_off) :])
-    assert 9_900 < len(tokens.cut_off) < 10_000
+    assert tokens.truncated == tuple(words[len(words) - len(tokens.truncated) :])
+    assert 9_900 < len(tokens.truncated) < 10_000
 
 
 def test_one_endless_word(tokenizer: Tokenizer) -> None:
     tokens = tokenizer.encode("x" * 20_000)
-    assert tokens.cut_off == ("x" * 20_000,)
+    assert tokens.truncated == ("x" * 20_000,)
 
 
 def test_import_is_quiet_and_light() -> None:

@@ -9,8 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from bksdm_demo.downloads.download_queue import NOT_ALLOWED, STOPPED, UNEXPECTED, Bring, Fetches, FetchState, Need
-from bksdm_demo.downloads.status_board import Bulletin
+from bksdm_demo.downloads.download_queue import (
+    NOT_ALLOWED,
+    STOPPED,
+    UNEXPECTED,
+    DownloadQueue,
+    DownloadState,
+    FetchSystem,
+    MemoryEstimate,
+)
+from bksdm_demo.downloads.status_board import StatusBoard
 from bksdm_demo.errors import BusyError, CancelledError, ModelUnavailableError, RequestError
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.library.fetch import fetch
@@ -44,7 +52,7 @@ class Line:
         return write_fetched(models_dir, system.key)
 
 
-def refusing(error: Exception) -> Bring:
+def refusing(error: Exception) -> FetchSystem:
     def bring(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
         raise error
 
@@ -52,17 +60,17 @@ def refusing(error: Exception) -> Bring:
 
 
 @contextmanager
-def running(folder: Path, bring: Bring, *, allowed: bool = True) -> Iterator[tuple[Fetches, Catalog]]:
+def running(folder: Path, bring: FetchSystem, *, allowed: bool = True) -> Iterator[tuple[DownloadQueue, Catalog]]:
     models = folder / "models"
     catalog = fake_catalog(folder, models, PUBLISHED)
-    fetches = Fetches(catalog, models, PUBLISHED, Bulletin(), allowed=allowed, bring=bring)
+    fetches = DownloadQueue(catalog, models, PUBLISHED, StatusBoard(), allowed=allowed, bring=bring)
     try:
         yield fetches, catalog
     finally:
         fetches.close()
 
 
-def ended(fetches: Fetches, key: str) -> FetchState:
+def ended(fetches: DownloadQueue, key: str) -> DownloadState:
     """The final state of a download."""
     return [snapshot.state for snapshot in fetches.watch(key, heartbeat=PATIENCE)][-1]
 
@@ -75,14 +83,14 @@ def test_a_download_makes_its_system_selectable(tmp_path: Path) -> None:
     line = Line()
     with running(tmp_path, line) as (fetches, catalog):
         assert TINY not in available(catalog)
-        assert fetches.start(TINY).state in (FetchState.QUEUED, FetchState.ASKING, FetchState.DOWNLOADING)
+        assert fetches.start(TINY).state in (DownloadState.QUEUED, DownloadState.ASKING, DownloadState.DOWNLOADING)
         assert line.began.wait(PATIENCE)
         snapshot = fetches.get(TINY)
-        assert (snapshot.name, snapshot.state) == ("BK-SDM-Tiny-2M", FetchState.DOWNLOADING)
+        assert (snapshot.name, snapshot.state) == ("BK-SDM-Tiny-2M", DownloadState.DOWNLOADING)
         assert (snapshot.done_bytes, snapshot.total_bytes) == (700, 1400)
         assert (snapshot.bytes_per_second, snapshot.seconds_left) == (10.0, 70.0)
         line.released.set()
-        assert ended(fetches, TINY) is FetchState.DONE
+        assert ended(fetches, TINY) is DownloadState.DONE
         assert TINY in available(catalog)
 
 
@@ -92,7 +100,7 @@ def test_whoever_asks_joins_the_same_download(tmp_path: Path) -> None:
         for _ in range(3):
             fetches.start(TINY)
         line.released.set()
-        assert ended(fetches, TINY) is FetchState.DONE
+        assert ended(fetches, TINY) is DownloadState.DONE
         assert line.fetched == [TINY]
 
 
@@ -101,9 +109,9 @@ def test_one_after_the_other(tmp_path: Path) -> None:
     with running(tmp_path, line) as (fetches, _):
         fetches.start(TINY)
         assert line.began.wait(PATIENCE)
-        assert fetches.start(SMALL).state is FetchState.QUEUED
+        assert fetches.start(SMALL).state is DownloadState.QUEUED
         line.released.set()
-        assert ended(fetches, SMALL) is FetchState.DONE
+        assert ended(fetches, SMALL) is DownloadState.DONE
         assert line.fetched == [TINY, SMALL]
 
 
@@ -113,12 +121,12 @@ def test_a_running_download_is_cancelled_and_taken_up_again(tmp_path: Path) -> N
         fetches.start(TINY)
         assert line.began.wait(PATIENCE)
         assert fetches.cancel(TINY).stopping
-        assert ended(fetches, TINY) is FetchState.CANCELLED
+        assert ended(fetches, TINY) is DownloadState.CANCELLED
         assert fetches.get(TINY).message == STOPPED
         assert not fetches.get(TINY).stopping
         line.released.set()
         fetches.start(TINY)
-        assert ended(fetches, TINY) is FetchState.DONE
+        assert ended(fetches, TINY) is DownloadState.DONE
 
 
 def test_a_waiting_download_is_cancelled_at_once(tmp_path: Path) -> None:
@@ -127,11 +135,11 @@ def test_a_waiting_download_is_cancelled_at_once(tmp_path: Path) -> None:
         fetches.start(TINY)
         assert line.began.wait(PATIENCE)
         fetches.start(SMALL)
-        assert fetches.cancel(SMALL).state is FetchState.CANCELLED
+        assert fetches.cancel(SMALL).state is DownloadState.CANCELLED
         line.released.set()
-        assert ended(fetches, TINY) is FetchState.DONE
+        assert ended(fetches, TINY) is DownloadState.DONE
         assert line.fetched == [TINY]
-        assert fetches.cancel(TINY).state is FetchState.DONE  # too late, and harmless
+        assert fetches.cancel(TINY).state is DownloadState.DONE  # too late, and harmless
 
 
 def test_a_watcher_that_left_takes_it_up_again(tmp_path: Path) -> None:
@@ -139,9 +147,9 @@ def test_a_watcher_that_left_takes_it_up_again(tmp_path: Path) -> None:
     with running(tmp_path, line) as (fetches, _):
         fetches.start(TINY)
         assert line.began.wait(PATIENCE)
-        assert next(iter(fetches.watch(TINY))).state is FetchState.DOWNLOADING
+        assert next(iter(fetches.watch(TINY))).state is DownloadState.DOWNLOADING
         line.released.set()
-        assert ended(fetches, TINY) is FetchState.DONE
+        assert ended(fetches, TINY) is DownloadState.DONE
 
 
 def test_a_failure_is_a_sentence_without_places_and_can_be_tried_again(tmp_path: Path) -> None:
@@ -150,7 +158,7 @@ def test_a_failure_is_a_sentence_without_places_and_can_be_tried_again(tmp_path:
     with running(tmp_path, refusing(error)) as (fetches, catalog):
         for _ in range(2):
             fetches.start(TINY)
-            assert ended(fetches, TINY) is FetchState.FAILED
+            assert ended(fetches, TINY) is DownloadState.FAILED
         assert fetches.get(TINY).message == "Files cannot be written to the models directory: No space left on device."
         assert "emoji-tiny" in available(catalog)
 
@@ -159,7 +167,7 @@ def test_an_unexpected_error_is_told_without_its_words_and_the_next_one_runs(tmp
     with running(tmp_path, refusing(ZeroDivisionError("secret"))) as (fetches, _):
         for key in (TINY, SMALL):
             fetches.start(key)
-            assert ended(fetches, key) is FetchState.FAILED
+            assert ended(fetches, key) is DownloadState.FAILED
             assert fetches.get(key).message == UNEXPECTED
 
 
@@ -170,7 +178,7 @@ def test_a_system_that_came_broken_has_failed(tmp_path: Path) -> None:
 
     with running(tmp_path, bring) as (fetches, _):
         fetches.start(TINY)
-        assert ended(fetches, TINY) is FetchState.FAILED
+        assert ended(fetches, TINY) is DownloadState.FAILED
         assert fetches.get(TINY).message.startswith("BK-SDM-Tiny-2M has come, but it cannot be used: ")
 
 
@@ -185,7 +193,7 @@ def test_switched_off_only_the_operator_downloads(tmp_path: Path) -> None:
         with pytest.raises(ModelUnavailableError, match=NOT_ALLOWED):
             fetches.cancel(TINY)
         line.released.set()
-        assert ended(fetches, TINY) is FetchState.DONE
+        assert ended(fetches, TINY) is DownloadState.DONE
 
 
 def test_what_is_not_published_is_refused(tmp_path: Path) -> None:
@@ -200,30 +208,30 @@ def test_closing_stops_everything(tmp_path: Path) -> None:
         assert line.began.wait(PATIENCE)
         fetches.start(SMALL)
         fetches.close()
-        assert [fetches.get(key).state for key in (TINY, SMALL)] == [FetchState.CANCELLED] * 2
+        assert [fetches.get(key).state for key in (TINY, SMALL)] == [DownloadState.CANCELLED] * 2
         with pytest.raises(BusyError):
             fetches.start(TINY)
 
 
 @pytest.mark.parametrize(("memory", "short"), [(9, 0), (10, 0), (13, 3)])
 def test_needs(memory: int, short: int) -> None:
-    assert Need(memory, budget_bytes=10).short_bytes == short
+    assert MemoryEstimate(memory, budget_bytes=10).short_bytes == short
 
 
 # --- Over the real download ------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def from_hub(folder: Path) -> Iterator[Fetches]:
+def from_hub(folder: Path) -> Iterator[DownloadQueue]:
     models = folder / "models"
-    fetches = Fetches(fake_catalog(folder, models, (SYSTEM,)), models, (SYSTEM,), Bulletin(), bring=fetch)
+    fetches = DownloadQueue(fake_catalog(folder, models, (SYSTEM,)), models, (SYSTEM,), StatusBoard(), bring=fetch)
     try:
         yield fetches
     finally:
         fetches.close()
 
 
-def through(fetches: Fetches) -> list[FetchState]:
+def through(fetches: DownloadQueue) -> list[DownloadState]:
     """The states that a download goes through."""
     fetches.start(SYSTEM.key)
     return list(dict.fromkeys(snapshot.state for snapshot in fetches.watch(SYSTEM.key, heartbeat=PATIENCE)))
@@ -236,7 +244,7 @@ def test_cancelling_keeps_what_came_over_the_wire(hub: HubServer, tmp_path: Path
         assert hub.faults.stalled.wait(PATIENCE)
         fetches.cancel(SYSTEM.key)
         hub.faults.release.set()
-        assert ended(fetches, SYSTEM.key) is FetchState.CANCELLED
+        assert ended(fetches, SYSTEM.key) is DownloadState.CANCELLED
         hub.faults.stall_after = None
         fetches.start(SYSTEM.key)
         ended(fetches, SYSTEM.key)
@@ -257,7 +265,7 @@ def test_a_hub_that_refuses_is_a_sentence_on_the_page(
 ) -> None:
     hub.faults.statuses = [status] * 100
     with from_hub(tmp_path) as fetches:
-        assert through(fetches)[-1] is FetchState.FAILED
+        assert through(fetches)[-1] is DownloadState.FAILED
         assert sentence in fetches.get(SYSTEM.key).message
 
 
@@ -265,7 +273,7 @@ def test_an_archive_that_holds_no_system_has_failed(hub: HubServer, tmp_path: Pa
     hub.repos[REPO]["tiny.zip"] = zip_bytes({"readme.txt": b"x"})
     with from_hub(tmp_path) as fetches:
         states = through(fetches)
-        assert states[-1] is FetchState.FAILED
+        assert states[-1] is DownloadState.FAILED
         message = fetches.get(SYSTEM.key).message
         assert "cannot be used" in message
         assert str(tmp_path) not in message

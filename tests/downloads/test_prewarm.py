@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bksdm_demo.downloads.background import Background
-from bksdm_demo.downloads.download_queue import Bring
+from bksdm_demo.downloads.download_queue import FetchSystem
 from bksdm_demo.downloads.prewarm import Warming, WarmState
 from bksdm_demo.errors import EngineError, ModelUnavailableError
 from bksdm_demo.library.progress import Report
@@ -26,7 +26,7 @@ def prewarming(
     folder: Path,
     *keys: str,
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    bring: Bring | None = None,
+    bring: FetchSystem | None = None,
     **limits: Any,
 ) -> Iterator[tuple[Comparisons, Background]]:
     comparisons = fake_comparisons(folder, options, models_dir=folder / "models", published=PUBLISHED, **limits)
@@ -41,9 +41,9 @@ def prewarming(
 
 def ended(background: Background) -> dict[str, Warming]:
     """The notices once nothing goes on any longer."""
-    posted = background.bulletin.posted()
+    posted = background.status_board.posted()
     while posted.active:
-        newer = background.bulletin.newer(posted.version, PATIENCE)
+        newer = background.status_board.newer(posted.version, PATIENCE)
         assert newer is not posted, "nothing happened for too long"
         posted = newer
     return {notice.key: notice for notice in posted.notices.values() if isinstance(notice, Warming)}
@@ -66,9 +66,9 @@ def test_what_was_prewarmed_is_warm(tmp_path: Path) -> None:
 def test_each_part_is_told(tmp_path: Path) -> None:
     gate = threading.Event()
     with prewarming(tmp_path, "emoji-tiny", options={"unet": {"load_gate": gate}}) as (_, background):
-        posted = background.bulletin.posted()
+        posted = background.status_board.posted()
         while (loading := posted.notices[Warming, "emoji-tiny"].loading) is None or loading.part != "U-Net":  # type: ignore[attr-defined]
-            posted = background.bulletin.newer(posted.version, PATIENCE)
+            posted = background.status_board.newer(posted.version, PATIENCE)
         assert (loading.number, loading.count) == (1, 4)
         gate.set()
         assert ended(background)["emoji-tiny"].state is WarmState.READY
@@ -76,7 +76,7 @@ def test_each_part_is_told(tmp_path: Path) -> None:
 
 def test_without_keys_nothing_is_said(tmp_path: Path) -> None:
     with prewarming(tmp_path) as (_, background):
-        assert background.bulletin.posted().version == 0
+        assert background.status_board.posted().version == 0
 
 
 def test_an_unknown_key_and_a_broken_part_are_told_and_the_next_is_loaded(tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_closing_stops_between_two_parts(tmp_path: Path) -> None:
     gate = threading.Event()
     with prewarming(tmp_path, "emoji-tiny", options={"unet": {"load_gate": gate}}) as (comparisons, background):
         while comparisons.cache.state().loads == 0:
-            background.bulletin.newer(background.bulletin.posted().version, 0.01)
+            background.status_board.newer(background.status_board.posted().version, 0.01)
         closer = threading.Thread(target=background.prewarm.close, args=(PATIENCE,))
         closer.start()
         while not background.prewarm.closing:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bksdm_demo.downloads import status as standing
-from bksdm_demo.downloads.download_queue import Fetch, FetchState, Need
+from bksdm_demo.downloads.download_queue import Download, DownloadState, MemoryEstimate
 from bksdm_demo.downloads.prewarm import Warming, WarmState
 from bksdm_demo.library.catalog import Availability, System
 from bksdm_demo.library.record import FetchRecord
@@ -21,8 +21,8 @@ SYSTEM = System(
     unet_parameters=330_000_000, size_bytes=1_430_000_000, licence="OpenRAIL", licence_url="https://a.invalid/l?a&b",
     card_url="https://a.invalid/card",
 )  # fmt: skip
-FITS, SHORT = Need(7 * GB, 9 * GB), Need(10 * GB, 9 * GB)
-WORKING = Fetch("tiny", "Tiny", FetchState.DOWNLOADING, 512_000_000, 1_430_000_000, 12_300_000.0, 74.6)
+FITS, SHORT = MemoryEstimate(7 * GB, 9 * GB), MemoryEstimate(10 * GB, 9 * GB)
+WORKING = Download("tiny", "Tiny", DownloadState.DOWNLOADING, 512_000_000, 1_430_000_000, 12_300_000.0, 74.6)
 
 
 def test_a_system_that_is_offered() -> None:
@@ -49,10 +49,10 @@ def test_a_download_on_its_way() -> None:
 
 @pytest.mark.parametrize(
     ("state", "tone", "download"),
-    [(FetchState.FAILED, "failed", "Try again"), (FetchState.CANCELLED, "offered", "Go on")],
+    [(DownloadState.FAILED, "failed", "Try again"), (DownloadState.CANCELLED, "offered", "Go on")],
 )
-def test_a_download_that_ended_without_a_system(state: FetchState, tone: str, download: str) -> None:
-    ended = Fetch("tiny", "Tiny", state, message="Why not.")
+def test_a_download_that_ended_without_a_system(state: DownloadState, tone: str, download: str) -> None:
+    ended = Download("tiny", "Tiny", state, message="Why not.")
     view = standing.offer_view(SYSTEM, ended, FITS, allowed=True)
     assert (view.tone, view.download, view.line) == (tone, download, "Why not.")
     assert standing.offer_view(SYSTEM, ended, FITS, allowed=False).download == ""
@@ -60,7 +60,7 @@ def test_a_download_that_ended_without_a_system(state: FetchState, tone: str, do
 
 def test_one_that_has_come() -> None:
     here = replace(SYSTEM, availability=Availability.ON_DISK)
-    view = standing.offer_view(here, Fetch("tiny", "Tiny", FetchState.DONE), SHORT, allowed=True)
+    view = standing.offer_view(here, Download("tiny", "Tiny", DownloadState.DONE), SHORT, allowed=True)
     assert (view.tone, view.download, view.cancel, view.warning) == ("done", "", "", "")
     assert "choose it" in view.line
 
@@ -73,7 +73,7 @@ def test_one_that_came_broken() -> None:
 
 def test_switched_off_there_is_no_button() -> None:
     assert standing.offer_view(SYSTEM, None, FITS, allowed=False).download == ""
-    going = Fetch(SYSTEM.key, SYSTEM.name, FetchState.DOWNLOADING, 500, 1000)
+    going = Download(SYSTEM.key, SYSTEM.name, DownloadState.DOWNLOADING, 500, 1000)
     assert standing.offer_view(SYSTEM, going, FITS, allowed=True).cancel == "Cancel"
     assert standing.offer_view(SYSTEM, going, FITS, allowed=False).cancel == ""
 
@@ -136,8 +136,8 @@ def test_prewarming_is_told_until_it_is_done() -> None:
                 "it may be refused here"),
     ],
 )  # fmt: skip
-def test_needs(need: Need, words: str) -> None:
-    assert standing.need_words(need) == words
+def test_needs(need: MemoryEstimate, words: str) -> None:
+    assert standing.memory_words(need) == words
 
 
 def test_origins() -> None:

@@ -1,11 +1,11 @@
-"""The bulletin: the newest notice of each kind and key, versions, and watchers that are woken."""
+"""The status board: the newest notice of each kind and key, versions, and watchers that are woken."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
 
-from bksdm_demo.downloads.status_board import Bulletin
+from bksdm_demo.downloads.status_board import StatusBoard
 
 PATIENCE = 10  # seconds until a test that hangs fails
 
@@ -27,29 +27,29 @@ class Toast:
 
 
 def test_the_newest_notice_of_each_kind_and_key_stays() -> None:
-    bulletin = Bulletin()
-    assert (bulletin.posted().version, bulletin.posted().active) == (0, False)
+    status_board = StatusBoard()
+    assert (status_board.posted().version, status_board.posted().active) == (0, False)
     for notice in (Kettle("red", 20), Toast("red"), Kettle("blue", 30), Kettle("red", 90)):
-        bulletin.post(notice)
-    posted = bulletin.posted()
+        status_board.post(notice)
+    posted = status_board.posted()
     assert posted.version == 4
     assert set(posted.notices.values()) == {Kettle("red", 90), Kettle("blue", 30), Toast("red")}
     assert posted.active
-    bulletin.post(Kettle("red", 100))
-    assert bulletin.posted().active  # the blue one still is
-    bulletin.post(Kettle("blue", 100))
-    assert not bulletin.posted().active
+    status_board.post(Kettle("red", 100))
+    assert status_board.posted().active  # the blue one still is
+    status_board.post(Kettle("blue", 100))
+    assert not status_board.posted().active
     assert posted.notices[Kettle, "red"] == Kettle("red", 90)  # an earlier look does not change
 
 
 def test_a_watcher_is_woken_by_a_newer_version_only() -> None:
-    bulletin = Bulletin()
-    bulletin.post(Kettle("red", 20))
-    assert bulletin.newer(0, PATIENCE).version == 1
-    assert bulletin.newer(1, 0.01).version == 1  # nothing newer in that time
+    status_board = StatusBoard()
+    status_board.post(Kettle("red", 20))
+    assert status_board.newer(0, PATIENCE).version == 1
+    assert status_board.newer(1, 0.01).version == 1  # nothing newer in that time
     seen: list[int] = []
-    watcher = threading.Thread(target=lambda: seen.append(bulletin.newer(1, PATIENCE).version))
+    watcher = threading.Thread(target=lambda: seen.append(status_board.newer(1, PATIENCE).version))
     watcher.start()
-    bulletin.post(Kettle("red", 40))
+    status_board.post(Kettle("red", 40))
     watcher.join(PATIENCE)
     assert seen == [2]

@@ -306,7 +306,7 @@ def test_a_kill_while_writing_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_turn_that_begins_leaves_alone_what_is_being_written(
     store: CompiledStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Facts and roundings are kept without a turn, while another thread or process may begin one."""
+    """Facts and table are kept without a turn, while another thread or process may begin one."""
     write = compiled_store._write
 
     def slow(*arguments: object) -> None:

@@ -240,7 +240,7 @@ def test_a_further_conversion_borrows_a_checker_too_and_lends_one(tmp_path: Path
 def test_a_checker_is_borrowed_from_another_published_system(tmp_path: Path) -> None:
     models = tmp_path / "models"
     shutil.rmtree(local_system(models / "small-sd-v0") / "SafetyChecker.mlmodelc")
-    with pytest.raises(ModelUnavailableError, match=r"without a safety checker, .* Fetch another published model"):
+    with pytest.raises(ModelUnavailableError, match=r"without a safety checker, .* Download another published model"):
         published(tmp_path).get("small-sd-v0")
     checker = local_system(models / "bk-sdm-base-2m") / "SafetyChecker.mlmodelc"
     borrower = published(tmp_path).get("small-sd-v0")

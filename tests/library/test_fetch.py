@@ -235,7 +235,7 @@ def test_an_archive_that_the_disk_spoilt_is_brought_anew(hub: HubServer, tmp_pat
     torn = tmp_path / WORK / "tiny" / f"{hashlib.sha256(ZIP).hexdigest()}.zip"
     torn.parent.mkdir(parents=True)
     torn.write_bytes(ZIP[:-1000] + bytes(1000))  # as after a power cut
-    with pytest.raises(ModelUnavailableError, match=r"tiny\.zip .* is damaged on this disk.* Fetch again"):
+    with pytest.raises(ModelUnavailableError, match=r"tiny\.zip .* is damaged on this disk.* Download again"):
         fetch(SYSTEM, tmp_path)
     assert not torn.exists()
     fetch(SYSTEM, tmp_path)

@@ -55,9 +55,9 @@ def test_links_are_stored_once(tmp_path: Path) -> None:
     first, second = local(tmp_path, "a", unet=b"1"), local(tmp_path, "b", unet=b"2")
     for file in (first / "x_safety_checker.mlpackage").rglob("*"):
         if file.is_file():
-            twin = second / file.relative_to(first)
-            twin.unlink()
-            os.link(file, twin)
+            token_major_form = second / file.relative_to(first)
+            token_major_form.unlink()
+            os.link(file, token_major_form)
     part = by_role(find_sharing(systems(tmp_path, "a", "b")))["safety checker"]
     assert part.copies == 1
     assert find_sharing(systems(tmp_path, "a", "b")).saved_disk_bytes == part.size_bytes

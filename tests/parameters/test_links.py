@@ -7,14 +7,14 @@ from urllib.parse import parse_qs, parse_qsl
 import pytest
 
 from bksdm_demo.parameters.links import job_address, job_command, job_query, read_query, request_query
-from bksdm_demo.parameters.partial_request import Draft
-from bksdm_demo.records import GENERATORS, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, Column, Job, Request
+from bksdm_demo.parameters.partial_request import PartialRequest
+from bksdm_demo.records import GENERATORS, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, Cell, Job, Request
 
 MODELS = ("emoji-original", "emoji-tiny", "bk-sdm-tiny-2m")
 ALPHABET = "aZ 09,;&=+%#?/\\\"'<>\n\t:äß日本語🙂\u200d\u202e"
 
 
-def read(query: str) -> Draft:
+def read(query: str) -> PartialRequest:
     return read_query(dict(parse_qsl(query, keep_blank_values=True)), MODELS)
 
 
@@ -37,15 +37,17 @@ def test_a_request_comes_back_as_it_was(seed: int) -> None:
     request = some_request(chance)
     models = tuple(chance.sample(MODELS, chance.randint(1, 3)))
     seeds = tuple(chance.sample(range(SEED_LIMIT), chance.randint(1, SEEDS_LIMIT)))
-    draft = read(request_query(request, models, seeds))
-    settings = {name: getattr(draft, name) for name in ("prompt", "steps", "guidance_scale", "scheduler", "generator")}
-    assert Request(**settings, negative_prompt=draft.negative_prompt or "", seed=request.seed) == request
-    assert (draft.models, draft.seeds, draft.notes) == (models, seeds, ())
+    partial = read(request_query(request, models, seeds))
+    settings = {
+        name: getattr(partial, name) for name in ("prompt", "steps", "guidance_scale", "scheduler", "generator")
+    }
+    assert Request(**settings, negative_prompt=partial.negative_prompt or "", seed=request.seed) == request
+    assert (partial.models, partial.seeds, partial.notes) == (models, seeds, ())
 
 
 def test_a_jobs_link_names_the_job_first_and_all_its_seeds() -> None:
-    columns = tuple(Column(model, seed=seed) for seed in (3, 5) for model in MODELS[:2])
-    job = Job("abc_-1", Request("a red apple", seed=3), columns)
+    cells = tuple(Cell(model, seed=seed) for seed in (3, 5) for model in MODELS[:2])
+    job = Job("abc_-1", Request("a red apple", seed=3), cells)
     query = job_query(job)
     assert query.startswith("job=abc_-1&prompt=a+red+apple&")
     assert parse_qs(query)["models"] == ["emoji-original,emoji-tiny"]
@@ -69,10 +71,10 @@ def test_a_jobs_link_names_the_job_first_and_all_its_seeds() -> None:
     ],
 )
 def test_what_is_wrong_is_told_and_the_rest_kept(query: str, told: str) -> None:
-    draft = read(f"negative=grey&{query}")
-    (note,) = draft.notes
+    partial = read(f"negative=grey&{query}")
+    (note,) = partial.notes
     assert told in note
-    assert draft.negative_prompt == "grey"
+    assert partial.negative_prompt == "grey"
     assert len(note) < 200
 
 
@@ -82,8 +84,8 @@ def test_an_address_without_a_request_is_an_empty_draft() -> None:
 
 
 def some_job(**environment: str) -> Job:
-    columns = tuple(Column(model, seed=seed) for seed in (7, 8) for model in MODELS[:2])
-    return Job("the-id", Request("a red apple", seed=7), columns, environment=environment)
+    cells = tuple(Cell(model, seed=seed) for seed in (7, 8) for model in MODELS[:2])
+    return Job("the-id", Request("a red apple", seed=7), cells, environment=environment)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +107,7 @@ def test_only_a_web_address_is_one(base: str) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_a_command_is_one_line_of_shell_words_with_the_prompt_last(seed: int) -> None:
     request = some_request(random.Random(seed))
-    job = Job("id", request, (Column("a", seed=request.seed),))
+    job = Job("id", request, (Cell("a", seed=request.seed),))
     words = shlex.split(job_command(job))
     assert words[:4] == ["python", "-m", "bksdm_demo", "compare"]
     assert words[-2:] == ["--", request.prompt]

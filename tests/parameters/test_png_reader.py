@@ -58,31 +58,31 @@ def requests(count: int) -> list[Request]:
 @pytest.mark.parametrize("request_", requests(20))
 def test_our_own_pictures_come_back_whole(request_: Request) -> None:
     texts_alone = read_parameters(parameters_text(result(request_)), MODELS)
-    for draft in (read_png(encode_png(result(request_), "Tiny", {}), MODELS), texts_alone):
-        assert (draft.prompt, draft.negative_prompt or "") == (request_.prompt, request_.negative_prompt)
-        assert (draft.steps, draft.guidance_scale) == (request_.steps, request_.guidance_scale)
-        assert (draft.scheduler, draft.generator) == (request_.scheduler, request_.generator)
-        assert (draft.seeds, draft.models, draft.notes) == ((request_.seed,), ("emoji-tiny",), ())
+    for partial in (read_png(encode_png(result(request_), "Tiny", {}), MODELS), texts_alone):
+        assert (partial.prompt, partial.negative_prompt or "") == (request_.prompt, request_.negative_prompt)
+        assert (partial.steps, partial.guidance_scale) == (request_.steps, request_.guidance_scale)
+        assert (partial.scheduler, partial.generator) == (request_.scheduler, request_.generator)
+        assert (partial.seeds, partial.models, partial.notes) == ((request_.seed,), ("emoji-tiny",), ())
 
 
 def test_another_programs_text_gives_what_means_the_same_here() -> None:
-    draft = read_png(png(parameters=FOREIGN), MODELS)
-    assert draft.prompt == "a castle, (sunset:1.2),\nSteps: and stairs, oil painting"
-    assert draft.negative_prompt == "blurry,\nlow quality"
-    assert (draft.steps, draft.guidance_scale, draft.seeds) == (28, 6.5, (123456,))
-    assert draft.scheduler == "dpmpp-2m"
-    assert draft.models == ()
-    told = " ".join(draft.notes)
+    partial = read_png(png(parameters=FOREIGN), MODELS)
+    assert partial.prompt == "a castle, (sunset:1.2),\nSteps: and stairs, oil painting"
+    assert partial.negative_prompt == "blurry,\nlow quality"
+    assert (partial.steps, partial.guidance_scale, partial.seeds) == (28, 6.5, (123456,))
+    assert partial.scheduler == "dpmpp-2m"
+    assert partial.models == ()
+    told = " ".join(partial.notes)
     assert "'DPM++ 2M SDE Karras' is not here" in told
     assert "graphics card" in told
     assert "'odd, name: v1' is not here" in told
 
 
 def test_values_out_of_range_are_told_and_left_out() -> None:
-    draft = read_png(png(parameters="cat\nSteps: 900, Sampler: UniPC, CFG scale: x, Seed: -1, RNG: CPU"), MODELS)
-    assert (draft.prompt, draft.steps, draft.guidance_scale, draft.seeds) == ("cat", None, None, ())
-    assert draft.generator == "torch"
-    assert [note.split(";")[0] for note in draft.notes] == [
+    partial = read_png(png(parameters="cat\nSteps: 900, Sampler: UniPC, CFG scale: x, Seed: -1, RNG: CPU"), MODELS)
+    assert (partial.prompt, partial.steps, partial.guidance_scale, partial.seeds) == ("cat", None, None, ())
+    assert partial.generator == "torch"
+    assert [note.split(";")[0] for note in partial.notes] == [
         "steps is 900",
         "guidance_scale must be a number, not 'x'.",
         "seed is -1",
@@ -93,8 +93,8 @@ def test_values_out_of_range_are_told_and_left_out() -> None:
 def test_a_record_that_is_not_ours_falls_back_to_the_text() -> None:
     record = json.dumps({"schema": "bksdm-demo/result", "request": {"prompt": 7, "seed": [1]}})
     for text in (record, "[" * 100_000, "no json", '{"schema": "other"}'):
-        draft = read_png(png(**{"bksdm-demo": text, "parameters": "fox"}), MODELS)
-        assert draft.prompt == "fox"
+        partial = read_png(png(**{"bksdm-demo": text, "parameters": "fox"}), MODELS)
+        assert partial.prompt == "fox"
 
 
 @pytest.mark.parametrize(

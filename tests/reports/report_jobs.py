@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.png_writer import encode_png
-from bksdm_demo.records import Column, Job, Phase, Request, Result, Timings, Verdict
+from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
 from bksdm_demo.reports.formats import material_of
 from bksdm_demo.reports.material import Material
 
@@ -36,7 +36,7 @@ SECRET = 211  # the colour of a picture that must not travel
 
 
 def picture(index: int) -> NDArray:
-    """Noise that is another one for every column."""
+    """Noise that is another one for every cell."""
     return np.random.RandomState(index).randint(0, 200, (SIDE, SIDE, 3)).astype(np.uint8)
 
 
@@ -45,19 +45,19 @@ def timings(index: int = 0, **changes: Any) -> Timings:
     return replace(made if made.cold else replace(made, load=0.0), **changes)
 
 
-def done(index: int, model: str, seed: int, request: Request) -> Column:
+def done(index: int, model: str, seed: int, request: Request) -> Cell:
     result = Result(
         model, replace(request, seed=seed), Verdict(False), timings(index), picture(index), (), "fake", 2_000_000
     )
-    return Column(model, Phase.DONE, 3, 3, result, seed=seed)
+    return Cell(model, Phase.DONE, 3, 3, result, seed=seed)
 
 
-def blocked(column: Column) -> Column:
+def blocked(cell: Cell) -> Cell:
     """The same withheld; its pixels are left in by mistake, as no report may rely on their being gone."""
-    assert column.result is not None
+    assert cell.result is not None
     pixels = np.full((SIDE, SIDE, 3), SECRET, np.uint8)
-    result = replace(column.result, verdict=Verdict(True, "It resembles a weapon.", (0.2,)), image=pixels)
-    return replace(column, phase=Phase.BLOCKED, result=result, message="The safety checker blocked it.")
+    result = replace(cell.result, verdict=Verdict(True, "It resembles a weapon.", (0.2,)), image=pixels)
+    return replace(cell, phase=Phase.BLOCKED, result=result, message="The safety checker blocked it.")
 
 
 def job_of(
@@ -66,17 +66,17 @@ def job_of(
     """All done; `changes` are the job's."""
     request = replace(request or Request("red apple", steps=3), seed=seeds[0])
     pairs = [(model, seed) for seed in seeds for model in models]
-    columns = tuple(done(index, model, seed, request) for index, (model, seed) in enumerate(pairs))
-    return replace(Job("the-id", request, columns, created=CREATED, environment=ENVIRONMENT), **changes)
+    cells = tuple(done(index, model, seed, request) for index, (model, seed) in enumerate(pairs))
+    return replace(Job("the-id", request, cells, created=CREATED, environment=ENVIRONMENT), **changes)
 
 
 def mixed_job(request: Request | None = None) -> Job:
-    """Four models with two seeds; column 5 is withheld, column 6 failed."""
+    """Four models with two seeds; cell 5 is withheld, cell 6 failed."""
     job = job_of(request)
-    columns = list(job.columns)
-    columns[5] = blocked(columns[5])
-    columns[6] = Column(MODELS[2], Phase.FAILED, 1, 3, None, "The U-Net <b>broke</b>.", seed=8)
-    return replace(job, columns=tuple(columns))
+    cells = list(job.cells)
+    cells[5] = blocked(cells[5])
+    cells[6] = Cell(MODELS[2], Phase.FAILED, 1, 3, None, "The U-Net <b>broke</b>.", seed=8)
+    return replace(job, cells=tuple(cells))
 
 
 def system(key: str, **changes: Any) -> System:
@@ -102,7 +102,7 @@ SYSTEMS = {key: system(key) for key in MODELS}
 
 
 def png_of(job: Job, index: int) -> bytes:
-    result = job.columns[index].result
+    result = job.cells[index].result
     if result is None:
         raise RequestError("There is no such picture.")
     return encode_png(result, result.model, job.environment)

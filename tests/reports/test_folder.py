@@ -17,8 +17,9 @@ from PIL import Image
 
 from bksdm_demo.errors import DemoError
 from bksdm_demo.parameters import png_writer as png
-from bksdm_demo.records import SCHEDULERS, Column, Job, Phase, Request, Result, Timings, Verdict
-from bksdm_demo.reports.contact_sheet import CELL, draw_sheet
+from bksdm_demo.records import SCHEDULERS, Cell, Job, Phase, Request, Result, Timings, Verdict
+from bksdm_demo.reports import folder, json_report
+from bksdm_demo.reports.contact_sheet import TILE, draw_sheet
 from bksdm_demo.reports.folder import ExportError, check_folder, picture_name, save_job, save_picture
 
 SIDE = 16  # pixels of a test picture
@@ -41,17 +42,17 @@ def result(model: str = "a", **changes: object) -> Result:
     return replace(made, **changes)
 
 
-def done(model: str = "a", **changes: object) -> Column:
-    return Column(model, Phase.DONE, 3, 3, result(model, **changes))
+def done(model: str = "a", **changes: object) -> Cell:
+    return Cell(model, Phase.DONE, 3, 3, result(model, **changes))
 
 
-def blocked(model: str = "b", image: np.ndarray | None = None) -> Column:
+def blocked(model: str = "b", image: np.ndarray | None = None) -> Cell:
     verdict = Verdict(True, "It resembles a weapon.", (0.2, float("nan")))
-    return Column(model, Phase.BLOCKED, 3, 3, result(model, verdict=verdict, image=image), "It was blocked.")
+    return Cell(model, Phase.BLOCKED, 3, 3, result(model, verdict=verdict, image=image), "It was blocked.")
 
 
-def job(*columns: Column) -> Job:
-    return Job("id", request(), columns or (done(),), created=0.0)
+def job(*cells: Cell) -> Job:
+    return Job("id", request(), cells or (done(),), created=0.0)
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -71,7 +72,7 @@ def test_pictures_come_back_pixel_for_pixel(tmp_path: Path):
 
 
 def test_result_json_says_everything(tmp_path: Path):
-    failed = Column("c", Phase.FAILED, 1, 3, None, "It broke.")
+    failed = Cell("c", Phase.FAILED, 1, 3, None, "It broke.")
     written = save_job(job(done("a"), blocked("b"), failed), tmp_path / "out", ENVIRONMENT, NAMES)
     made = json.loads(written[-1].read_text())
     assert (made["schema"], made["schema_version"]) == ("bksdm-demo/result", 1)
@@ -164,9 +165,9 @@ def test_a_blocked_picture_is_refused_by_the_encoder_and_the_single_file(tmp_pat
     assert leftovers(tmp_path) == []
 
 
-def test_a_blocking_verdict_wins_over_a_column_that_says_done(tmp_path: Path):
-    column = replace(blocked(image=picture()), phase=Phase.DONE)
-    written = save_job(job(column), tmp_path / "out", ENVIRONMENT)
+def test_a_blocking_verdict_wins_over_a_cell_that_says_done(tmp_path: Path):
+    cell = replace(blocked(image=picture()), phase=Phase.DONE)
+    written = save_job(job(cell), tmp_path / "out", ENVIRONMENT)
     assert [path.name for path in written] == ["contact-sheet.png", "result.json"]
 
 
@@ -300,7 +301,7 @@ def test_file_names_are_made_here(model: str, name: str):
 def test_sheet_shows_each_picture_enlarged_by_a_whole_factor():
     flat = np.full((SIDE, SIDE, 3), (10, 200, 30), np.uint8)
     sheet = np.asarray(draw_sheet(job(done("a", image=flat), blocked("b")), NAMES, ENVIRONMENT))
-    assert (sheet == flat[0, 0]).all(axis=-1).sum() == CELL**2
+    assert (sheet == flat[0, 0]).all(axis=-1).sum() == TILE**2
 
 
 def test_the_sheets_last_line_tells_the_arithmetic():
@@ -319,13 +320,13 @@ def test_sheet_grows_by_rows_and_keeps_to_them():
     )
     assert five.width < four.width
     assert five.height > four.height
-    assert one.width >= 2 * CELL
+    assert one.width >= 2 * TILE
 
 
 def test_every_seed_begins_a_row_of_the_sheet():
     def sheet(models: int, seeds: int) -> Image.Image:
-        columns = (replace(done(f"m{model}"), seed=seed) for seed in range(seeds) for model in range(models))
-        return draw_sheet(job(*columns), {}, ENVIRONMENT)
+        cells = (replace(done(f"m{model}"), seed=seed) for seed in range(seeds) for model in range(models))
+        return draw_sheet(job(*cells), {}, ENVIRONMENT)
 
     assert sheet(3, 2).size == sheet(6, 1).size
     assert sheet(3, 3).width == sheet(3, 1).width
@@ -362,9 +363,9 @@ def test_sheet_takes_any_prompt_and_message(words: str):
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.DONE])
 def test_sheet_draws_every_other_phase_as_a_notice(phase: Phase):
-    draw_sheet(job(Column("a", phase)), {}, {})
+    draw_sheet(job(Cell("a", phase)), {}, {})
 
 
 def test_report_has_no_number_that_json_lacks():
-    column = done(timings=Timings(total=float("nan")), verdict=Verdict(False, "", (float("inf"),)))
-    json.dumps(json_report.job_report(job(column), {}, {}, {}), allow_nan=False)
+    cell = done(timings=Timings(total=float("nan")), verdict=Verdict(False, "", (float("inf"),)))
+    json.dumps(json_report.job_report(job(cell), {}, {}, {}), allow_nan=False)

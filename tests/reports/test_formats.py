@@ -197,7 +197,7 @@ def test_zip_holds_everything():
     job = mixed_job()
     archive = archive_of(written(material(job), "zip"))
     shown = [index for index in range(8) if index not in (5, 6)]
-    names = [f"{index + 1:02d}-{job.columns[index].model}-seed-{job.columns[index].seed}.png" for index in shown]
+    names = [f"{index + 1:02d}-{job.cells[index].model}-seed-{job.cells[index].seed}.png" for index in shown]
     assert archive.namelist() == [*names, "contact-sheet.png", "report.html", "timings.csv", "result.json"]
     for name, index in zip(names, shown, strict=True):
         assert archive.read(name) == png_of(job, index)
@@ -227,5 +227,5 @@ def test_zip_without_a_date_and_with_a_picture_gone():
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_comparison_of_which_nothing_is_drawn_yet(kind: str):
     job = job_of(seeds=(1,))
-    waiting = tuple(column.at(Phase.QUEUED, result=None) for column in job.columns)
-    assert written(material(replace(job, columns=waiting)), kind)
+    waiting = tuple(cell.at(Phase.QUEUED, result=None) for cell in job.cells)
+    assert written(material(replace(job, cells=waiting)), kind)

@@ -135,7 +135,7 @@ def test_withheld_and_failed_pictures_are_said_and_never_inside():
     job = mixed_job()
 
     def careless(index: int) -> bytes:
-        result = job.columns[index].result
+        result = job.cells[index].result
         assert result is not None
         assert result.image is not None
         return plain_png(result.image)
@@ -153,10 +153,10 @@ def test_withheld_and_failed_pictures_are_said_and_never_inside():
 
 def test_a_verdict_that_blocks_wins_over_a_phase_that_says_done():
     job = job_of()
-    result = job.columns[0].result
+    result = job.cells[0].result
     assert result is not None
-    wrong = replace(job.columns[0], result=replace(result, verdict=Verdict(True)))
-    found = page(replace(job, columns=(wrong, *job.columns[1:])))
+    wrong = replace(job.cells[0], result=replace(result, verdict=Verdict(True)))
+    found = page(replace(job, cells=(wrong, *job.cells[1:])))
     assert len(found.all("img")) == 7
 
 
@@ -173,14 +173,14 @@ def test_shared_settings_are_said_once_and_pictures_are_compared_within_a_seed()
 
 def test_pictures_without_a_reference_or_of_another_size_are_not_compared():
     job = job_of(seeds=(7,))
-    columns = list(job.columns)
-    assert columns[1].result is not None
-    columns[1] = replace(columns[1], result=replace(columns[1].result, image=picture(1)[:12, :12]))
-    assert sorted(material(replace(job, columns=tuple(columns))).likenesses) == [2, 3]
-    columns[0] = columns[0].at(Phase.FAILED, result=None)
-    made = material(replace(job, columns=tuple(columns)))
-    assert made.likenesses == {}
-    assert "Likeness" not in Page(html(made)).text
+    cells = list(job.cells)
+    assert cells[1].result is not None
+    cells[1] = replace(cells[1], result=replace(cells[1].result, image=picture(1)[:12, :12]))
+    assert sorted(material(replace(job, cells=tuple(cells))).similarities) == [2, 3]
+    cells[0] = cells[0].at(Phase.FAILED, result=None)
+    made = material(replace(job, cells=tuple(cells)))
+    assert made.similarities == {}
+    assert "Similarity" not in Page(html(made)).text
 
 
 def test_the_numbers_of_the_page_are_those_of_the_timings():
@@ -204,12 +204,12 @@ def test_speeds_are_told_within_a_seed_as_on_the_page():
 
 def test_a_comparison_that_still_runs_says_so():
     job = job_of(seeds=(7,))
-    columns = (
-        *job.columns[:2],
-        job.columns[2].at(Phase.DENOISING, result=None),
-        job.columns[3].at(Phase.QUEUED, result=None),
+    cells = (
+        *job.cells[:2],
+        job.cells[2].at(Phase.DENOISING, result=None),
+        job.cells[3].at(Phase.QUEUED, result=None),
     )
-    found = page(replace(job, columns=columns), made=job.created + 90)
+    found = page(replace(job, cells=cells), made=job.created + 90)
     assert "2 pictures, 2 to come" in found.text
     assert (
         "Made on 23 November 2026, 06:41 UTC, while the comparison was still running: 2 of 4 pictures had no"
@@ -218,11 +218,11 @@ def test_a_comparison_that_still_runs_says_so():
     assert found.text.count("This picture was not finished when the report was made.") == 4
 
 
-def test_a_column_that_is_drawn_again_keeps_its_earlier_picture():
+def test_a_cell_that_is_drawn_again_keeps_its_earlier_picture():
     job = job_of(seeds=(7,))
-    again = job.columns[1].again().at(Phase.DENOISING, preview=np.zeros((8, 8, 3), np.uint8))
+    again = job.cells[1].again().at(Phase.DENOISING, preview=np.zeros((8, 8, 3), np.uint8))
     stream = io.BytesIO()
-    earlier = replace(job, columns=(job.columns[0], again, *job.columns[2:]))
+    earlier = replace(job, cells=(job.cells[0], again, *job.cells[2:]))
     from_earlier = material(earlier, picture=lambda index: png_of(job, index))
     write_report(from_earlier, "html", stream)
     assert stream.getvalue().count(b"data:image/png") == 4
@@ -239,7 +239,7 @@ def test_a_picture_whose_file_is_gone_costs_that_picture_only():
     found = page(job, picture=gone)
     assert len(found.all("img")) == 3
     assert "The file of this picture is gone." in found.text
-    assert sorted(material(job, picture=gone).likenesses) == [3]
+    assert sorted(material(job, picture=gone).similarities) == [3]
 
 
 def test_how_to_draw_it_again():
@@ -280,7 +280,7 @@ def test_one_model_with_several_seeds_and_one_picture_alone():
     assert not [attributes for attributes in several.all("h2") if attributes.get("class") == "seed"]
     alone = page(job_of(models=MODELS[:1], seeds=(1,)))
     assert "1 picture ·" in alone.text
-    assert "Likeness" not in alone.text
+    assert "Similarity" not in alone.text
 
 
 def test_one_picture_at_a_time_is_read():
@@ -294,19 +294,19 @@ def test_one_picture_at_a_time_is_read():
     made = material(job, picture=picture_of)
     assert asked == []
     html(made)
-    assert asked[-8:] == list(range(8))  # those of the page, after those of the likenesses
+    assert asked[-8:] == list(range(8))  # those of the page, after those of the similarities
     assert len(asked) == 16
 
 
 def test_timings_without_steps_or_seconds_are_no_trouble():
     job = job_of(seeds=(7,))
-    columns = list(job.columns)
-    result = columns[0].result
+    cells = list(job.cells)
+    result = cells[0].result
     assert result is not None
     empty = timings(0, load=0.0, encode=0.0, denoise=0.0, decode=0.0, safety=0.0, steps=(), cold=False)
-    columns[0] = replace(columns[0], result=replace(result, timings=empty))
-    found = page(replace(job, columns=tuple(columns)))
+    cells[0] = replace(cells[0], result=replace(result, timings=empty))
+    found = page(replace(job, cells=tuple(cells)))
     assert "Emoji Original warm 0.000 0.000 0.000 0.000 0.000 baseline" in found.text
-    lonely = replace(job, columns=(columns[0],))
+    lonely = replace(job, cells=(cells[0],))
     assert "Step times" not in page(lonely).text
     assert done(0, "a", 1, job.request).shown

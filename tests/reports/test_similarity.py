@@ -24,17 +24,17 @@ def waves(noise: int) -> NDArray:
     ("noise", "psnr", "ssim"), [(1, 27.46939330249178, 0.670809248475079), (2, 23.77437423996737, 0.48031854838229976)]
 )
 def test_the_values_of_scikit_image(noise: int, psnr: float, ssim: float) -> None:
-    likeness = compare_pictures(waves(0), waves(noise))
-    assert likeness.psnr == pytest.approx(psnr, abs=1e-9)
-    assert likeness.ssim == pytest.approx(ssim, abs=1e-9)
-    assert not likeness.identical
+    similarity = compare_pictures(waves(0), waves(noise))
+    assert similarity.psnr == pytest.approx(psnr, abs=1e-9)
+    assert similarity.ssim == pytest.approx(ssim, abs=1e-9)
+    assert not similarity.identical
     assert compare_pictures(waves(noise), waves(0)).ssim == pytest.approx(ssim, abs=1e-9)
 
 
 def test_equal_pictures_are_told_as_such() -> None:
-    likeness = compare_pictures(waves(1), waves(1))
-    assert likeness.identical
-    assert likeness.ssim == pytest.approx(1.0)
+    similarity = compare_pictures(waves(1), waves(1))
+    assert similarity.identical
+    assert similarity.ssim == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(

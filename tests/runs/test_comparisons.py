@@ -1,4 +1,4 @@
-"""Comparisons over fake parts: same noise, failures that stay in their column, cancel, and nothing blocked gets out."""
+"""Comparisons over fake parts: same noise, failures that stay in their cell, cancel, and nothing blocked gets out."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def run(service: Comparisons, request: Request = REQUEST, models: tuple[str, ...
 
 
 def phases(job: Job) -> list[Phase]:
-    return [column.phase for column in job.columns]
+    return [cell.phase for cell in job.cells]
 
 
-def wait_for(service: Comparisons, job: Job, phase: Phase, column: int = 0) -> Job:
+def wait_for(service: Comparisons, job: Job, phase: Phase, cell: int = 0) -> Job:
     for snapshot in service.watch(job.id):
-        if snapshot.columns[column].phase is phase:
+        if snapshot.cells[cell].phase is phase:
             return snapshot
-    raise AssertionError(f"column {column} never reached {phase}")
+    raise AssertionError(f"cell {cell} never reached {phase}")
 
 
 def arrays_in(value: object) -> list[np.ndarray]:
@@ -74,25 +74,25 @@ def test_every_model_draws_from_the_same_noise(start: Callable[..., Comparisons]
     service = start()
     job = run(service)
     assert phases(job) == [Phase.DONE] * 4
-    assert [column.model for column in job.columns] == list(FAMILY)
+    assert [cell.model for cell in job.cells] == list(FAMILY)
     firsts = [service.cache.open_part.engine(f"{key}_unet").calls[0]["sample"] for key in FAMILY]
     expected = np.random.RandomState(7).standard_normal((1, 4, 8, 8)).astype(np.float32)
     for first in firsts:
         assert np.array_equal(first[:1], expected)
-    pictures = [column.result.image for column in job.columns if column.result]
+    pictures = [cell.result.image for cell in job.cells if cell.result]
     assert len({picture.tobytes() for picture in pictures}) == 4  # the models differ
 
 
-def test_columns_run_one_after_the_other(start: Callable[..., Comparisons]) -> None:
+def test_cells_run_one_after_the_other(start: Callable[..., Comparisons]) -> None:
     service = start()
     for snapshot in service.watch(service.submit(REQUEST, FAMILY).id):
-        active = [column for column in snapshot.columns if not column.phase.final and column.phase is not Phase.QUEUED]
+        active = [cell for cell in snapshot.cells if not cell.phase.final and cell.phase is not Phase.QUEUED]
         assert len(active) <= 1
 
 
 def test_a_model_named_twice_runs_once(start: Callable[..., Comparisons]) -> None:
     job = run(start(), models=("emoji-tiny", "emoji-base", "emoji-tiny"))
-    assert [column.model for column in job.columns] == ["emoji-tiny", "emoji-base"]
+    assert [cell.model for cell in job.cells] == ["emoji-tiny", "emoji-base"]
 
 
 def test_wrong_models_are_refused_at_submit(start: Callable[..., Comparisons]) -> None:
@@ -116,14 +116,14 @@ def test_a_full_queue_is_busy(start: Callable[..., Comparisons]) -> None:
 def test_a_known_error_is_told_and_the_others_go_on(start: Callable[..., Comparisons]) -> None:
     job = run(start({"base_unet": {"failure": EngineError("The U-Net cannot run here.")}}))
     assert phases(job) == [Phase.DONE, Phase.FAILED, Phase.DONE, Phase.DONE]
-    assert job.columns[1].message == "The U-Net cannot run here."
-    assert job.columns[1].result is None
+    assert job.cells[1].message == "The U-Net cannot run here."
+    assert job.cells[1].result is None
 
 
 def test_an_error_does_not_tell_where_the_files_lie(start: Callable[..., Comparisons], tmp_path: Path) -> None:
     folder = tmp_path / "assets" / "emoji" / "emoji-base"
     job = run(start({"base_unet": {"load_failure": EngineError(f"{folder / 'x_unet.mlpackage'} is torn.")}}))
-    assert job.columns[1].message == "emoji-base/x_unet.mlpackage is torn."
+    assert job.cells[1].message == "emoji-base/x_unet.mlpackage is torn."
 
 
 def test_an_unexpected_error_shows_no_internals(
@@ -131,16 +131,16 @@ def test_an_unexpected_error_shows_no_internals(
 ) -> None:
     job = run(start({"base_unet": {"failure": ValueError("/home/secret")}}))
     assert phases(job) == [Phase.DONE, Phase.FAILED, Phase.DONE, Phase.DONE]
-    assert job.columns[1].message == UNEXPECTED
+    assert job.cells[1].message == UNEXPECTED
     assert "/home/secret" in caplog.text  # for the operator, with traceback
     assert "Traceback" in caplog.text
 
 
-def test_a_load_error_fails_its_column_and_can_heal(start: Callable[..., Comparisons]) -> None:
+def test_a_load_error_fails_its_cell_and_can_heal(start: Callable[..., Comparisons]) -> None:
     service = start({"small_unet": {"load_failure": EngineError("The weights are torn.")}})
     job = run(service)
     assert phases(job) == [Phase.DONE, Phase.DONE, Phase.FAILED, Phase.DONE]
-    assert job.columns[2].message == "The weights are torn."
+    assert job.cells[2].message == "The weights are torn."
     service.cache.open_part.engine("small_unet").load_failure = None
     assert phases(run(service)) == [Phase.DONE] * 4
 
@@ -148,7 +148,7 @@ def test_a_load_error_fails_its_column_and_can_heal(start: Callable[..., Compari
 def test_a_model_that_does_not_fit_fails_with_a_sentence(start: Callable[..., Comparisons]) -> None:
     job = run(start(budget_bytes=10), models=("emoji-tiny",))
     assert phases(job) == [Phase.FAILED]
-    assert "memory budget" in job.columns[0].message
+    assert "memory budget" in job.cells[0].message
 
 
 def test_pixels_of_a_blocked_picture_are_in_no_snapshot(start: Callable[..., Comparisons]) -> None:
@@ -158,32 +158,32 @@ def test_pixels_of_a_blocked_picture_are_in_no_snapshot(start: Callable[..., Com
         assert arrays_in(snapshot) == []
     last = service.get(job.id)
     assert phases(last) == [Phase.BLOCKED] * 4
-    assert all(column.message and column.result and column.result.verdict.blocked for column in last.columns)
+    assert all(cell.message and cell.result and cell.result.verdict.blocked for cell in last.cells)
 
 
 def test_running_snapshots_hold_no_pixels_before_the_verdict(start: Callable[..., Comparisons]) -> None:
     service = start()
     for snapshot in service.watch(service.submit(REQUEST, ("emoji-tiny",)).id):
-        done = snapshot.columns[0].phase is Phase.DONE
+        done = snapshot.cells[0].phase is Phase.DONE
         assert len(arrays_in(snapshot)) == (1 if done else 0)
 
 
 def test_a_checker_that_fails_blocks_or_fails_but_never_shows(start: Callable[..., Comparisons]) -> None:
     job = run(start({"safety": {"failure": EngineError("The checker fell over.")}}), models=("emoji-tiny",))
-    assert job.columns[0].phase in (Phase.FAILED, Phase.BLOCKED)
+    assert job.cells[0].phase in (Phase.FAILED, Phase.BLOCKED)
     assert arrays_in(job) == []
 
 
-def test_cancel_in_mid_step_keeps_finished_columns(start: Callable[..., Comparisons]) -> None:
+def test_cancel_in_mid_step_keeps_finished_cells(start: Callable[..., Comparisons]) -> None:
     gate = threading.Event()
     service = start({"base_unet": {"run_gate": gate}})
     job = service.submit(REQUEST, FAMILY)
-    wait_for(service, job, Phase.DENOISING, column=1)
+    wait_for(service, job, Phase.DENOISING, cell=1)
     assert service.cancel(job.id).cancelled
     gate.set()
     last = finish(service, job)
     assert phases(last) == [Phase.DONE, Phase.CANCELLED, Phase.CANCELLED, Phase.CANCELLED]
-    assert last.columns[0].result is not None
+    assert last.cells[0].result is not None
     engine: FakeEngine = service.cache.open_part.engine("base_unet")
     assert engine.runs <= 1  # the step in progress ended, no other began
     assert not any("small_unet" in path.name for path in service.cache.open_part.opened)

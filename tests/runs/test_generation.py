@@ -12,7 +12,7 @@ from bksdm_demo.errors import CancelledError
 from bksdm_demo.records import Phase, Request, Step
 from bksdm_demo.runs.generation import generate
 from bksdm_demo.runs.pipeline_cache import PipelineCache
-from tests.fakes import BLOCKED_WORD, CUT_OFF_WORD, FakeParts, fake_assemble, fake_catalog
+from tests.fakes import BLOCKED_WORD, TRUNCATED_WORD, FakeParts, fake_assemble, fake_catalog
 
 REQUEST = Request("red apple", seed=7, steps=5)
 MODEL = "emoji-tiny"
@@ -29,8 +29,8 @@ def cache(tmp_path: Path, parts: FakeParts) -> PipelineCache:
 
 
 def test_the_result_says_everything(cache: PipelineCache) -> None:
-    result = generate(cache, MODEL, Request(f"red {CUT_OFF_WORD}", steps=3))
-    assert (result.model, result.engine, result.cut_off) == (MODEL, "fake", (CUT_OFF_WORD,))
+    result = generate(cache, MODEL, Request(f"red {TRUNCATED_WORD}", steps=3))
+    assert (result.model, result.engine, result.truncated) == (MODEL, "fake", (TRUNCATED_WORD,))
     assert result.size_bytes == cache.catalog.get(MODEL).size_bytes
     assert result.image is not None
     assert (result.image.shape, result.image.dtype) == ((64, 64, 3), np.uint8)
@@ -97,7 +97,7 @@ def test_a_blocked_picture_is_dropped(cache: PipelineCache) -> None:
 
 
 class Slow:
-    """An onlooker who says that each look took 100 s and learning 1000 s, in which nothing happened."""
+    """An observer who says that each look took 100 s and learning 1000 s, in which nothing happened."""
 
     seconds = 0.0
 
@@ -109,7 +109,7 @@ class Slow:
 
 
 def test_the_time_of_looking_is_taken_out_of_all_others(cache: PipelineCache) -> None:
-    timings = generate(cache, MODEL, REQUEST, onlooker=Slow()).timings  # type: ignore[arg-type]
+    timings = generate(cache, MODEL, REQUEST, observer=Slow()).timings  # type: ignore[arg-type]
     assert timings.preview == 1500
     assert round(timings.denoise, -2) == -500
     assert round(timings.total, -2) == -1500

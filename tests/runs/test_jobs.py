@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bksdm_demo.errors import BusyError, RequestError
-from bksdm_demo.records import Column, Job, Phase, Request
+from bksdm_demo.records import Cell, Job, Phase, Request
 from bksdm_demo.runs.jobs import UNEXPECTED, JobQueue, Run, new_id
 
 PATIENCE = 10  # seconds until a test that hangs fails
@@ -19,7 +19,7 @@ MODELS = ("one", "two")
 
 
 class Runner:
-    """Finishes every column; each job waits at `gate`, and `entered` counts the jobs that began."""
+    """Finishes every cell; each job waits at `gate`, and `entered` counts the jobs that began."""
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -28,11 +28,11 @@ class Runner:
 
     def __call__(self, run: Run) -> None:
         self.order.append(run.job.id)
-        for index in range(len(run.job.columns)):
+        for index in range(len(run.job.cells)):
             run.change(index, Phase.DENOISING, step=1, steps=2)
         self.entered.release()
         assert self.gate.wait(PATIENCE)
-        for index in range(len(run.job.columns)):
+        for index in range(len(run.job.cells)):
             if not run.stopped():
                 run.change(index, Phase.DONE)
 
@@ -59,11 +59,11 @@ def start(runner: Runner) -> Iterator[Callable[..., JobQueue]]:
 
 
 def new_job() -> Job:
-    return Job(new_id(), REQUEST, tuple(Column(model) for model in MODELS))
+    return Job(new_id(), REQUEST, tuple(Cell(model) for model in MODELS))
 
 
 def phases(job: Job) -> list[Phase]:
-    return [column.phase for column in job.columns]
+    return [cell.phase for cell in job.cells]
 
 
 def finish(queue: JobQueue, job: Job) -> Job:
@@ -130,7 +130,7 @@ def test_cancel_while_queued_ends_at_once_and_others_move_up(start: Callable[...
     cancelled = queue.cancel(second.id)
     assert cancelled.cancelled
     assert phases(cancelled) == [Phase.CANCELLED, Phase.CANCELLED]
-    assert all(column.message for column in cancelled.columns)
+    assert all(cell.message for cell in cancelled.cells)
     assert queue.get(third.id).position == 1
     assert finish(queue, second).finished
     runner.gate.set()
@@ -146,7 +146,7 @@ def test_cancel_while_running_is_seen_by_the_runner(start: Callable[..., JobQueu
     assert not queue.get(job.id).finished
     runner.gate.set()
     assert phases(finish(queue, job)) == [Phase.CANCELLED, Phase.CANCELLED]
-    assert queue.get(job.id).columns[0].step == 1  # how far it came is kept
+    assert queue.get(job.id).cells[0].step == 1  # how far it came is kept
 
 
 def test_cancel_after_the_end_changes_nothing(start: Callable[..., JobQueue], runner: Runner) -> None:
@@ -226,7 +226,7 @@ def test_a_running_job_is_never_forgotten(start: Callable[..., JobQueue], runner
     assert _known(queue, job)
 
 
-def test_a_runner_that_raises_fails_its_columns_and_the_worker_lives(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_runner_that_raises_fails_its_cells_and_the_worker_lives(caplog: pytest.LogCaptureFixture) -> None:
     calls: list[int] = []
 
     def run(run: Run) -> None:
@@ -240,7 +240,7 @@ def test_a_runner_that_raises_fails_its_columns_and_the_worker_lives(caplog: pyt
     queue = JobQueue(run)
     failed = finish(queue, queue.submit(new_job()))
     assert phases(failed) == [Phase.DONE, Phase.FAILED]
-    assert failed.columns[1].message == UNEXPECTED
+    assert failed.cells[1].message == UNEXPECTED
     assert "/secret/path" in caplog.text
     assert phases(finish(queue, queue.submit(new_job()))) == [Phase.DONE, Phase.DONE]
     queue.close()

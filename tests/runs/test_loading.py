@@ -1,4 +1,4 @@
-"""A comparison while its model loads: the column says which part, and stopping ends it between two parts."""
+"""A comparison while its model loads: the cell says which part, and stopping ends it between two parts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bksdm_demo.records import Job, Phase, Request
 from bksdm_demo.runs.comparisons import Comparisons
-from bksdm_demo.ui.present import column_detail, column_progress
+from bksdm_demo.ui.present import cell_detail, cell_progress
 from tests.fakes import fake_comparisons
 
 REQUEST = Request("red apple", steps=2)
@@ -15,10 +15,10 @@ PATIENCE = 20.0  # seconds until a test that hangs fails
 
 
 def job_loading(service: Comparisons, part: str) -> Job:
-    """The job as soon as its only column loads that part."""
+    """The job as soon as its only cell loads that part."""
     job = service.submit(REQUEST, ["emoji-tiny"])
     for snapshot in service.watch(job.id, PATIENCE):
-        loading = snapshot.columns[0].loading
+        loading = snapshot.cells[0].loading
         if loading is not None and loading.part == part:
             return snapshot
     raise AssertionError(f"{part} was never told")
@@ -29,14 +29,14 @@ def test_the_part_its_place_and_the_seconds_are_told_and_gone_afterwards(tmp_pat
     service = fake_comparisons(tmp_path, {"unet": {"load_gate": gate}})
     try:
         job = job_loading(service, "U-Net")
-        (column,) = job.columns
-        assert column.loading is not None
-        assert column_detail(job, 0, column.loading.began + 12) == "U-Net, 1 of 4, 12 s"
-        assert column_progress(column) == 0
+        (cell,) = job.cells
+        assert cell.loading is not None
+        assert cell_detail(job, 0, cell.loading.began + 12) == "U-Net, 1 of 4, 12 s"
+        assert cell_progress(cell) == 0
         gate.set()
         *_, finished = service.watch(job.id, PATIENCE)
-        assert finished.columns[0].phase is Phase.DONE
-        assert finished.columns[0].loading is None
+        assert finished.cells[0].phase is Phase.DONE
+        assert finished.cells[0].loading is None
     finally:
         gate.set()
         service.close()
@@ -50,7 +50,7 @@ def test_stopping_ends_the_loading_after_the_present_part(tmp_path: Path) -> Non
         service.cancel(job.id)
         gate.set()
         *_, finished = service.watch(job.id, PATIENCE)
-        assert finished.columns[0].phase is Phase.CANCELLED
+        assert finished.cells[0].phase is Phase.CANCELLED
         loaded = [name for name, _ in service.cache.state().parts]
         assert not any("vae" in name or "safety" in name for name in loaded)
     finally:

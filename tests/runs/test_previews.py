@@ -10,9 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from bksdm_demo.errors import EngineError, RequestError
-from bksdm_demo.records import Column, Job, Phase, Request, Step, Verdict
+from bksdm_demo.records import Cell, Job, Phase, Request, Step, Verdict
 from bksdm_demo.runs.comparisons import Comparisons
-from bksdm_demo.runs.previews import FAILED, HELD_BACK, ColourMap, Onlooker, Previews
+from bksdm_demo.runs.previews import FAILED, HELD_BACK, ColourMap, PreviewObserver, Previews
 from tests.fakes import BLOCKED_WORD, FakeEngine, fake_comparisons
 from tests.runs.test_comparisons import arrays_in
 
@@ -77,12 +77,12 @@ class Wall:
 
 
 def look(pipeline: Brush, every: int = 1, previews: Previews | None = None, seconds: float = 1.0) -> tuple[Wall, Any]:
-    """Eight steps of so many seconds each under an onlooker's eyes."""
+    """Eight steps of so many seconds each under an observer's eyes."""
     wall = Wall()
-    onlooker = (previews or pipeline.previews()).onlooker(every, wall)
+    observer = (previews or pipeline.previews()).observer(every, wall)
     for index in range(1, STEPS + 1):
-        onlooker.look(pipeline, step(index, seconds))  # type: ignore[arg-type]
-    return wall, onlooker
+        observer.look(pipeline, step(index, seconds))  # type: ignore[arg-type]
+    return wall, observer
 
 
 # --- The colour map --------------------------------------------------------------------------------------------------
@@ -115,7 +115,7 @@ def test_latents_that_are_no_numbers_have_no_colour() -> None:
 def test_an_expensive_decoder_runs_once_and_the_map_goes_on() -> None:
     pipeline = Brush(decoding=2.0)
     previews = pipeline.previews(share=1.0)
-    wall, onlooker = look(pipeline, previews=previews)
+    wall, observer = look(pipeline, previews=previews)
     assert pipeline.decoded == 1
     sizes = [preview.shape[:2] for preview, _ in wall.shown if preview is not None]
     assert sizes == [(64, 64)] + [(8, 8)] * 4  # none while the first had not been earned, and none after the last step
@@ -123,15 +123,15 @@ def test_an_expensive_decoder_runs_once_and_the_map_goes_on() -> None:
     preview = wall.shown[-1][0]
     assert preview is not None
     assert not preview.flags.writeable
-    assert onlooker.seconds == 2.0
+    assert observer.seconds == 2.0
     look(pipeline, previews=previews)
     assert pipeline.decoded == 1  # the next picture needs it no more
 
 
 def test_finished_pictures_take_the_place_of_estimates() -> None:
     pipeline = Brush(decoding=2.0)
-    wall, onlooker = look(pipeline, previews=(previews := pipeline.previews(share=1.0)))
-    onlooker.learn(pipeline, latents_of(0), np.full((64, 64, 3), 90, np.uint8), 2.0)
+    wall, observer = look(pipeline, previews=(previews := pipeline.previews(share=1.0)))
+    observer.learn(pipeline, latents_of(0), np.full((64, 64, 3), 90, np.uint8), 2.0)
     wall, _ = look(pipeline, previews=previews)
     preview = wall.shown[0][0]
     assert preview is not None
@@ -170,9 +170,9 @@ def test_every_so_many_steps(every: int, count: int) -> None:
 
 def test_previews_take_no_more_than_their_share() -> None:
     pipeline = Brush(decoding=1.0)
-    wall, onlooker = look(pipeline, previews=pipeline.previews(share=0.0))
+    wall, observer = look(pipeline, previews=pipeline.previews(share=0.0))
     assert len(wall.shown) == 1  # the first: how long it takes is not known before
-    assert onlooker.seconds == 1.0
+    assert observer.seconds == 1.0
 
 
 # --- What is not shown -----------------------------------------------------------------------------------------------
@@ -195,9 +195,9 @@ def test_a_verdict_that_is_no_clear_no_blocks() -> None:
 def test_a_decoder_that_fails_costs_the_preview_only() -> None:
     pipeline = Brush()
     pipeline.decode = lambda latents: (_ for _ in ()).throw(EngineError("no"))  # type: ignore[method-assign]
-    wall, onlooker = look(pipeline)
+    wall, observer = look(pipeline)
     assert wall.shown == [(None, FAILED)]
-    onlooker.learn(pipeline, latents_of(1), "no picture", 1.0)  # type: ignore[arg-type]
+    observer.learn(pipeline, latents_of(1), "no picture", 1.0)  # type: ignore[arg-type]
 
 
 # --- In a comparison -------------------------------------------------------------------------------------------------
@@ -210,13 +210,13 @@ def service(tmp_path: Path) -> Any:
     comparisons.close()
 
 
-def watch(service: Comparisons, request: Request, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[Column]:
-    """Every state of the only column, the ones that a watcher would miss included."""
-    seen: list[Column] = []
+def watch(service: Comparisons, request: Request, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[Cell]:
+    """Every state of the only cell, the ones that a watcher would miss included."""
+    seen: list[Cell] = []
     put = service._jobs._put
 
     def remember(job: Job) -> None:
-        seen.append(job.columns[0])
+        seen.append(job.cells[0])
         put(job)
 
     monkeypatch.setattr(service._jobs, "_put", remember)
@@ -227,15 +227,15 @@ def watch(service: Comparisons, request: Request, monkeypatch: pytest.MonkeyPatc
 
 def test_they_are_off_by_default(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watch(service, Request("red apple", steps=STEPS), monkeypatch)
-    assert not any(column.preview is not None for column in seen)
+    assert not any(cell.preview is not None for cell in seen)
     assert seen[-1].result is not None
     assert seen[-1].result.timings.preview == 0.0
 
 
 def test_previews_come_while_denoising_and_go_at_the_end(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watch(service, Request("red apple", steps=STEPS), monkeypatch, preview_every=2)
-    first = {id(column.preview): column for column in reversed(seen) if column.preview is not None}
-    assert sorted(column.step for column in first.values()) == [2, 4, 6]
+    first = {id(cell.preview): cell for cell in reversed(seen) if cell.preview is not None}
+    assert sorted(cell.step for cell in first.values()) == [2, 4, 6]
     last = seen[-1]
     assert (last.phase, last.preview, last.message) == (Phase.DONE, None, "")
     assert len(arrays_in(last)) == 1  # the picture
@@ -252,8 +252,8 @@ def test_their_time_is_told_apart(service: Comparisons, monkeypatch: pytest.Monk
 
 def test_a_blocked_prompt_shows_no_preview(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watch(service, Request(f"a {BLOCKED_WORD}", steps=STEPS), monkeypatch, preview_every=1)
-    assert not any(arrays_in(column) for column in seen)
-    assert HELD_BACK in {column.message for column in seen}
+    assert not any(arrays_in(cell) for cell in seen)
+    assert HELD_BACK in {cell.message for cell in seen}
     assert seen[-1].phase is Phase.BLOCKED
 
 
@@ -261,12 +261,12 @@ def test_a_preview_can_be_fetched_while_it_is_there(tmp_path: Path) -> None:
     service = fake_comparisons(tmp_path, {"unet": {"delay": 0.01}}, preview_share=1e9)
     job = service.submit(Request("red apple", steps=150), ("emoji-tiny",), preview_every=1)
     for snapshot in service.watch(job.id):
-        if snapshot.columns[0].preview is not None:
+        if snapshot.cells[0].preview is not None:
             assert service.preview(job.id, 0).startswith(b"\x89PNG")
             service.cancel(job.id)
     with pytest.raises(RequestError, match="no preview"):
         service.preview(job.id, 0)
-    assert service.get(job.id).columns[0].preview is None
+    assert service.get(job.id).cells[0].preview is None
     service.close()
 
 
@@ -280,4 +280,4 @@ def test_an_onlooker_never_raises() -> None:
     def show(preview: NDArray | None, message: str) -> None:
         assert preview is None
 
-    Onlooker(Previews(), 1, show).look(Brush(ValueError("?")), step(1))  # type: ignore[arg-type]
+    PreviewObserver(Previews(), 1, show).look(Brush(ValueError("?")), step(1))  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from bksdm_demo.errors import BusyError, EngineError, RequestError
-from bksdm_demo.records import COLUMNS_LIMIT, SEEDS_LIMIT, Job, Phase, Request
+from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, Job, Phase, Request
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.store.contract import Filter, StoreError, owner_digest
 from bksdm_demo.store.sqlite import SqliteStore
@@ -68,14 +68,14 @@ def test_every_model_draws_every_seed(start: Callable[..., Comparisons]) -> None
     service = start()
     job = run(service, seeds=(7, 9, 7))
     assert (job.seeds, job.models, job.request.seed) == ((7, 9), TWO, 7)
-    assert [(column.seed, column.model) for column in job.columns] == [(s, m) for s in (7, 9) for m in TWO]
-    assert [column.result.request.seed for column in job.columns if column.result] == [7, 7, 9, 9]
+    assert [(cell.seed, cell.model) for cell in job.cells] == [(s, m) for s in (7, 9) for m in TWO]
+    assert [cell.result.request.seed for cell in job.cells if cell.result] == [7, 7, 9, 9]
     assert job.index_of(TWO[1], 9) == 3
     assert job.request_of(3).seed == 9
     single = run(service, Request("red apple", seed=9, steps=4))
-    for index, column in enumerate(single.columns):
-        assert column.result is not None
-        assert np.array_equal(pixels(service.picture(job.id, 2 + index)), column.result.image)
+    for index, cell in enumerate(single.cells):
+        assert cell.result is not None
+        assert np.array_equal(pixels(service.picture(job.id, 2 + index)), cell.result.image)
     with pytest.raises(RequestError, match="seed 8"):
         job.index_of(TWO[0], 8)
 
@@ -86,7 +86,7 @@ def test_each_model_is_finished_before_the_next(start: Callable[..., Comparisons
     job = service.submit(REQUEST, TWO, seeds=(1, 2, 3))
     assert job.order == (0, 2, 4, 1, 3, 5)
     for snapshot in service.watch(job.id):
-        ended += [i for i, column in enumerate(snapshot.columns) if column.phase.final and i not in ended]
+        ended += [i for i, cell in enumerate(snapshot.cells) if cell.phase.final and i not in ended]
         if snapshot.current is not None:
             assert snapshot.current not in ended
     assert sorted(ended, key=job.order.index) == ended
@@ -108,10 +108,10 @@ def test_seeds_that_cannot_be_are_refused(
 
 
 def test_too_many_pictures_are_refused(start: Callable[..., Comparisons], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bksdm_demo.runs.comparisons.COLUMNS_LIMIT", 7)
+    monkeypatch.setattr("bksdm_demo.runs.comparisons.CELLS_LIMIT", 7)
     with pytest.raises(RequestError, match="make 8 pictures"):
         start().submit(REQUEST, FAMILY, seeds=(1, 2))
-    assert COLUMNS_LIMIT >= SEEDS_LIMIT
+    assert CELLS_LIMIT >= SEEDS_LIMIT
 
 
 # --- Kept ------------------------------------------------------------------------------------------------------------
@@ -126,14 +126,14 @@ def test_a_finished_comparison_is_there_after_a_restart(start: Callable[..., Com
     assert phases(read) == [Phase.DONE] * 4
     assert read.environment == MACHINE
     assert arrays_in(read) == []  # nothing is in memory before it is asked for
-    for index, column in enumerate(job.columns):
-        assert column.result is not None
-        kept = read.columns[index].result
+    for index, cell in enumerate(job.cells):
+        assert cell.result is not None
+        kept = read.cells[index].result
         assert kept is not None
-        assert (kept.timings, kept.verdict) == (column.result.timings, column.result.verdict)
-        assert np.array_equal(pixels(again.picture(job.id, index)), column.result.image)
+        assert (kept.timings, kept.verdict) == (cell.result.timings, cell.result.verdict)
+        assert np.array_equal(pixels(again.picture(job.id, index)), cell.result.image)
     whole = again.with_pictures(read)
-    assert [column.result.image.shape for column in whole.columns if column.result] == [(64, 64, 3)] * 4
+    assert [cell.result.image.shape for cell in whole.cells if cell.result] == [(64, 64, 3)] * 4
 
 
 def test_stored_pictures_carry_their_parameters(start: Callable[..., Comparisons]) -> None:
@@ -170,7 +170,7 @@ def test_nothing_blocked_is_in_any_file(start: Callable[..., Comparisons], tmp_p
     assert files
     assert not any(b"PNG" in path.read_bytes() for path in files)
     read = start().get(job.id)
-    assert all(column.result and column.result.verdict.blocked and column.message for column in read.columns)
+    assert all(cell.result and cell.result.verdict.blocked and cell.message for cell in read.cells)
     with pytest.raises(RequestError, match="no such picture"):
         service.picture(job.id, 0)
 
@@ -184,7 +184,7 @@ def test_a_store_that_fails_costs_permanence_only(
     def fails(*_: object) -> None:
         raise StoreError("The disk is full.")
 
-    monkeypatch.setattr(store, "save_column", fails)
+    monkeypatch.setattr(store, "save_cell", fails)
     job = run(service)
     assert phases(job) == [Phase.DONE] * 2
     assert "The disk is full" in job.note
@@ -203,7 +203,7 @@ def test_resume_runs_what_is_missing_and_nothing_else(start: Callable[..., Compa
     gate = threading.Event()
     service = start({"base_unet": {"run_gate": gate}})
     job = service.submit(REQUEST, FAMILY[:3])
-    wait_for(service, job, Phase.DENOISING, column=1)
+    wait_for(service, job, Phase.DENOISING, cell=1)
     with pytest.raises(RequestError, match="still running"):
         service.resume(job.id)
     service.cancel(job.id)
@@ -216,7 +216,7 @@ def test_resume_runs_what_is_missing_and_nothing_else(start: Callable[..., Compa
     assert phases(again) == [Phase.DONE] * 3
     assert not again.cancelled
     assert engine(service, "original_unet").runs == runs
-    assert again.columns[0].result == stopped.columns[0].result
+    assert again.cells[0].result == stopped.cells[0].result
     with pytest.raises(RequestError, match="nothing is left"):
         service.resume(job.id)
     service.close()
@@ -231,20 +231,20 @@ def test_resume_takes_up_what_failed(start: Callable[..., Comparisons]) -> None:
     assert phases(finish(service, service.resume(job.id))) == [Phase.DONE] * 2
 
 
-def test_a_rerun_replaces_its_column_when_there_is_a_new_verdict(start: Callable[..., Comparisons]) -> None:
+def test_a_rerun_replaces_its_cell_when_there_is_a_new_verdict(start: Callable[..., Comparisons]) -> None:
     service = start()
     job = run(service)
     before = [service.picture(job.id, index) for index in (0, 1)]
     queued = service.rerun(job.id, 1)
-    assert queued.columns[1].earlier == job.columns[1]
+    assert queued.cells[1].earlier == job.cells[1]
     assert service.picture(job.id, 1)  # the earlier one, or already the new one
     again = finish(service, queued)
-    assert again.columns[0] == job.columns[0]
-    new, old = again.columns[1].result, job.columns[1].result
+    assert again.cells[0] == job.cells[0]
+    new, old = again.cells[1].result, job.cells[1].result
     assert new is not None
     assert old is not None
     assert new.timings != old.timings
-    assert again.columns[1].earlier is None
+    assert again.cells[1].earlier is None
     assert service.picture(job.id, 0) == before[0]
     assert service.picture(job.id, 1) != before[1]  # same pixels, new timings inside
     assert np.array_equal(pixels(service.picture(job.id, 1)), pixels(before[1]))
@@ -271,8 +271,8 @@ def test_a_rerun_without_a_verdict_leaves_what_was_there(start: Callable[..., Co
         service.close()
     if how != "closed":
         again = finish(service, job)
-        assert again.columns[0].result == job.columns[0].result
-        assert "brought nothing new" in again.columns[0].message
+        assert again.cells[0].result == job.cells[0].result
+        assert "brought nothing new" in again.cells[0].message
         assert service.picture(job.id, 0) == before
         service.close()
     read = start()
@@ -301,7 +301,7 @@ def test_running_again_waits_in_the_same_queue(start: Callable[..., Comparisons]
     assert queued.position == 1
     with pytest.raises(BusyError):
         service.submit(REQUEST, TWO[:1])
-    assert service.cancel(job.id).columns[0].result == job.columns[0].result  # stopped while it waited: as before
+    assert service.cancel(job.id).cells[0].result == job.cells[0].result  # stopped while it waited: as before
 
 
 def test_two_at_once_for_the_last_place_leave_no_ghost(
@@ -371,4 +371,4 @@ def test_running_jobs_are_listed_as_they_stand(start: Callable[..., Comparisons]
     job = service.submit(REQUEST, TWO)
     wait_for(service, job, Phase.DENOISING)
     (listed,) = service.gallery().jobs
-    assert listed.columns[0].phase is Phase.DENOISING
+    assert listed.cells[0].phase is Phase.DENOISING

@@ -1,6 +1,6 @@
 """A process of its own over a data folder, for tests that kill it: `python -m tests.store.store_child FOLDER`.
 
-Submits a comparison of three models, says its id and another's that waits, says "first" once the first column is final,
+Submits a comparison of three models, says its id and another's that waits, says "first" once the first cell is final,
 and stays in the middle of the second model until a line comes on stdin; then says "done".
 """
 
@@ -26,7 +26,7 @@ def main(folder: Path) -> None:
     waiting = service.submit(REQUEST, FAMILY[:1])
     print(running.id, waiting.id, flush=True)
     for job in service.watch(running.id):
-        if job.columns[0].phase.final:
+        if job.cells[0].phase.final:
             break
     print("first", flush=True)
     sys.stdin.readline()

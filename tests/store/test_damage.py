@@ -104,10 +104,10 @@ def test_an_unwritable_disk_keeps_nothing_half(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(store_pictures.os, "fsync", full)
     with pytest.raises(StoreError, match="No space left"):
-        store.save_column(job.id, 0, done(job, 0), PICTURE)
+        store.save_cell(job.id, 0, done(job, 0), PICTURE)
     monkeypatch.undo()
     assert [path for path in (tmp_path / "pictures").rglob("*") if path.is_file()] == []
-    assert not store.get(job.id).columns[0].phase.final
+    assert not store.get(job.id).cells[0].phase.final
     store.close()
 
 
@@ -137,7 +137,7 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
     job = keep(store, new_job())
     store.close()
-    later = (*store_database.MIGRATIONS, "CREATE TABLE votes (job TEXT); ALTER TABLE jobs ADD COLUMN note TEXT;")
+    later = (*store_database.MIGRATIONS, "CREATE TABLE votes (job TEXT); ALTER TABLE jobs ADD CELL note TEXT;")
     monkeypatch.setattr(store_database, "MIGRATIONS", later)
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
     assert ids(store) == [job.id]

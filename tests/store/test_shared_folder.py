@@ -69,7 +69,7 @@ def test_a_killed_server_keeps_what_was_finished(
     service = start()
     job = service.get(running)
     assert phases(job) == [Phase.DONE, Phase.INTERRUPTED, Phase.INTERRUPTED]
-    assert all(column.message for column in job.columns[1:])
+    assert all(cell.message for cell in job.cells[1:])
     assert phases(service.get(waiting)) == [Phase.INTERRUPTED]
     assert [found.id for found in service.gallery().jobs] == [waiting, running]
     kept = service.picture(running, 0)

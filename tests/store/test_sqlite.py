@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.errors import BusyError, RequestError
-from bksdm_demo.records import Column, Job, Phase, Request, Result, Timings, Verdict
+from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
 from bksdm_demo.runs.jobs import new_id
 from bksdm_demo.store.contract import DAY, Filter, Retention, StoreError, owner_digest
 from bksdm_demo.store.sqlite import MEMORY_QUOTA, SqliteStore
@@ -53,14 +53,14 @@ def start(place: Path | None, clock: Clock) -> Iterator[Callable[..., SqliteStor
 
 
 def new_job(prompt: str = "red apple", models: tuple[str, ...] = ("a", "b"), **fields: Any) -> Job:
-    columns = tuple(Column(model, seed=seed) for seed in (7, 8) for model in models)
-    return Job(new_id(), Request(prompt, seed=7), columns, **{"created": NOW, **fields})
+    cells = tuple(Cell(model, seed=seed) for seed in (7, 8) for model in models)
+    return Job(new_id(), Request(prompt, seed=7), cells, **{"created": NOW, **fields})
 
 
-def done(job: Job, index: int) -> Column:
-    column = job.columns[index]
+def done(job: Job, index: int) -> Cell:
+    cell = job.cells[index]
     result = Result(
-        column.model,
+        cell.model,
         job.request_of(index),
         Verdict(False, "", (0.25, float("nan"))),
         TIMINGS,
@@ -69,15 +69,15 @@ def done(job: Job, index: int) -> Column:
         "fake",
         123,
     )
-    return column.verdict(Phase.DONE, result)
+    return cell.verdict(Phase.DONE, result)
 
 
 def keep(store: SqliteStore, job: Job, picture: bytes = PICTURE) -> Job:
-    """Add the job, all columns done, and end it."""
+    """Add the job, all cells done, and end it."""
     store.add(job)
-    for index in range(len(job.columns)):
-        store.save_column(job.id, index, done(job, index), picture)
-    ended = replace(job, columns=tuple(done(job, index) for index in range(len(job.columns))))
+    for index in range(len(job.cells)):
+        store.save_cell(job.id, index, done(job, index), picture)
+    ended = replace(job, cells=tuple(done(job, index) for index in range(len(job.cells))))
     store.end(ended)
     return ended
 
@@ -100,15 +100,15 @@ def test_a_job_comes_back_as_it_was_without_its_pixels(start: Callable[..., Sqli
     )
     ended = keep(store, job)
     read = store.get(job.id)
-    for kept, column in zip(read.columns, ended.columns, strict=True):
+    for kept, cell in zip(read.cells, ended.cells, strict=True):
         assert kept.result is not None
-        assert column.result is not None
+        assert cell.result is not None
         assert kept.result.image is None
         assert (kept.shown, kept.result.size) == (True, (8, 16))
         assert kept.result.timings == TIMINGS  # to the last digit
-        assert repr(kept.result.verdict) == repr(column.result.verdict)  # NaN is not equal to itself
-        assert (kept.result.request, kept.result.cut_off) == (column.result.request, column.result.cut_off)
-        assert (kept.model, kept.seed, kept.phase) == (column.model, column.seed, Phase.DONE)
+        assert repr(kept.result.verdict) == repr(cell.result.verdict)  # NaN is not equal to itself
+        assert (kept.result.request, kept.result.truncated) == (cell.result.request, cell.result.truncated)
+        assert (kept.model, kept.seed, kept.phase) == (cell.model, cell.seed, Phase.DONE)
     assert (read.request, read.owner, read.environment) == (job.request, job.owner, job.environment)
     assert (read.created, read.preview_every, read.expires) == (NOW, 3, NOW + 30 * DAY)
     assert store.picture(job.id, 2) == PICTURE
@@ -125,13 +125,13 @@ def test_a_folder_outlives_its_store(tmp_path: Path) -> None:
     second.close()  # twice is fine
 
 
-def test_a_replaced_column_leaves_no_old_picture(start: Callable[..., SqliteStore], place: Path | None) -> None:
+def test_a_replaced_cell_leaves_no_old_picture(start: Callable[..., SqliteStore], place: Path | None) -> None:
     store = start()
     job = keep(store, new_job(models=("a",)))
-    again = replace(job, columns=(job.columns[0].again(), job.columns[1]))
+    again = replace(job, cells=(job.cells[0].again(), job.cells[1]))
     store.take(again, (0,))
     assert store.picture(job.id, 0) == PICTURE  # until there is a new one
-    store.save_column(job.id, 0, done(job, 0), b"newer")
+    store.save_cell(job.id, 0, done(job, 0), b"newer")
     store.end(job)
     assert [store.picture(job.id, index) for index in (0, 1)] == [b"newer", PICTURE]
     if place is not None:
@@ -145,9 +145,9 @@ def test_a_picture_that_is_not_shown_is_refused(start: Callable[..., SqliteStore
     blocked = done(job, 0)
     assert blocked.result is not None
     blocked = replace(blocked, result=replace(blocked.result, verdict=Verdict(True)))
-    for column in (blocked, job.columns[0], job.columns[0].ended(Phase.FAILED, "no")):
+    for cell in (blocked, job.cells[0], job.cells[0].ended(Phase.FAILED, "no")):
         with pytest.raises(StoreError, match="may not be shown"):
-            store.save_column(job.id, 0, column, PICTURE)
+            store.save_cell(job.id, 0, cell, PICTURE)
     with pytest.raises(RequestError, match="no such picture"):
         store.picture(job.id, 0)
     assert place is None or not list(place.rglob("*.png"))
@@ -181,13 +181,13 @@ def test_the_end_of_a_job_settles_what_is_open(start: Callable[..., SqliteStore]
     store = start()
     job = new_job()
     store.add(job)
-    store.save_column(job.id, 0, done(job, 0), PICTURE)
+    store.save_cell(job.id, 0, done(job, 0), PICTURE)
     lost = done(job, 2)  # finished, but its picture never came here
-    stopped = job.columns[1].ended(Phase.CANCELLED, "Stopped.")
-    store.end(replace(job, columns=(done(job, 0), stopped, lost, stopped), cancelled=True, environment={"a": 1}))
+    stopped = job.cells[1].ended(Phase.CANCELLED, "Stopped.")
+    store.end(replace(job, cells=(done(job, 0), stopped, lost, stopped), cancelled=True, environment={"a": 1}))
     read = store.get(job.id)
-    assert [column.phase for column in read.columns] == [Phase.DONE, Phase.CANCELLED, Phase.FAILED, Phase.CANCELLED]
-    assert "run it again" in read.columns[2].message
+    assert [cell.phase for cell in read.cells] == [Phase.DONE, Phase.CANCELLED, Phase.FAILED, Phase.CANCELLED]
+    assert "run it again" in read.cells[2].message
     assert (read.cancelled, read.environment, read.resumable) == (True, {"a": 1}, (1, 2, 3))
 
 

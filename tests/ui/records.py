@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bksdm_demo.library.catalog import Availability, System
-from bksdm_demo.records import Column, Job, Phase, Request, Result, Timings, Verdict
+from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
 
 REQUEST = Request("red apple", seed=7, steps=20)
 PIXELS = np.zeros((8, 8, 3), np.uint8)
@@ -29,20 +29,20 @@ def timings(denoise: float, load: float = 0.0, steps: int = 4) -> Timings:
     return Timings(load, 0.1, denoise, 0.3, 0.1, total, (denoise / steps,) * steps if steps else (), load > 0)
 
 
-def result(model: str, taken: Timings, blocked: bool = False, cut_off: tuple[str, ...] = ()) -> Result:
+def result(model: str, taken: Timings, blocked: bool = False, truncated: tuple[str, ...] = ()) -> Result:
     image = None if blocked else PIXELS
-    return Result(model, REQUEST, Verdict(blocked), taken, image, cut_off, "fake", 12_100_000)
+    return Result(model, REQUEST, Verdict(blocked), taken, image, truncated, "fake", 12_100_000)
 
 
-def done(model: str, denoise: float = 1.0, load: float = 0.0, **fields: Any) -> Column:
-    return Column(model, Phase.DONE, 20, 20, result(model, timings(denoise, load), **fields), seed=REQUEST.seed)
+def done(model: str, denoise: float = 1.0, load: float = 0.0, **fields: Any) -> Cell:
+    return Cell(model, Phase.DONE, 20, 20, result(model, timings(denoise, load), **fields), seed=REQUEST.seed)
 
 
-def blocked(model: str, denoise: float = 1.0) -> Column:
+def blocked(model: str, denoise: float = 1.0) -> Cell:
     judged = result(model, timings(denoise), blocked=True)
-    return Column(model, Phase.BLOCKED, 20, 20, judged, "Not for this page.", seed=REQUEST.seed)
+    return Cell(model, Phase.BLOCKED, 20, 20, judged, "Not for this page.", seed=REQUEST.seed)
 
 
-def job(*columns: Column, request: Request = REQUEST, **changes: Any) -> Job:
-    """A job with one seed, also for columns that were made without."""
-    return Job("job-1", request, tuple(replace(column, seed=request.seed) for column in columns), **changes)
+def job(*cells: Cell, request: Request = REQUEST, **changes: Any) -> Job:
+    """A job with one seed, also for cells that were made without."""
+    return Job("job-1", request, tuple(replace(cell, seed=request.seed) for cell in cells), **changes)

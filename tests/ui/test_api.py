@@ -43,10 +43,10 @@ def test_compare_waits_and_tells_everything(client: Client, site: tuple[str, Com
     job = client.predict(prompt="red apple", models=MODELS, seeds=[3, 4], steps=2, api_name="/compare")
     assert (job["state"], job["position"], job["models"], job["seeds"]) == ("finished", 0, MODELS, [3, 4])
     assert job["request"]["guidance_scale"] == 3.0  # what the miniatures recommend
-    assert [column["phase"] for column in job["columns"]] == ["done"] * 4
-    for column in job["columns"]:
-        assert column["result"]["seconds"]["total"] > 0
-        assert httpx.get(column["picture"]).content.startswith(b"\x89PNG")
+    assert [cell["phase"] for cell in job["columns"]] == ["done"] * 4
+    for cell in job["columns"]:
+        assert cell["result"]["seconds"]["total"] > 0
+        assert httpx.get(cell["picture"]).content.startswith(b"\x89PNG")
     assert job["url"].startswith(f"{site[0]}?job={job['id']}&prompt=red+apple")
     assert httpx.get(job["url"]).status_code == 200
     again = client.predict(id=job["id"], api_name="/job")
@@ -55,8 +55,8 @@ def test_compare_waits_and_tells_everything(client: Client, site: tuple[str, Com
 
 def test_a_withheld_picture_has_no_address(client: Client) -> None:
     job = client.predict(prompt=BLOCKED_WORD, models=MODELS, steps=2, api_name="/compare")
-    assert {column["phase"] for column in job["columns"]} == {"blocked"}
-    assert {column["picture"] for column in job["columns"]} == {None}
+    assert {cell["phase"] for cell in job["columns"]} == {"blocked"}
+    assert {cell["picture"] for cell in job["columns"]} == {None}
 
 
 def test_without_waiting_it_is_asked_for_and_cancelled(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_cancelling(tmp_path: Path) -> None:
         *_, last = watching
         assert "What has come is kept" in card(last)
         assert handlers.stopper("bk-sdm-small-2m")() == {"__type__": "update", "visible": False}  # never begun
-        assert not background.bulletin.posted().active
+        assert not background.status_board.posted().active
 
 
 def test_without_a_hub_there_is_a_sentence_and_the_rest_goes_on(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bksdm_demo.records import Column, Job, Phase, Request
+from bksdm_demo.records import Cell, Job, Phase, Request
 from bksdm_demo.ui.board import empty_board, job_board, notice
 from bksdm_demo.ui.chart import timing_section
 from bksdm_demo.ui.present import picture_address
@@ -45,12 +45,12 @@ class Page(HTMLParser):
 
 
 JOBS = {
-    "queued": job(Column("a"), Column("b"), position=2),
-    "running": job(done("a"), Column("b", Phase.DENOISING, 5, 20), Column("c")),
-    "mixed": job(done("a"), blocked("b"), Column("c", Phase.FAILED, message="Out of memory.")),
+    "queued": job(Cell("a"), Cell("b"), position=2),
+    "running": job(done("a"), Cell("b", Phase.DENOISING, 5, 20), Cell("c")),
+    "mixed": job(done("a"), blocked("b"), Cell("c", Phase.FAILED, message="Out of memory.")),
     "hostile": job(
-        done("a", cut_off=(HOSTILE,)),
-        Column("b", Phase.FAILED, message=HOSTILE),
+        done("a", truncated=(HOSTILE,)),
+        Cell("b", Phase.FAILED, message=HOSTILE),
         request=Request(HOSTILE, HOSTILE),
     ),
 }
@@ -61,7 +61,7 @@ def test_markup_is_closed_and_busy_only_while_running(shown: Job) -> None:
     page = Page(job_board(shown, SYSTEMS))
     (section,) = page.all("section")
     assert section["aria-busy"] == ("false" if shown.finished else "true")
-    assert len([item for item in page.all("li") if "bk-column" in (item.get("class") or "")]) == len(shown.columns)
+    assert len([item for item in page.all("li") if "bk-column" in (item.get("class") or "")]) == len(shown.cells)
 
 
 def test_a_picture_has_a_description_and_a_download_name() -> None:
@@ -90,7 +90,7 @@ def test_progress_is_readable_without_eyes() -> None:
 
 def test_nothing_a_visitor_types_becomes_markup() -> None:
     page = Page(job_board(JOBS["hostile"], SYSTEMS))
-    assert len(page.all("img")) == 1  # the picture of column a
+    assert len(page.all("img")) == 1  # the picture of cell a
     assert page.all("img")[0].get("onerror") is None
     assert page.text.count("onerror=alert(1)") >= 3  # shown as the text it is
     assert Page(notice(HOSTILE)).all("img") == []
@@ -105,9 +105,9 @@ def test_the_empty_board_introduces_the_chosen_models() -> None:
     assert "No model is chosen" in Page(empty_board([])).text
 
 
-def test_the_timing_section_has_a_bar_and_a_column_for_each_model() -> None:
+def test_the_timing_section_has_a_bar_and_a_cell_for_each_model() -> None:
     names = {"a": "Alpha <b>", "b": "Beta"}
-    assert timing_section(timing_view(job(Column("a")), names)) == ""
+    assert timing_section(timing_view(job(Cell("a")), names)) == ""
     page = Page(timing_section(timing_view(job(done("a", 1.5, load=0.5), done("b", 0.5)), names)))
     assert page.all("b") != []
     assert "Alpha <b>" in page.text

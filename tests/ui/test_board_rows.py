@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bksdm_demo.records import Column, Job, Phase
+from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.ui.board import job_board
 from tests.ui.records import PIXELS, REQUEST, SYSTEMS, blocked, done, job
 from tests.ui.test_board import HOSTILE, Page
@@ -13,9 +13,9 @@ TWO_SEEDS = Job(
     "job-2",
     REQUEST,
     tuple(
-        replace(column, seed=seed)
-        for seed, row in ((7, (done("a"), blocked("b"))), (9, (done("a"), Column("b", Phase.FAILED))))
-        for column in row
+        replace(cell, seed=seed)
+        for seed, row in ((7, (done("a"), blocked("b"))), (9, (done("a"), Cell("b", Phase.FAILED))))
+        for cell in row
     ),
 )
 
@@ -47,12 +47,12 @@ def test_what_ended_without_a_picture_can_be_run_again_and_what_was_withheld_can
     page = Page(job_board(TWO_SEEDS, SYSTEMS))
     assert [button["data-again"] for button in page.all("button") if "data-again" in button] == ["0", "2", "3"]
     assert "Run the rest (1)" in page.text
-    running = Page(job_board(job(done("a"), Column("b")), SYSTEMS))
+    running = Page(job_board(job(done("a"), Cell("b")), SYSTEMS))
     assert not [button for button in running.all("button") if "data-again" in button or "data-rest" in button]
 
 
 def test_a_picture_behind_the_progress_is_decoration() -> None:
-    drawing = replace(Column("b"), phase=Phase.DENOISING, step=4, steps=20, preview=PIXELS)
+    drawing = replace(Cell("b"), phase=Phase.DENOISING, step=4, steps=20, preview=PIXELS)
     page = Page(job_board(job(done("a").again(), drawing), SYSTEMS))
     earlier, preview = with_class(page, "bk-backdrop")
     assert (earlier["data-kind"], preview["data-kind"]) == ("earlier", "preview")

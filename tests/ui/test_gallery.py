@@ -1,4 +1,4 @@
-"""The gallery's events as plain functions over a real service; its words, drafts, small pictures and ownership."""
+"""The gallery's events as plain functions over a real service; its words, partials, small pictures and ownership."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.parameters import links
-from bksdm_demo.parameters.partial_request import Draft
+from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.records import Request
 from bksdm_demo.runs.comparisons import NOT_YOURS, Comparisons
 from bksdm_demo.settings import Settings
@@ -24,7 +24,7 @@ from bksdm_demo.ui.form import Form, recommended
 from bksdm_demo.ui.gallery import GalleryHandlers, Shown, Wanted
 from bksdm_demo.ui.gallery_view import card_view, range_words, read_filter
 from bksdm_demo.ui.handlers import Handlers
-from bksdm_demo.ui.prefill import LONGEST_UPLOAD, draft_fields, read_upload
+from bksdm_demo.ui.prefill import LONGEST_UPLOAD, form_values, read_upload
 from bksdm_demo.ui.thumbnails import Thumbnails
 from bksdm_demo.ui.visitors import Visitors
 from tests.fakes import FAMILY, fake_comparisons
@@ -97,9 +97,9 @@ def test_days_are_the_visitors_own() -> None:
 def test_a_card_in_words() -> None:
     kept = job(done("a"), blocked("b"), created=datetime(2026, 11, 23, 6, 40, tzinfo=UTC).timestamp(), starred=True)
     view = card_view(kept, SYSTEMS, "Europe/Berlin")
-    assert [cell.tone for cell in view.cells] == ["done", "blocked"]
-    assert view.cells[0].picture.endswith("&width=192")
-    assert view.cells[1].picture == ""
+    assert [cell.tone for cell in view.thumbnails] == ["done", "blocked"]
+    assert view.thumbnails[0].picture.endswith("&width=192")
+    assert view.thumbnails[1].picture == ""
     assert (view.models, view.status) == ("Alpha, Beta", "1 picture, 1 withheld")
     assert (view.when, view.until) == ("23 Nov 2026, 07:40", "kept")
 
@@ -110,10 +110,10 @@ def test_where_a_page_stands() -> None:
 
 
 def test_a_draft_fills_only_what_it_says() -> None:
-    fields = dict(zip(Form._fields, draft_fields(Draft(prompt="red apple", seeds=(5, 9))), strict=True))
+    fields = dict(zip(Form._fields, form_values(PartialRequest(prompt="red apple", seeds=(5, 9))), strict=True))
     assert {name for name, value in fields.items() if value != SKIP} == {"prompt", "seed", "seeds", "locked"}
     assert (fields["seed"], fields["seeds"], fields["locked"]) == (5, "5, 9", True)
-    assert all(value == SKIP for value in draft_fields(Draft()))
+    assert all(value == SKIP for value in form_values(PartialRequest()))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui import handlers as handlers_module
 from bksdm_demo.ui.form import Form
 from bksdm_demo.ui.handlers import GONE, Handlers, Live
-from tests.fakes import BLOCKED_WORD, CUT_OFF_WORD, FAMILY, fake_comparisons
+from tests.fakes import BLOCKED_WORD, FAMILY, TRUNCATED_WORD, fake_comparisons
 
 SKIP = gr.skip()
 SETTINGS: dict[str, Any] = {
@@ -107,10 +107,10 @@ def test_a_full_queue_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_blocked_picture_and_cut_off_words_are_told(service: Comparisons) -> None:
-    board = compare(service, prompt=f"{BLOCKED_WORD} {CUT_OFF_WORD}")[-1].board
+    board = compare(service, prompt=f"{BLOCKED_WORD} {TRUNCATED_WORD}")[-1].board
     assert "<img" not in board
     assert board.count("Picture withheld") == 2
-    assert CUT_OFF_WORD in board
+    assert TRUNCATED_WORD in board
 
 
 def test_one_model_fails_and_the_others_go_on(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bksdm_demo.library.layout import Parts
-from bksdm_demo.records import Column
+from bksdm_demo.records import Cell
 from bksdm_demo.ui.labels import job_labels
 from tests.ui.records import SYSTEMS, done, job, system
 
@@ -20,26 +20,26 @@ def parts(name: str) -> Parts:
 
 
 def test_shared_facts_are_said_once() -> None:
-    labels = job_labels(job(Column("a"), Column("b")), PAIR)
+    labels = job_labels(job(Cell("a"), Cell("b")), PAIR)
     assert labels.shared == (("Weights", "6-bit palettized"), ("Attention", "split_einsum_v2"))
     assert labels.own == {"a": ("12.1 MB on disk",), "b": ("9.00 MB on disk",)}
 
 
 def test_a_fact_that_one_model_lacks_is_not_shared() -> None:
     systems = PAIR | {"b": replace(PAIR["b"], attention="")}
-    labels = job_labels(job(Column("a"), Column("b")), systems)
+    labels = job_labels(job(Cell("a"), Cell("b")), systems)
     assert labels.shared == (("Weights", "6-bit palettized"),)
     assert labels.own["a"] == ("12.1 MB on disk", "split_einsum_v2")
 
 
-def test_a_single_model_keeps_its_size_at_its_column() -> None:
+def test_a_single_model_keeps_its_size_at_its_cell() -> None:
     labels = job_labels(job(done("a")), SYSTEMS)
     assert labels.own == {"a": ("U-Net 13.0 M weights", "12.1 MB on disk")}
     assert labels.shared == (("Runs on", "fake"),)
 
 
 def test_an_unknown_model_has_what_its_results_tell() -> None:
-    assert job_labels(job(done("gone"), Column("lost")), {}).own["gone"] == ("12.1 MB on disk", "fake")
+    assert job_labels(job(done("gone"), Cell("lost")), {}).own["gone"] == ("12.1 MB on disk", "fake")
 
 
 def test_the_arithmetic_of_each_unet_is_told_also_where_all_share_a_name() -> None:
@@ -54,7 +54,7 @@ def test_the_arithmetic_of_each_unet_is_told_also_where_all_share_a_name() -> No
 
 
 def test_an_arithmetic_that_was_asked_for_by_name_is_told_where_no_engine_told_it() -> None:
-    columns = [replace(column, result=replace(column.result, engine="openvino")) for column in (done("a"), done("b"))]
+    cells = [replace(cell, result=replace(cell.result, engine="openvino")) for cell in (done("a"), done("b"))]
     for asked, told in {"int8": "OpenVINO, int8", "auto": "OpenVINO"}.items():
-        labels = job_labels(job(*columns, environment={"precision": asked}), PAIR)
+        labels = job_labels(job(*cells, environment={"precision": asked}), PAIR)
         assert ("Runs on", told) in labels.shared

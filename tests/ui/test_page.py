@@ -103,7 +103,7 @@ def test_a_blocked_picture_is_in_no_answer(site: tuple[str, Comparisons]) -> Non
     page = shown(job)
     assert page.board.count("Picture withheld") == 2
     assert not any("<img" in str(output) or "data:image" in str(output) for output in job.outputs())
-    assert all(column.result is None or column.result.image is None for column in comparisons.get(page.job_id).columns)
+    assert all(cell.result is None or cell.result.image is None for cell in comparisons.get(page.job_id).cells)
     for name in ("01-emoji-original", "02-emoji-base"):
         assert httpx.get(f"{address}pictures/{page.job_id}/{name}.png").status_code == 404
 

@@ -42,7 +42,7 @@ def test_the_served_bytes_are_the_pixels(service: Comparisons, client: TestClien
     assert answer.headers["content-type"] == "image/png"
     assert "immutable" in answer.headers["cache-control"]
     picture = Image.open(io.BytesIO(answer.content))
-    result = job.columns[1].result
+    result = job.cells[1].result
     assert result is not None
     np.testing.assert_array_equal(np.asarray(picture), result.image)
     assert "Seed: 7" in picture.info["parameters"]
@@ -85,7 +85,7 @@ def test_the_picture_on_its_way_is_served_and_never_kept(tmp_path: Path) -> None
         job = service.submit(Request("red apple", steps=6), FAMILY[:1], preview_every=1)
         addresses = set()
         for snapshot in service.watch(job.id):
-            (view,) = row_views(snapshot, {})[0].columns
+            (view,) = row_views(snapshot, {})[0].cells
             if view.backdrop:
                 addresses.add(view.backdrop)
                 answer = client.get(view.backdrop)
@@ -99,7 +99,7 @@ def test_the_picture_on_its_way_is_served_and_never_kept(tmp_path: Path) -> None
 
 def test_likeness_to_a_reference(service: Comparisons, client: TestClient) -> None:
     job = finished(service, "red apple")
-    answer = client.get(f"likeness/{job.id}?reference=1").json()
+    answer = client.get(f"similarity/{job.id}?reference=1").json()
     assert answer["reference"] == FAMILY[1]
     other, reference = answer["pictures"]
     assert (reference["index"], reference["words"], reference["psnr"]) == (1, "reference", None)
@@ -109,14 +109,14 @@ def test_likeness_to_a_reference(service: Comparisons, client: TestClient) -> No
 @pytest.mark.parametrize("reference", ["2", "-1", "x", "1e3"])
 def test_likeness_to_no_reference(service: Comparisons, client: TestClient, reference: str) -> None:
     job = finished(service, "red apple")
-    answer = client.get(f"likeness/{job.id}?reference={reference}")
+    answer = client.get(f"similarity/{job.id}?reference={reference}")
     assert answer.status_code == 404
     assert answer.text.startswith("There is no model")
 
 
 def test_nothing_is_told_of_a_withheld_picture(service: Comparisons, client: TestClient) -> None:
     job = finished(service, BLOCKED_WORD)
-    answer = client.get(f"likeness/{job.id}?reference=0")
+    answer = client.get(f"similarity/{job.id}?reference=0")
     assert answer.status_code == 404
     assert answer.text == "The reference has no picture to compare with."
     assert client.get(f"pictures/{job.id}/preview/01-{FAMILY[0]}.png").status_code == 404

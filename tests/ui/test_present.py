@@ -8,12 +8,12 @@ from math import inf
 import pytest
 
 from bksdm_demo.library.catalog import EMOJI_NOTE, Availability
-from bksdm_demo.records import GENERATORS, SCHEDULERS, Column, Job, Phase, Request
-from bksdm_demo.reports.similarity import Likeness
+from bksdm_demo.records import GENERATORS, SCHEDULERS, Cell, Job, Phase, Request
+from bksdm_demo.reports.similarity import Similarity
 from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui import present
 from bksdm_demo.wording import comparison as wording
-from bksdm_demo.wording.comparison import cut_off_words
+from bksdm_demo.wording.comparison import truncation_words
 from tests.ui.records import PIXELS, REQUEST, SYSTEMS, blocked, done, job, system
 
 
@@ -50,23 +50,23 @@ def test_shorten(text: str, limit: int, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "tone", "title", "detail", "progress"),
+    ("cell", "tone", "title", "detail", "progress"),
     [
-        (Column("a"), "waiting", "Waiting", "up next", None),
-        (Column("a", Phase.LOADING, 0, 20), "working", "Loading the model", "", None),
-        (Column("a", Phase.ENCODING, 0, 20), "working", "Reading the prompt", "", None),
-        (Column("a", Phase.DENOISING, 5, 20), "working", "Denoising", "step 5 of 20", 0.25),
-        (Column("a", Phase.DECODING, 20, 20), "working", "Decoding the picture", "", 1.0),
-        (Column("a", Phase.CHECKING, 20, 20), "working", "Safety check", "", 1.0),
+        (Cell("a"), "waiting", "Waiting", "up next", None),
+        (Cell("a", Phase.LOADING, 0, 20), "working", "Loading the model", "", None),
+        (Cell("a", Phase.ENCODING, 0, 20), "working", "Reading the prompt", "", None),
+        (Cell("a", Phase.DENOISING, 5, 20), "working", "Denoising", "step 5 of 20", 0.25),
+        (Cell("a", Phase.DECODING, 20, 20), "working", "Decoding the picture", "", 1.0),
+        (Cell("a", Phase.CHECKING, 20, 20), "working", "Safety check", "", 1.0),
         (done("a"), "done", "Done", "", None),
         (blocked("a"), "blocked", "Picture withheld", "Not for this page.", None),
-        (Column("a", Phase.FAILED, message="No memory."), "failed", "This model failed", "No memory.", None),
-        (Column("a", Phase.CANCELLED, 3, 20, message="Stopped."), "stopped", "Stopped", "Stopped.", None),
-        (Column("a", Phase.INTERRUPTED), "stopped", "Interrupted", present.PHASE_DEFAULTS[Phase.INTERRUPTED], None),
+        (Cell("a", Phase.FAILED, message="No memory."), "failed", "This model failed", "No memory.", None),
+        (Cell("a", Phase.CANCELLED, 3, 20, message="Stopped."), "stopped", "Stopped", "Stopped.", None),
+        (Cell("a", Phase.INTERRUPTED), "stopped", "Interrupted", present.PHASE_DEFAULTS[Phase.INTERRUPTED], None),
     ],
 )
-def test_every_phase_has_words(column: Column, tone: str, title: str, detail: str, progress: float | None) -> None:
-    (view,) = present.column_views(job(column), SYSTEMS)
+def test_every_phase_has_words(cell: Cell, tone: str, title: str, detail: str, progress: float | None) -> None:
+    (view,) = present.cell_views(job(cell), SYSTEMS)
     assert (view.tone, view.title, view.detail, view.progress) == (tone, title, detail, progress)
 
 
@@ -76,16 +76,16 @@ def test_every_name_of_a_setting_has_words() -> None:
     assert set(wording.GENERATOR_NAMES) == set(GENERATORS)
 
 
-def test_waiting_columns_tell_their_place() -> None:
-    running = job(Column("a", Phase.DENOISING, 1, 20), Column("b"), Column("c"))
-    assert [present.column_detail(running, index) for index in (1, 2)] == ["up next", "after 2 others"]
-    queued = job(Column("a"), Column("b"), position=3)
-    assert present.column_detail(queued, 1) == "3rd in the queue"
-    assert present.column_detail(job(Column("a"), position=1), 0) == "next in the queue"
+def test_waiting_cells_tell_their_place() -> None:
+    running = job(Cell("a", Phase.DENOISING, 1, 20), Cell("b"), Cell("c"))
+    assert [present.cell_detail(running, index) for index in (1, 2)] == ["up next", "after 2 others"]
+    queued = job(Cell("a"), Cell("b"), position=3)
+    assert present.cell_detail(queued, 1) == "3rd in the queue"
+    assert present.cell_detail(job(Cell("a"), position=1), 0) == "next in the queue"
 
 
-def test_a_finished_column_shows_time_speed_and_picture() -> None:
-    first, second = present.column_views(job(done("a", 1.5), done("b", 0.5, load=0.25)), SYSTEMS)
+def test_a_finished_cell_shows_time_speed_and_picture() -> None:
+    first, second = present.cell_views(job(done("a", 1.5), done("b", 0.5, load=0.25)), SYSTEMS)
     assert (first.seconds, first.speed, first.loading) == ("2.00 s", "baseline", "")
     assert (second.seconds, second.speed, second.loading) == ("1.00 s", "2.00× as fast", "+ 0.25 s loading")
     assert second.picture.partition("?")[0] == "pictures/job-1/02-b.png"
@@ -95,14 +95,14 @@ def test_a_finished_column_shows_time_speed_and_picture() -> None:
     assert ("Size", "12.1 MB on disk") in present.job_facts(job(done("a"), done("b")), SYSTEMS)
 
 
-def test_a_blocked_column_has_times_but_no_picture() -> None:
-    (view,) = present.column_views(job(blocked("a")), SYSTEMS)
+def test_a_blocked_cell_has_times_but_no_picture() -> None:
+    (view,) = present.cell_views(job(blocked("a")), SYSTEMS)
     assert view.seconds == "1.50 s"
     assert (view.picture, view.alt, view.file_name) == ("", "", "")
 
 
 def test_a_model_unknown_to_the_catalogue_goes_by_its_key() -> None:
-    (view,) = present.column_views(job(done("gone")), SYSTEMS)
+    (view,) = present.cell_views(job(done("gone")), SYSTEMS)
     assert (view.name, view.facts) == ("gone", ("12.1 MB on disk",))
 
 
@@ -118,15 +118,15 @@ def test_a_model_unknown_to_the_catalogue_goes_by_its_key() -> None:
     ],
 )
 def test_status(phases: list[Phase], position: int, words: str) -> None:
-    columns = [Column(key, phase) for key, phase in zip("abc", phases, strict=False)]
-    assert present.status_words(job(*columns, position=position), SYSTEMS) == words
+    cells = [Cell(key, phase) for key, phase in zip("abc", phases, strict=False)]
+    assert present.status_words(job(*cells, position=position), SYSTEMS) == words
 
 
 def test_seeds_differ_in_their_noise() -> None:
-    columns = tuple(replace(done(model), seed=seed) for seed in (7, 8) for model in "ab")
-    assert wording.outcome_words(Job("j", REQUEST, columns)) == "4 pictures, one noise for each seed"
-    assert wording.outcome_words(Job("j", REQUEST, columns[::2])) == "2 pictures"
-    ended = (*columns[:2], *(Column(model, Phase.INTERRUPTED, seed=8) for model in "ab"))
+    cells = tuple(replace(done(model), seed=seed) for seed in (7, 8) for model in "ab")
+    assert wording.outcome_words(Job("j", REQUEST, cells)) == "4 pictures, one noise for each seed"
+    assert wording.outcome_words(Job("j", REQUEST, cells[::2])) == "2 pictures"
+    ended = (*cells[:2], *(Cell(model, Phase.INTERRUPTED, seed=8) for model in "ab"))
     assert wording.outcome_words(Job("j", REQUEST, ended)) == "2 pictures, 2 interrupted"
 
 
@@ -148,11 +148,11 @@ SEEDS = Job(
 def test_a_row_for_each_seed() -> None:
     first, second = present.row_views(SEEDS, SYSTEMS)
     assert (first.title, second.title) == ("Seed 7", "Seed 20")
-    assert [view.index for view in second.columns] == [2, 3]
-    assert [view.model for view in second.columns] == [0, 1]
-    assert first.columns[0].facts
-    assert second.columns[0].facts == ()  # said above
-    assert [view.speed for view in second.columns] == ["baseline", "1.00× as fast"]
+    assert [view.index for view in second.cells] == [2, 3]
+    assert [view.model for view in second.cells] == [0, 1]
+    assert first.cells[0].facts
+    assert second.cells[0].facts == ()  # said above
+    assert [view.speed for view in second.cells] == ["baseline", "1.00× as fast"]
     (alone,) = present.row_views(job(done("a")), SYSTEMS)
     assert alone.title == ""
     assert present.job_facts(SEEDS, SYSTEMS)[0] == ("Seeds", "7, 20")
@@ -161,37 +161,37 @@ def test_a_row_for_each_seed() -> None:
 @pytest.mark.parametrize(
     ("columns", "look", "rest", "references"),
     [
-        ((Column("a"), Column("b")), "", "", ()),
-        ((done("a"), Column("b", Phase.DENOISING)), "Look closely", "", ()),
+        ((Cell("a"), Cell("b")), "", "", ()),
+        ((done("a"), Cell("b", Phase.DENOISING)), "Look closely", "", ()),
         ((done("a"), blocked("b")), "Look closely", "", ()),
         ((done("a"), blocked("b"), done("c")), "Look closely", "", ((0, "Alpha"), (2, "Gamma"))),
-        ((Column("a", Phase.FAILED), Column("b", Phase.CANCELLED)), "", "Run the rest (2)", ()),
-        ((Column("a", Phase.INTERRUPTED),), "", "Run it again", ()),
+        ((Cell("a", Phase.FAILED), Cell("b", Phase.CANCELLED)), "", "Run the rest (2)", ()),
+        ((Cell("a", Phase.INTERRUPTED),), "", "Run it again", ()),
     ],
 )
 def test_what_can_be_done_with_a_comparison(
-    columns: tuple[Column, ...], look: str, rest: str, references: tuple[tuple[int, str], ...]
+    cells: tuple[Cell, ...], look: str, rest: str, references: tuple[tuple[int, str], ...]
 ) -> None:
-    assert present.tools_view(job(*columns), SYSTEMS) == present.ToolsView(look, rest, references)
+    assert present.tools_view(job(*cells), SYSTEMS) == present.ToolsView(look, rest, references)
 
 
-def test_a_column_that_runs_again_shows_the_earlier_picture_behind_its_progress() -> None:
+def test_a_cell_that_runs_again_shows_the_earlier_picture_behind_its_progress() -> None:
     waiting = job(done("a"), done("b").again())
-    done_view, view = present.column_views(waiting, SYSTEMS)
+    done_view, view = present.cell_views(waiting, SYSTEMS)
     assert (view.picture, view.backdrop_kind) == ("", "earlier")
     assert view.backdrop == present.picture_address(waiting, 1)
     assert done_view.again == view.again == ""  # one at a time
-    assert [view.again for view in present.column_views(job(done("a"), blocked("b")), SYSTEMS)] == ["Run again", ""]
-    assert present.column_views(job(blocked("a").again()), SYSTEMS)[0].backdrop == ""
+    assert [view.again for view in present.cell_views(job(done("a"), blocked("b")), SYSTEMS)] == ["Run again", ""]
+    assert present.cell_views(job(blocked("a").again()), SYSTEMS)[0].backdrop == ""
 
 
 def test_a_preview_goes_before_the_earlier_picture() -> None:
     drawing = replace(done("a").again(), phase=Phase.DENOISING, step=8, steps=20, preview=PIXELS, message="Held back.")
-    (view,) = present.column_views(job(drawing), SYSTEMS)
+    (view,) = present.cell_views(job(drawing), SYSTEMS)
     assert view.backdrop.startswith("pictures/job-1/preview/01-a.png?v=")
     assert view.backdrop_kind == "preview"
-    (later,) = present.column_views(job(replace(drawing, step=9)), SYSTEMS)
-    (newer,) = present.column_views(job(replace(drawing, preview=PIXELS + 1)), SYSTEMS)
+    (later,) = present.cell_views(job(replace(drawing, step=9)), SYSTEMS)
+    (newer,) = present.cell_views(job(replace(drawing, preview=PIXELS + 1)), SYSTEMS)
     assert later.backdrop == view.backdrop != newer.backdrop
     assert view.note == "Held back."
 
@@ -200,23 +200,23 @@ def test_a_preview_goes_before_the_earlier_picture() -> None:
     ("compared", "words"),
     [
         (Compared(0, reference=True), "reference"),
-        (Compared(1, Likeness(23.06, 0.9124)), "PSNR 23.1 dB, SSIM 0.912"),
-        (Compared(1, Likeness(inf, 1.0)), "identical to Alpha"),
+        (Compared(1, Similarity(23.06, 0.9124)), "PSNR 23.1 dB, SSIM 0.912"),
+        (Compared(1, Similarity(inf, 1.0)), "identical to Alpha"),
         (Compared(1, why="Another size."), "Another size."),
     ],
 )
 def test_likeness_in_words(compared: Compared, words: str) -> None:
-    assert present.likeness_words(compared, "Alpha") == words
+    assert present.similarity_words(compared, "Alpha") == words
 
 
 def test_cut_off_words_are_told_once_and_not_without_end() -> None:
-    assert cut_off_words(job(done("a"), done("b"))) == ""
-    sentence = cut_off_words(job(done("a", cut_off=("tall", "tower")), done("b", cut_off=("tower",))))
+    assert truncation_words(job(done("a"), done("b"))) == ""
+    sentence = truncation_words(job(done("a", truncated=("tall", "tower")), done("b", truncated=("tower",))))
     assert sentence.endswith("“tall tower”")
-    many = cut_off_words(job(done("a", cut_off=tuple("w" * 10_000))))
+    many = truncation_words(job(done("a", truncated=tuple("w" * 10_000))))
     assert many.endswith("and 9976 more")
-    assert cut_off_words(job(done("a", cut_off=(",", "tower")))).endswith("“tower”")
-    assert cut_off_words(job(done("a", cut_off=("!",)))).endswith("“!”")
+    assert truncation_words(job(done("a", truncated=(",", "tower")))).endswith("“tower”")
+    assert truncation_words(job(done("a", truncated=("!",)))).endswith("“!”")
     assert len(many) < 200
 
 

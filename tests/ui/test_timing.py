@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bksdm_demo.records import Column, Job, Phase
+from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.ui import timing
 from bksdm_demo.wording.timing import WARM
 from tests.ui.records import REQUEST, SYSTEMS, blocked, done, job
@@ -14,12 +14,12 @@ from tests.ui.records import REQUEST, SYSTEMS, blocked, done, job
 NAMES = {key: system.name for key, system in SYSTEMS.items()}
 
 
-def test_nothing_before_the_first_column_finished() -> None:
-    assert timing.timing_view(job(Column("a", Phase.DENOISING, 1, 20), Column("b")), NAMES) is None
+def test_nothing_before_the_first_cell_finished() -> None:
+    assert timing.timing_view(job(Cell("a", Phase.DENOISING, 1, 20), Cell("b")), NAMES) is None
 
 
-def test_speed_leaves_loading_out_and_refers_to_the_first_finished_column() -> None:
-    view = timing.timing_view(job(Column("a", Phase.FAILED), done("b", 1.5, load=9.0), done("c", 0.5)), NAMES)
+def test_speed_leaves_loading_out_and_refers_to_the_first_finished_cell() -> None:
+    view = timing.timing_view(job(Cell("a", Phase.FAILED), done("b", 1.5, load=9.0), done("c", 0.5)), NAMES)
     assert view is not None
     assert view.baseline == "Beta"
     assert view.names == ("Beta", "Gamma")
@@ -43,13 +43,13 @@ def test_rows_say_what_the_bars_show() -> None:
     assert (second.drawing, second.total, second.cold) == pytest.approx((1.0, 1.0, False))
 
 
-def several(*rows: tuple[Column, ...]) -> Job:
+def several(*rows: tuple[Cell, ...]) -> Job:
     """A job with a row for each seed, counted from 0."""
-    return Job("job", REQUEST, tuple(replace(column, seed=seed) for seed, row in enumerate(rows) for column in row))
+    return Job("job", REQUEST, tuple(replace(cell, seed=seed) for seed, row in enumerate(rows) for cell in row))
 
 
 def test_several_seeds_are_means_of_those_that_all_models_finished() -> None:
-    failed = Column("b", Phase.FAILED)
+    failed = Cell("b", Phase.FAILED)
     view = timing.timing_view(
         several((done("a", 1.0, load=4.0), done("b", 0.5)), (done("a", 2.0), done("b", 1.5)), (done("a", 9.0), failed)),
         NAMES,
@@ -64,7 +64,7 @@ def test_several_seeds_are_means_of_those_that_all_models_finished() -> None:
 
 
 def test_a_model_without_a_seed_in_common_is_left_out() -> None:
-    failed = Column("b", Phase.FAILED), Column("a", Phase.FAILED)
+    failed = Cell("b", Phase.FAILED), Cell("a", Phase.FAILED)
     view = timing.timing_view(several((done("a"), failed[0]), (failed[1], done("b"))), NAMES)
     assert view is not None
     assert view.names == ("Alpha",)

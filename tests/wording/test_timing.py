@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from bksdm_demo.records import Column, Job, Phase, Timings
+from bksdm_demo.records import Cell, Job, Phase, Timings
 from bksdm_demo.wording.timing import (
     baseline_of,
-    column_speed,
+    cell_speed,
     decimals,
     drawing_seconds,
     format_ratio,
@@ -33,8 +33,8 @@ def test_drawing_leaves_loading_out_and_speed_is_by_drawing():
 
 
 def test_only_a_verdict_has_timings():
-    assert timings_of(Column("a", Phase.FAILED)) is None
-    assert timings_of(Column("a", Phase.DONE)) is None
+    assert timings_of(Cell("a", Phase.FAILED)) is None
+    assert timings_of(Cell("a", Phase.DONE)) is None
 
 
 @pytest.mark.parametrize(
@@ -56,16 +56,16 @@ def test_long_runs_get_fewer_digits(longest: float, digits: int) -> None:
 
 
 def test_each_seed_has_its_own_baseline() -> None:
-    rows = (done("a", 1.5), done("b", 0.5)), (Column("a", Phase.FAILED), done("b")), (done("a", 0.5), done("b", 1.5))
+    rows = (done("a", 1.5), done("b", 0.5)), (Cell("a", Phase.FAILED), done("b")), (done("a", 0.5), done("b", 1.5))
     shown = Job("job", REQUEST, tuple(replace(one, seed=seed) for seed, row in enumerate(rows) for one in row))
-    assert [baseline_of(shown, seed) for seed in range(4)] == [shown.columns[place] for place in (0, 3, 4)] + [None]
-    told = [column_speed(shown, column) for column in shown.columns]
+    assert [baseline_of(shown, seed) for seed in range(4)] == [shown.cells[place] for place in (0, 3, 4)] + [None]
+    told = [cell_speed(shown, cell) for cell in shown.cells]
     assert told == ["baseline", "2.00×", "", "baseline", "baseline", "0.50×"]
 
 
 def test_a_speed_needs_two_models_and_two_times() -> None:
-    untimed = Column("b", Phase.DONE, result=result("b", Timings()))
-    shown = job(done("a"), untimed, Column("c"))
-    assert [column_speed(shown, column) for column in shown.columns] == ["baseline", "", ""]
+    untimed = Cell("b", Phase.DONE, result=result("b", Timings()))
+    shown = job(done("a"), untimed, Cell("c"))
+    assert [cell_speed(shown, cell) for cell in shown.cells] == ["baseline", "", ""]
     alone = job(done("a"))
-    assert column_speed(alone, alone.columns[0]) == ""
+    assert cell_speed(alone, alone.cells[0]) == ""

@@ -14,16 +14,16 @@ from openvino import Model, Node
 
 from bksdm_demo.engines.quantization.scales import LEVELS, Rounding, round_weights
 from bksdm_demo.engines.quantization.sites import Site, find_groups, fingerprint
-from bksdm_demo.engines.quantization.table import Roundings
+from bksdm_demo.engines.quantization.table import QuantizationTable
 from bksdm_demo.errors import EngineError
 
 
-def quantize(model: Model, roundings: Roundings) -> None:
-    """Change `model` in place. Raises EngineError for roundings of another model."""
+def quantize(model: Model, table: QuantizationTable) -> None:
+    """Change `model` in place. Raises EngineError for table of another model."""
     groups = find_groups(model)
-    if fingerprint(groups) != roundings.fingerprint:
-        raise EngineError("The roundings for int8 belong to another model.")
-    for group, rounding in zip(groups, roundings.values, strict=True):
+    if fingerprint(groups) != table.fingerprint:
+        raise EngineError("The table for int8 belong to another model.")
+    for group, rounding in zip(groups, table.values, strict=True):
         rounded = _fake_quantize(group[0], rounding)
         for site in group:
             _replace(site, rounded, rounding)

@@ -1,4 +1,4 @@
-"""A model that also yields samples of every value to be rounded, and the roundings that follow from them."""
+"""A model that also yields samples of every value to be rounded, and the table that follow from them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from openvino import Model, Node
 
 from bksdm_demo.engines.quantization.scales import TINY, Rounding, choose_rounding
 from bksdm_demo.engines.quantization.sites import Group, find_groups, fingerprint
-from bksdm_demo.engines.quantization.table import Roundings
+from bksdm_demo.engines.quantization.table import QuantizationTable
 
 POSITIONS = 16  # sampled in each picture of each call
 PREFIX = "observed "
@@ -21,8 +21,8 @@ PREFIX = "observed "
 Arrays = Mapping[str, NDArray]
 
 
-class Observation:
-    """Takes a model as it is translated; `model` is the one to run. The weights must outlive the observation."""
+class Observer:
+    """Takes a model as it is translated; `model` is the one to run. The weights must outlive the observer."""
 
     def __init__(self, model: Model) -> None:
         self._groups = find_groups(model)
@@ -39,9 +39,9 @@ class Observation:
             samples = produced[f"{PREFIX}{number}"]
             kept.append(np.array(samples, dtype=np.float32).reshape(-1, samples.shape[-1]))
 
-    def roundings(self) -> Roundings:
+    def table(self) -> QuantizationTable:
         """What the samples taken so far call for."""
-        return Roundings(fingerprint(self._groups), tuple(map(self._rounding, self._groups, self._samples)))
+        return QuantizationTable(fingerprint(self._groups), tuple(map(self._rounding, self._groups, self._samples)))
 
     def distance(self, run: Callable[[Arrays], Arrays]) -> float:
         """How near `run` comes to the last run that was taken: the least PSNR of its outputs in dB."""

@@ -12,7 +12,7 @@ from openvino import Core, Model
 from bksdm_demo.engines.base import Port
 from bksdm_demo.engines.compiled_store import CompiledStore
 from bksdm_demo.engines.quantization.insertion import quantize
-from bksdm_demo.engines.quantization.table import Roundings
+from bksdm_demo.engines.quantization.table import QuantizationTable
 from bksdm_demo.errors import EngineError
 
 NEEDED = "encoder_hidden_states"  # an input that U-Nets, and each of their chunks, have and no other part has
@@ -24,16 +24,16 @@ _logger = logging.getLogger(__name__)
 
 
 class Int8Part:
-    """The roundings of the part of that name, kept in `store`, if there is one, under `key`."""
+    """The table of the part of that name, kept in `store`, if there is one, under `key`."""
 
     def __init__(self, part: str, store: CompiledStore | None, key: str) -> None:
         self._part, self._store, self._key = part, store, key
 
     @cached_property
-    def _kept(self) -> list[Roundings]:
+    def _kept(self) -> list[QuantizationTable]:
         """None or one: those of an earlier process, or those that were settled since."""
         entry = None if self._store is None else self._store.find(self._key)
-        return [] if entry is None else [Roundings.from_data(entry.facts, entry.sections)]
+        return [] if entry is None else [QuantizationTable.from_data(entry.facts, entry.sections)]
 
     @property
     def calibrated(self) -> bool:
@@ -41,16 +41,16 @@ class Int8Part:
 
     @property
     def digest(self) -> str:
-        """Of the roundings. Raises EngineError if the part was not calibrated."""
-        return self._roundings().digest
+        """Of the table. Raises EngineError if the part was not calibrated."""
+        return self._table().digest
 
-    def settle(self, roundings: Roundings, distance: Callable[[], float]) -> None:
+    def settle(self, table: QuantizationTable, distance: Callable[[], float]) -> None:
         """Round like this from now on, in later processes too where the disk takes it.
 
         `distance` runs the part and says how near it comes to the truth, in dB. Raises EngineError, and keeps nothing,
         where that is not near at all.
         """
-        self._kept[:] = [roundings]
+        self._kept[:] = [table]
         try:
             reached = distance()
             if reached < NEAREST:
@@ -63,13 +63,13 @@ class Int8Part:
             raise
         _logger.info("%s: calibrated for int8, %.1f dB against the floats it was calibrated on.", self._part, reached)
         if self._store is not None:
-            self._store.keep(self._key, *roundings.data())
+            self._store.keep(self._key, *table.data())
 
     def quantize(self, model: Model) -> None:
         """Change the part's translated model in place. Raises EngineError if the part was not calibrated."""
-        quantize(model, self._roundings())
+        quantize(model, self._table())
 
-    def _roundings(self) -> Roundings:
+    def _table(self) -> QuantizationTable:
         if not self._kept:
             raise EngineError(
                 f"{self._part}: int8 needs a calibration with the whole pipeline; load the model through the page or "

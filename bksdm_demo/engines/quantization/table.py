@@ -1,4 +1,4 @@
-"""The roundings of one model as data that can be kept: calibrating is done once, and every process rounds alike."""
+"""The table of one model as data that can be kept: calibrating is done once, and every process rounds alike."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ CHANNELS = ("spread", "centre", "power")  # of a Rounding: float32 [C] each
 
 
 @dataclass(frozen=True)
-class Roundings:
+class QuantizationTable:
     """One rounding for each group of sites, in the model's order, and the fingerprint of the groups."""
 
     fingerprint: str
     values: tuple[Rounding, ...]
 
     @classmethod
-    def from_data(cls, facts: Mapping[str, Any], sections: Mapping[str, NDArray[np.uint8]]) -> Roundings:
+    def from_data(cls, facts: Mapping[str, Any], sections: Mapping[str, NDArray[np.uint8]]) -> QuantizationTable:
         """From `data()`, bit for bit; copies."""
         whole = {name: np.array(sections[name]).view(np.float32) for name in CHANNELS}
         values, start = [], 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from bksdm_demo.mil.program import Operation, Program
 from bksdm_demo.translate.passes.attention_sites import Site, fuse, is_scale, is_token_row
 from bksdm_demo.translate.passes.rewrite import Index, only, value_and_number
-from bksdm_demo.translate.passes.slices import Range, Span, span_of
+from bksdm_demo.translate.passes.slices import Range, Slice, slice_of
 
 CHANNELS, TOKENS = 1, 3  # axes of [B, C, 1, S]
 
@@ -22,9 +22,9 @@ CHANNELS, TOKENS = 1, 3  # axes of [B, C, 1, S]
 class _Piece:
     """One head and query chunk: blocks of q and v [B, C, 1, S] and of the turned key [B, S, 1, C]."""
 
-    query: Span
-    key: Span
-    value: Span
+    query: Slice
+    key: Slice
+    value: Slice
     scale: float
 
 
@@ -109,7 +109,7 @@ def _scored(index: Index, weights: str, value: str) -> _Piece | None:
         b, k, h, q = tuple(operands.result)
         c = query_axes[1]
         if query_axes == f"{b}{c}{h}{q}" and key_axes == f"{b}{k}{h}{c}" and len({b, c, h, q, k}) == 5:
-            blocks = span_of(index, query), span_of(index, key), span_of(index, value)
+            blocks = slice_of(index, query), slice_of(index, key), slice_of(index, value)
             return None if None in blocks else _Piece(*blocks, factors[1])  # type: ignore[arg-type]
     return None
 

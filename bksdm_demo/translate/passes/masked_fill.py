@@ -12,7 +12,7 @@ from bksdm_demo.mil.program import Operation, Program, TensorType
 from bksdm_demo.translate.passes.rewrite import Added, Index, only, replaced
 
 
-def fuse_black_out(program: Program) -> tuple[Program, int]:
+def fuse_masked_fill(program: Program) -> tuple[Program, int]:
     """The program with one select per site, and the number of sites."""
     index = Index(program)
     changes, constants = {}, {}

@@ -9,7 +9,7 @@ from bksdm_demo.translate.passes.attention_matmul import fuse_matmul_attention
 from bksdm_demo.translate.passes.attention_split import fuse_split_attention
 from bksdm_demo.translate.passes.group_norm import fuse_group_norm
 from bksdm_demo.translate.passes.layer_norm import fuse_layer_norm
-from bksdm_demo.translate.passes.masked_fill import fuse_black_out
+from bksdm_demo.translate.passes.masked_fill import fuse_masked_fill
 from bksdm_demo.translate.passes.projections import project_into_parts
 from bksdm_demo.translate.passes.token_major import run_token_major
 from bksdm_demo.translate.passes.upsampling import convolve_before_doubling
@@ -24,7 +24,7 @@ PASSES: dict[str, Pass] = {
     "parted projections": project_into_parts,
     "token-major blocks": run_token_major,  # needs the attention and the layer norms in one piece
     "convolution before doubling": convolve_before_doubling,
-    "black-out": fuse_black_out,
+    "masked-fill": fuse_masked_fill,
 }
 
 

@@ -11,7 +11,7 @@ Range = tuple[int, int]  # start and stop, both counted from the front
 
 
 @dataclass(frozen=True)
-class Span:
+class Slice:
     """A block of the value `root`: one range per axis of it."""
 
     root: str
@@ -23,7 +23,7 @@ class Span:
         return all(self.ranges[axis] == (0, shape[axis]) for axis in axes)
 
 
-def span_of(index: Index, name: str) -> Span | None:
+def slice_of(index: Index, name: str) -> Slice | None:
     """The block that `name` is, None where a shape is open."""
     shape = index.shape(name)
     sizes = tuple(size for size in shape if size is not None)
@@ -31,19 +31,19 @@ def span_of(index: Index, name: str) -> Span | None:
         return None
     producer = index.producer(name, "slice_by_index", "split")
     source = only(producer, "x") if producer is not None else None
-    outer = span_of(index, source) if source is not None else None
+    outer = slice_of(index, source) if source is not None else None
     if producer is None or outer is None:
-        return Span(name, tuple((0, size) for size in sizes))
+        return Slice(name, tuple((0, size) for size in sizes))
     inner = (
         _sliced(index, producer, outer) if producer.kind == "slice_by_index" else _part(index, producer, name, outer)
     )
     if inner is None:
-        return Span(name, tuple((0, size) for size in sizes))
+        return Slice(name, tuple((0, size) for size in sizes))
     shifted = tuple((base + start, base + stop) for (base, _), (start, stop) in zip(outer.ranges, inner, strict=True))
-    return Span(outer.root, shifted)
+    return Slice(outer.root, shifted)
 
 
-def _sliced(index: Index, operation: Operation, source: Span) -> list[Range] | None:
+def _sliced(index: Index, operation: Operation, source: Slice) -> list[Range] | None:
     """The ranges a slice_by_index takes of its input; None for strides, squeezes and computed bounds."""
     sizes = [stop - start for start, stop in source.ranges]
     dims = len(sizes)
@@ -71,7 +71,7 @@ def _bounds(index: Index, operation: Operation, key: str, free: list[int]) -> li
     return [open_ if let else int(bound) for open_, let, bound in zip(free, loose, array.reshape(-1), strict=True)]
 
 
-def _part(index: Index, operation: Operation, name: str, source: Span) -> list[Range] | None:
+def _part(index: Index, operation: Operation, name: str, source: Slice) -> list[Range] | None:
     """The ranges that one output of a split takes of its input."""
     axis = index.scalar(operation, "axis")
     if axis is None:

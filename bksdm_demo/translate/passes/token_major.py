@@ -15,7 +15,7 @@ from bksdm_demo.mil.program import Constant, Operation, Program, TensorType, Val
 from bksdm_demo.translate.ops.attention import MULTI_HEAD
 from bksdm_demo.translate.passes.attention_sites import is_token_row
 from bksdm_demo.translate.passes.rewrite import Index, added_ints, needed, only
-from bksdm_demo.translate.passes.token_major_forms import Twin, twin
+from bksdm_demo.translate.passes.token_major_forms import TokenMajorForm, token_major_form
 
 Shape = tuple[int | None, ...]
 
@@ -23,22 +23,26 @@ Shape = tuple[int | None, ...]
 def run_token_major(program: Program) -> tuple[Program, int]:
     """The program with its transformer blocks token-major, and the number of blocks."""
     index = Index(program)
-    twins = {id(operation): made for operation in program.operations if (made := twin(index, operation)) is not None}
-    blocks = _blocks(program.operations, twins)
+    token_major_forms = {
+        id(operation): made
+        for operation in program.operations
+        if (made := token_major_form(index, operation)) is not None
+    }
+    blocks = _blocks(program.operations, token_major_forms)
     if not blocks:
         return program, 0
-    chosen = {id(operation): twins[id(operation)] for block in blocks for operation in block}
+    chosen = {id(operation): token_major_forms[id(operation)] for block in blocks for operation in block}
     return _Writer(program, index, chosen).write(), len(blocks)
 
 
-def _blocks(operations: Iterable[Operation], twins: Mapping[int, Twin]) -> list[list[Operation]]:
-    """Operations with a twin, grouped by the rows they hand each other; only groups with an attention."""
+def _blocks(operations: Iterable[Operation], token_major_forms: Mapping[int, TokenMajorForm]) -> list[list[Operation]]:
+    """Operations with a token_major_form, grouped by the rows they hand each other; only groups with an attention."""
     groups: dict[int, list[Operation]] = {}
     group_of: dict[str, int] = {}  # by row
     for place, operation in enumerate(operations):
-        if id(operation) not in twins:
+        if id(operation) not in token_major_forms:
             continue
-        read = {name for names in twins[id(operation)].rows.values() for name in names}
+        read = {name for names in token_major_forms[id(operation)].rows.values() for name in names}
         members = [
             member for group in {group_of[name] for name in read & set(group_of)} for member in groups.pop(group)
         ]
@@ -53,7 +57,7 @@ class _Writer:
 
     program: Program
     index: Index
-    twins: Mapping[int, Twin]
+    token_major_forms: Mapping[int, TokenMajorForm]
     constants: dict[str, Constant] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)  # row -> the same as tokens
@@ -61,8 +65,8 @@ class _Writer:
 
     def write(self) -> Program:
         for operation in self.program.operations:
-            if id(operation) in self.twins:
-                self._move(operation, self.twins[id(operation)])
+            if id(operation) in self.token_major_forms:
+                self._move(operation, self.token_major_forms[id(operation)])
             elif not self._unroll(operation):
                 self._leave(name for names in operation.inputs.values() for name in names)
                 self.operations.append(operation)
@@ -70,7 +74,7 @@ class _Writer:
         operations = needed(self.operations, self.program.outputs)
         return replace(self.program, operations=operations, constants={**self.program.constants, **self.constants})
 
-    def _move(self, operation: Operation, form: Twin) -> None:
+    def _move(self, operation: Operation, form: TokenMajorForm) -> None:
         """The token-major form of an operation of a block."""
         inputs = {**form.kept, **{key: tuple(map(self._entered, names)) for key, names in form.rows.items()}}
         outputs: list[Value] = []

@@ -15,7 +15,7 @@ Names = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Twin:
+class TokenMajorForm:
     """The token-major form of an operation: its inputs are rows to be turned, constants as they are, new constants."""
 
     kind: str
@@ -24,14 +24,14 @@ class Twin:
     made: Mapping[str, Constant] = field(default_factory=dict)
 
 
-def twin(index: Index, operation: Operation) -> Twin | None:
+def token_major_form(index: Index, operation: Operation) -> TokenMajorForm | None:
     """The token-major form, or None where the operation has none or does not yield rows."""
     write = _TWINS.get(operation.kind)
     yields_rows = all(is_token_row(value.type.shape) for value in operation.outputs)
     return write(index, operation) if write is not None and yields_rows else None
 
 
-def _conv(index: Index, operation: Operation) -> Twin | None:
+def _conv(index: Index, operation: Operation) -> TokenMajorForm | None:
     """A 1x1 convolution without padding, strides and groups is a matrix product."""
     weight, bias = only(operation, "weight"), only(operation, "bias")
     if weight is None or not index.is_constant(weight) or (bias is not None and not index.is_constant(bias)):
@@ -44,18 +44,18 @@ def _conv(index: Index, operation: Operation) -> Twin | None:
     if padded or (strides is not None and (strides != 1).any()):
         return None
     flat = reshaped(index.constant(weight), (outputs or 0, inputs or 0))
-    return Twin("linear", _rows(operation, "x"), _constants(operation, "bias"), {"weight": flat})
+    return TokenMajorForm("linear", _rows(operation, "x"), _constants(operation, "bias"), {"weight": flat})
 
 
-def _attention(index: Index, operation: Operation) -> Twin | None:
-    return Twin(MULTI_HEAD, _rows(operation, "query", "key", "value"), _constants(operation, "heads"))
+def _attention(index: Index, operation: Operation) -> TokenMajorForm | None:
+    return TokenMajorForm(MULTI_HEAD, _rows(operation, "query", "key", "value"), _constants(operation, "heads"))
 
 
-def _pointwise(index: Index, operation: Operation) -> Twin | None:
-    return Twin(operation.kind, _rows(operation, "x"), _constants(operation, "mode"))
+def _pointwise(index: Index, operation: Operation) -> TokenMajorForm | None:
+    return TokenMajorForm(operation.kind, _rows(operation, "x"), _constants(operation, "mode"))
 
 
-def _binary(index: Index, operation: Operation) -> Twin | None:
+def _binary(index: Index, operation: Operation) -> TokenMajorForm | None:
     """Two rows of one shape, or a row and a constant that is one number, or one number per channel."""
     shape = operation.outputs[0].type.shape
     rows: dict[str, Names] = {}
@@ -74,21 +74,21 @@ def _binary(index: Index, operation: Operation) -> Twin | None:
             made[key] = reshaped(index.constant(name), (1, 1, size[CHANNELS] or 0))
         else:
             return None
-    return Twin(operation.kind, rows, kept, made) if rows else None
+    return TokenMajorForm(operation.kind, rows, kept, made) if rows else None
 
 
-def _layer_norm(index: Index, operation: Operation) -> Twin | None:
+def _layer_norm(index: Index, operation: Operation) -> TokenMajorForm | None:
     axes = index.array(operation, "axes")
     if axes is None or axes.tolist() != [CHANNELS]:
         return None
     kept = _constants(operation, "gamma", "beta", "epsilon")
-    return Twin("layer_norm", _rows(operation, "x"), kept, {"axes": added_ints([-1])})
+    return TokenMajorForm("layer_norm", _rows(operation, "x"), kept, {"axes": added_ints([-1])})
 
 
-def _split(index: Index, operation: Operation) -> Twin | None:
+def _split(index: Index, operation: Operation) -> TokenMajorForm | None:
     if index.scalar(operation, "axis") not in (CHANNELS, CHANNELS - 4):
         return None
-    return Twin(
+    return TokenMajorForm(
         "split", _rows(operation, "x"), _constants(operation, "split_sizes", "num_splits"), {"axis": added_int(-1)}
     )
 
@@ -101,7 +101,7 @@ def _constants(operation: Operation, *keys: str) -> dict[str, Names]:
     return {key: operation.inputs[key] for key in keys if operation.inputs.get(key)}
 
 
-_TWINS: Mapping[str, Callable[[Index, Operation], Twin | None]] = {
+_TWINS: Mapping[str, Callable[[Index, Operation], TokenMajorForm | None]] = {
     "add": _binary,
     "conv": _conv,
     "gelu": _pointwise,

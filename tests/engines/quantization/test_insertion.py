@@ -7,9 +7,9 @@ import openvino as ov
 import pytest
 
 from bksdm_demo.engines.quantization.insertion import quantize
-from bksdm_demo.engines.quantization.observer import POSITIONS, PREFIX, Observation
+from bksdm_demo.engines.quantization.observer import POSITIONS, PREFIX, Observer
 from bksdm_demo.engines.quantization.sites import find_groups
-from bksdm_demo.engines.quantization.table import Roundings
+from bksdm_demo.engines.quantization.table import QuantizationTable
 from bksdm_demo.errors import EngineError
 from tests.engines.quantization import networks
 from tests.translate.programs import psnr
@@ -17,23 +17,23 @@ from tests.translate.programs import psnr
 FLOOR = 33.0  # dB against f32; 36 and 37 measured
 
 
-def observed(runs: int = 4) -> Observation:
-    observation = Observation(networks.network())
+def observed(runs: int = 4) -> Observer:
+    observer = Observer(networks.network())
     for seed in range(runs):
         array = networks.inputs(seed)
-        observation.take({"sample": array}, networks.run(observation.model, array))
-    return observation
+        observer.take({"sample": array}, networks.run(observer.model, array))
+    return observer
 
 
 @pytest.fixture(scope="module")
-def roundings() -> Roundings:
-    return observed().roundings()
+def table() -> QuantizationTable:
+    return observed().table()
 
 
 @pytest.fixture
-def quantized(roundings: Roundings) -> ov.Model:
+def quantized(table: QuantizationTable) -> ov.Model:
     model = networks.network()
-    quantize(model, roundings)
+    quantize(model, table)
     return model
 
 
@@ -91,27 +91,27 @@ def test_the_result_stays_near_f32(quantized):
 
 
 def test_observing_changes_nothing_and_samples_what_sites_read():
-    observation = Observation(networks.network())
-    produced = networks.run(observation.model, networks.inputs(3))
+    observer = Observer(networks.network())
+    produced = networks.run(observer.model, networks.inputs(3))
     np.testing.assert_array_equal(produced["noise"], networks.run(networks.network(), networks.inputs(3))["noise"])
     watched = {name: array.shape for name, array in produced.items() if name.startswith(PREFIX)}
     assert list(watched.values()) == [(1, POSITIONS, channels) for channels in (32, 32, 64, 32)]
 
 
-def test_calibrating_twice_gives_the_same(roundings):
-    assert observed().roundings().digest == roundings.digest
-    assert observed(runs=3).roundings().digest != roundings.digest
+def test_calibrating_twice_gives_the_same(table):
+    assert observed().table().digest == table.digest
+    assert observed(runs=3).table().digest != table.digest
 
 
-def test_roundings_survive_being_kept(roundings):
-    facts, sections = roundings.data()
+def test_roundings_survive_being_kept(table):
+    facts, sections = table.data()
     read = {name: np.frombuffer(data, np.uint8) for name, data in sections.items()}
-    again = Roundings.from_data(facts, read)
-    assert again.digest == roundings.digest
-    assert [rounding.scale for rounding in again.values] == [rounding.scale for rounding in roundings.values]
+    again = QuantizationTable.from_data(facts, read)
+    assert again.digest == table.digest
+    assert [rounding.scale for rounding in again.values] == [rounding.scale for rounding in table.values]
 
 
-def test_roundings_of_another_model_are_refused(roundings):
-    strange = Roundings("another", roundings.values)
+def test_roundings_of_another_model_are_refused(table):
+    strange = QuantizationTable("another", table.values)
     with pytest.raises(EngineError, match="another model"):
         quantize(networks.network(), strange)

@@ -1,4 +1,4 @@
-"""The black-out: one hit in the converter's form, near misses that must go on scattering."""
+"""The masked-fill: one hit in the converter's form, near misses that must go on scattering."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.mil.program import Program
-from bksdm_demo.translate.passes.masked_fill import fuse_black_out
+from bksdm_demo.translate.passes.masked_fill import fuse_masked_fill
 from tests.translate.programs import Builder, run_program
 
 SHAPE = (1, 4, 3, 3)
@@ -63,7 +63,7 @@ def site(form: Form) -> Program:
 )
 def test_hit(form, flagged):
     program = site(form)
-    fused, count = fuse_black_out(program)
+    fused, count = fuse_masked_fill(program)
     assert count == 1
     assert [operation.kind for operation in fused.operations] == ["select"]
     random = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def test_hit(form, flagged):
     (before,), (after,) = run_program(program, arrays).values(), run_program(fused, arrays).values()
     np.testing.assert_array_equal(before, after)
     np.testing.assert_array_equal(after, np.where(arrays["mask"], form.filler[0], arrays["images"]))
-    assert fuse_black_out(fused) == (fused, 0)
+    assert fuse_masked_fill(fused) == (fused, 0)
 
 
 MISSES = {
@@ -90,4 +90,4 @@ MISSES = {
 @pytest.mark.parametrize("form", MISSES.values(), ids=MISSES)
 def test_near_miss(form):
     program = site(form)
-    assert fuse_black_out(program) == (program, 0)
+    assert fuse_masked_fill(program) == (program, 0)

@@ -6,9 +6,9 @@ from bksdm_demo.translate.passes.order import PASSES, rewrite
 from tests.translate.passes import (
     test_attention_matmul,
     test_attention_split,
-    test_black_out,
     test_group_norm,
     test_layer_norm,
+    test_masked_fill,
     test_projections,
     test_token_major,
     test_upsampling,
@@ -25,7 +25,7 @@ def test_every_pass_runs_and_is_counted():
         "parted projections": (test_projections.site(test_projections.HIT), set()),
         "token-major blocks": (test_token_major.Block().write(test_token_major.Form()), {"parted projections"}),
         "convolution before doubling": (test_upsampling.site(test_upsampling.HIT), set()),
-        "black-out": (test_black_out.site(test_black_out.HIT), set()),
+        "masked-fill": (test_masked_fill.site(test_masked_fill.HIT), set()),
     }
     assert set(examples) == set(PASSES)
     for name, (program, others) in examples.items():

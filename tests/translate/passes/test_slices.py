@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from bksdm_demo.translate.passes.rewrite import Index
-from bksdm_demo.translate.passes.slices import Span, span_of
+from bksdm_demo.translate.passes.slices import Slice, slice_of
 from tests.translate.programs import Builder
 
 X = np.arange(6 * 8).reshape(6, 8)
 
 
-def cut(span: Span) -> np.ndarray:
+def cut(span: Slice) -> np.ndarray:
     return X[tuple(slice(*range_) for range_ in span.ranges)]
 
 
@@ -32,7 +32,7 @@ def test_slices_of_slices(named, selection):
     twice = b.op("slice_by_index", X[selection][1:].shape, x=once, begin=[1, 0], end=[9, 9])
     index = Index(b.program(twice))
     for ref, expected in ((once, X[selection]), (twice, X[selection][1:])):
-        span = span_of(index, ref.name)
+        span = slice_of(index, ref.name)
         assert span is not None
         assert span.root == "x"
         np.testing.assert_array_equal(cut(span), expected)
@@ -44,7 +44,7 @@ def test_parts_of_a_split():
     index = Index(b.program(*refs))
     starts = (0, 1, 6, 8)
     for place, ref in enumerate(refs):
-        span = span_of(index, ref.name)
+        span = slice_of(index, ref.name)
         assert span is not None
         np.testing.assert_array_equal(cut(span), X[:, starts[place] : starts[place + 1]])
 
@@ -54,7 +54,7 @@ def test_what_is_no_block_is_a_root_of_its_own(named):
     b = Builder()
     shape = (6, 4) if "stride" in named else (8,)
     ref = b.op("slice_by_index", shape, x=b.input("x", X.shape), begin=[0, 0], end=[6, 8], **named)
-    span = span_of(Index(b.program(ref)), ref.name)
+    span = slice_of(Index(b.program(ref)), ref.name)
     assert span is not None
     assert span.root == ref.name
 
@@ -62,14 +62,14 @@ def test_what_is_no_block_is_a_root_of_its_own(named):
 def test_an_open_shape_has_no_span():
     b = Builder()
     ref = b.op("non_zero", (None, 2), "int32", x=b.input("x", X.shape))
-    assert span_of(Index(b.program(ref)), ref.name) is None
+    assert slice_of(Index(b.program(ref)), ref.name) is None
 
 
 def test_whole_looks_at_the_named_axes():
     b = Builder()
     ref = b.op("slice_by_index", (6, 4), x=b.input("x", X.shape), begin=[0, 0], end=[6, 4])
     index = Index(b.program(ref))
-    span = span_of(index, ref.name)
+    span = slice_of(index, ref.name)
     assert span is not None
     assert span.whole(index, 0)
     assert not span.whole(index, 0, 1)

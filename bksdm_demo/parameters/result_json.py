@@ -1,0 +1,67 @@
+"""One request and one result as plain data for JSON: what `result.json`, the API and a picture's own metadata share.
+
+The schema is named and numbered; a reader should refuse a higher number. Grows by adding keys; a changed meaning
+needs a new number. Leaves out pictures: a blocked one must not travel, and the others are files of their own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from bksdm_demo.records import Request, Result, Timings, Verdict
+
+SCHEMA = "bksdm-demo/result"
+SCHEMA_VERSION = 1
+PHASES = ("load", "encode", "denoise", "decode", "safety", "total", "preview")
+
+
+def request_report(request: Request) -> dict[str, Any]:
+    """Every field of the request under its own name."""
+    return asdict(request)
+
+
+def result_report(result: Result) -> dict[str, Any]:
+    """What one run measured and decided; `width` and `height` are pixels, None for a blocked picture."""
+    height, width = result.size or (None, None)
+    return {
+        "width": width,
+        "height": height,
+        "verdict": verdict_report(result.verdict),
+        "cold": result.timings.cold,
+        "seconds": seconds_report(result.timings),
+        "step_seconds": [_number(seconds) for seconds in result.timings.steps],
+        "cut_off": list(result.truncated),
+        "engine": result.engine,
+        "size_bytes": result.size_bytes,
+    }
+
+
+NO_RESULT: dict[str, Any] = dict.fromkeys(
+    ("width", "height", "verdict", "cold", "seconds", "step_seconds", "cut_off", "engine", "size_bytes")
+)
+
+
+def verdict_report(verdict: Verdict) -> dict[str, Any]:
+    """A score that is not a number (a failed checker) becomes None: JSON has no NaN."""
+    return {
+        "blocked": verdict.blocked,
+        "reason": verdict.reason,
+        "scores": [_number(score) for score in verdict.scores],
+    }
+
+
+def seconds_report(timings: Timings) -> dict[str, float | None]:
+    """Wall-clock seconds of each phase, to the microsecond."""
+    return {phase: _number(getattr(timings, phase)) for phase in PHASES}
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC, whole seconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 6) if math.isfinite(value) else None
