@@ -30,7 +30,7 @@ from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.records import Request, Step
 from bksdm_demo.runs.generation import generate
 from bksdm_demo.runs.pipeline_cache import PipelineCache
-from bksdm_demo.runs.previews import Onlooker
+from bksdm_demo.runs.previews import PreviewObserver
 from training.pairs import Pair
 
 BUDGET = 4 << 30  # bytes of loaded parts
@@ -104,7 +104,7 @@ class Drawn:
 
 
 class _Keeper:
-    """An onlooker who keeps the picture even where the app withholds it."""
+    """An observer that keeps the picture even where the app blocks it."""
 
     seconds = 0.0
 
@@ -157,7 +157,7 @@ class Drawer:
             scheduler=system.scheduler,
         )
         keeper = _Keeper()
-        result = generate(self._cache, system.key, request, onlooker=cast(Onlooker, keeper))
+        result = generate(self._cache, system.key, request, observer=cast(PreviewObserver, keeper))
         assert keeper.image is not None, "a finished run has decoded its picture"
         if not result.verdict.scores:
             raise SystemExit(f"{system.key}: the safety checker failed on {pair.prompt!r}: {result.verdict.reason}")

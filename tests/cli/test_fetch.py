@@ -88,7 +88,7 @@ def test_a_model_that_is_here_asks_nobody(run: Run, hub: HubServer) -> None:  # 
 def test_without_a_folder_it_goes_to_the_place_for_data(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("cli", "settings"):
+    for module in ("cli.app", "settings"):
         monkeypatch.setattr(f"bksdm_demo.{module}.default_models_dir", lambda *environ: tmp_path / "data")
     monkeypatch.delenv("BKSDM_MODELS_DIR", raising=False)
     result = CliRunner().invoke(app, ["fetch", "tiny"], obj=start)

@@ -159,7 +159,7 @@ def test_a_row_for_each_seed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "look", "rest", "references"),
+    ("cells", "look", "rest", "references"),
     [
         ((Cell("a"), Cell("b")), "", "", ()),
         ((done("a"), Cell("b", Phase.DENOISING)), "Look closely", "", ()),
