@@ -15,7 +15,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from bksdm_demo.engines.base import COMPUTE_UNITS, ENGINE_KINDS, PRECISIONS
+from bksdm_demo.engines.base import COMPUTE_UNITS, PRECISIONS
+from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.errors import DemoError
 from bksdm_demo.settings import GALLERIES, Settings, from_environment, gibibytes, keys
 from bksdm_demo.start import Services, start
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
     parser.add_argument("--share", action="store_true", default=None, help="also ask Gradio's relay for a public link")
     parser.add_argument("--models-dir", type=Path, help="folder with further Core ML models")
-    parser.add_argument("--engine", choices=ENGINE_KINDS, help="what runs the models (default: auto)")
+    parser.add_argument("--engine", choices=engine_choices(), help="what runs the models (default: auto)")
     parser.add_argument("--precision", choices=PRECISIONS, help="OpenVINO's arithmetic (default: auto)")
     parser.add_argument("--compute-units", choices=COMPUTE_UNITS, help="Core ML's processors (default: auto)")
     parser.add_argument("--cache-dir", type=Path, help="folder for compiled models")

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, ENGINE_KINDS, PRECISIONS
+from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, PRECISIONS
+from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.environment import usable_memory
 from bksdm_demo.errors import DemoError
 
@@ -67,7 +68,7 @@ class Settings:
     gallery: str | None = None  # one of GALLERIES; None: own where everybody can come, else shared
 
     def __post_init__(self) -> None:
-        _check_choice("engine", self.engine, ENGINE_KINDS)
+        _check_choice("engine", self.engine, engine_choices())
         if self.gallery is not None:
             _check_choice("gallery", self.gallery, GALLERIES)
         _check_choice("precision", self.precision, PRECISIONS)

@@ -6,6 +6,7 @@ the command line, which sit on top.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -19,7 +20,7 @@ from bksdm_demo.downloads.download_queue import DownloadQueue, MemoryEstimate
 from bksdm_demo.downloads.prewarm import Prewarm
 from bksdm_demo.downloads.status_board import StatusBoard
 from bksdm_demo.engines.base import Engine, EngineOptions
-from bksdm_demo.engines.registry import engine_kind, expected_memory, open_engine
+from bksdm_demo.engines.registry import engine_kind, expected_memory, ignored_options, open_engine
 from bksdm_demo.errors import EngineError
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.library.published import (
@@ -35,6 +36,8 @@ from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.settings import Settings, default_models_dir
 from bksdm_demo.store.contract import DAY, GIB, Retention
 from bksdm_demo.store.sqlite import open_store
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def start(settings: Settings) -> Services:
     options = engine_options(settings)
     if settings.cache_dir is not None:
         remember_digests(settings.cache_dir)
+    for name in ignored_options(options):
+        _logger.warning("The engine %s ignores %s=%s.", engine_kind(options), name, getattr(options, name))
     choices = {"engine": engine_kind(options), "precision": options.precision, "threads": options.threads}
     models_dir = settings.models_dir or settings.fetch_dir
     opened: dict[str, Engine] = {}

@@ -30,7 +30,8 @@ from bksdm_demo.cli.run import (
     list_programs,
 )
 from bksdm_demo.cli.session import Shell, answer, opened, sentences, usage
-from bksdm_demo.engines.base import ENGINE_KINDS, PRECISIONS
+from bksdm_demo.engines.base import PRECISIONS
+from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.library.sharing import find_sharing
 from bksdm_demo.mil.compiled_writer import write_compiled
 from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, STEPS_RANGE
@@ -104,7 +105,7 @@ RngOption = Annotated[
 ]
 EngineOption = Annotated[
     str | None,
-    typer.Option(metavar=_choices(*ENGINE_KINDS), help="What runs the models.  [default: auto]"),
+    typer.Option(metavar=_choices(*engine_choices()), help="What runs the models.  [default: auto]"),
 ]
 PrecisionOption = Annotated[
     str | None,

@@ -13,31 +13,32 @@ from numpy.typing import NDArray
 
 from bksdm_demo.errors import EngineError
 
-ENGINE_KINDS = ("auto", "openvino", "coreml")
-PRECISIONS = ("auto", "f32", "bf16", "int8")
+AUTO = "auto"  # leaves a choice to the program
+PRECISIONS = (AUTO, "f32", "bf16", "int8")
 # Room for the five published families at once: a full-size system takes 1.6 to 2.7 GB, 1 GB of it shared by all.
 CACHE_BYTES = 8 << 30
-COMPUTE_UNITS = ("auto", "all", "cpu-only", "cpu-and-gpu", "cpu-and-ne")
+COMPUTE_UNITS = (AUTO, "all", "cpu-only", "cpu-and-gpu", "cpu-and-ne")
 
 
 @dataclass(frozen=True)
 class EngineOptions:
     """How to run the parts. "auto" leaves the choice to the engine, which looks at this machine and at the part.
 
-    `precision` and `threads` concern OpenVINO, `compute_units` Core ML. `cache_dir` is a folder for compiled results;
-    without one OpenVINO keeps none. OpenVINO's take `cache_bytes` at most, least recently used out first.
-    Raises EngineError naming the option, the value and the choices.
+    `kind` is one of the registered engines (registry.py), which checks it. OpenVINO reads `precision` and `threads`,
+    Core ML `compute_units`. `cache_dir` is a folder for compiled results; without one OpenVINO stores none. OpenVINO
+    stores `cache_bytes` at most and removes the least recently used first. Raises EngineError naming the option, the
+    value and the choices.
     """
 
-    kind: str = "auto"
-    precision: str = "auto"
-    compute_units: str = "auto"
+    kind: str = AUTO
+    precision: str = AUTO
+    compute_units: str = AUTO
     cache_dir: Path | None = None
     threads: int | None = None
     cache_bytes: int = CACHE_BYTES
 
     def __post_init__(self) -> None:
-        choices = {"kind": ENGINE_KINDS, "precision": PRECISIONS, "compute_units": COMPUTE_UNITS}
+        choices = {"precision": PRECISIONS, "compute_units": COMPUTE_UNITS}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise EngineError(f"Engine {name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")

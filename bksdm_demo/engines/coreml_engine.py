@@ -146,6 +146,16 @@ class CoreMlEngine:
         return kept_model(self.path, self._options.cache_dir, versions, lambda src, to: compile_(str(src), str(to)))
 
 
+def open_part(path: Path, options: EngineOptions, exact: bool) -> CoreMlEngine:
+    """See EngineModule in registry.py."""
+    return CoreMlEngine(path, options, exact)
+
+
+def expected_memory(weights: int, exact_weights: int, size_bytes: int, options: EngineOptions) -> int:
+    """The bytes on disk, as in CoreMlEngine.memory_bytes."""
+    return size_bytes
+
+
 def best_units(facts: CompiledFacts) -> str:
     """The units that suit a part's attention: split_einsum was made for the neural engine, original for the GPU.
 

@@ -27,7 +27,7 @@ from bksdm_demo.engines.base import EngineOptions, Port, check_inputs
 from bksdm_demo.engines.compiled_store import CompiledStore, open_store
 from bksdm_demo.engines.openvino_compiled import DEVICE, CompiledPart
 from bksdm_demo.engines.openvino_facts import PartFacts, compiled_key, facts_key, roundings_key, sources_digest
-from bksdm_demo.engines.openvino_memory import estimate_memory, give_back
+from bksdm_demo.engines.openvino_memory import PICTURE_BYTES, WEIGHT_BYTES, estimate_memory, give_back
 from bksdm_demo.engines.quantization.observer import Observer
 from bksdm_demo.engines.quantization.part import Int8Part, check_int8, is_unet
 from bksdm_demo.errors import EngineError
@@ -228,6 +228,17 @@ class OpenVinoEngine:
         if self._options.threads is not None:
             settings["INFERENCE_NUM_THREADS"] = self._options.threads
         return settings
+
+
+def open_part(path: Path, options: EngineOptions, exact: bool) -> OpenVinoEngine:
+    """See EngineModule in registry.py."""
+    return OpenVinoEngine(path, options, exact)
+
+
+def expected_memory(weights: int, exact_weights: int, size_bytes: int, options: EngineOptions) -> int:
+    """About the resident bytes of a whole system, from its numbers of weights; see registry.py."""
+    per_weight = WEIGHT_BYTES[choose_precision(options.precision, exact=False)]
+    return per_weight * weights + WEIGHT_BYTES["f32"] * exact_weights + PICTURE_BYTES
 
 
 def choose_precision(wanted: str, exact: bool) -> str:

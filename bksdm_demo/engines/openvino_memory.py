@@ -19,6 +19,7 @@ from bksdm_demo.mil.program import Program, TensorType
 WEIGHT_BYTES = {"f32": 4, "bf16": 2, "int8": 2}
 VALUE_BYTES = {"f32": 4, "bf16": 2, "int8": 2}
 OPERATION_BYTES = 70_000
+PICTURE_BYTES = 1_500_000_000  # of all tensors while a 512-pixel picture is drawn, whatever the U-Net
 LIVE_TENSORS = 4  # of the largest size, while running and afterwards
 
 

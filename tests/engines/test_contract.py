@@ -5,7 +5,6 @@ The engines that run files run golden/mil/converted.mlpackage, x [1, 4, 6, 6] ->
 
 from __future__ import annotations
 
-import importlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.engines.base import Engine, EngineOptions, Port
+from bksdm_demo.engines.registry import engine_choices, open_engine
 from bksdm_demo.errors import EngineError
 from tests.fakes import FakeEngine
 from tests.mil.samples import GOLDEN
@@ -27,6 +27,10 @@ KINDS = [
 ]
 
 
+def test_the_suite_covers_every_registered_engine():
+    assert {*engine_choices()} - {"auto"} == {"openvino", "coreml"}
+
+
 @pytest.fixture(params=KINDS)
 def engine(request, tmp_path) -> Iterator[Engine]:
     if request.param == "fake":
@@ -36,9 +40,7 @@ def engine(request, tmp_path) -> Iterator[Engine]:
             lambda x: {"y": x["x"].reshape(1, 4, 36)[:, :1].repeat(6, 1).reshape(1, 36, 6)},
         )
         return
-    module = importlib.import_module(f"bksdm_demo.engines.{request.param}_engine")
-    kinds = {"openvino": "OpenVinoEngine", "coreml": "CoreMlEngine"}
-    made = getattr(module, kinds[request.param])(PACKAGE, EngineOptions(cache_dir=tmp_path), exact=True)
+    made = open_engine(PACKAGE, EngineOptions(kind=request.param, cache_dir=tmp_path), exact=True)
     yield made
     made.unload()
 

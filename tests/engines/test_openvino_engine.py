@@ -165,7 +165,7 @@ def test_a_failing_compilation_is_an_engine_error(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"kind": "cuda"}, {"precision": "f16"}, {"compute_units": "gpu"}, {"threads": 0}], ids=str
+    "wrong", [{"precision": "f16"}, {"compute_units": "gpu"}, {"threads": 0}], ids=str
 )
 def test_wrong_options_name_the_option_and_the_value(wrong):
     ((name, value),) = wrong.items()

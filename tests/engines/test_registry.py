@@ -1,13 +1,38 @@
-"""Which engine is picked where; nothing is loaded by picking."""
+"""Which engine is picked where, and that a new one takes one file and one line; nothing is loaded by picking."""
 
+from __future__ import annotations
+
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from bksdm_demo.engines import registry
 from bksdm_demo.engines.base import EngineOptions
-from bksdm_demo.engines.registry import engine_kind, open_engine
+from bksdm_demo.engines.registry import (
+    EngineModule,
+    engine_choices,
+    engine_kind,
+    expected_memory,
+    ignored_options,
+    open_engine,
+    register,
+)
 from bksdm_demo.errors import EngineError
+from tests.engines import toy_engine
 from tests.mil.samples import GOLDEN
+
+TOY: EngineModule = toy_engine  # checked by mypy: these two functions are the whole interface
+TOY_OPTIONS = ("threads",)
+
+
+@pytest.fixture
+def toy(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The kind of a third engine, registered for one test."""
+    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
+    register(toy_engine.KIND, toy_engine.__name__, TOY_OPTIONS)
+    return toy_engine.KIND
 
 
 @pytest.mark.parametrize(
@@ -26,8 +51,14 @@ def test_kind(kind: str, system: str, expected: str) -> None:
 
 @pytest.mark.parametrize("system", ["linux", "win32"])
 def test_core_ml_off_macos_is_refused(system: str) -> None:
-    with pytest.raises(EngineError, match="Core ML runs on macOS only; choose the engine auto or openvino"):
+    with pytest.raises(EngineError, match="engine coreml runs on macOS only; choose auto or openvino instead"):
         engine_kind(EngineOptions(kind="coreml"), system)
+
+
+def test_an_unknown_kind_lists_those_there_are() -> None:
+    for refused in (engine_kind, lambda options: open_engine(Path("any"), options)):
+        with pytest.raises(EngineError, match="Engine kind is 'cuda'; choose one of auto, coreml, openvino"):
+            refused(EngineOptions(kind="cuda"))
 
 
 @pytest.mark.parametrize("exact", [False, True])
@@ -43,3 +74,49 @@ def test_opens_without_loading(exact: bool) -> None:
 
 def test_a_path_without_a_package_costs_nothing_until_it_is_asked() -> None:
     assert open_engine(Path("gone.mlpackage"), EngineOptions()).loaded is False
+
+
+def test_a_third_engine_takes_one_file_and_one_line(toy: str) -> None:
+    options = EngineOptions(kind=toy, threads=5)
+    assert engine_choices() == ("auto", "coreml", "openvino", toy)
+    assert engine_kind(options) == toy
+    assert engine_kind(EngineOptions()) != toy  # auto stays with the first that is available
+    made = open_engine(Path("any"), options).run({"x": np.zeros(2, np.float32)})
+    assert made["y"].tolist() == [5, 5]
+    assert expected_memory(10, 2, 999, options) == 12 * toy_engine.BYTES_PER_WEIGHT
+
+
+@pytest.mark.parametrize("kind", ["toy", "openvino", "auto"])
+def test_a_kind_is_registered_once(toy: str, kind: str) -> None:
+    with pytest.raises(ValueError, match=f"'{kind}' is taken; there are: auto, coreml, openvino, toy"):
+        register(kind, toy_engine.__name__, TOY_OPTIONS)
+
+
+def test_an_option_that_does_not_exist_is_refused(toy: str) -> None:
+    with pytest.raises(ValueError, match=r"The engine other reads \['colour'\]"):
+        register("other", toy_engine.__name__, ("colour",))
+
+
+def test_an_engine_that_is_not_installed_is_refused_when_it_is_used(toy: str) -> None:
+    register("gone", "tests.engines.no_such_engine", ())
+    options = EngineOptions(kind="gone")
+    assert engine_kind(options) == "gone"
+    with pytest.raises(EngineError, match=r"The engine gone is not installed \(No module named .*\); run `make demo`"):
+        open_engine(Path("any"), options)
+    with pytest.raises(EngineError, match="not installed"):
+        expected_memory(1, 1, 1, options)
+
+
+def test_choices_that_the_engine_ignores_are_named(toy: str) -> None:
+    assert ignored_options(EngineOptions(kind=toy)) == ()
+    assert ignored_options(EngineOptions(kind=toy, precision="f32", compute_units="all")) == (
+        "precision",
+        "compute_units",
+    )
+    assert ignored_options(EngineOptions(kind="openvino", precision="f32")) == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="on a Mac Core ML is the first choice")
+def test_the_expected_memory_grows_with_the_weights() -> None:
+    options = EngineOptions(precision="f32")
+    assert expected_memory(2_000, 500, 0, options) - expected_memory(1_000, 500, 0, options) == 4_000
