@@ -37,7 +37,10 @@ ON_THE_ROOF = ("cli",)  # the command line is a folder of the roof, beside app.p
 # library -> where it may be imported: a module or a room and everything in it
 HEAVY = {
     "openvino": (
-        f"{PACKAGE}.translate",
+        f"{PACKAGE}.translate.context",
+        f"{PACKAGE}.translate.graph",
+        f"{PACKAGE}.translate.ops",
+        f"{PACKAGE}.translate.translator",
         f"{PACKAGE}.engines.openvino_engine",
         f"{PACKAGE}.engines.openvino_compiled",
         f"{PACKAGE}.engines.quantization",
@@ -60,6 +63,7 @@ HEAVY = {
     "torch": (),
     "diffusers": (),
 }
+WITHOUT_A_RUNTIME = {f"{PACKAGE}.mil": "openvino", f"{PACKAGE}.translate.passes": "openvino"}  # by whatever way
 SETTINGS = f"{PACKAGE}.settings"
 IMPORTS_BY_NAME = (f"{PACKAGE}.engines.registry",)  # where import_module is allowed: it picks an engine
 LONGEST_FILE = 400  # lines
@@ -171,6 +175,17 @@ def misplaced_libraries(house: dict[str, Source]) -> list[str]:
     ]
 
 
+def reached_libraries(house: dict[str, Source], room: str) -> set[str]:
+    """The heavy libraries that importing everything in `room` loads, by way of other own modules too."""
+    graph, reached, ahead = edges(house), set(), [name for name in house if name == room or name.startswith(f"{room}.")]
+    while ahead:
+        module = ahead.pop()
+        if module not in reached:
+            reached.add(module)
+            ahead += graph[module]
+    return {name.split(".")[0] for module in reached for name in house[module].imports()} & set(HEAVY)
+
+
 def imports_by_name(house: dict[str, Source]) -> list[str]:
     """Modules that import others by a name in a string, where this file cannot follow."""
     return [module for module, source in house.items() if "importlib.import_module" in source.imports()]
@@ -228,6 +243,11 @@ def test_no_circles() -> None:
 
 def test_heavy_libraries_stay_in_their_files() -> None:
     assert misplaced_libraries(HOUSE) == []
+
+
+@pytest.mark.parametrize(("room", "library"), WITHOUT_A_RUNTIME.items())
+def test_readers_and_passes_know_no_runtime(room: str, library: str) -> None:
+    assert library not in reached_libraries(HOUSE, room)
 
 
 def test_engines_are_seen_through_their_contract_and_settings_from_the_roof() -> None:
@@ -307,6 +327,17 @@ def test_a_misplaced_library_is_found(tmp_path: Path) -> None:
         "bksdm_demo.cli.app imports torch",
         "bksdm_demo.diffusion.vae imports openvino.runtime",
     ]
+
+
+def test_a_runtime_reached_by_way_of_another_module_is_found(tmp_path: Path) -> None:
+    files = {
+        "bksdm_demo/translate/passes/fuse.py": "from bksdm_demo.translate import kinds",
+        "bksdm_demo/translate/kinds.py": "from bksdm_demo.translate.ops.conv import NAME",
+        "bksdm_demo/translate/ops/conv.py": "import openvino.opset13 as op",
+    }
+    house = build(tmp_path, files)
+    assert misplaced_libraries(house) == []
+    assert reached_libraries(house, "bksdm_demo.translate.passes") == {"openvino"}
 
 
 def test_side_doors_are_found(tmp_path: Path) -> None:

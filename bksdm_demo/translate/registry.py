@@ -7,11 +7,10 @@ family's test. A new family is imported here and nowhere else.
 from __future__ import annotations
 
 from collections import Counter
-from types import ModuleType
 
 from bksdm_demo.errors import UnsupportedModelError
 from bksdm_demo.mil.program import Program
-from bksdm_demo.translate.ops import (
+from bksdm_demo.translate.ops import (  # noqa: F401 (importing a family enters its translators)
     activation,
     attention,
     control_flow,
@@ -27,22 +26,6 @@ from bksdm_demo.translate.ops import (
     tensor_transformation,
 )
 from bksdm_demo.translate.translator import TRANSLATORS, Translator
-
-FAMILIES: tuple[ModuleType, ...] = (
-    activation,
-    attention,
-    control_flow,
-    conv,
-    elementwise_binary,
-    elementwise_unary,
-    image_resizing,
-    linear,
-    normalization,
-    reduction,
-    scatter_gather,
-    tensor_operation,
-    tensor_transformation,
-)
 
 
 def kinds() -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bksdm_demo.errors import UnsupportedModelError
@@ -21,6 +23,11 @@ NEEDED = {
 
 def test_every_needed_op_has_a_translator():
     assert set(registry.kinds()) >= NEEDED
+
+
+def test_every_family_is_imported():
+    families = {path.stem for path in Path(registry.__file__).parent.glob("ops/[!_]*.py")}
+    assert families <= set(vars(registry))
 
 
 def test_a_duplicate_is_refused():

@@ -14,9 +14,8 @@ from openvino import Node, Output
 
 from bksdm_demo.mil.program import Operation
 from bksdm_demo.translate.context import Context, rank
+from bksdm_demo.translate.own_kinds import MULTI_HEAD
 from bksdm_demo.translate.translator import translates
-
-MULTI_HEAD = "multi_head_attention"  # ours, not MIL's: heads, and query, key, value either [B, S, C] or [B, C, 1, S]
 
 
 @translates("scaled_dot_product_attention")

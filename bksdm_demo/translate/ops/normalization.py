@@ -13,9 +13,8 @@ from openvino import Node, Output
 from bksdm_demo.errors import UnsupportedModelError
 from bksdm_demo.mil.program import Operation
 from bksdm_demo.translate.context import Context, rank
+from bksdm_demo.translate.own_kinds import GROUP_NORM
 from bksdm_demo.translate.translator import translates
-
-GROUP_NORM = "group_norm"  # ours, not MIL's: x [B, C, H, W], groups, epsilon; weights follow as a batch_norm
 
 
 @translates("batch_norm")

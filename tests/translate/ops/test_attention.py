@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bksdm_demo.translate.ops.attention import MULTI_HEAD
+from bksdm_demo.translate.own_kinds import MULTI_HEAD
 from tests.translate.programs import Const, check_op
 
 RANDOM = np.random.default_rng(11)

@@ -1,0 +1,9 @@
+"""Kinds of operation that MIL does not have: passes put them in, translators in ops/ run them."""
+
+from __future__ import annotations
+
+# Unmasked attention. Inputs: heads, and query, key, value as tokens [B, S, C] or as channel-major rows [B, C, 1, S].
+MULTI_HEAD = "multi_head_attention"
+
+# GroupNorm without weights, which follow as a batch_norm. Inputs: x [B, C, H, W], groups, epsilon.
+GROUP_NORM = "group_norm"
