@@ -30,3 +30,11 @@ def predict_noise(sample: NDArray, time: float) -> NDArray[np.float64]:
     side = np.tanh(np.sqrt(a) * m * x / variance)
     clean = m * side + np.sqrt(a) * BLUR**2 / variance * (x - np.sqrt(a) * m * side)
     return (x - np.sqrt(a) * clean) / np.sqrt(1 - a)
+
+
+def predict_velocity(sample: NDArray, time: float) -> NDArray[np.float64]:
+    """The same world's velocity, `signal * noise - level * clean` (Salimans & Ho 2022, appendix D)."""
+    signal, level = np.sqrt(signal_share(time)), np.sqrt(1 - signal_share(time))
+    noise = predict_noise(sample, time)
+    clean = (np.asarray(sample, dtype=np.float64) - level * noise) / signal
+    return signal * noise - level * clean

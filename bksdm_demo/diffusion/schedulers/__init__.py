@@ -1,4 +1,4 @@
-"""Samplers by name: `build_scheduler(name, training, steps)`. Importing the room registers them all.
+"""Schedulers by name: `build_scheduler(name, training, steps)`. Importing this package registers them all.
 
 Reading order: training.py (what the network learned on), times.py, prediction.py, base.py (the contract), then one
 file per family.

@@ -1,8 +1,8 @@
-"""The scheduler contract and the registry of samplers by name.
+"""The scheduler contract, what all schedulers share, and the registry of schedulers by name.
 
-A scheduler is built from the training schedule and a number of steps, serves one picture, and is thrown away: its
-multistep history lives in it. To add one: write a class with these five members, decorate a builder with
-`@register("name")`, import its file in `__init__.py`, and add the name to `records.SCHEDULERS`.
+A scheduler is built from the training schedule and a number of steps. It serves one picture and is thrown away, because
+its multistep history lives in it. To add one: write a subclass of `Sampler` with a `step`, decorate its builder with
+`@register("name")`, import its file in `__init__.py`, and describe it in `bksdm_demo/schedulers.py`.
 """
 
 from __future__ import annotations
@@ -22,20 +22,18 @@ class Scheduler(Protocol):
     """One way from noise to latents. Samples are float64 of any shape; `index` counts network calls from 0."""
 
     clean: NDArray | None
-    """The clean latents as the network's latest output has them, None before the first step: what a preview shows."""
+    """The clean latents according to the network's latest output; None before the first step. Previews show them."""
+
+    initial_scale: float
+    """The factor that turns standard normal noise into the first sample."""
 
     @property
     def timesteps(self) -> NDArray[np.float64]:
-        """[calls]: the time each network call is told, falling. PNDM makes one call more than it has steps."""
-        ...
-
-    @property
-    def initial_scale(self) -> float:
-        """What standard normal noise is multiplied by to start."""
+        """[calls]: the time of each network call, falling. PNDM makes one call more than it has steps."""
         ...
 
     def scale_input(self, sample: NDArray, index: int) -> NDArray:
-        """The sample as the network wants to see it (variance about 1)."""
+        """The sample as the network expects it (variance about 1)."""
         ...
 
     def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
@@ -46,12 +44,31 @@ class Scheduler(Protocol):
         ...
 
 
+class Sampler:
+    """What all schedulers share: their times, and samples that keep a variance of about 1 and need no scaling.
+
+    A subclass adds `step`, and its own scaling if its samples grow with the noise.
+    """
+
+    def __init__(self, times: NDArray) -> None:
+        self._times = times
+        self.initial_scale = 1.0
+        self.clean: NDArray | None = None
+
+    @property
+    def timesteps(self) -> NDArray[np.float64]:
+        return self._times.astype(np.float64)
+
+    def scale_input(self, sample: NDArray, index: int) -> NDArray:
+        return sample
+
+
 Builder = Callable[[TrainingSchedule, int], Scheduler]
 _BUILDERS: dict[str, Builder] = {}
 
 
 def register(name: str) -> Callable[[Builder], Builder]:
-    """Decorator: make a builder known under `name`; a name taken twice is a programming error."""
+    """Register the decorated builder under `name`. Raises ValueError for a name that is taken."""
 
     def add(builder: Builder) -> Builder:
         if name in _BUILDERS:

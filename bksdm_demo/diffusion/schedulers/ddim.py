@@ -9,30 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.noise import NoiseSource
-from bksdm_demo.diffusion.schedulers.base import register
+from bksdm_demo.diffusion.schedulers.base import Sampler, register
 from bksdm_demo.diffusion.schedulers.prediction import estimate
 from bksdm_demo.diffusion.schedulers.times import leading_times
 from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
 
 
 @register("ddim")
-class Ddim:
-    """One network call a step, no history."""
-
-    initial_scale = 1.0
+class Ddim(Sampler):
+    """One network call per step, no history."""
 
     def __init__(self, training: TrainingSchedule, steps: int) -> None:
+        super().__init__(leading_times(training, steps))
         self._training = training
         self._stride = training.train_steps // steps
-        self._times = leading_times(training, steps)
-        self.clean: NDArray | None = None
-
-    @property
-    def timesteps(self) -> NDArray[np.float64]:
-        return self._times.astype(np.float64)
-
-    def scale_input(self, sample: NDArray, index: int) -> NDArray:
-        return sample
 
     def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
         alphas = self._training.alphas_cumprod

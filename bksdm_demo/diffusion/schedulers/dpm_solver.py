@@ -10,37 +10,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.noise import NoiseSource
-from bksdm_demo.diffusion.schedulers.base import register
+from bksdm_demo.diffusion.schedulers.base import Sampler, register
 from bksdm_demo.diffusion.schedulers.prediction import estimate
 from bksdm_demo.diffusion.schedulers.times import even_whole_times, karras_sigmas, sigmas_at, times_of
 from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
 
 
-class DpmSolver2M:
+class DpmSolver2M(Sampler):
     """Keeps the previous estimate of the clean latents. `sigmas` [steps + 1] end in 0; `times` [steps] are whole."""
 
-    initial_scale = 1.0
-
     def __init__(self, times: NDArray, sigmas: NDArray, prediction: str) -> None:
-        self._times = times
+        super().__init__(times)
         self._prediction = prediction
         self._alpha = 1 / np.sqrt(sigmas**2 + 1)
         self._sigma = sigmas * self._alpha
         self._lambda = -np.log(sigmas[:-1])  # log signal-to-noise ratio; infinite at the end, where it is not used
         self._previous: NDArray | None = None
-        self.clean: NDArray | None = None
-
-    @property
-    def timesteps(self) -> NDArray[np.float64]:
-        return self._times.astype(np.float64)
-
-    def scale_input(self, sample: NDArray, index: int) -> NDArray:
-        return sample
 
     def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
         x_0 = estimate(output, sample, self._alpha[index], self._sigma[index], self._prediction).clean
         self.clean = x_0
-        if index == len(self._times) - 1:  # sigma becomes 0: what is left is the clean estimate
+        if index == len(self._times) - 1:  # sigma becomes 0: only the clean estimate is left
             return x_0
         h = self._lambda[index + 1] - self._lambda[index]
         target = x_0
@@ -61,6 +51,6 @@ def dpm_solver(training: TrainingSchedule, steps: int) -> DpmSolver2M:
 
 @register("dpmpp-2m-karras")
 def dpm_solver_karras(training: TrainingSchedule, steps: int) -> DpmSolver2M:
-    """Karras' spacing of sigma; the network is told the nearest whole time."""
+    """Karras' spacing of sigma; the network gets the nearest whole time."""
     sigmas = karras_sigmas(training, steps)
     return DpmSolver2M(times_of(training, sigmas[:-1]), sigmas, training.prediction)

@@ -2,7 +2,7 @@
 
 Follows diffusers' EulerDiscreteScheduler and EulerAncestralDiscreteScheduler built from SD v1.4's configuration
 ("linspace" times, linear interpolation of sigma). Leaves out churn and Karras' spacing. Samples grow with sigma here:
-`sample = clean + sigma * noise`, so the network sees them divided by sqrt(sigma**2 + 1).
+`sample = clean + sigma * noise`, so `scale_input` divides them by sqrt(sigma**2 + 1).
 """
 
 from __future__ import annotations
@@ -11,29 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.noise import NoiseSource
-from bksdm_demo.diffusion.schedulers.base import register
+from bksdm_demo.diffusion.schedulers.base import Sampler, register
 from bksdm_demo.diffusion.schedulers.prediction import estimate
 from bksdm_demo.diffusion.schedulers.times import even_times, sigmas_at
 from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
 
 
 @register("euler")
-class Euler:
+class Euler(Sampler):
     """First order, deterministic."""
 
     def __init__(self, training: TrainingSchedule, steps: int) -> None:
+        super().__init__(even_times(training, steps))
         self._prediction = training.prediction
-        self._times = even_times(training, steps)
         self._sigmas = sigmas_at(training, self._times)
-        self.clean: NDArray | None = None
-
-    @property
-    def timesteps(self) -> NDArray[np.float64]:
-        return self._times
-
-    @property
-    def initial_scale(self) -> float:
-        return float(self._sigmas[0])
+        self.initial_scale = float(self._sigmas[0])
 
     def scale_input(self, sample: NDArray, index: int) -> NDArray:
         return sample / np.sqrt(self._sigmas[index] ** 2 + 1)
@@ -43,6 +35,7 @@ class Euler:
         return sample + (self._sigmas[index + 1] - self._sigmas[index]) * eps
 
     def _noise(self, output: NDArray, index: int, sample: NDArray) -> NDArray:
+        """The noise in the sample; remembers the clean latents on the way."""
         sigma = self._sigmas[index]
         signal = 1 / np.sqrt(sigma**2 + 1)
         self.clean, eps = estimate(output, sample * signal, signal, sigma * signal, self._prediction)

@@ -1,7 +1,7 @@
 """What the network predicts, kept apart from how a sampler integrates.
 
-Every sampler asks for the same two things, the clean latents and the noise; this file derives both from the network's
-output. A noisy sample is always `signal * clean + level * noise`. Leaves out networks that return the clean latents.
+Every sampler needs the clean latents, the noise or both. This file derives them from the network's output. A noisy
+sample is always `signal * clean + level * noise`. Leaves out networks that return the clean latents.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 
 
 class Estimate(NamedTuple):
-    """The network's opinion of a noisy sample, both float64 and shaped like the sample."""
+    """The two parts of a noisy sample according to the network, both float64 and shaped like the sample."""
 
     clean: NDArray[np.float64]
     noise: NDArray[np.float64]
 
 
 def estimate(output: NDArray, sample: NDArray, signal: float, level: float, prediction: str) -> Estimate:
-    """Clean latents and noise out of a network's `output` for a `sample` with that signal and noise level.
+    """The clean latents and the noise that a network's `output` means for a `sample` of that signal and noise level.
 
-    `prediction` is one of training.PREDICTIONS; the velocity is `signal * noise - level * clean` (Salimans & Ho 2022,
+    `prediction` is one of training.PREDICTIONS. The velocity is `signal * noise - level * clean` (Salimans & Ho 2022,
     appendix D), given for a sample whose `signal**2 + level**2` is 1.
     """
     output = np.asarray(output, dtype=np.float64)

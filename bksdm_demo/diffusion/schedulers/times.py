@@ -1,4 +1,4 @@
-"""Which moments of the training schedule a sampler visits.
+"""The times of the training schedule that a sampler visits.
 
 Follows table 2 of "Common Diffusion Noise Schedules and Sample Steps are Flawed" (arXiv 2305.08891) as diffusers
 reads it: "leading" for PNDM and DDIM, "linspace" for the others, and Karras' spacing. Matches diffusers' oddities at
@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
 
+STEPS_OFFSET = 1  # SD v1.4's configuration: the last "leading" time is 1, not 0
 KARRAS_RHO = 7.0  # "Elucidating the Design Space" (arXiv 2206.00364), section 3
 
 
 def leading_times(training: TrainingSchedule, steps: int) -> NDArray[np.int64]:
-    """[steps] whole times, falling, the last one at `steps_offset`."""
+    """[steps] whole times, falling, the last one at STEPS_OFFSET."""
     stride = training.train_steps // steps
-    return np.arange(steps, dtype=np.int64)[::-1] * stride + training.steps_offset
+    return np.arange(steps, dtype=np.int64)[::-1] * stride + STEPS_OFFSET
 
 
 def even_times(training: TrainingSchedule, steps: int) -> NDArray[np.float64]:

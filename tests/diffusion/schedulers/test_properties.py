@@ -152,7 +152,7 @@ def test_a_name_cannot_be_taken_twice() -> None:
         register("ddim")(lambda training, steps: build_scheduler("pndm", training, steps))
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", [name for name in SCHEDULERS if name != "pndm"])  # test_pndm.py: it averages outputs
 def test_velocity_and_noise_say_the_same(name: str) -> None:
     """A network that returns the velocity leads a sampler to the same end as one that returns the noise."""
     steps, ends = 8, {}
@@ -198,18 +198,16 @@ class TestTrainingSchedule:
 
     def test_published_times(self) -> None:
         assert leading_times(TrainingSchedule(), 50)[:3].tolist() == [981, 961, 941]
-        assert leading_times(TrainingSchedule(steps_offset=0), 50)[-3:].tolist() == [40, 20, 0]
+        assert leading_times(TrainingSchedule(), 50)[-3:].tolist() == [41, 21, 1]
 
     @pytest.mark.parametrize(
         "values",
         [
-            {"beta_schedule": "cosine"},
             {"prediction": "sample"},
             {"beta_start": 0.0},
             {"beta_start": 0.5, "beta_end": 0.1},
             {"beta_end": 1.0},
             {"beta_start": float("nan")},
-            {"steps_offset": 2},
             {"train_steps": 0},
         ],
     )

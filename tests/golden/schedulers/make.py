@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import diffusers
@@ -24,6 +25,8 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2]))
 
 from tests.diffusion.fake_network import predict_noise  # noqa: E402
+
+Network = Callable[[np.ndarray, float], np.ndarray]
 
 SHAPE = (1, 4, 4, 4)
 SEED = 7
@@ -44,9 +47,9 @@ SD_V1_4 = {
 }
 
 
-def reference_schedulers() -> dict[str, object]:
-    """diffusers' schedulers by the names that this project gives them."""
-    published = diffusers.PNDMScheduler.from_config(SD_V1_4).config
+def reference_schedulers(prediction: str = "epsilon") -> dict[str, object]:
+    """diffusers' schedulers by the names that this project gives them, for a network of that prediction type."""
+    published = diffusers.PNDMScheduler.from_config(SD_V1_4 | {"prediction_type": prediction}).config
     solver = diffusers.DPMSolverMultistepScheduler
     return {
         "pndm": diffusers.PNDMScheduler.from_config(published),
@@ -58,7 +61,9 @@ def reference_schedulers() -> dict[str, object]:
     }
 
 
-def reference_run(scheduler: object, steps: int, seed: int = SEED) -> dict[str, np.ndarray]:
+def reference_run(
+    scheduler: object, steps: int, seed: int = SEED, network: Network = predict_noise
+) -> dict[str, np.ndarray]:
     """One trajectory as diffusers' pipeline runs it: start noise, then every call of the network."""
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(SHAPE, generator=generator)
@@ -68,8 +73,8 @@ def reference_run(scheduler: object, steps: int, seed: int = SEED) -> dict[str, 
     samples = []
     for time in scheduler.timesteps:
         seen = scheduler.scale_model_input(sample, time)
-        noise = torch.from_numpy(predict_noise(seen.numpy(), float(time)).astype(np.float32))
-        sample = scheduler.step(noise, time, sample, **extra).prev_sample
+        output = torch.from_numpy(network(seen.numpy(), float(time)).astype(np.float32))
+        sample = scheduler.step(output, time, sample, **extra).prev_sample
         samples.append(sample.numpy().copy())
     return {
         "start": start.numpy(),
