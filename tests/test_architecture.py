@@ -32,7 +32,7 @@ FLOORS = {
     "ui": 9,
     "roof": 10,
 }
-GROUND = (PACKAGE, *(f"{PACKAGE}.{name}" for name in ("environment", "errors", "records", "units")))
+GROUND = (PACKAGE, *(f"{PACKAGE}.{name}" for name in ("atomic_files", "environment", "errors", "records", "units")))
 ON_THE_ROOF = ("cli",)  # the command line is a folder of the roof, beside app.py and start.py
 # library -> where it may be imported: a module or a room and everything in it
 HEAVY = {
@@ -51,6 +51,7 @@ HEAVY = {
     "huggingface_hub": (f"{PACKAGE}.library.download",),
     "gradio": (f"{PACKAGE}.ui", "app"),
     "typer": (f"{PACKAGE}.cli",),
+    "rich": (f"{PACKAGE}.cli",),
     "jinja2": (f"{PACKAGE}.reports.html_report",),
     # previews and thumbnails are scaled; pixels: CLIP's bicubic resize
     "PIL": (

@@ -9,15 +9,13 @@ models; the folder may be deleted at any time.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import shutil
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from bksdm_demo.atomic_files import remove_leftovers
 from bksdm_demo.errors import EngineError
 from bksdm_demo.mil.identity import content_identity
 
@@ -40,7 +38,7 @@ def kept_model(package: Path, folder: Path | None, versions: Sequence[str], comp
         return kept
     try:
         place.mkdir(parents=True, exist_ok=True)
-        _clear_leftovers(place)
+        remove_leftovers(place, ABANDONED, f"{TEMPORARY}*")
         with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=place) as work:
             fresh = Path(work) / "model.mlmodelc"
             _compile(package, fresh, compile_)
@@ -69,10 +67,3 @@ def _publish(fresh: Path, kept: Path) -> None:
 def _key(package: Path, versions: Sequence[str]) -> str:
     """A digest over the package's content and the versions."""
     return hashlib.sha256("\0".join((content_identity(package), *versions)).encode()).hexdigest()[:24]
-
-
-def _clear_leftovers(place: Path) -> None:
-    for path in place.glob(f"{TEMPORARY}*"):
-        with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > ABANDONED:
-                shutil.rmtree(path, ignore_errors=True)

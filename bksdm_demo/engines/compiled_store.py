@@ -1,10 +1,9 @@
 """Compiled results on disk: one file per entry, bounded in bytes, least recently used out first.
 
-An entry is a dictionary of facts and named byte sections. It is written under a hidden name, synced and renamed, so
-nothing half-written is ever visible; a checksum over every section finds what was damaged later, and the entry is
-then discarded. Processes take turns at building (a lock file that the system releases when its holder dies). A folder
-that cannot be read or written, or a full disk, means working without: it is said once, and nothing fails. The folder
-may be deleted at any time. Knows no runtime.
+An entry is a dictionary of facts and named byte sections. It appears whole or not at all. A checksum over every section
+finds what was damaged later; such an entry is discarded. Processes take turns at building: the system releases the lock
+file when its holder dies. A folder that cannot be read or written, or a full disk, means working without; the log says
+so once, and nothing fails. The folder may be deleted at any time. Knows no runtime.
 """
 
 from __future__ import annotations
@@ -17,9 +16,7 @@ import mmap
 import os
 import shutil
 import struct
-import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,15 +25,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
-try:
-    import fcntl
-except ImportError:  # Windows: two processes then build the same entry at once, and one of them wins
-    fcntl = None  # type: ignore[assignment]
+from bksdm_demo.atomic_files import PRIVATE, atomic_stream, remove_leftovers
 
 SUFFIX = ".compiled"
-TEMPORARY = ".writing-"
 LOCK = ".lock"
 MAGIC = b"bksdm-compiled-1"
 LENGTH = struct.Struct("<Q")
@@ -95,22 +89,14 @@ class CompiledStore:
 
     def keep(self, key: str, facts: Mapping[str, Any], sections: Mapping[str, Bytes]) -> bool:
         """Write an entry, in the place of one with the same key; False where the disk does not take it."""
-        temporary = None
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             header = _header(facts, sections)
             if not self._make_room(key, len(header) + sum(_padded(len(data)) for data in sections.values())):
                 return False
-            handle, name = tempfile.mkstemp(prefix=TEMPORARY, dir=self.folder)
-            temporary = Path(name)
-            with os.fdopen(handle, "wb") as stream:
+            with atomic_stream(self._place(key), PRIVATE) as stream:
                 _write(stream, header, sections)
-            os.replace(temporary, self._place(key))
-            self._sync_folder()
         except OSError as error:
-            if temporary is not None:
-                with contextlib.suppress(OSError):
-                    temporary.unlink()
             self._say(f"Compiled results cannot be kept in {self.folder}: {error}. Each start compiles anew.")
             return False
         return True
@@ -129,7 +115,7 @@ class CompiledStore:
         """
         with self._turn, contextlib.ExitStack() as stack:
             if self._locked(stack):
-                self._clear_leftovers()
+                remove_leftovers(self.folder, ABANDONED)
             yield
 
     def entries(self) -> list[tuple[Path, int]]:
@@ -145,22 +131,17 @@ class CompiledStore:
         return self.folder / f"{key}{SUFFIX}"
 
     def _locked(self, stack: contextlib.ExitStack) -> bool:
-        """Waits for the folder's lock, released with `stack`; False where the folder cannot be locked."""
-        if fcntl is None:
-            return False
+        """Wait for the folder's lock, released with `stack`; False where it cannot be had.
+
+        Two processes may then build the same entry at once, and the last one wins.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            stream = stack.enter_context((self.folder / LOCK).open("ab"))
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        except OSError:
+            lock = FileLock(self.folder / LOCK, timeout=ABANDONED, fallback_to_soft=False)
+            stack.enter_context(lock)
+        except (OSError, NotImplementedError):  # read only, a disk without locks, or no turn in all that time
             return False
         return True
-
-    def _clear_leftovers(self) -> None:
-        for path in self.folder.glob(f"{TEMPORARY}*"):
-            with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime > ABANDONED:
-                    path.unlink()
 
     def _make_room(self, key: str, needed: int) -> bool:
         """Remove the least recently used entries until `needed` bytes fit; False where they never will."""
@@ -177,14 +158,6 @@ class CompiledStore:
                 path.unlink()
             used -= size
         return True
-
-    def _sync_folder(self) -> None:
-        if os.name == "posix":
-            handle = os.open(self.folder, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
 
     def _say(self, message: str) -> None:
         """Each message once per process."""
@@ -216,8 +189,6 @@ def _write(stream: BinaryIO, header: bytes, sections: Mapping[str, Bytes]) -> No
     for data in sections.values():
         stream.write(data)
         stream.write(b"\0" * (_padded(len(data)) - len(data)))
-    stream.flush()
-    os.fsync(stream.fileno())
 
 
 def _read(stream: BinaryIO) -> Entry:

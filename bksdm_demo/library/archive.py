@@ -9,8 +9,6 @@ archivers is skipped. Leaves out permissions, owners and dates: files are made a
 from __future__ import annotations
 
 import io
-import os
-import shutil
 import stat
 import threading
 import unicodedata
@@ -20,8 +18,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
+from bksdm_demo.atomic_files import atomic_folder, flush, write_flushed
 from bksdm_demo.errors import CancelledError, ModelUnavailableError, PackageError
-from bksdm_demo.library.disk import FreeBytes, check_room, disk_error, free_bytes, rename_for_good
+from bksdm_demo.library.disk import FreeBytes, check_room, disk_error, free_bytes
 from bksdm_demo.library.progress import Meter, Report, Stage, silent
 from bksdm_demo.units import format_bytes
 
@@ -55,13 +54,10 @@ def unpack(
     with _sentences(archive, target), zipfile.ZipFile(archive) as zipped:
         entries = accepted_entries(zipped.infolist(), archive.name)
         check_room(target.parent, sum(entry.file_size for entry in entries), free, f"Unpacking {archive.name}")
-        try:
+        with atomic_folder(target, staging):
             _write_all(zipped, entries, staging, report, cancelled)
             for name, contents in (extra or {}).items():
-                (staging / name).write_bytes(contents)
-            rename_for_good(staging, target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+                write_flushed(staging / name, contents)
     archive.unlink(missing_ok=True)
 
 
@@ -154,13 +150,12 @@ def _write_all(
                     raise CancelledError("The model was not unpacked: stopped on request.")
                 file.write(chunk)
                 meter.add(len(chunk))
-            file.flush()
-            os.fsync(file.fileno())  # the rename must not survive a power cut that the contents do not
+            flush(file)
 
 
 @contextmanager
 def _sentences(archive: Path, target: Path) -> Iterator[None]:
-    """LatestWatcher what zipfile, its decompressors and the disk raise into sentences."""
+    """Turn what zipfile, its decompressors and the disk raise into sentences."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:

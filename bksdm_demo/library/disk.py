@@ -1,14 +1,12 @@
-"""Room on a disk: how much there is, whether it will do, the sentence when it will not, and names that stay.
+"""Room on a disk: how much there is, whether it will do, and the sentence when it will not.
 
 Every function that needs room takes `free` as an argument, so that a full disk can be tried without filling one.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from bksdm_demo.errors import ModelUnavailableError
@@ -32,20 +30,6 @@ def check_room(folder: Path, needed: int, free: FreeBytes, what: str) -> None:
             f"{what} needs {wanted} of free disk, {format_bytes(short)} more than {folder} has. "
             "Free some space or choose a models directory on another disk."
         )
-
-
-def rename_for_good(made: Path, target: Path) -> None:
-    """Give what is finished its name, so that a power cut does not take it back; its maker has flushed the contents.
-
-    Not every system can flush a folder's listing; there the name may be lost, and then the work is done again.
-    """
-    made.rename(target)
-    with suppress(OSError):
-        descriptor = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def disk_error(error: OSError, folder: Path) -> ModelUnavailableError:

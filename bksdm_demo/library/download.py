@@ -9,7 +9,6 @@ storage (xet) and the shared cache: an archive is unpacked once and thrown away.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -27,9 +26,10 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
     parse_ratelimit_headers,
 )
 
+from bksdm_demo.atomic_files import flush, rename_durably
 from bksdm_demo.errors import CancelledError, DemoError, ModelUnavailableError
 from bksdm_demo.library.archive import unpacked_bytes
-from bksdm_demo.library.disk import disk_error, rename_for_good
+from bksdm_demo.library.disk import disk_error
 from bksdm_demo.library.progress import Meter, Report, Stage, silent
 from bksdm_demo.library.published import HubFile
 
@@ -99,7 +99,7 @@ def download(
                 f"{remote.file.name} arrived damaged: its hash is not the one the hub announces, so it was thrown "
                 "away. Download again; if that does not help, a proxy between here and the hub changes files."
             )
-        rename_for_good(partial, path)
+        rename_durably(partial, path)
 
 
 def discard_damaged(
@@ -144,8 +144,7 @@ def _receive_all(
         meter = Meter(Stage.DOWNLOADING, remote.size_bytes, report, file.tell())
         if file.tell() < remote.size_bytes:
             _patiently(lambda: _receive(remote, file, meter, stop), stop, pauses, file.tell)
-        file.flush()
-        os.fsync(file.fileno())  # the name it gets must not survive a power cut that the contents do not
+        flush(file)
 
 
 def _patiently(
@@ -225,7 +224,7 @@ def _digest(path: Path, remote: RemoteFile, report: Report, stop: threading.Even
 
 @contextmanager
 def _sentences(file: HubFile, folder: Path | None = None) -> Iterator[None]:
-    """LatestWatcher what the hub's client, its transport and the disk raise into sentences for a person."""
+    """Turn what the hub's client, its transport and the disk raise into sentences for a person."""
     try:
         yield
     except HfHubHTTPError as error:

@@ -106,9 +106,9 @@ def _alone(models_dir: Path, name: str, report: Report, stop: threading.Event) -
     folder = models_dir / WORK
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{name}.lock")
+        lock = FileLock(folder / f"{name}.lock", fallback_to_soft=False)
         _acquire(lock, report, stop)
-    except (OSError, NotImplementedError) as error:  # filelock raises the latter on disks that have no locks
+    except (OSError, NotImplementedError) as error:  # a disk without locks may raise either
         raise disk_error(error if isinstance(error, OSError) else OSError(str(error)), folder) from error
     try:
         yield

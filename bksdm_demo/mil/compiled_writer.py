@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from bksdm_demo.atomic_files import atomic_folder, flush, write_flushed
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.constants import Compressed, Stored
 from bksdm_demo.mil.metadata import ABOUT, ELEMENT_TYPES
@@ -50,14 +50,8 @@ def write_programs(functions: Sequence[Program], target: Path, spelling: str | N
         raise PackageError(f"{target} is already there; remove it or name another folder.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        half = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            _fill(half, functions, spelling)
-            half.chmod(0o755)  # temporary folders are their owner's alone
-            half.rename(target)
-        except BaseException:
-            shutil.rmtree(half, ignore_errors=True)
-            raise
+        with atomic_folder(target) as staging:
+            _fill(staging, functions, spelling)
     except OSError as error:
         raise PackageError(f"{target} cannot be written: {error.strerror or error}.") from error
     return target
@@ -66,13 +60,14 @@ def write_programs(functions: Sequence[Program], target: Path, spelling: str | N
 def _fill(folder: Path, functions: Sequence[Program], spelling: str | None) -> None:
     with (folder / "model.mil").open("w", encoding="utf-8", newline="\n") as file:
         write_text(functions, file, spelling)
+        flush(file)
     for name, source in _weight_files(functions).items():
         copy = folder / _relative(name)
         copy.parent.mkdir(parents=True, exist_ok=True)
         _link(source.resolve(), copy)
     main = next((program for program in functions if program.extra.get("function") == "main"), functions[0])
     content = json.dumps([_metadata(main)], indent=2, ensure_ascii=False).replace("/", r"\/")
-    (folder / "metadata.json").write_text(content, encoding="utf-8")
+    write_flushed(folder / "metadata.json", content.encode())
 
 
 def _weight_files(functions: Sequence[Program]) -> dict[str, Path]:

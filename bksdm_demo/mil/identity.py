@@ -12,11 +12,11 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 import threading
 import time
 from pathlib import Path
 
+from bksdm_demo.atomic_files import PRIVATE, write_atomically
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.containers import counts, is_compiled, named_model
 from bksdm_demo.mil.metadata import read_notes
@@ -140,14 +140,9 @@ def _note(notebook: Path, fresh: dict[str, tuple[Stamp, bytes]]) -> None:
     known = _recall(notebook)
     known = {path: value for path, value in known.items() if path not in fresh} | fresh
     latest = list(known.items())[-MOST_REMEMBERED:]
-    temporary = None
+    text = json.dumps({path: (stamp, digest.hex()) for path, (stamp, digest) in latest})
     try:
         notebook.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=".digests-", dir=notebook.parent)
-        with os.fdopen(handle, "w") as stream:
-            json.dump({path: (stamp, digest.hex()) for path, (stamp, digest) in latest}, stream)
-        os.replace(temporary, notebook)
+        write_atomically(notebook, text.encode(), PRIVATE)
     except OSError as error:
         _logger.info("The digests cannot be kept in %s: %s.", notebook, error)
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)

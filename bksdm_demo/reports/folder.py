@@ -11,13 +11,12 @@ import io
 import json
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from bksdm_demo.atomic_files import atomic_folder, atomic_streams, write_flushed
 from bksdm_demo.errors import DemoError
 from bksdm_demo.parameters.png_writer import encode_png
 from bksdm_demo.parameters.result_json import SCHEMA
@@ -52,13 +51,13 @@ def save_job(
     """
     check_folder(folder, overwrite)
     names = names or {}
-    with _appearing(folder) as staging:
+    with _export_errors(folder), atomic_folder(folder.resolve(), replace=True) as staging:
         files = picture_names(job)
         for index, file in files.items():
-            _write(staging / file, _picture_bytes(job.cells[index], names, environment, with_parameters))
-        _write(staging / SHEET_NAME, _sheet_bytes(job, names, environment))
+            write_flushed(staging / file, _picture_bytes(job.cells[index], names, environment, with_parameters))
+        write_flushed(staging / SHEET_NAME, _sheet_bytes(job, names, environment))
         report = job_report(job, names, files, environment, SHEET_NAME)
-        _write(staging / RESULT_NAME, _json_bytes(report))
+        write_flushed(staging / RESULT_NAME, _json_bytes(report))
     return [folder / name for name in (*files.values(), SHEET_NAME, RESULT_NAME)]
 
 
@@ -84,24 +83,11 @@ def appearing_files(paths: Sequence[Path]) -> Iterator[dict[Path, BinaryIO]]:
 
     Raises ExportError where one cannot be written.
     """
-    hidden = {path: _hidden_beside(path) for path in paths}
-    try:
-        with ExitStack() as stack:
-            for path in hidden:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            streams = {path: stack.enter_context(temporary.open("xb")) for path, temporary in hidden.items()}
-            yield dict(streams)
-            for stream in streams.values():
-                stream.flush()
-                os.fsync(stream.fileno())
-        for path, temporary in hidden.items():
-            os.replace(temporary, path)
-    except OSError as error:
-        named = ", ".join(map(str, paths))
-        raise ExportError(f"{named} cannot be written: {error.strerror or error}.") from error
-    finally:
-        for temporary in hidden.values():
-            temporary.unlink(missing_ok=True)
+    with _export_errors(*paths):
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_streams(paths) as streams:
+            yield streams
 
 
 def picture_names(job: Job) -> dict[int, str]:
@@ -176,45 +162,13 @@ def _is_our_result(path: Path) -> bool:
 
 
 @contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """A hidden staging folder that takes the place of `folder` when the block ends well, and vanishes otherwise."""
-    target = folder.resolve()
-    staging = _hidden_beside(target)
+def _export_errors(*paths: Path) -> Iterator[None]:
+    """Every OSError as an ExportError that names the paths."""
     try:
-        staging.mkdir(parents=True)
-        yield staging
-        _swap(staging, target)
+        yield
     except OSError as error:
-        raise ExportError(f"{folder} cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _swap(staging: Path, target: Path) -> None:
-    """Put `staging` in the place of `target`; what stood there comes back if that fails, and goes once it worked."""
-    if not target.exists():
-        os.rename(staging, target)
-        return
-    old = _hidden_beside(target)
-    os.rename(target, old)
-    try:
-        os.rename(staging, target)
-    except BaseException:
-        os.rename(old, target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _hidden_beside(path: Path) -> Path:
-    """A name on the same disk that no listing shows; made from chance, not from `path`'s own letters."""
-    return path.absolute().parent / f".bksdm-demo-{secrets.token_hex(8)}.part"
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        named = ", ".join(map(str, paths))
+        raise ExportError(f"{named} cannot be written: {error.strerror or error}.") from error
 
 
 def _picture_bytes(

@@ -6,7 +6,6 @@ hexadecimal digits made here from chance; anything else that turns up as a name 
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import time
@@ -15,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from bksdm_demo.atomic_files import write_atomically
 from bksdm_demo.store.contract import StoreError
 
 NAME = re.compile(r"[0-9a-f]{32}\.png")
-UNFINISHED = ".part"
 SETTLED = 3600.0  # seconds after which a file that no record names is nobody's work in progress
 
 
@@ -51,17 +50,7 @@ class PictureFolder:
         name = _new_name()
         path = self._path(name)
         path.parent.mkdir(exist_ok=True)
-        unfinished = path.with_suffix(UNFINISHED)
-        try:
-            with unfinished.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
-        _settle(path.parent)
+        write_atomically(path, data)
         return name
 
     def read(self, name: str) -> bytes:
@@ -132,13 +121,3 @@ def _made(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return float("inf")
-
-
-def _settle(folder: Path) -> None:
-    """Flush the folder's listing, so that the new name survives a power cut; not every system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

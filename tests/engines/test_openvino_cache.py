@@ -284,7 +284,6 @@ print(engine.from_cache)
 """
 
 
-@pytest.mark.skipif(compiled_store.fcntl is None, reason="no file locks here")
 def test_of_two_processes_that_ask_at_once_one_compiles(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LOAD, str(UNET), str(tmp_path)]
     root = Path(__file__).resolve().parents[2]

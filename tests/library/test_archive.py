@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import stat
 import threading
 import warnings
@@ -168,7 +169,7 @@ def test_a_disk_that_fills_up_meanwhile_leaves_nothing(tmp_path: Path, monkeypat
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(archive.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     path = write(tmp_path, ZIP)
     with pytest.raises(ModelUnavailableError, match="No space left on device"):
         unpack(path, tmp_path / "system")

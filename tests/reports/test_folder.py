@@ -179,7 +179,7 @@ def test_a_blocking_verdict_wins_over_a_cell_that_says_done(tmp_path: Path):
 def test_a_crash_between_two_writes_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_at: int, crash: BaseException
 ):
-    real, count = folder._write, iter(range(10))
+    real, count = folder.write_flushed, iter(range(10))
 
     def write(path: Path, data: bytes) -> None:
         if next(count) == crash_at:
@@ -187,7 +187,7 @@ def test_a_crash_between_two_writes_leaves_nothing(
             raise crash
         real(path, data)
 
-    monkeypatch.setattr(folder, "_write", write)
+    monkeypatch.setattr(folder, "write_flushed", write)
     with pytest.raises((ExportError, KeyboardInterrupt)):
         save_job(job(done("a"), done("b")), tmp_path / "out", ENVIRONMENT)
     assert leftovers(tmp_path) == []

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from bksdm_demo.store import database as store_database
-from bksdm_demo.store import pictures as store_pictures
 from bksdm_demo.store.contract import Retention, StoreError
 from bksdm_demo.store.sqlite import INDEX_NAME, SqliteStore, open_store
 from tests.store.test_sqlite import PICTURE, done, ids, keep, new_job
@@ -102,7 +101,7 @@ def test_an_unwritable_disk_keeps_nothing_half(tmp_path: Path, monkeypatch: pyte
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store_pictures.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StoreError, match="No space left"):
         store.save_cell(job.id, 0, done(job, 0), PICTURE)
     monkeypatch.undo()
