@@ -32,9 +32,9 @@ def link_same_files(folder: Path) -> int:
     try:
         for file in _large_files(folder):
             size = file.stat().st_size
-            token_major_form = next((other for other in known.get(size, ()) if _same(file, other)), None)
-            if token_major_form is not None and not file.samefile(token_major_form):
-                _replace(file, token_major_form)
+            twin = next((other for other in known.get(size, ()) if _same(file, other)), None)
+            if twin is not None and not file.samefile(twin):
+                _replace(file, twin)
                 saved += size
     except OSError as error:
         logger.info("%s keeps copies of its own: %s", folder.name, error)
@@ -51,8 +51,8 @@ def _same(file: Path, other: Path) -> bool:
     return file.samefile(other) or filecmp.cmp(file, other, shallow=False)
 
 
-def _replace(file: Path, token_major_form: Path) -> None:
+def _replace(file: Path, twin: Path) -> None:
     pending = file.with_name(file.name + PENDING)
     pending.unlink(missing_ok=True)
-    os.link(token_major_form, pending)
+    os.link(twin, pending)
     pending.replace(file)

@@ -1,6 +1,7 @@
 """Which processes that share a data folder are alive: each holds a lock on a file of its own until it ends.
 
-The system lets go of a lock when its process dies, however it dies, so a lock that can be had belongs to the dead.
+The system releases a lock when its holder dies, however it dies. So whoever gets a process's lock knows that this
+process is dead.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from filelock import FileLock, Timeout
 
 
 class ProcessLocks:
-    """This process's lock in `folder` and a look at those of others; without a folder there is nobody else."""
+    """This process's lock in `folder` and a look at those of others. Without a folder there are no others."""
 
     def __init__(self, folder: Path | None) -> None:
         self.own = secrets.token_hex(16)
@@ -21,7 +22,7 @@ class ProcessLocks:
         self._lock: FileLock | None = None
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self._path(self.own))
+            self._lock = self._lock_of(self.own)
             with suppress(OSError, NotImplementedError):  # a disk without locks: others take this process for dead
                 self._lock.acquire(timeout=0)
 
@@ -31,7 +32,7 @@ class ProcessLocks:
             return True
         if self._folder is None or not token.isalnum() or not self._path(token).exists():
             return False
-        lock = FileLock(self._path(token))
+        lock = self._lock_of(token)
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -44,6 +45,10 @@ class ProcessLocks:
     def close(self) -> None:
         if self._lock is not None:
             self._drop(self._lock, self.own)
+
+    def _lock_of(self, token: str) -> FileLock:
+        """Not bound to a thread: the store may be closed in another one. Never a soft lock, which outlives a kill."""
+        return FileLock(self._path(token), thread_local=False, fallback_to_soft=False)
 
     def _drop(self, lock: FileLock, token: str) -> None:
         lock.release(force=True)

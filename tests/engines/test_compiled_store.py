@@ -253,6 +253,20 @@ def test_of_two_processes_one_builds(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.name != LOCK] == [f"key{SUFFIX}"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="the system's locks are replaced")
+def test_on_a_disk_without_locks_each_builds(store: CompiledStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lock file of its own making takes the place of the system's: it would outlive a killed holder."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    for data in (b"first", b"second"):
+        with store.building():
+            assert store.keep("key", FACTS, {"main": data})
+    assert names(store) == ["key"]
+
+
 def test_of_several_threads_one_builds(store: CompiledStore) -> None:
     built = []
 
