@@ -1,8 +1,8 @@
 """Settings of one run of the demo: read once from the environment, overridden by flags, then frozen.
 
-Only app.py and cli.py import this; every room below gets the values it needs as arguments. A Space sets
-GRADIO_SERVER_NAME and GRADIO_SERVER_PORT, which are honoured under those names; everything else is BKSDM_*.
-Leaves out a settings file: flags and the environment are enough for a demo.
+Only the roof imports this; every room below gets the values it needs as arguments. A Space sets GRADIO_SERVER_NAME and
+GRADIO_SERVER_PORT, which keep those names here; everything else is BKSDM_*. Default folders are where platformdirs puts
+them. Leaves out a settings file: flags and the environment are enough for a demo.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from platformdirs import PlatformDirs
+
 from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, PRECISIONS
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.environment import usable_memory
@@ -22,13 +24,18 @@ from bksdm_demo.errors import DemoError
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SPACE_MOUNT = Path("/data")  # where a Space's storage bucket is mounted
 GIB = 2**30  # bytes
-MEMORY_SHARE = 0.6  # of this machine's memory, for loaded models; the rest is for pictures and everybody else
+MEMORY_SHARE = 0.6  # of this machine's memory, for loaded models; the rest is for pictures and other programs
 PORTS = (1, 65_535)
 QUEUE_RANGE = (1, 1_000)
 CACHE_RANGE = (0, 10_000)  # GiB; 0 keeps nothing
 QUOTA_RANGE = (0.02, 1_000_000.0)  # GiB
 KEEP_RANGE = (0.0, 36_500.0)  # days
 THREADS_RANGE = (1, 1_024)
+APP_NAME = "bksdm-demo"
+# Default folders of earlier versions, by sys.platform. They differ from today's where XDG_* is set on a Mac, and on
+# Windows; whoever has one keeps it.
+EARLIER_DATA = {"darwin": "~/Library/Application Support/bksdm-demo"}
+EARLIER_CACHES = {"darwin": "~/Library/Caches/bksdm-demo", "win32": "~/.cache/bksdm-demo"}
 GALLERIES = ("shared", "own")
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
@@ -36,13 +43,16 @@ FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
 
 @dataclass(frozen=True)
 class Settings:
-    """What a start of the page or of the command line may choose.
+    """The choices for one start of the page or of the command line. Raises DemoError naming a setting that is wrong.
 
-    `host` and `port` None leave the choice to Gradio (127.0.0.1, the first free port from 7860). `models_dir` holds
-    further model folders beside the embedded family and takes what is downloaded; while there is none, `fetch_dir`
-    will be it. `cache_dir` holds compiled models, OpenVINO's up to `cache_gb` GiB. `memory_bytes` is what loaded models
-    may occupy in memory; `queue_size` the comparisons that may wait; `prewarm` the systems to load at the start.
-    `downloads` None leaves it to `downloads_allowed`. Raises DemoError naming the setting.
+    `host` and `port`: None leaves the choice to Gradio (127.0.0.1, the first free port from 7860).
+    `models_dir` holds model folders beside the embedded family, and takes downloads. Without one, the first download
+    makes `fetch_dir`.
+    `cache_dir` holds compiled models, OpenVINO's up to `cache_gb` GiB.
+    `memory_bytes` limits what loaded models occupy in memory.
+    `queue_size` is the number of comparisons that may wait.
+    `prewarm` names the systems to load at the start.
+    `downloads`: None leaves it to `downloads_allowed`.
     """
 
     host: str | None = None
@@ -59,13 +69,13 @@ class Settings:
     threads: int | None = None  # None: as many as a container grants, else the engine decides
     memory_bytes: int = 2 * GIB
     queue_size: int = 16
-    data_dir: Path | None = None  # None: comparisons are kept in memory
+    data_dir: Path | None = None  # None: comparisons are stored in memory
     quota_gb: float = 2.0
     keep_days: float = 30.0  # 0: whatever their age
     prewarm: tuple[str, ...] = ()
     downloads: bool | None = None
     on_a_space: bool = False
-    gallery: str | None = None  # one of GALLERIES; None: own where everybody can come, else shared
+    gallery: str | None = None  # one of GALLERIES; None: own on a public page, else shared
 
     def __post_init__(self) -> None:
         _check_choice("engine", self.engine, engine_choices())
@@ -82,41 +92,43 @@ class Settings:
         if self.memory_bytes <= 0:
             raise DemoError(f"memory_bytes is {self.memory_bytes}; the budget for loaded models must be above 0.")
         if self.models_dir is not None and not self.models_dir.is_dir():
-            raise DemoError(f"models_dir is {self.models_dir}, which is no folder; create it or leave the setting out.")
+            raise DemoError(
+                f"models_dir is {self.models_dir}, which is not a folder; create it or leave the setting out."
+            )
 
     @property
     def own_gallery(self) -> bool:
-        """Whether visitors list, star and delete only their own comparisons: yes, where everybody can come."""
+        """Whether visitors list, star and delete only their own comparisons. The default is yes on a public page."""
         return (self.on_a_space or self.share) if self.gallery is None else self.gallery == "own"
 
     @property
     def downloads_allowed(self) -> bool:
-        """Whether visitors may download models from the page: yes, except where the page is meant for everybody."""
+        """Whether visitors may download models from the page. The default is no on a public page."""
         return not (self.on_a_space or self.share) if self.downloads is None else self.downloads
 
     def override(self, **flags: Any) -> Settings:
-        """A copy with every flag that is not None put in place of the environment's value."""
+        """A copy in which every flag that is not None replaces the environment's value."""
         return replace(self, **{name: value for name, value in flags.items() if value is not None})
 
 
-def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -> Settings:
-    """The settings that environment variables ask for; raises DemoError naming a variable that cannot be read."""
+def from_environment(environ: Mapping[str, str]) -> Settings:
+    """The settings that environment variables ask for. Raises DemoError naming a variable that cannot be read."""
     memory = _read(environ, "BKSDM_MEMORY_GB", gibibytes)
     read = {
         "host": _read(environ, "GRADIO_SERVER_NAME", str),
         "port": _read(environ, "GRADIO_SERVER_PORT", int),
         "share": _read(environ, "GRADIO_SHARE", truth),
-        "models_dir": _read(environ, "BKSDM_MODELS_DIR", _folder) or _existing(default_models_dir(environ, platform)),
-        "fetch_dir": default_models_dir(environ, platform),
+        "models_dir": _read(environ, "BKSDM_MODELS_DIR", _folder) or _existing(default_models_dir(environ)),
+        "fetch_dir": default_models_dir(environ),
         "engine": _read(environ, "BKSDM_ENGINE", str),
         "precision": _read(environ, "BKSDM_PRECISION", str),
         "compute_units": _read(environ, "BKSDM_COMPUTE_UNITS", str),
-        "cache_dir": _read(environ, "BKSDM_CACHE_DIR", _folder) or default_cache_dir(environ, platform),
+        "cache_dir": _read(environ, "BKSDM_CACHE_DIR", _folder) or default_cache_dir(),
         "cache_gb": _read(environ, "BKSDM_CACHE_GB", float),
         "threads": _read(environ, "BKSDM_THREADS", int),
         "memory_bytes": default_memory(usable_memory()) if memory is None else memory,
         "queue_size": _read(environ, "BKSDM_QUEUE_SIZE", int),
-        "data_dir": data_folder(environ.get("BKSDM_DATA_DIR", "").strip() or default_data_dir(environ, platform)),
+        "data_dir": data_folder(environ.get("BKSDM_DATA_DIR", "").strip() or default_data_dir(environ)),
         "quota_gb": _read(environ, "BKSDM_QUOTA_GB", float),
         "keep_days": _read(environ, "BKSDM_KEEP_DAYS", float),
         "prewarm": _read(environ, "BKSDM_PREWARM", keys),
@@ -127,46 +139,36 @@ def from_environment(environ: Mapping[str, str], platform: str = sys.platform) -
     return Settings().override(**read)
 
 
-def default_cache_dir(environ: Mapping[str, str], platform: str) -> Path:
-    """Where this kind of machine keeps caches: ~/Library/Caches on a Mac, else $XDG_CACHE_HOME or ~/.cache."""
-    if platform == "darwin":
-        return Path("~/Library/Caches/bksdm-demo").expanduser()
-    base = environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path("~/.cache").expanduser()) / "bksdm-demo"
+def default_cache_dir() -> Path:
+    """The system's folder for caches, such as ~/.cache/bksdm-demo or ~/Library/Caches/bksdm-demo."""
+    return _earlier(EARLIER_CACHES) or PlatformDirs(APP_NAME, appauthor=False).user_cache_path
 
 
-def default_models_dir(environ: Mapping[str, str], platform: str = sys.platform, mount: Path = SPACE_MOUNT) -> Path:
-    """Where fetched models go unless told otherwise: a Space's mounted disk, else this system's place for data."""
-    if environ.get("SPACE_ID") and mount.is_dir() and os.access(mount, os.W_OK):
-        return mount / "models"
-    if platform == "darwin":
-        base = Path("~/Library/Application Support")
-    elif platform == "win32":
-        base = Path(environ.get("LOCALAPPDATA") or "~/AppData/Local")
-    else:
-        base = Path(environ.get("XDG_DATA_HOME") or "~/.local/share")
-    return base.expanduser() / "bksdm-demo" / "models"
+def default_models_dir(environ: Mapping[str, str], mount: Path = SPACE_MOUNT) -> Path:
+    """The folder for downloaded models: on a Space's mounted disk, else in the system's folder for data.
+
+    The latter is, for example, ~/.local/share/bksdm-demo/models.
+    """
+    return mount / "models" if _mounted(environ, mount) else _data_place() / "models"
 
 
-def default_data_dir(environ: Mapping[str, str], platform: str = sys.platform, mount: Path = SPACE_MOUNT) -> Path:
-    """Where comparisons are kept unless told otherwise: a Space's mounted disk, else beside the fetched models."""
-    if environ.get("SPACE_ID") and mount.is_dir() and os.access(mount, os.W_OK):
-        return mount / "bksdm-demo"
-    return default_models_dir(environ, platform).parent / "comparisons"
+def default_data_dir(environ: Mapping[str, str], mount: Path = SPACE_MOUNT) -> Path:
+    """The folder for stored comparisons: on a Space's mounted disk, else beside the downloaded models."""
+    return mount / APP_NAME if _mounted(environ, mount) else _data_place() / "comparisons"
 
 
 def data_folder(text: str | Path) -> Path | None:
-    """The folder to keep comparisons in; None, for memory, where it is called "none"."""
+    """The folder for stored comparisons. The word "none" gives None, which stores them in memory."""
     return None if str(text).lower() == "none" else Path(text).expanduser()
 
 
 def default_memory(usable: int | None) -> int | None:
-    """The budget for loaded models on a machine with so many bytes; None, for the smallest one, where it is unknown."""
+    """The budget for loaded models on a machine with `usable` bytes. Unknown gives None: the smallest budget stays."""
     return None if usable is None else max(int(usable * MEMORY_SHARE), Settings.memory_bytes)
 
 
 def gibibytes(text: str) -> int:
-    """Bytes from a number of gibibytes such as "1.5"; raises DemoError for anything that is no finite number."""
+    """Bytes from a number of gibibytes such as "1.5". Raises DemoError for anything else."""
     try:
         return int(float(text) * GIB)
     except (ValueError, OverflowError) as error:  # words, not-a-number, infinity
@@ -179,11 +181,26 @@ def keys(text: str) -> tuple[str, ...]:
 
 
 def truth(text: str) -> bool:
-    """True or False from the usual words; raises ValueError for any other."""
+    """True or False from one of the usual words. Raises ValueError for any other."""
     word = text.strip().lower()
     if word in TRUE_WORDS or word in FALSE_WORDS:
         return word in TRUE_WORDS
     raise ValueError(text)
+
+
+def _data_place() -> Path:
+    return _earlier(EARLIER_DATA) or PlatformDirs(APP_NAME, appauthor=False).user_data_path
+
+
+def _earlier(folders: Mapping[str, str]) -> Path | None:
+    """The default folder of earlier versions, if this machine has one."""
+    folder = folders.get(sys.platform)
+    return None if folder is None else _existing(Path(folder).expanduser())
+
+
+def _mounted(environ: Mapping[str, str], mount: Path) -> bool:
+    """Whether this is a Space with a mounted disk."""
+    return bool(environ.get("SPACE_ID")) and mount.is_dir() and os.access(mount, os.W_OK)
 
 
 def _existing(folder: Path) -> Path | None:

@@ -50,6 +50,8 @@ HEAVY = {
     "transformers": (f"{PACKAGE}.diffusion.tokenizer",),
     "huggingface_hub": (f"{PACKAGE}.library.download",),
     "gradio": (f"{PACKAGE}.ui", "app"),
+    "platformdirs": (f"{PACKAGE}.settings",),
+    "filelock": (f"{PACKAGE}.engines.compiled_store", f"{PACKAGE}.library.fetch", f"{PACKAGE}.store.process_locks"),
     "typer": (f"{PACKAGE}.cli",),
     "rich": (f"{PACKAGE}.cli",),
     "jinja2": (f"{PACKAGE}.reports.html_report",),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
 import pytest
+from platformdirs.macos import MacOS
+from platformdirs.unix import Unix
+from platformdirs.windows import Windows
 
+from bksdm_demo import settings
 from bksdm_demo.errors import DemoError
 from bksdm_demo.settings import (
     GIB,
@@ -21,12 +26,12 @@ from bksdm_demo.settings import (
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
-    settings = from_environment({}, platform="linux")
-    assert settings.override(cache_dir=None) == settings
-    assert (settings.host, settings.port, settings.share) == (None, None, False)
-    assert settings.assets.name == "assets"
+    read = from_environment({})
+    assert read.override(cache_dir=None) == read
+    assert (read.host, read.port, read.share) == (None, None, False)
+    assert read.assets.name == "assets"
     with pytest.raises(FrozenInstanceError):
-        settings.port = 1  # type: ignore[misc]
+        read.port = 1  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -62,7 +67,7 @@ def test_variables(name: str, text: str, field: str, value: object) -> None:
 
 def test_models_dir_must_be_a_folder(tmp_path: Path) -> None:
     assert from_environment({"BKSDM_MODELS_DIR": str(tmp_path)}).models_dir == tmp_path
-    with pytest.raises(DemoError, match="is no folder"):
+    with pytest.raises(DemoError, match="is not a folder"):
         Settings(models_dir=tmp_path / "missing")
 
 
@@ -81,32 +86,78 @@ def test_what_cannot_be_is_refused(name: str, text: str) -> None:
         from_environment({name: text})
 
 
-def test_fetched_models_are_found_where_they_go_by_default(tmp_path: Path) -> None:
-    environ = {"XDG_DATA_HOME": str(tmp_path)}
-    folder = default_models_dir(environ, "linux")
+def system(monkeypatch: pytest.MonkeyPatch, home: Path, platform: str, **variables: str) -> None:
+    """Settings as on another system, with this home and only these of the variables that say where folders are."""
+    monkeypatch.setattr(settings, "PlatformDirs", {"linux": Unix, "darwin": MacOS, "win32": Windows}[platform])
+    monkeypatch.setattr(settings.sys, "platform", platform)
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"HOME": str(home), **variables}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_fetched_models_are_found_where_they_go_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system(monkeypatch, tmp_path, "linux", XDG_DATA_HOME=str(tmp_path))
+    folder = default_models_dir({})
     assert folder == tmp_path / "bksdm-demo" / "models"
-    assert from_environment(environ, "linux").models_dir is None
+    assert (from_environment({}).models_dir, from_environment({}).fetch_dir) == (None, folder)
     folder.mkdir(parents=True)
-    assert from_environment(environ, "linux").models_dir == folder
-    elsewhere = from_environment({**environ, "BKSDM_MODELS_DIR": str(tmp_path)}, "linux")
-    assert elsewhere.models_dir == tmp_path
+    assert from_environment({}).models_dir == folder
+    assert from_environment({"BKSDM_MODELS_DIR": str(tmp_path)}).models_dir == tmp_path
 
 
-def test_every_system_has_its_place_for_data() -> None:
-    assert default_models_dir({}, "linux") == Path.home() / ".local" / "share" / "bksdm-demo" / "models"
-    assert "Application Support" in default_models_dir({}, "darwin").parts
-    assert default_models_dir({"LOCALAPPDATA": "/data"}, "win32") == Path("/data/bksdm-demo/models")
+PLACES = [  # platform, variables, models and caches, HOME being "~"
+    ("linux", {}, "~/.local/share/bksdm-demo/models", "~/.cache/bksdm-demo"),
+    ("linux", {"XDG_DATA_HOME": "/d"}, "/d/bksdm-demo/models", "~/.cache/bksdm-demo"),
+    ("linux", {"XDG_CACHE_HOME": "/c"}, "~/.local/share/bksdm-demo/models", "/c/bksdm-demo"),
+    ("darwin", {}, "~/Library/Application Support/bksdm-demo/models", "~/Library/Caches/bksdm-demo"),
+    ("darwin", {"XDG_DATA_HOME": "/d", "XDG_CACHE_HOME": "/c"}, "/d/bksdm-demo/models", "/c/bksdm-demo"),
+]
 
 
-def test_comparisons_are_kept_on_a_spaces_disk_or_beside_the_models(tmp_path: Path) -> None:
-    home, mount = {"XDG_DATA_HOME": "/data-home"}, tmp_path / "mount"
+@pytest.mark.parametrize(("platform", "variables", "models", "caches"), PLACES)
+def test_every_system_has_its_places(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    platform: str,
+    variables: dict[str, str],
+    models: str,
+    caches: str,
+) -> None:
+    system(monkeypatch, tmp_path, platform, **variables)
+    assert str(default_models_dir({})) == models.replace("~", str(tmp_path))
+    assert str(default_cache_dir()) == caches.replace("~", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []  # asking makes nothing
+
+
+def test_a_macs_folders_of_earlier_versions_stay_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, caches = (tmp_path / "Library" / name / "bksdm-demo" for name in ("Application Support", "Caches"))
+    system(monkeypatch, tmp_path, "darwin", XDG_DATA_HOME="/d", XDG_CACHE_HOME="/c")
+    data.mkdir(parents=True)
+    caches.mkdir(parents=True)
+    assert (default_models_dir({}), default_cache_dir()) == (data / "models", caches)
+    assert default_data_dir({}) == data / "comparisons"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="HOME is not the home folder on Windows")
+def test_earlier_caches_on_windows_stay_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system(monkeypatch, tmp_path, "win32")
+    (tmp_path / ".cache" / "bksdm-demo").mkdir(parents=True)
+    assert default_cache_dir() == tmp_path / ".cache" / "bksdm-demo"
+
+
+def test_comparisons_are_stored_on_a_spaces_disk_or_beside_the_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system(monkeypatch, tmp_path, "linux", XDG_DATA_HOME="/data-home")
+    mount = tmp_path / "mount"
     elsewhere = Path("/data-home/bksdm-demo/comparisons")
-    on_a_space = {**home, "SPACE_ID": "owner/name"}
-    assert default_data_dir(home, "linux", tmp_path) == elsewhere  # a /data that is no Space's
-    assert default_data_dir(on_a_space, "linux", mount) == elsewhere  # a Space without a disk
+    on_a_space = {"SPACE_ID": "owner/name"}
+    assert default_data_dir({}, tmp_path) == elsewhere  # a /data that is no Space's
+    assert default_data_dir(on_a_space, mount) == elsewhere  # a Space without a disk
     mount.mkdir()
-    assert default_data_dir(on_a_space, "linux", mount) == mount / "bksdm-demo"
-    assert from_environment(home, "linux").data_dir == elsewhere
+    assert default_data_dir(on_a_space, mount) == mount / "bksdm-demo"
+    assert from_environment({}).data_dir == elsewhere
     assert not elsewhere.exists()  # asking makes nothing
     assert Settings().data_dir is None
 
@@ -118,28 +169,19 @@ def test_the_memory_budget_follows_the_machine() -> None:
 
 
 def test_flags_go_over_the_environment_and_absent_flags_do_not() -> None:
-    settings = from_environment({"BKSDM_THREADS": "3", "BKSDM_ENGINE": "openvino"})
+    read = from_environment({"BKSDM_THREADS": "3", "BKSDM_ENGINE": "openvino"})
     flags: dict[str, Any] = {"threads": 1, "engine": None, "share": False}
-    changed = settings.override(**flags)
+    changed = read.override(**flags)
     assert (changed.threads, changed.engine, changed.share) == (1, "openvino", False)
-
-
-def test_caches_lie_where_the_system_keeps_them() -> None:
-    assert default_cache_dir({"XDG_CACHE_HOME": "/x"}, "linux") == Path("/x/bksdm-demo")
-    assert default_cache_dir({}, "linux") == Path("~/.cache/bksdm-demo").expanduser()
-    assert default_cache_dir({}, "darwin") == Path("~/Library/Caches/bksdm-demo").expanduser()
 
 
 def test_on_a_space_downloads_are_allowed_where_they_are_asked_for() -> None:
     assert from_environment({"SPACE_ID": "someone/space", "BKSDM_DOWNLOADS": "1"}).downloads_allowed
 
 
-def test_a_spaces_mounted_disk_takes_the_models(tmp_path: Path) -> None:
-    space = {"SPACE_ID": "someone/space", "XDG_DATA_HOME": str(tmp_path / "home")}
-    assert default_models_dir(space, "linux", tmp_path) == tmp_path / "models"
-    assert default_models_dir(space, "linux", tmp_path / "none") == tmp_path / "home" / "bksdm-demo" / "models"
-
-
-def test_while_there_is_no_models_directory_downloads_make_one(tmp_path: Path) -> None:
-    settings = from_environment({"XDG_DATA_HOME": str(tmp_path)}, "linux")
-    assert (settings.models_dir, settings.fetch_dir) == (None, tmp_path / "bksdm-demo" / "models")
+def test_a_spaces_mounted_disk_takes_the_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    system(monkeypatch, tmp_path, "linux")
+    space = {"SPACE_ID": "someone/space"}
+    assert default_models_dir(space, tmp_path) == tmp_path / "models"
+    elsewhere = default_models_dir(space, tmp_path / "none")
+    assert elsewhere == tmp_path / ".local" / "share" / "bksdm-demo" / "models"
