@@ -1,8 +1,8 @@
-"""The state of one translation: constants, values known so far, and the check of each value against its declaration.
+"""The state of one translation: constants and the values so far, each checked against its declared type.
 
-Type policy: every float runs as f32 (so casts between fp16 and fp32 vanish), every integer as i32, bool as boolean.
-fp16 constants are kept in fp16 and widened in the graph, sharing memory with the file where they can. fp16 rounding
-of activations is not imitated.
+Every float runs as f32 (so casts between fp16 and fp32 vanish), every integer as i32, bool as boolean. fp16 constants
+stay fp16 and are widened in the graph; where possible they share memory with the file. The fp16 rounding of activations
+is not imitated.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from bksdm_demo.mil.program import Operation, Program, TensorType, Value
 
 T = TypeVar("T")
 
-DECOMPRESSION = "decompression_0"  # OpenVINO's mark: do not fold into f32, the weights stay as they are in the file
-MOST_UNDECLARED = 1 << 28  # elements of a value whose size the file leaves open, so that no estimate counts it
-SMALL = 256  # elements; shorter fp16 constants are widened at once, which keeps the graph readable
+DECOMPRESSION = "decompression_0"  # OpenVINO's mark for weights that it must not fold into f32
+MOST_UNDECLARED = 1 << 28  # elements of a value of open size, which no memory estimate counts
+SMALL = 256  # elements; smaller fp16 constants are widened at once, which keeps the graph readable
 
 
 def element_type(dtype: str) -> ov.Type:
-    """The OpenVINO element type a MIL type runs in; raises UnsupportedModelError for text and unknown types."""
+    """The OpenVINO element type that a MIL type runs in. Raises UnsupportedModelError for text and unknown types."""
     if dtype in ("fp16", "fp32", "fp64", "bf16"):
         return ov.Type.f32
     if dtype == "bool":
@@ -44,24 +44,24 @@ def partial_shape(shape: Sequence[int | None]) -> ov.PartialShape:
 
 
 class Context:
-    """Looks up what an operation reads: as a graph value, or as plain data where MIL demands a constant."""
+    """Gives translators the inputs of an operation: graph values, or plain data where MIL demands a constant."""
 
     def __init__(self, program: Program) -> None:
         self._constants = program.constants
         self._values: dict[str, Output] = {}
 
     def define(self, value: Value, output: Output, where: str) -> None:
-        """Make `output` the value; raises PackageError when its shape or type is not the declared one."""
+        """Bind `output` to the value. Raises PackageError if its shape or type is not the declared one."""
         declared = value.type
         made_shape = output.get_partial_shape()
         fits = made_shape.compatible(partial_shape(declared.shape))
         if not fits or output.get_element_type() != element_type(declared.dtype):
             made = f"{output.get_element_type().to_string()}{made_shape}"
-            raise PackageError(f"{where}: output {value.name} came out as {made}, the file declares {declared}.")
+            raise PackageError(f"{where}: output {value.name} is {made}, but the file declares {declared}.")
         if None in declared.shape and made_shape.is_static and prod(made_shape.get_max_shape()) > MOST_UNDECLARED:
             raise PackageError(
-                f"{where}: output {value.name} came out as {made_shape}, far more than a file that declares {declared} "
-                f"may take: {MOST_UNDECLARED} numbers."
+                f"{where}: output {value.name} is {made_shape}, but the file declares {declared}; a value of open size "
+                f"may hold {MOST_UNDECLARED} numbers."
             )
         self._values[value.name] = output
 
@@ -85,7 +85,7 @@ class Context:
         return [self.lookup(name) for name in operation.inputs.get(key, ())]
 
     def optional(self, operation: Operation, key: str) -> Output | None:
-        """The graph input under `key`, or None when the operation does not name it."""
+        """The graph input under `key`, or None without it."""
         return self.value(operation, key) if operation.inputs.get(key) else None
 
     def is_constant(self, operation: Operation, key: str) -> bool:
@@ -94,7 +94,7 @@ class Context:
         return len(names) == 1 and names[0] in self._constants
 
     def array(self, operation: Operation, key: str) -> NDArray | None:
-        """The constant under `key` as numpy, None when absent; raises UnsupportedModelError when it is computed."""
+        """The constant under `key`, or None without it. Raises UnsupportedModelError if it is computed."""
         if not operation.inputs.get(key):
             return None
         if not self.is_constant(operation, key):
@@ -102,7 +102,7 @@ class Context:
         return np.asarray(self._constants[operation.inputs[key][0]].array())
 
     def floats(self, operation: Operation, key: str) -> NDArray[np.float32] | None:
-        """The constant under `key` in float32, or None when absent."""
+        """The constant under `key` in float32, or None without it."""
         array = self.array(operation, key)
         return None if array is None else array.astype(np.float32)
 
@@ -119,7 +119,7 @@ class Context:
         return int(array.item()) if array is not None else self._default(operation, key, default)
 
     def axis(self, operation: Operation, key: str, dims: int, default: int | None = None) -> int:
-        """A constant axis of `dims`, counted from the front; raises PackageError for one beyond them."""
+        """A constant axis of `dims`, counted from the front. Raises PackageError for one outside them."""
         return _axis_from_front(operation, key, self.integer(operation, key, default), dims)
 
     def axes(self, operation: Operation, key: str, dims: int, default: Sequence[int] | None = None) -> list[int]:
@@ -132,7 +132,7 @@ class Context:
         return float(array.item()) if array is not None else self._default(operation, key, default)
 
     def flag(self, operation: Operation, key: str, default: bool) -> bool:
-        """A constant truth value."""
+        """A constant bool."""
         array = self.array(operation, key)
         return default if array is None else bool(array.item())
 
@@ -149,7 +149,7 @@ class Context:
 
 
 def constant_node(array: NDArray) -> Node:
-    """A constant in its running type: floats f32, integers i32, bool boolean; large fp16 stays fp16 and is widened."""
+    """A constant in the type it runs in. A large fp16 one stays fp16 and is widened to f32 in the graph."""
     array = np.ascontiguousarray(array).reshape(array.shape)
     if array.dtype == np.float16 and array.size >= SMALL:
         widened = op.convert(op.constant(_shareable(array), shared_memory=True), "f32")
@@ -167,7 +167,7 @@ def constant_node(array: NDArray) -> Node:
 
 
 class _Memory:
-    """The memory of a read-only array, offered as writeable: OpenVINO shares no other, and never writes to it."""
+    """Offers a read-only array as writeable: OpenVINO shares only such memory, and never writes to it."""
 
     def __init__(self, array: NDArray) -> None:
         self._owner = array
@@ -176,7 +176,7 @@ class _Memory:
 
 
 def _shareable(array: NDArray) -> NDArray:
-    """The array, or a view of it that OpenVINO takes without copying (a memory-mapped file is read-only)."""
+    """The array, or a view that OpenVINO reads without a copy: arrays mapped from files are read-only."""
     return array if array.flags.writeable else np.asarray(_Memory(array))
 
 
@@ -186,7 +186,7 @@ def rank(output: Output) -> int:
 
 
 def _axis_from_front(operation: Operation, key: str, axis: int, dims: int) -> int:
-    """A negative axis counts from the end. Checked here because OpenVINO's Python shapes do not check it."""
+    """The axis counted from the front. The check is here because OpenVINO's Python shapes make none."""
     if not -dims <= axis < dims:
         raise PackageError(f"{operation.kind} {operation.name}: {key} names the axis {axis} of {dims}.")
     return axis % dims

@@ -1,7 +1,7 @@
-"""A Program becomes an OpenVINO model: passes, the check for missing ops, then one translator call per operation.
+"""Turns a Program into OpenVINO models: runs the passes, checks for missing ops, calls a translator per operation.
 
-The timestep's sinusoid is cut into a model of its own (`prelude`), because a run in bf16 would round the timestep
-before the sines: whole steps become equal. Follows MIL's semantics; refuses flexible shapes.
+The timestep's sinusoid becomes a model of its own, the prelude. In bf16 the timestep would be rounded before the sines,
+and neighbouring steps would become equal. Follows MIL's semantics; refuses flexible shapes.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from bksdm_demo.translate.passes.order import rewrite
 from bksdm_demo.translate.passes.prelude import cut_prelude
 from bksdm_demo.translate.registry import find, missing_operations
 
-# How a file that contradicts itself ends a pass or a translator; RuntimeError is how OpenVINO refuses shapes and types
-# that do not fit each other, and Python too long a chain.
+# What passes and translators raise for a file that contradicts itself. RuntimeError comes from OpenVINO, for shapes and
+# types that do not fit each other, and from Python, for a chain that is too long (RecursionError).
 FAILURES = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, StopIteration)
 LISTED = 10  # refused operations that an error names
 
 
 @dataclass(frozen=True)
 class Translation:
-    """The models of one program; inputs and outputs bear the program's names and keep their order.
+    """The models of one program; inputs and outputs keep the program's names and order.
 
-    `prelude`, where there is one, must run in f32 first: it takes some of the program's inputs, and its outputs are
-    further inputs of `model`, by name. `rewrites` says how often each pass hit.
+    `prelude`, if there is one, must run first and in f32. It reads some of the program's inputs, and its outputs are
+    inputs of `model`, by name. `rewrites` counts the sites that each pass rewrote.
     """
 
     model: ov.Model
@@ -42,8 +42,8 @@ class Translation:
 def translate(program: Program) -> Translation:
     """The program as OpenVINO models, rewritten for speed.
 
-    Raises UnsupportedModelError naming every op without a translator and how often it occurs, or every operation of a
-    form that is refused; PackageError where the file contradicts itself.
+    Raises UnsupportedModelError that names every op without a translator, with counts, or every operation of an
+    unsupported form. Raises PackageError for a file that contradicts itself.
     """
     program, rewrites = _rewritten(program)
     refuse_missing(program)
@@ -56,7 +56,7 @@ def _rewritten(program: Program) -> tuple[Program, dict[str, int]]:
         return rewrite(program)
     except FAILURES as error:
         refuse_missing(program)
-        build_model(program)  # names the operation, if one by itself is to blame
+        build_model(program)  # raises an error that names the operation, if a single one is to blame
         raise PackageError(f"The program has a form that cannot be rewritten. {_last_line(error)}") from error
 
 
@@ -69,9 +69,9 @@ def refuse_missing(program: Program) -> None:
 
 
 def build_model(program: Program) -> ov.Model:
-    """The program as it stands, one translator call per operation, each output checked against its declaration.
+    """The program without passes: one translator call per operation, each output checked against its declaration.
 
-    An operation that is refused yields an open end of the declared type, so that all of them are found in one go.
+    A refused operation is replaced by a parameter of the declared type, so that one error lists all refused ones.
     """
     context = Context(program)
     parameters = [_parameter(value) for value in program.inputs]
@@ -84,8 +84,8 @@ def build_model(program: Program) -> ov.Model:
         except UnsupportedModelError as refusal:
             refusals.append(str(refusal))
             for value in operation.outputs:
-                open_end = op.parameter(partial_shape(value.type.shape), element_type(value.type.dtype))
-                context.define(value, open_end.output(0), operation.name)
+                stand_in = op.parameter(partial_shape(value.type.shape), element_type(value.type.dtype))
+                context.define(value, stand_in.output(0), operation.name)
     if refusals:
         raise UnsupportedModelError(_listing(refusals))
     results = [_result(name, context.lookup(name)) for name in program.outputs]
@@ -94,7 +94,9 @@ def build_model(program: Program) -> ov.Model:
 
 def _parameter(value: Value) -> Node:
     if None in value.type.shape:
-        raise UnsupportedModelError(f"The input {value.name} has a flexible shape ({value.type}); only fixed ones run.")
+        raise UnsupportedModelError(
+            f"The input {value.name} has a flexible shape ({value.type}); convert the model with fixed shapes."
+        )
     return op.parameter(value.type.shape, element_type(value.type.dtype), name=value.name)
 
 
@@ -112,13 +114,13 @@ def _translate_operation(context: Context, operation: Operation) -> None:
         raise PackageError(f"{where}: the inputs do not fit the operation. {_last_line(error)}") from error
     outputs: Sequence[Output] = made.outputs() if isinstance(made, Node) else _listed(made)
     if len(outputs) != len(operation.outputs):
-        raise PackageError(f"{where}: yields {len(outputs)} values, the file names {len(operation.outputs)}.")
+        raise PackageError(f"{where}: yields {len(outputs)} values, but the file names {len(operation.outputs)}.")
     for value, output in zip(operation.outputs, outputs, strict=True):
         context.define(value, output, where)
 
 
 def _listing(refusals: Sequence[str]) -> str:
-    """One refusal as it is, or several in one message, up to LISTED of them in full."""
+    """One message for all refusals, with up to LISTED of them in full."""
     if len(refusals) == 1:
         return refusals[0]
     more = f" And {len(refusals) - LISTED} more." if len(refusals) > LISTED else ""

@@ -1,6 +1,6 @@
-"""The table of every MIL op kind that OpenVINO can be given, filled by the families in ops/.
+"""The table of all translators by op kind, filled by the families in ops/.
 
-To add an op: write its translator in the family's file, decorate it with `@translates("kind")`, and add cases to the
+To add an op, write its translator in the family's file, decorate it with `@translates("kind")`, and add cases to the
 family's test. A new family is imported here and nowhere else.
 """
 
@@ -34,7 +34,7 @@ def kinds() -> tuple[str, ...]:
 
 
 def find(kind: str) -> Translator:
-    """The translator of a kind; raises UnsupportedModelError listing what exists."""
+    """The translator of a kind. Raises UnsupportedModelError that lists all kinds."""
     try:
         return TRANSLATORS[kind]
     except KeyError:
@@ -42,6 +42,6 @@ def find(kind: str) -> Translator:
 
 
 def missing_operations(program: Program) -> dict[str, int]:
-    """The op kinds of the program that have no translator, with how often each occurs; empty when all are known."""
+    """The op kinds of the program that have no translator, and how often each occurs."""
     counts = Counter(operation.kind for operation in program.operations)
     return {kind: counts[kind] for kind in sorted(counts) if kind not in TRANSLATORS}

@@ -1,7 +1,7 @@
-"""What an op translator is, and the decorator that enters one into the table.
+"""The type of op translators, and the decorator that registers one.
 
-A translator takes the context (values known so far) and one MIL operation and returns the OpenVINO outputs that stand
-for the operation's outputs, in order. One translator may serve several kinds. `registry.py` has the filled table.
+A translator takes the context (the values so far) and one MIL operation. It returns the OpenVINO outputs for the
+operation's outputs, in order. One translator may serve several kinds. See registry.py for the filled table.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ TRANSLATORS: dict[str, Translator] = {}
 
 
 def translates(*kinds: str) -> Callable[[Translator], Translator]:
-    """Enter the decorated function as the translator of these MIL op kinds; a kind that has one is refused."""
+    """Register the decorated function for these MIL op kinds. Raises ValueError for a kind that has a translator."""
 
-    def enter(translator: Translator) -> Translator:
+    def register(translator: Translator) -> Translator:
         for kind in kinds:
             if kind in TRANSLATORS:
                 raise ValueError(f"The op {kind!r} already has a translator: {TRANSLATORS[kind].__name__}.")
             TRANSLATORS[kind] = translator
         return translator
 
-    return enter
+    return register

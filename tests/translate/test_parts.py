@@ -30,7 +30,7 @@ PARTS: dict[str, dict[str, int]] = {  # what the rewrites hit; the rest of them 
     "text_encoder": {},
     "vae_decoder": {"group norm": 13, "convolution before doubling": 1},
     "vae_encoder": {"group norm": 9},
-    "safety_checker": {"masked-fill": 1},
+    "safety_checker": {"masked fill": 1},
 }
 TIMESTEPS = (1, 251, 501, 751, 981, 999)
 

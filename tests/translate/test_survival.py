@@ -26,7 +26,7 @@ def refused(kind, expected, **inputs):
         print(error)
 """
 CASES = {
-    "a scalar for a shape": ("refused('reshape', x, x=x, shape=32)", "the shape is no list"),
+    "a scalar for a shape": ("refused('reshape', x, x=x, shape=32)", "the shape must be a list"),
     "a split along a far axis": ("refused('split', [x], x=x, axis=90_000_000, num_splits=1)", "axis 90000000 of 4"),
     "a gathering along a far axis": (
         "refused('gather_along_axis', x, x=x, indices=Const(x.astype('i4') * 0), axis=90_000_000)",

@@ -1,6 +1,6 @@
 """MIL's activations and softmax. Follows MIL's iOS15-iOS17 definitions.
 
-Leaves out: the parametric ones (prelu, softplus_parametric...), which no diffusion model has.
+Leaves out the parametric ones (prelu, softplus_parametric...), which no diffusion model has.
 """
 
 from __future__ import annotations
@@ -13,6 +13,12 @@ from bksdm_demo.errors import UnsupportedModelError
 from bksdm_demo.mil.program import Operation
 from bksdm_demo.translate.context import Context, rank
 from bksdm_demo.translate.translator import translates
+
+GELU_MODES = {
+    "EXACT": "erf",
+    "TANH_APPROXIMATION": "tanh",
+    "SIGMOID_APPROXIMATION": "",
+}  # in OpenVINO's words; it has no third
 
 
 @translates("relu")
@@ -38,15 +44,16 @@ def silu(context: Context, operation: Operation) -> Node:
 
 @translates("gelu")
 def gelu(context: Context, operation: Operation) -> Node:
-    """EXACT is by the error function; the two approximations are by tanh and by x * sigmoid(1.702 x)."""
+    """EXACT uses the error function; the two approximations use tanh and x * sigmoid(1.702 x)."""
     x = context.value(operation, "x")
     mode = context.text(operation, "mode", "EXACT")
+    if mode not in GELU_MODES:
+        raise UnsupportedModelError(
+            f"gelu {operation.name}: the mode {mode!r} is unknown; there are {', '.join(GELU_MODES)}."
+        )
     if mode == "SIGMOID_APPROXIMATION":
         return op.multiply(x, op.sigmoid(op.multiply(x, np.float32(1.702))))
-    modes = {"EXACT": "erf", "TANH_APPROXIMATION": "tanh"}
-    if mode not in modes:
-        raise UnsupportedModelError(f"gelu {operation.name}: the mode {mode!r} is not known.")
-    return op.gelu(x, modes[mode])
+    return op.gelu(x, GELU_MODES[mode])
 
 
 @translates("softmax")

@@ -1,7 +1,7 @@
-"""Attention as one op: MIL's own from iOS18 on, and the form that passes/attention.py puts for attention cut in heads.
+"""Attention as one op: MIL's own from iOS18 on, and the one that the attention passes put in (own_kinds.py).
 
-OpenVINO's processor plugin runs it as one fused kernel when the heads come from a reshape and a transpose of a
-[B, S, C] tensor; the same heads from [B, C, 1, S] directly cost 8 % of a whole U-Net step.
+OpenVINO's processor plugin runs it as one fused kernel if the heads come from a reshape and a transpose of a [B, S, C]
+tensor. Taking the same heads directly from [B, C, 1, S] costs 8 % of a whole U-Net step.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def multi_head_attention(context: Context, operation: Operation) -> Node:
     values = [context.value(operation, name) for name in ("query", "key", "value")]
     if rank(values[0]) == 3:
         return _attended(values, heads)
-    turned = [op.transpose(op.squeeze(value, _axes(2)), _axes(0, 2, 1)).output(0) for value in values]
-    return op.unsqueeze(op.transpose(_attended(turned, heads), _axes(0, 2, 1)), _axes(2))  # [B, C, 1, S]
+    tokens = [op.transpose(op.squeeze(value, _axes(2)), _axes(0, 2, 1)).output(0) for value in values]
+    return op.unsqueeze(op.transpose(_attended(tokens, heads), _axes(0, 2, 1)), _axes(2))  # [B, C, 1, S]
 
 
 def _attended(tokens: Sequence[Output], heads: int) -> Node:
-    """Query, key and value [B, S, C], cut into heads [B, H, S, d] by way of [B, S, H, d] and put together again."""
+    """Attention on query, key and value [B, S, C], split into heads [B, S, H, d] -> [B, H, S, d] and joined again."""
     split = [op.reshape(value, _axes(0, 0, heads, -1), special_zero=True) for value in tokens]
     query, key, value = (op.transpose(value, _axes(0, 2, 1, 3)) for value in split)
     mixed = op.transpose(op.scaled_dot_product_attention(query, key, value), _axes(0, 2, 1, 3))  # [B, S, H, d]

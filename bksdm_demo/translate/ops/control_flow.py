@@ -1,4 +1,4 @@
-"""MIL's element-wise choice. Leaves out: cond, while_loop and lists, whose nested blocks the readers refuse."""
+"""MIL's element-wise choice. Leaves out cond, while_loop and lists: the readers refuse their nested blocks."""
 
 from __future__ import annotations
 

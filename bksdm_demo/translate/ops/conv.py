@@ -1,6 +1,6 @@
 """MIL's convolution in one, two and three dimensions. Follows MIL's iOS15-iOS17 definitions.
 
-Leaves out: conv_transpose, and "same" padding where MIL's own text contradicts itself (even kernels, strides).
+Leaves out conv_transpose, and "same" padding where MIL's own text contradicts itself (even kernels, strides).
 """
 
 from __future__ import annotations
@@ -49,10 +49,12 @@ def _padding(
     if kind == "custom":
         pad = context.ints(operation, "pad", [0] * 2 * len(kernel))
         return pad[0::2], pad[1::2]
-    if kind == "valid":  # a pad may be written, and does not count
+    if kind == "valid":  # ignores any pad in the file
         return [0] * len(kernel), [0] * len(kernel)
     if kind not in ("same", "same_lower"):
-        raise UnsupportedModelError(f"conv {operation.name}: the pad_type {kind!r} is not known.")
+        raise UnsupportedModelError(
+            f"conv {operation.name}: the pad_type {kind!r} is unknown; there are custom, valid, same and same_lower."
+        )
     if any(size % 2 == 0 for size in kernel) or any(stride != 1 for stride in strides):
         raise UnsupportedModelError(f"conv {operation.name}: {kind!r} padding needs odd kernels and strides of 1.")
     half = [dilation * (size // 2) for size, dilation in zip(kernel, dilations, strict=True)]

@@ -40,7 +40,7 @@ def direct(context: Context, operation: Operation) -> Node:
 
 @translates("real_div")
 def real_div(context: Context, operation: Operation) -> Node:
-    """x / y; integers are divided exactly and then truncated to the declared integer."""
+    """x / y; integers are divided as floats and then truncated."""
     x, y = context.value(operation, "x"), context.value(operation, "y")
     if x.get_element_type() != ov.Type.i32:
         return op.divide(x, y)
@@ -49,7 +49,7 @@ def real_div(context: Context, operation: Operation) -> Node:
 
 @translates("floor_div")
 def floor_div(context: Context, operation: Operation) -> Node:
-    """floor(x / y), by way of the remainder for integers, whose division the runtime truncates."""
+    """floor(x / y). Integers go by way of the remainder, because the runtime truncates their division."""
     x, y = context.value(operation, "x"), context.value(operation, "y")
     if x.get_element_type() != ov.Type.i32:
         return op.floor(op.divide(x, y))

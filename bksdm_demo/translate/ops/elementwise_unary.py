@@ -1,6 +1,6 @@
 """MIL ops that map each element on its own, and casts. Follows MIL's iOS15-iOS17 definitions.
 
-Leaves out: the rarely seen asin, atanh and their kind.
+Leaves out asin, atanh and similar rare ones.
 """
 
 from __future__ import annotations
@@ -75,11 +75,13 @@ def clip(context: Context, operation: Operation) -> Node:
 
 @translates("cast")
 def cast(context: Context, operation: Operation) -> Node:
-    """Float to integer truncates; anything to bool asks "is it non-zero"; a cast inside one running type is nothing."""
+    """Float to integer truncates; to bool means "not zero"; a cast within one running type does nothing."""
     x = context.value(operation, "x")
     dtype = context.text(operation, "dtype")
     if dtype not in CASTS:
-        raise UnsupportedModelError(f"cast {operation.name}: to {dtype!r} is not known; only {', '.join(CASTS)}.")
+        raise UnsupportedModelError(
+            f"cast {operation.name}: the type {dtype!r} is unknown; there are {', '.join(CASTS)}."
+        )
     target = element_type(dtype)
     if x.get_element_type() == target:
         return x

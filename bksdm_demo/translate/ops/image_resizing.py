@@ -1,6 +1,6 @@
 """MIL's upsampling of the last two axes. Follows MIL's iOS15 definitions.
 
-Leaves out: bilinear resizing and crops, which no diffusion part of the Stable Diffusion family has.
+Leaves out bilinear resizing and crops, which no part of a Stable Diffusion model has.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bksdm_demo.translate.translator import translates
 
 @translates("upsample_nearest_neighbor")
 def upsample_nearest_neighbor(context: Context, operation: Operation) -> Node:
-    """Each pixel repeated; the factors may be whole numbers or floats."""
+    """Repeats each pixel; the factors may be integers or floats."""
     x = context.value(operation, "x")
     factors = [context.number(operation, f"scale_factor_{side}", 1.0) for side in ("height", "width")]
     return op.interpolate(

@@ -26,6 +26,6 @@ def matmul(context: Context, operation: Operation) -> Node:
 
 @translates("einsum")
 def einsum(context: Context, operation: Operation) -> Node:
-    """The equation decides which operand is which: the converter swaps them against Apple's Python."""
+    """The equation decides which operand is which: the converter may swap those of Apple's Python code."""
     equation = context.text(operation, "equation").replace(" ", "")
     return op.einsum([value for value in context.values(operation, "values")], equation)

@@ -1,6 +1,6 @@
 """MIL's normalisation ops. Follows MIL's iOS15-iOS17 definitions; statistics of batch_norm are constants.
 
-Leaves out: l2_norm and local_response_norm, which no diffusion model has.
+Leaves out l2_norm and local_response_norm, which no diffusion model has.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bksdm_demo.translate.translator import translates
 
 @translates("batch_norm")
 def batch_norm(context: Context, operation: Operation) -> Node:
-    """An affine map per channel (axis 1), folded into one scale and one shift.
+    """Applies one scale and one shift per channel (axis 1), folded from all its constants.
 
     The converter writes GroupNorm's weight and bias as a batch_norm with mean 0 and variance 1.
     """
@@ -42,7 +42,9 @@ def layer_norm(context: Context, operation: Operation) -> Node:
     x = context.value(operation, "x")
     axes = context.axes(operation, "axes", rank(x), range(rank(x)))
     if axes != sorted(axes):
-        raise UnsupportedModelError(f"layer_norm {operation.name}: axes {axes} are not in rising order.")
+        raise UnsupportedModelError(
+            f"layer_norm {operation.name}: the axes {axes} are not in ascending order, which is not supported."
+        )
     return _affine(context, operation, _normalised(context, operation, x, axes), axes, rank(x))
 
 
@@ -55,9 +57,9 @@ def instance_norm(context: Context, operation: Operation) -> Node:
 
 @translates(GROUP_NORM)
 def group_norm(context: Context, operation: Operation) -> Node:
-    """Over the pixels of each channel first, then over the channels of each group.
+    """Averages over the pixels of each channel first, then over the channels of each group.
 
-    Only small tensors change their shape that way, so that the picture keeps the layout the convolutions around it use.
+    That way only small tensors are reshaped, and the picture keeps the layout of the convolutions around it.
     """
     x, groups = context.value(operation, "x"), context.integer(operation, "groups")
     centred = op.subtract(x, _group_mean(x, groups))
@@ -80,7 +82,7 @@ def _normalised(context: Context, operation: Operation, x: Output, axes: list[in
 
 
 def _affine(context: Context, operation: Operation, normal: Node, axes: list[int], dims: int) -> Node:
-    """gamma and beta, which have the shape of x over `axes`, spread over all axes."""
+    """Applies gamma and beta, which have the shape of x over `axes`."""
     for key, apply in (("gamma", op.multiply), ("beta", op.add)):
         array = context.floats(operation, key)
         if array is not None:

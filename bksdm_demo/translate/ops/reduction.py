@@ -1,6 +1,6 @@
-"""MIL ops that reduce axes to one value. Follows MIL's iOS15-iOS17 definitions; all axes when none are named.
+"""MIL ops that reduce axes to one value. Follows MIL's iOS15-iOS17 definitions; without axes, all are reduced.
 
-Leaves out: the rarely seen reduce_log_sum and reduce_log_sum_exp.
+Leaves out reduce_log_sum and reduce_log_sum_exp, which are rare.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ def reduce(context: Context, operation: Operation) -> Node:
 
 @translates("reduce_argmax", "reduce_argmin")
 def reduce_arg(context: Context, operation: Operation) -> Node:
-    """The index of the extreme value. MIL leaves ties open; the first is taken, as Apple's runtime does.
+    """The index of the extreme value. MIL leaves ties open; this takes the first, as Apple's runtime does.
 
-    CLIP's pooled output needs this: the padding repeats the end token, and the first one marks the end of the text.
+    CLIP's pooled output needs that: the padding repeats the end token, and the first one marks the end of the text.
     """
     x = context.value(operation, "x")
     axis = context.axis(operation, "axis", rank(x), -1)

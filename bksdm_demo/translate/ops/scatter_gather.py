@@ -1,8 +1,8 @@
 """MIL ops that read and write by computed positions. Follows MIL's iOS15-iOS17 definitions.
 
-Indices of any integer type run as i32. Negative indices count from the end (legal up to iOS16; harmless later, where
-the converter guards them itself). Beyond the tensor the runtime would read and write foreign memory: constant indices
-that lie there are refused, computed ones are taken back to its edge. Leaves out: scatter and scatter_along_axis.
+Indices of any integer type run as i32. Negative indices count from the end: legal up to iOS16 and harmless later, where
+the converter guards against them. An index outside the tensor would make the runtime read or write foreign memory, so
+constant ones are refused and computed ones are clamped to the edge. Leaves out scatter and scatter_along_axis.
 """
 
 from __future__ import annotations
@@ -51,13 +51,15 @@ def scatter_nd(context: Context, operation: Operation) -> Node:
     data, indices, updates = (context.value(operation, key) for key in ("data", "indices", "updates"))
     mode = context.text(operation, "mode", "add")
     if mode not in SCATTER_MODES:
-        raise UnsupportedModelError(f"scatter_nd {operation.name}: the mode {mode!r} is not known.")
+        raise UnsupportedModelError(
+            f"scatter_nd {operation.name}: the mode {mode!r} is unknown; there are {', '.join(SCATTER_MODES)}."
+        )
     positions = _from_front(context, operation, indices, _addressed(operation, data, indices, 0))
     return op15.scatter_nd_update(data, positions, updates, reduction=SCATTER_MODES[mode])
 
 
 def _batch_axes(context: Context, operation: Operation, most: int) -> int:
-    """How many leading axes of the data and of the indices go together."""
+    """How many leading axes the data and the indices share."""
     batch = context.integer(operation, "batch_dims", 0)
     if not 0 <= batch <= most:
         raise PackageError(f"{operation.kind} {operation.name}: batch_dims is {batch}; it may be 0 to {most}.")
@@ -65,7 +67,7 @@ def _batch_axes(context: Context, operation: Operation, most: int) -> int:
 
 
 def _addressed(operation: Operation, x: Output, indices: Output, batch: int) -> NDArray[np.int32]:
-    """The sizes of the axes that the last axis of `indices` speaks of."""
+    """The sizes of the axes that the last axis of `indices` addresses."""
     depth = indices.get_partial_shape()[-1].get_length()
     if depth > rank(x) - batch:
         raise PackageError(
@@ -75,10 +77,10 @@ def _addressed(operation: Operation, x: Output, indices: Output, batch: int) -> 
 
 
 def _from_front(context: Context, operation: Operation, indices: Output, sizes: NDArray[np.int32]) -> Node:
-    """Indices counted from the front, all of them inside the axes of these sizes."""
+    """The indices counted from the front, all inside axes of these sizes."""
     known = context.array(operation, "indices") if context.is_constant(operation, "indices") else None
     outside = known is not None and ((known < -sizes) | (known >= sizes)).any()
     if outside or not sizes.all():
-        raise PackageError(f"{operation.kind} {operation.name}: an index lies outside the tensor's {sizes.tolist()}.")
+        raise PackageError(f"{operation.kind} {operation.name}: an index is outside the tensor's {sizes.tolist()}.")
     counted = op.select(op.less(indices, np.int32(0)), op.add(indices, sizes), indices)
     return counted if known is not None else op.maximum(op.minimum(counted, sizes - 1), np.int32(0))

@@ -1,6 +1,6 @@
 """MIL ops that join, split, repeat, pad, make and measure tensors. Follows MIL's iOS15-iOS17 definitions.
 
-Leaves out: topk, argsort, band_part, one_hot and interleaved concat.
+Leaves out topk, argsort, band_part, one_hot and interleaved concat.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
 
 @translates("concat")
 def concat(context: Context, operation: Operation) -> Node:
-    """The values may be a single one, and may be scalars, which count as one element each."""
+    """Joins one or more values; a scalar counts as one element."""
     if context.flag(operation, "interleave", False):
-        raise UnsupportedModelError(f"concat {operation.name}: interleaved joining is not known.")
+        raise UnsupportedModelError(f"concat {operation.name}: interleaved joining is not supported.")
     values = [op.unsqueeze(value, np.int32(0)) if rank(value) == 0 else value for value in _values(context, operation)]
     return op.concat(values, context.integer(operation, "axis"))
 
@@ -35,13 +35,13 @@ def stack(context: Context, operation: Operation) -> Node:
 def _values(context: Context, operation: Operation) -> list[Output]:
     values = context.values(operation, "values")
     if not values:
-        raise PackageError(f"{operation.kind} {operation.name}: there is nothing to join.")
+        raise PackageError(f"{operation.kind} {operation.name}: it has no values to join.")
     return values
 
 
 @translates("split")
 def split(context: Context, operation: Operation) -> list[Output]:
-    """Into `split_sizes`, or into `num_splits` equal parts; where both stand, the sizes count."""
+    """Splits into `split_sizes`, or into `num_splits` equal parts; given both, the sizes count."""
     x = context.value(operation, "x")
     axis = context.axis(operation, "axis", rank(x))
     sizes = context.ints(operation, "split_sizes", [])
@@ -62,11 +62,13 @@ def tile(context: Context, operation: Operation) -> Node:
 
 @translates("pad")
 def pad(context: Context, operation: Operation) -> Node:
-    """`pad` lists before, after for the LAST axes."""
+    """`pad` lists before, after, before, after... for the LAST axes."""
     x = context.value(operation, "x")
     mode = context.text(operation, "mode", "constant")
     if mode not in PAD_MODES:
-        raise UnsupportedModelError(f"pad {operation.name}: the mode {mode!r} is not known.")
+        raise UnsupportedModelError(
+            f"pad {operation.name}: the mode {mode!r} is unknown; there are {', '.join(PAD_MODES)}."
+        )
     amounts = context.ints(operation, "pad")
     free = [0] * (rank(x) - len(amounts) // 2)
     before, after = (np.array(free + amounts[start::2], np.int32) for start in (0, 1))

@@ -1,6 +1,6 @@
 """MIL ops that move or select elements by position. Follows MIL's iOS15-iOS17 definitions.
 
-Leaves out: reverse, space_to_depth and sliding_windows.
+Leaves out reverse, space_to_depth and sliding_windows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def reshape(context: Context, operation: Operation) -> Node:
     """-1 is inferred; 0 copies a dimension, but only while the rank stays the same. The shape may be computed."""
     x, shape = context.value(operation, "x"), context.value(operation, "shape")
     if rank(shape) != 1:
-        raise PackageError(f"reshape {operation.name}: the shape is no list but has {rank(shape)} dimensions.")
+        raise PackageError(f"reshape {operation.name}: the shape must be a list, not have {rank(shape)} dimensions.")
     return op.reshape(x, shape, special_zero=shape.get_shape()[0] == rank(x))
 
 
@@ -40,7 +40,7 @@ def expand_dims(context: Context, operation: Operation) -> Node:
 
 @translates("squeeze")
 def squeeze(context: Context, operation: Operation) -> Node:
-    """Without axes, every dimension of 1 goes."""
+    """Removes the axes given, or every dimension of 1."""
     x = context.value(operation, "x")
     ones = [axis for axis, size in enumerate(x.get_shape()) if size == 1] if not operation.inputs.get("axes") else None
     return op.squeeze(x, np.array(context.ints(operation, "axes", ones), np.int32))
@@ -48,9 +48,9 @@ def squeeze(context: Context, operation: Operation) -> Node:
 
 @translates("slice_by_index")
 def slice_by_index(context: Context, operation: Operation) -> Node:
-    """numpy's x[begin:end:stride] per axis, where masks free a bound and squeeze takes one element and drops the axis.
+    """numpy's x[begin:end:stride] per axis. Masks free a bound; a squeeze takes one element and drops the axis.
 
-    Where a mask frees a bound, the stored number is junk; where squeeze is set, `end` and `stride` are.
+    The stored number of a freed bound is junk, and so are `end` and `stride` of a squeezed axis.
     """
     x = context.value(operation, "x")
     dims = rank(x)
@@ -84,11 +84,13 @@ def _mask(context: Context, operation: Operation, key: str, dims: int) -> NDArra
 
 @translates("slice_by_size")
 def slice_by_size(context: Context, operation: Operation) -> Node:
-    """`size` elements from `begin` on; -1 takes the rest. `begin` may be computed."""
+    """Takes `size` elements from `begin` on; -1 means the rest. `begin` may be computed."""
     x, begin = context.value(operation, "x"), context.value(operation, "begin")
     size = np.array(context.ints(operation, "size"), np.int32)
     if (size < -1).any():
-        raise UnsupportedModelError(f"slice_by_size {operation.name}: the size {size.tolist()} is not known.")
+        raise UnsupportedModelError(
+            f"slice_by_size {operation.name}: the size {size.tolist()} is not supported; only -1 may be negative."
+        )
     kept = [0] * len(size)
     rest = (size == -1).astype(int).tolist()
     return op.strided_slice(x, begin, op.add(begin, size), np.ones(len(size), np.int32), kept, rest)

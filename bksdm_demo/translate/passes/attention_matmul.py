@@ -1,7 +1,8 @@
 """Fuses attention over whole heads (Apple's ORIGINAL form) into one operation.
 
-q, k and v [B, C, 1, S] are reshaped to [B, H, d, S]; softmax over k of (q^T k) d^-0.5; v times the turned weights; and
-the result [B, H, d, Sq] is reshaped to [B, C, 1, Sq]. A mask, another scale or another layout leave it as it is.
+In this form q, k and v [B, C, 1, S] are reshaped to [B, H, d, S]. The weights are softmax over k of (q^T k) d^-0.5.
+v times the transposed weights gives [B, H, d, Sq], which is reshaped to [B, C, 1, Sq]. Sites with a mask, another scale
+or another layout stay as they are.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ def _site(index: Index, end: Operation) -> Site | None:
     """The site that ends in this reshape."""
     if end.kind != "reshape" or not is_token_row(end.outputs[0].type.shape):
         return None
-    mixed = _product(index, only(end, "x"), turned=(False, True))
+    mixed = _product(index, only(end, "x"), transposed=(False, True))
     weights = index.producer(mixed[1], "softmax") if mixed is not None else None
     if mixed is None or weights is None or index.scalar(weights, "axis", -1.0) not in (3.0, -1.0):
         return None
     product = index.producer(only(weights, "x"), "mul")
     factors = value_and_number(index, product) if product is not None else None
-    scores = _product(index, factors[0], turned=(True, False)) if factors is not None else None
+    scores = _product(index, factors[0], transposed=(True, False)) if factors is not None else None
     if factors is None or scores is None:
         return None
     roots = [_unsplit(index, name) for name in (*scores, mixed[0])]
@@ -38,7 +39,7 @@ def _site(index: Index, end: Operation) -> Site | None:
 
 
 def _checked(index: Index, end: Operation, roots: list[str], heads: set[int | None], scale: float) -> Site | None:
-    """The site, if the three tensors agree in batch, channels and heads, and the result is laid out like the query."""
+    """The site, if the three tensors agree in batch, channels and heads, and the result has the query's layout."""
     count = next(iter(heads))
     shapes = [index.shape(root) for root in roots]
     channels = shapes[0][1]
@@ -50,14 +51,14 @@ def _checked(index: Index, end: Operation, roots: list[str], heads: set[int | No
     return Site(end, query, key, value, count)
 
 
-def _product(index: Index, name: str | None, turned: tuple[bool, bool]) -> tuple[str, str] | None:
-    """Both factors of a matmul that transposes them as given."""
+def _product(index: Index, name: str | None, transposed: tuple[bool, bool]) -> tuple[str, str] | None:
+    """Both factors of a matmul, if it transposes exactly those that `transposed` says."""
     matmul = index.producer(name, "matmul")
     if matmul is None:
         return None
     flags = tuple(bool(index.scalar(matmul, key, 0.0)) for key in ("transpose_x", "transpose_y"))
     x, y = only(matmul, "x"), only(matmul, "y")
-    return (x, y) if flags == turned and x is not None and y is not None else None
+    return (x, y) if flags == transposed and x is not None and y is not None else None
 
 
 def _unsplit(index: Index, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""An attention site that a matcher has found, and the one operation that stands for it."""
+"""An attention site that a pass has found, and the one operation that replaces it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Site:
 
 
 def fuse(program: Program, sites: list[Site]) -> Program:
-    """The program with one operation at each site."""
+    """The program with one operation in place of each site."""
     changes = {site.end.outputs[0].name: _operation(site) for site in sites}
     constants: Mapping[str, Constant] = {_heads_name(site): added_int(site.heads) for site in sites}
     return replaced(program, changes, constants)

@@ -1,9 +1,9 @@
-"""Fuses attention that was cut into heads and query chunks (split_einsum, split_einsum_v2) back into one operation.
+"""Fuses attention that was split into heads and query chunks (split_einsum, split_einsum_v2) back into one operation.
 
-Apple's form, for heads of d channels and query chunks of 512 tokens: slices of q [B, C, 1, Sq], of k turned to
-[B, Sk, 1, C] and of v [B, C, 1, Sk]; per slice einsum "bchq,bkhc->bkhq", times d^-0.5, softmax over k, einsum
-"bkhq,bchk->bchq"; chunks joined along q, heads along C. The converter may swap the operands, so the equations decide.
-A site is taken only when the slices cover q, k and v exactly, in order; otherwise it stays as it is.
+Apple's form has heads of d channels and query chunks of 512 tokens. It slices q [B, C, 1, Sq], k transposed to
+[B, Sk, 1, C], and v [B, C, 1, Sk]. Each slice goes through einsum "bchq,bkhc->bkhq", a factor of d^-0.5, softmax over k
+and einsum "bkhq,bchk->bchq". Chunks are joined along q, heads along C. The converter may swap operands, so the
+equations decide which is which. A site is fused only when its slices cover q, k and v exactly and in order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CHANNELS, TOKENS = 1, 3  # axes of [B, C, 1, S]
 
 @dataclass(frozen=True)
 class _Piece:
-    """One head and query chunk: blocks of q and v [B, C, 1, S] and of the turned key [B, S, 1, C]."""
+    """One head and query chunk: slices of q and v [B, C, 1, S] and of the transposed key [B, S, 1, C]."""
 
     query: Slice
     key: Slice
@@ -45,7 +45,7 @@ def _site(index: Index, operation: Operation) -> Site | None:
     roots = (first.query.root, first.key.root, first.value.root)
     if any((head.query.root, head.key.root, head.value.root) != roots for head in found):
         return None
-    key = _turned(index, first.key.root)
+    key = _untransposed(index, first.key.root)
     if key is None or not _same_batch(index, first.query.root, key, first.value.root):
         return None
     channels = index.shape(first.query.root)[CHANNELS]
@@ -60,7 +60,7 @@ def _site(index: Index, operation: Operation) -> Site | None:
 
 
 def _joined(index: Index, operation: Operation | None, axis: int) -> tuple[str, ...]:
-    """What a plain concat along `axis` joins; () for any other operation."""
+    """The values that a plain concat along `axis` joins; () for any other operation."""
     if operation is None or operation.kind != "concat" or index.scalar(operation, "interleave", 0.0) != 0.0:
         return ()
     stored = index.scalar(operation, "axis")
@@ -69,7 +69,7 @@ def _joined(index: Index, operation: Operation | None, axis: int) -> tuple[str, 
 
 
 def _head(index: Index, name: str) -> _Piece | None:
-    """One head, its query chunks put together again."""
+    """One head, with its query chunks joined again."""
     chunks = _joined(index, index.producer(name, "concat"), TOKENS) or (name,)
     pieces = [_piece(index, index.producer(chunk, "einsum")) for chunk in chunks]
     found = [piece for piece in pieces if piece is not None]
@@ -85,7 +85,7 @@ def _head(index: Index, name: str) -> _Piece | None:
 
 
 def _piece(index: Index, mix: Operation | None) -> _Piece | None:
-    """Backwards from the second einsum: weights from softmax, mul and the first einsum."""
+    """Goes back from the second einsum over softmax and mul to the first einsum."""
     operands = _operands(index, mix)
     if operands is None:
         return None
@@ -109,14 +109,14 @@ def _scored(index: Index, weights: str, value: str) -> _Piece | None:
         b, k, h, q = tuple(operands.result)
         c = query_axes[1]
         if query_axes == f"{b}{c}{h}{q}" and key_axes == f"{b}{k}{h}{c}" and len({b, c, h, q, k}) == 5:
-            blocks = slice_of(index, query), slice_of(index, key), slice_of(index, value)
-            return None if None in blocks else _Piece(*blocks, factors[1])  # type: ignore[arg-type]
+            slices = slice_of(index, query), slice_of(index, key), slice_of(index, value)
+            return None if None in slices else _Piece(*slices, factors[1])  # type: ignore[arg-type]
     return None
 
 
 @dataclass(frozen=True)
 class _Operands:
-    """Names and axis letters of an einsum's two operands, and the letters of its result; four letters each."""
+    """The names and axis letters of an einsum's two operands, and the letters of its result, each four letters."""
 
     pair: tuple[tuple[str, str], tuple[str, str]]
     result: str
@@ -132,8 +132,8 @@ def _operands(index: Index, einsum: Operation | None) -> _Operands | None:
     return _Operands(((names[0], letters[0]), (names[1], letters[1])), result)
 
 
-def _turned(index: Index, name: str) -> str | None:
-    """The key [B, C, 1, S] before its channels and tokens were exchanged."""
+def _untransposed(index: Index, name: str) -> str | None:
+    """The key [B, C, 1, S] before its channels and tokens were swapped."""
     transpose = index.producer(name, "transpose")
     perm = index.array(transpose, "perm") if transpose is not None else None
     if transpose is None or perm is None or [int(axis) % 4 for axis in perm] != [0, 3, 2, 1]:

@@ -1,7 +1,7 @@
-"""Fuses GroupNorm without its weights, which converters write out over [B, G, C / G, H, W], into one operation.
+"""Fuses a GroupNorm without weights, which converters write out in nine operations, into one operation.
 
-reshape, mean, difference, square, mean, add, sqrt, real_div, reshape. The runtime would put that together itself, but
-only in a layout that its convolutions do not use, which costs two rearrangements of the whole picture each time.
+The nine run over [B, G, C / G, H, W]: reshape, mean, sub, square, mean, add, sqrt, real_div, reshape. The runtime fuses
+them too, but in a layout that its convolutions do not use. That rearranges the whole picture twice each time.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def fuse_group_norm(program: Program) -> tuple[Program, int]:
 
 
 def _site(index: Index, end: Operation) -> tuple[str, int, float] | None:
-    """The picture [B, C, H, W] that is normalised, in how many groups, and the epsilon inside the root."""
+    """The normalised picture [B, C, H, W], the number of groups, and the epsilon inside the root."""
     quotient = index.producer(only(end, "x"), "real_div") if end.kind == "reshape" else None
     root = index.producer(only(quotient, "y"), "sqrt") if quotient is not None else None
     if quotient is None or root is None:

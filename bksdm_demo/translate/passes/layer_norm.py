@@ -1,7 +1,7 @@
-"""Puts the normalisation of the first converters together again.
+"""Fuses the LayerNorm of early converters into one operation.
 
-coremltools 6 and 7 write Apple's LayerNorm as mean, difference, its square, mean of that, add, rsqrt and mul, followed
-by a shift and a scale; later versions write one layer_norm. Shift and scale stay operations of their own.
+coremltools 6 and 7 write Apple's LayerNorm as mean, sub, square, mean, add, rsqrt and mul, then a shift and a scale.
+Later versions write one layer_norm. Shift and scale stay separate operations.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def fuse_layer_norm(program: Program) -> tuple[Program, int]:
 
 
 def _site(index: Index, end: Operation) -> Moments | None:
-    """What the mul normalises; the root adds an epsilon of its own."""
+    """The moments by which this mul normalises; the rsqrt may add an epsilon of its own."""
     x, y = (only(end, "x"), only(end, "y")) if end.kind == "mul" else (None, None)
     for centred, inverse in ((x, y), (y, x)):
         root = index.producer(inverse, "rsqrt")

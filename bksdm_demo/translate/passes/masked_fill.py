@@ -1,7 +1,8 @@
-"""Writes one constant over a picture where a mask says so, in place of listing the mask's positions and scattering.
+"""Fills a picture with a constant where a mask is true, without listing the mask's positions.
 
-The converter turns `images[mask] = 0.0` of SD's safety checker into cast(mask) -> non_zero -> scatter_nd(images, the
-positions, a constant tiled to their number): the only dynamic shapes in any part. It is select(mask, constant, images).
+SD's safety checker has `images[mask] = 0.0`. The converter writes that as cast(mask) -> non_zero -> scatter_nd of a
+constant tiled to the number of positions: the only dynamic shapes in any part. This pass writes select(mask, constant,
+images).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def fuse_masked_fill(program: Program) -> tuple[Program, int]:
 
 
 def _mask(index: Index, scatter: Operation) -> str | None:
-    """The bool value of the data's shape whose true positions are written, for a scatter_nd that overwrites."""
+    """The bool mask, in the shape of the data, whose true positions this scatter_nd overwrites; else None."""
     if scatter.kind != "scatter_nd" or index.text(scatter, "mode") != "update":
         return None
     listing = _listing(index, only(scatter, "indices"))
@@ -43,7 +44,7 @@ def _mask(index: Index, scatter: Operation) -> str | None:
 def _listing(index: Index, name: str | None) -> Operation | None:
     """The non_zero that lists the positions.
 
-    For iOS17 the converter guards against negative ones, which a list of positions never has: select(p >= 0, p, ...).
+    For iOS17 the converter guards against negative positions, although there are none: select(p >= 0, p, ...).
     """
     guard = index.producer(name, "select")
     if guard is None:

@@ -1,4 +1,4 @@
-"""Recognises normalisation written out: what is centred on its own mean, and its variance with a constant added."""
+"""Recognises a normalisation that is written out: a value minus its mean, and its variance plus a constant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bksdm_demo.translate.passes.rewrite import Index, only, value_and_number
 
 @dataclass(frozen=True)
 class Moments:
-    """`source` less its mean over `axes`, beside the mean of the square of that plus `epsilon`."""
+    """The source, axes and epsilon of (source - mean) and of mean((source - mean)^2) + epsilon, over `axes`."""
 
     source: str
     axes: tuple[int, ...]
@@ -17,7 +17,7 @@ class Moments:
 
 
 def moments(index: Index, centred: str | None, shifted: str | None) -> Moments | None:
-    """What the two values are the centred form and the shifted variance of, or None."""
+    """The moments, if `centred` is source - mean and `shifted` is variance + epsilon of the same source; else None."""
     difference, sum_ = index.producer(centred, "sub"), index.producer(shifted, "add")
     parts = value_and_number(index, sum_) if sum_ is not None else None
     mean = _mean(index, only(difference, "y")) if difference is not None else None
@@ -30,7 +30,7 @@ def moments(index: Index, centred: str | None, shifted: str | None) -> Moments |
 
 
 def _mean(index: Index, name: str | None) -> tuple[str, tuple[int, ...]] | None:
-    """What a value is the mean of, and over which axes, in rising order; None unless it keeps the axes."""
+    """The source and the sorted axes of a mean that keeps its axes; None for any other value."""
     mean = index.producer(name, "reduce_mean")
     source = only(mean, "x") if mean is not None else None
     axes = index.array(mean, "axes") if mean is not None else None
@@ -40,7 +40,7 @@ def _mean(index: Index, name: str | None) -> tuple[str, tuple[int, ...]] | None:
 
 
 def _root(index: Index, name: str) -> str | None:
-    """The value whose square this is."""
+    """The value that was squared to make this one, or None."""
     product = index.producer(name, "mul", "square")
     if product is None:
         return None

@@ -1,4 +1,4 @@
-"""Which passes run, in which order."""
+"""The passes, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ PASSES: dict[str, Pass] = {
     "group norm": fuse_group_norm,
     "layer norm": fuse_layer_norm,
     "parted projections": project_into_parts,
-    "token-major blocks": run_token_major,  # needs the attention and the layer norms in one piece
+    "token-major blocks": run_token_major,  # after attention and layer norms are fused
     "convolution before doubling": convolve_before_doubling,
-    "masked-fill": fuse_masked_fill,
+    "masked fill": fuse_masked_fill,
 }
 
 

@@ -1,8 +1,8 @@
 """Cuts the timestep's sinusoid out of a program, so that it can run in f32 while the rest runs in bf16.
 
-bf16 has 8 bits of mantissa: 980 and 981 round to the same number, and a step at a large time comes out 6-12 dB worse.
-The cut takes everything that depends on one input alone through cheap ops, provided sines or cosines are among them.
-Unlike the rewrites, it makes two programs of one.
+bf16 has 8 bits of mantissa. 980 and 981 round to the same number, and steps at large times come out 6-12 dB worse. The
+cut holds the cheap operations that depend on one input only, and is made if a sine or cosine is among them. Unlike the
+other passes, this one makes two programs of one.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ CHEAP = WAVES | {
 
 
 def cut_prelude(program: Program) -> tuple[Program, Program | None]:
-    """The program without its sinusoid, and the sinusoid; (program, None) when no input feeds sines.
+    """The program without its sinusoid, and the sinusoid (the prelude); (program, None) when no input feeds sines.
 
-    The prelude's outputs have become inputs of the first program, under their names.
+    The prelude's outputs become inputs of the first program, under the same names.
     """
     for value in program.inputs:
         cut = _reach(program, value.name)
@@ -49,7 +49,7 @@ def _split(program: Program, source: Value, cut: Sequence[Operation]) -> tuple[P
     rest = tuple(operation for operation in program.operations if id(operation) not in inside)
     read = {name for operation in rest for names in operation.inputs.values() for name in names} | set(program.outputs)
     crossing = tuple(value for operation in cut for value in operation.outputs if value.name in read)
-    if not rest:  # nothing but the sinusoid: there is nothing to protect it from
+    if not rest:  # the program is nothing but the sinusoid
         return program, None
     kept = tuple(value for value in program.inputs if value is not source or value.name in read)
     names = tuple(value.name for value in crossing)

@@ -1,7 +1,7 @@
-"""Projects straight into parts what a split would cut afterwards: each part gets its rows of the weights.
+"""Replaces a projection and the split of its result by one projection per part, each with its rows of the weights.
 
-A gated feed-forward projects to value and gate in one and splits the result, which costs a copy of the largest tensor
-of the block, and keeps the activation of one part from running inside its projection.
+A gated feed-forward projects value and gate together and then splits them. The split copies the largest tensor of the
+block, and keeps the runtime from fusing the gate's activation into its projection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CHANNEL_AXIS = {"conv": 1, "linear": -1}  # of the result; in the weights and th
 
 @dataclass(frozen=True)
 class Rows:
-    """Some rows of a constant, decoded no earlier than the whole."""
+    """Some rows of a constant; decoding them decodes the whole constant."""
 
     source: Constant
     start: int
@@ -42,7 +42,7 @@ class Rows:
 
 
 def project_into_parts(program: Program) -> tuple[Program, int]:
-    """The program with every projection that only a split reads cut in parts, and the number of those."""
+    """The program with the projections that only a split reads divided into parts, and the number of those."""
     index = Index(program)
     uses = Counter(name for operation in program.operations for names in operation.inputs.values() for name in names)
     uses.update(program.outputs)
@@ -67,7 +67,7 @@ def project_into_parts(program: Program) -> tuple[Program, int]:
 
 
 def _projection(index: Index, split: Operation) -> Operation | None:
-    """The ungrouped conv or linear, of constant weights, whose channels the split cuts."""
+    """The ungrouped conv or linear with constant weights whose channels this split divides; else None."""
     projection = index.producer(only(split, "x"), *CHANNEL_AXIS) if split.kind == "split" else None
     axis = index.scalar(split, "axis")
     if projection is None or axis is None or index.scalar(projection, "groups", 1.0) != 1.0:

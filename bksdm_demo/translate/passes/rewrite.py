@@ -1,7 +1,7 @@
-"""What every pass needs: an index of who makes and who uses a value, new constants, and replacing operations.
+"""Tools for all passes: an index from values to the operations that make them, new constants, replacing operations.
 
-A pass finds an operation at the end of a pattern and replaces it by another that yields the same value; what the
-pattern no longer needs is swept away. Programs are never changed in place.
+A pass finds the last operation of a pattern and replaces it by one that yields the same value. Operations that nothing
+reads any longer are removed. Programs are never changed in place.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def added_text(text: str) -> Added:
 
 @dataclass(frozen=True)
 class Reshaped:
-    """A constant in another shape of as many elements, decoded no earlier than the original."""
+    """A constant in another shape with as many elements; it is decoded when it is read."""
 
     source: Constant
     type: TensorType
@@ -77,7 +77,7 @@ def reshaped(constant: Constant, shape: tuple[int, ...]) -> Reshaped:
 
 
 class Index:
-    """Looks up a program from its values backwards."""
+    """Looks up what makes a value of a program, and its type."""
 
     def __init__(self, program: Program) -> None:
         self._constants = program.constants
@@ -86,7 +86,7 @@ class Index:
         self._types |= {value.name: value.type for operation in program.operations for value in operation.outputs}
 
     def producer(self, name: str | None, *kinds: str) -> Operation | None:
-        """The operation that makes the value, if it is of one of these kinds (or of any, when none are named)."""
+        """The operation that makes the value, if it is of one of these kinds; without kinds, any will do."""
         operation = self._producers.get(name) if name is not None else None
         return operation if operation is not None and (not kinds or operation.kind in kinds) else None
 
@@ -114,7 +114,7 @@ class Index:
         return np.asarray(self._constants[names[0]].array())
 
     def scalar(self, operation: Operation, key: str, default: float | None = None) -> float | None:
-        """The number under an input key; the default when the key is absent, None when it is no constant number."""
+        """The number under an input key; the default without the key, None for anything but a constant number."""
         if not operation.inputs.get(key):
             return default
         array = self.array(operation, key)
@@ -133,7 +133,7 @@ def only(operation: Operation, key: str) -> str | None:
 
 
 def value_and_number(index: Index, operation: Operation) -> tuple[str, float] | None:
-    """The value and the constant number that a binary operation takes, in whichever order they stand."""
+    """The value and the constant number that a binary operation reads, in either order."""
     for value_key, number_key in (("x", "y"), ("y", "x")):
         value, number = only(operation, value_key), index.scalar(operation, number_key)
         if value is not None and number is not None:
@@ -142,14 +142,14 @@ def value_and_number(index: Index, operation: Operation) -> tuple[str, float] | 
 
 
 def replaced(program: Program, changes: Mapping[str, Operation], constants: Mapping[str, Constant]) -> Program:
-    """The program with operations exchanged (keyed by the name of their first output), dead operations swept away."""
+    """The program with these operations replaced, by the name of their first output, and unused ones removed."""
     return inserted(program, {name: (operation,) for name, operation in changes.items()}, constants)
 
 
 def inserted(
     program: Program, changes: Mapping[str, Sequence[Operation]], constants: Mapping[str, Constant]
 ) -> Program:
-    """The program with several operations in place of one each; otherwise like `replaced`."""
+    """The same with several operations in place of each one."""
     operations = (
         made for operation in program.operations for made in changes.get(operation.outputs[0].name, (operation,))
     )

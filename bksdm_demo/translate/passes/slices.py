@@ -1,4 +1,4 @@
-"""Follows a value back through slices to what was sliced: which whole tensor, and which range of each axis."""
+"""Follows a value back through slices to the whole tensor it was cut from, and to the range on each axis."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Range = tuple[int, int]  # start and stop, both counted from the front
 
 @dataclass(frozen=True)
 class Slice:
-    """A block of the value `root`: one range per axis of it."""
+    """A block of the value `root`: one range for each of its axes."""
 
     root: str
     ranges: tuple[Range, ...]
@@ -24,7 +24,7 @@ class Slice:
 
 
 def slice_of(index: Index, name: str) -> Slice | None:
-    """The block that `name` is, None where a shape is open."""
+    """The slice that `name` is, of another value or all of itself; None where a shape is open."""
     shape = index.shape(name)
     sizes = tuple(size for size in shape if size is not None)
     if len(sizes) != len(shape):
@@ -44,7 +44,7 @@ def slice_of(index: Index, name: str) -> Slice | None:
 
 
 def _sliced(index: Index, operation: Operation, source: Slice) -> list[Range] | None:
-    """The ranges a slice_by_index takes of its input; None for strides, squeezes and computed bounds."""
+    """The ranges that a slice_by_index cuts from its input; None for strides, squeezes and computed bounds."""
     sizes = [stop - start for start, stop in source.ranges]
     dims = len(sizes)
     for key in ("begin", "end", "stride", "begin_mask", "end_mask", "squeeze_mask"):
@@ -63,16 +63,17 @@ def _sliced(index: Index, operation: Operation, source: Slice) -> list[Range] | 
 
 
 def _bounds(index: Index, operation: Operation, key: str, free: list[int]) -> list[int]:
-    """The bounds along each axis, `free` where the mask lets go of the stored number."""
+    """The bounds along each axis: the stored number, or `free` where the mask says to ignore it."""
     array, mask = index.array(operation, key), index.array(operation, f"{key}_mask")
     if array is None:
         return free
-    loose = [False] * len(free) if mask is None else mask.reshape(-1).tolist()
-    return [open_ if let else int(bound) for open_, let, bound in zip(free, loose, array.reshape(-1), strict=True)]
+    ignored = [False] * len(free) if mask is None else mask.reshape(-1).tolist()
+    bounds = array.reshape(-1)
+    return [end if open_ else int(bound) for end, open_, bound in zip(free, ignored, bounds, strict=True)]
 
 
 def _part(index: Index, operation: Operation, name: str, source: Slice) -> list[Range] | None:
-    """The ranges that one output of a split takes of its input."""
+    """The ranges of its input that one output of a split covers."""
     axis = index.scalar(operation, "axis")
     if axis is None:
         return None

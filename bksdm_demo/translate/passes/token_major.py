@@ -1,9 +1,9 @@
 """Runs transformer blocks on tokens [B, S, C] in place of Apple's channel-major rows [B, C, 1, S].
 
-The Neural Engine wants channels first; a processor's matrix products and its fused attention want them last. A block is
-all operations with a token-major form (token_twins.py) that hand rows to each other, one of them an attention: part of
-it alone would cost more in transposes than it gains. Rows are turned where they enter and leave the block, in one with
-the reshape from or to a picture [B, C, H, W] where there is one.
+The Neural Engine wants channels first; a processor's matrix products and fused attention want them last. A block is a
+connected set of operations that have a token-major form (token_major_forms.py) and include an attention. Moving only
+part of a block would cost more in transposes than it gains. Rows are transposed where they enter and leave the block,
+together with the reshape from or to a picture [B, C, H, W] where there is one.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ Shape = tuple[int | None, ...]
 def run_token_major(program: Program) -> tuple[Program, int]:
     """The program with its transformer blocks token-major, and the number of blocks."""
     index = Index(program)
-    token_major_forms = {
-        id(operation): made
+    forms = {
+        id(operation): form
         for operation in program.operations
-        if (made := token_major_form(index, operation)) is not None
+        if (form := token_major_form(index, operation)) is not None
     }
-    blocks = _blocks(program.operations, token_major_forms)
+    blocks = _blocks(program.operations, forms)
     if not blocks:
         return program, 0
-    chosen = {id(operation): token_major_forms[id(operation)] for block in blocks for operation in block}
+    chosen = {id(operation): forms[id(operation)] for block in blocks for operation in block}
     return _Writer(program, index, chosen).write(), len(blocks)
 
 
-def _blocks(operations: Iterable[Operation], token_major_forms: Mapping[int, TokenMajorForm]) -> list[list[Operation]]:
-    """Operations with a token_major_form, grouped by the rows they hand each other; only groups with an attention."""
+def _blocks(operations: Iterable[Operation], forms: Mapping[int, TokenMajorForm]) -> list[list[Operation]]:
+    """Operations with a token-major form, grouped by the rows they pass on; only groups with an attention."""
     groups: dict[int, list[Operation]] = {}
     group_of: dict[str, int] = {}  # by row
     for place, operation in enumerate(operations):
-        if id(operation) not in token_major_forms:
+        if id(operation) not in forms:
             continue
-        read = {name for names in token_major_forms[id(operation)].rows.values() for name in names}
+        read = {name for names in forms[id(operation)].rows.values() for name in names}
         members = [
             member for group in {group_of[name] for name in read & set(group_of)} for member in groups.pop(group)
         ]
@@ -57,16 +57,16 @@ class _Writer:
 
     program: Program
     index: Index
-    token_major_forms: Mapping[int, TokenMajorForm]
+    forms: Mapping[int, TokenMajorForm]  # by the operation's id
     constants: dict[str, Constant] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
     tokens: dict[str, str] = field(default_factory=dict)  # row -> the same as tokens
-    inside: set[str] = field(default_factory=set)  # rows that so far exist as tokens alone
+    inside: set[str] = field(default_factory=set)  # rows that so far exist only as tokens
 
     def write(self) -> Program:
         for operation in self.program.operations:
-            if id(operation) in self.token_major_forms:
-                self._move(operation, self.token_major_forms[id(operation)])
+            if id(operation) in self.forms:
+                self._move(operation, self.forms[id(operation)])
             elif not self._unroll(operation):
                 self._leave(name for names in operation.inputs.values() for name in names)
                 self.operations.append(operation)
@@ -75,7 +75,7 @@ class _Writer:
         return replace(self.program, operations=operations, constants={**self.program.constants, **self.constants})
 
     def _move(self, operation: Operation, form: TokenMajorForm) -> None:
-        """The token-major form of an operation of a block."""
+        """Writes the token-major form of an operation of a block."""
         inputs = {**form.kept, **{key: tuple(map(self._entered, names)) for key, names in form.rows.items()}}
         outputs: list[Value] = []
         for value in operation.outputs:
@@ -88,7 +88,7 @@ class _Writer:
         self.operations.append(Operation(form.kind, operation.name, inputs, tuple(outputs)))
 
     def _entered(self, row: str) -> str:
-        """The tokens of a row, turned now if it comes from outside the block."""
+        """The tokens of a row, transposed here if it comes from outside the block."""
         if row in self.tokens:
             return self.tokens[row]
         made = f"{row}:tokens"
@@ -106,14 +106,14 @@ class _Writer:
         return made
 
     def _picture(self, row: str) -> str | None:
-        """The value [B, C, H, W] whose reshape the row is."""
+        """The picture [B, C, H, W] that was reshaped to this row, or None."""
         reshape = self.index.producer(row, "reshape")
         source = only(reshape, "x") if reshape is not None else None
         fits = source is not None and _same_channels(self.index.shape(source), self.index.shape(row))
         return source if fits else None
 
     def _unroll(self, operation: Operation) -> bool:
-        """A reshape from a row inside a block to a picture [B, C, H, W], made from the tokens; False for all else."""
+        """Writes a row's reshape to a picture [B, C, H, W] from the tokens; False for any other operation."""
         value, row = operation.outputs[0], only(operation, "x") if operation.kind == "reshape" else None
         if row is None or row not in self.inside or is_token_row(value.type.shape):
             return False
@@ -125,7 +125,7 @@ class _Writer:
         return True
 
     def _leave(self, names: Iterable[str]) -> None:
-        """Rows that something outside the block reads, turned back."""
+        """Transposes back the rows that something outside the block reads."""
         for row in names:
             if row not in self.inside:
                 continue
@@ -152,5 +152,5 @@ class _Writer:
 
 
 def _same_channels(picture: Shape, row: Shape) -> bool:
-    """Whether a picture [B, C, H, W] and a row [B, C, 1, S] differ in how the pixels are laid out alone."""
+    """Whether a picture [B, C, H, W] and a row [B, C, 1, S] differ only in the layout of the pixels."""
     return len(picture) == 4 and None not in picture and picture[:2] == row[:2] and is_token_row(row)

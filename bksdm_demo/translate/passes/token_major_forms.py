@@ -1,4 +1,4 @@
-"""What each operation on channel-major rows [B, C, 1, S] is called on tokens [B, S, C], and what it then reads."""
+"""The token-major form of each operation: what does on tokens [B, S, C] what it does on rows [B, C, 1, S]."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True)
 class TokenMajorForm:
-    """The token-major form of an operation: its inputs are rows to be turned, constants as they are, new constants."""
+    """The kind of operation that replaces another one on tokens, and its inputs by key."""
 
     kind: str
-    rows: Mapping[str, Names]
-    kept: Mapping[str, Names] = field(default_factory=dict)
-    made: Mapping[str, Constant] = field(default_factory=dict)
+    rows: Mapping[str, Names]  # read as tokens
+    kept: Mapping[str, Names] = field(default_factory=dict)  # constants, as they are
+    made: Mapping[str, Constant] = field(default_factory=dict)  # new constants
 
 
 def token_major_form(index: Index, operation: Operation) -> TokenMajorForm | None:
     """The token-major form, or None where the operation has none or does not yield rows."""
-    write = _TWINS.get(operation.kind)
+    form = _FORMS.get(operation.kind)
     yields_rows = all(is_token_row(value.type.shape) for value in operation.outputs)
-    return write(index, operation) if write is not None and yields_rows else None
+    return form(index, operation) if form is not None and yields_rows else None
 
 
 def _conv(index: Index, operation: Operation) -> TokenMajorForm | None:
-    """A 1x1 convolution without padding, strides and groups is a matrix product."""
+    """A linear layer, for a 1x1 convolution without padding, strides or groups."""
     weight, bias = only(operation, "weight"), only(operation, "bias")
     if weight is None or not index.is_constant(weight) or (bias is not None and not index.is_constant(bias)):
         return None
@@ -56,7 +56,7 @@ def _pointwise(index: Index, operation: Operation) -> TokenMajorForm | None:
 
 
 def _binary(index: Index, operation: Operation) -> TokenMajorForm | None:
-    """Two rows of one shape, or a row and a constant that is one number, or one number per channel."""
+    """The same on two rows of one shape, or on a row and a constant: one number, or one per channel."""
     shape = operation.outputs[0].type.shape
     rows: dict[str, Names] = {}
     kept: dict[str, Names] = {}
@@ -101,7 +101,7 @@ def _constants(operation: Operation, *keys: str) -> dict[str, Names]:
     return {key: operation.inputs[key] for key in keys if operation.inputs.get(key)}
 
 
-_TWINS: Mapping[str, Callable[[Index, Operation], TokenMajorForm | None]] = {
+_FORMS: Mapping[str, Callable[[Index, Operation], TokenMajorForm | None]] = {
     "add": _binary,
     "conv": _conv,
     "gelu": _pointwise,

@@ -1,9 +1,9 @@
-"""Convolves before enlarging: nearest-neighbour doubling and a 3x3 convolution become four 2x2 convolutions.
+"""Turns nearest-neighbour doubling and a 3x3 convolution into four 2x2 convolutions of the small picture.
 
-Most of the nine pixels that a 3x3 kernel reads in a doubled picture are copies of one another. Summing the weights that
-meet the same original pixel leaves one kernel of 2x2 for each place (a, b) in a doubled pixel: a row at a = 0 reads the
-original rows h-1 and h with w[0] and w[1] + w[2], a row at a = 1 reads h and h+1 with w[0] + w[1] and w[2]; columns
-alike. That is 16 products in place of 36 with the same result up to rounding, zeros at the border included.
+A 3x3 kernel reads nine pixels of a doubled picture, most of them copies of one another. Summing the weights that meet
+the same original pixel leaves one 2x2 kernel for each place (a, b) in a doubled pixel. A row at a = 0 reads rows h-1
+and h of the original with w[0] and w[1] + w[2]. A row at a = 1 reads h and h+1 with w[0] + w[1] and w[2]. Columns work
+alike. That is 16 products instead of 36, with the same result up to rounding, zeros at the border included.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def convolve_before_doubling(program: Program) -> tuple[Program, int]:
 
 
 def _doubled(index: Index, conv: Operation) -> str | None:
-    """The picture whose doubling the convolution reads."""
+    """The picture that is doubled for this convolution, or None."""
     doubling = index.producer(only(conv, "x"), "upsample_nearest_neighbor") if conv.kind == "conv" else None
     if doubling is None or any(index.scalar(doubling, f"scale_factor_{side}", 1.0) != 2.0 for side in SIDES):
         return None
@@ -42,7 +42,7 @@ def _doubled(index: Index, conv: Operation) -> str | None:
 
 
 def _is_plain(index: Index, conv: Operation) -> bool:
-    """Whether it is 3x3 with one pixel of zeros around, constant weights, and neither strides, dilations nor groups."""
+    """Whether it is 3x3 with a padding of one pixel, constant weights, and no strides, dilations or groups."""
     constant = all(index.is_constant(name) for key, names in conv.inputs.items() if key != "x" for name in names)
     weight = only(conv, "weight")
     if not constant or weight is None or index.shape(weight)[2:] != (3, 3):
@@ -55,7 +55,7 @@ def _is_plain(index: Index, conv: Operation) -> bool:
 
 
 def _four(index: Index, conv: Operation, source: str) -> tuple[list[Operation], dict[str, Constant]]:
-    """Four convolutions, their results side by side as channels, and those spread out; and the constants they read."""
+    """The four convolutions, the concat of their results, the depth_to_space; and the constants they read."""
     output = conv.outputs[0]
     batch, channels, height, width = output.type.shape
     small = (batch, channels, (height or 0) // 2, (width or 0) // 2)

@@ -44,7 +44,7 @@ def test_layer_norm_epsilon_counts_inside_the_root():
 
 
 def test_layer_norm_with_axes_out_of_order_is_refused():
-    with pytest.raises(UnsupportedModelError, match="rising order"):
+    with pytest.raises(UnsupportedModelError, match="ascending order"):
         check_op("layer_norm", X, x=X, axes=[3, 2])
 
 

@@ -92,7 +92,7 @@ OUTSIDE = {
 
 @pytest.mark.parametrize(("kind", "inputs"), OUTSIDE.values(), ids=OUTSIDE)
 def test_known_indices_outside_the_tensor_are_refused(kind, inputs):
-    with pytest.raises(PackageError, match="an index lies outside the tensor's"):
+    with pytest.raises(PackageError, match="an index is outside the tensor's"):
         check_op(kind, X, **inputs)
 
 

@@ -34,7 +34,7 @@ def test_interleaved_and_empty_concat_are_refused():
         check_op("concat", X, values=[X, X], axis=1, interleave=Const(np.bool_(True)))
     builder = Builder()
     builder.input("x", (1,))
-    with pytest.raises(PackageError, match="nothing to join"):
+    with pytest.raises(PackageError, match="no values to join"):
         run_program(builder.program(builder.op("concat", (1,), axis=0)), {})
 
 

@@ -23,7 +23,7 @@ def test_reshape_to_a_scalar_s_single_element():
 
 @pytest.mark.parametrize("shape", [[[120]], [[6, 20]]])
 def test_a_shape_that_is_no_list_is_refused(shape):
-    with pytest.raises(PackageError, match=r"reshape op_0: the shape is no list but has 2 dimensions"):
+    with pytest.raises(PackageError, match=r"reshape op_0: the shape must be a list, not have 2 dimensions"):
         check_op("reshape", X.reshape(-1), x=X, shape=shape)
 
 

@@ -1,4 +1,4 @@
-"""The masked-fill: one hit in the converter's form, near misses that must go on scattering."""
+"""The masked fill: one hit in the converter's form, near misses that must go on scattering."""
 
 from __future__ import annotations
 

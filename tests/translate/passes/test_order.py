@@ -25,7 +25,7 @@ def test_every_pass_runs_and_is_counted():
         "parted projections": (test_projections.site(test_projections.HIT), set()),
         "token-major blocks": (test_token_major.Block().write(test_token_major.Form()), {"parted projections"}),
         "convolution before doubling": (test_upsampling.site(test_upsampling.HIT), set()),
-        "masked-fill": (test_masked_fill.site(test_masked_fill.HIT), set()),
+        "masked fill": (test_masked_fill.site(test_masked_fill.HIT), set()),
     }
     assert set(examples) == set(PASSES)
     for name, (program, others) in examples.items():

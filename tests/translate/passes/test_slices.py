@@ -1,4 +1,4 @@
-"""Spans: a chain of slices as one block of the tensor it was cut from, checked by cutting an array of positions."""
+"""A chain of slices as one block of the tensor it was cut from, checked by slicing an array of positions."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.translate.programs import Builder
 X = np.arange(6 * 8).reshape(6, 8)
 
 
-def cut(span: Slice) -> np.ndarray:
-    return X[tuple(slice(*range_) for range_ in span.ranges)]
+def cut(block: Slice) -> np.ndarray:
+    return X[tuple(slice(*range_) for range_ in block.ranges)]
 
 
 @pytest.mark.parametrize(
@@ -32,10 +32,10 @@ def test_slices_of_slices(named, selection):
     twice = b.op("slice_by_index", X[selection][1:].shape, x=once, begin=[1, 0], end=[9, 9])
     index = Index(b.program(twice))
     for ref, expected in ((once, X[selection]), (twice, X[selection][1:])):
-        span = slice_of(index, ref.name)
-        assert span is not None
-        assert span.root == "x"
-        np.testing.assert_array_equal(cut(span), expected)
+        found = slice_of(index, ref.name)
+        assert found is not None
+        assert found.root == "x"
+        np.testing.assert_array_equal(cut(found), expected)
 
 
 def test_parts_of_a_split():
@@ -44,9 +44,9 @@ def test_parts_of_a_split():
     index = Index(b.program(*refs))
     starts = (0, 1, 6, 8)
     for place, ref in enumerate(refs):
-        span = slice_of(index, ref.name)
-        assert span is not None
-        np.testing.assert_array_equal(cut(span), X[:, starts[place] : starts[place + 1]])
+        found = slice_of(index, ref.name)
+        assert found is not None
+        np.testing.assert_array_equal(cut(found), X[:, starts[place] : starts[place + 1]])
 
 
 @pytest.mark.parametrize("named", [{"stride": [1, 2]}, {"squeeze_mask": [True, False]}])
@@ -54,12 +54,12 @@ def test_what_is_no_block_is_a_root_of_its_own(named):
     b = Builder()
     shape = (6, 4) if "stride" in named else (8,)
     ref = b.op("slice_by_index", shape, x=b.input("x", X.shape), begin=[0, 0], end=[6, 8], **named)
-    span = slice_of(Index(b.program(ref)), ref.name)
-    assert span is not None
-    assert span.root == ref.name
+    found = slice_of(Index(b.program(ref)), ref.name)
+    assert found is not None
+    assert found.root == ref.name
 
 
-def test_an_open_shape_has_no_span():
+def test_an_open_shape_has_no_slice():
     b = Builder()
     ref = b.op("non_zero", (None, 2), "int32", x=b.input("x", X.shape))
     assert slice_of(Index(b.program(ref)), ref.name) is None
@@ -69,7 +69,7 @@ def test_whole_looks_at_the_named_axes():
     b = Builder()
     ref = b.op("slice_by_index", (6, 4), x=b.input("x", X.shape), begin=[0, 0], end=[6, 4])
     index = Index(b.program(ref))
-    span = slice_of(index, ref.name)
-    assert span is not None
-    assert span.whole(index, 0)
-    assert not span.whole(index, 0, 1)
+    found = slice_of(index, ref.name)
+    assert found is not None
+    assert found.whole(index, 0)
+    assert not found.whole(index, 0, 1)
