@@ -30,7 +30,7 @@ from bksdm_demo.library.published import (
     TEXT_ENCODER_WEIGHTS,
 )
 from bksdm_demo.mil.identity import remember_digests
-from bksdm_demo.mil.model import user_metadata
+from bksdm_demo.mil.model import input_shapes, user_metadata
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.settings import Settings, default_models_dir
@@ -81,7 +81,9 @@ def start(settings: Settings) -> Services:
         engine = opened[part_name(path, settings.assets, models_dir)] = open_engine(path, options, exact)
         return engine
 
-    catalog = Catalog(settings.assets, models_dir, read_metadata=user_metadata, published=PUBLISHED)
+    catalog = Catalog(
+        settings.assets, models_dir, read_metadata=user_metadata, read_shapes=input_shapes, published=PUBLISHED
+    )
     cache = PipelineCache(catalog, open_part, settings.memory_bytes)
     comparisons = Comparisons(
         cache,

@@ -126,4 +126,4 @@ class Prewarm:
     def _told(self, key: str, error: DemoError) -> str:
         """The error's text for a visitor, who need not know where on this machine the systems lie."""
         systems = {system.key: system for system in self._cache.catalog.systems()}
-        return systems[key].told(error) if key in systems else str(error)
+        return systems[key].public_error(error) if key in systems else str(error)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.diffusion.safety import SafetyChecker
+from bksdm_demo.diffusion.schedulers import TrainingSchedule
 from bksdm_demo.diffusion.text_encoder import TextEncoder
 from bksdm_demo.diffusion.tokenizer import Tokenizer
 from bksdm_demo.diffusion.unet import Unet
 from bksdm_demo.diffusion.vae import VaeDecoder
 from bksdm_demo.engines.base import Engine
 from bksdm_demo.library.layout import Parts
+from bksdm_demo.library.prediction import read_prediction
 
 OpenPart = Callable[[Path, bool], Engine]
 
@@ -25,10 +27,13 @@ def assemble(parts: Parts, open_part: OpenPart) -> Pipeline:
     """
     checker = parts.checker()
     text_encoder = TextEncoder(open_part(parts.text_encoder, True))
+    unet = {path: open_part(path, False) for path in parts.unet}
+    prediction = read_prediction(parts, lambda path: unet[path].metadata)
     return Pipeline(
         tokenizer=Tokenizer(parts.vocab, parts.merges, text_encoder.length),
         text_encoder=text_encoder,
-        unet=Unet([open_part(path, False) for path in parts.unet]),
+        unet=Unet(list(unet.values())),
         vae=VaeDecoder(open_part(parts.vae_decoder, False)),
         safety=SafetyChecker(open_part(checker, True)),
+        training=TrainingSchedule(prediction=prediction) if prediction else TrainingSchedule(),
     )

@@ -1,8 +1,8 @@
-"""Which text-to-image systems exist: the embedded emoji family, the published ones, and folders of the user's own.
+"""Lists the text-to-image systems: the embedded emoji family, the published ones, and folders of the user's own.
 
 Systems are data. A system is embedded (shipped with the demo), on disk (found in the models directory), to download,
-or cannot run here for a reason; looking never fails and never reads weights. What a system's parts are is layout.py's
-business, making it run is assemble.py's, bringing it is fetch.py's.
+or unavailable for a reason. Looking never fails and never reads weights. layout.py finds the parts of a system,
+assemble.py makes it run, fetch.py downloads it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from bksdm_demo.errors import DemoError, ModelUnavailableError, PackageError
 from bksdm_demo.library.layout import Parts, find_parts, find_systems
+from bksdm_demo.library.prediction import ReadMetadata, ReadShapes, read_prediction, unstated_note
 from bksdm_demo.library.published import Archive, PublishedSystem
 from bksdm_demo.library.record import read_record
 from bksdm_demo.library.system import Availability, System
@@ -26,7 +27,6 @@ __all__ = ["EMBEDDED", "EMOJI_FAMILY", "EMOJI_NOTE", "Availability", "Catalog", 
 
 logger = logging.getLogger(__name__)
 
-ReadMetadata = Callable[[Path], Mapping[str, str]]
 SHARED = "shared"  # the folder beside the systems for parts that several of them use
 
 
@@ -50,6 +50,7 @@ def _emoji(variant: str, blocks: str) -> System:
         licence="Apache-2.0",
         licence_url="https://www.apache.org/licenses/LICENSE-2.0",
         guidance_scale=3.0,  # 2.5 blends similar faces, from 4 on red pictures tint their background
+        prediction="epsilon",
     )
 
 
@@ -62,15 +63,17 @@ EMBEDDED = (
 
 
 class Catalog:
-    """The systems of this machine, looked up once and again after `refresh()`; safe to use from several threads.
+    """The systems of this machine, looked up once, and again after `refresh()`. Safe to use from several threads.
 
     `assets` holds the embedded family in `emoji/`. Every folder in `models_dir` that holds a system (or several, up
-    to two folders deep) becomes one of the family "On this machine", named after its folder; `models_dir/shared` may
-    hold parts they share. `published` are the systems that can be fetched; in `models_dir` they go by their own names,
-    and one without a safety checker borrows that of another, as all of them have the same. The key of a published
-    system stands for its first archive always; a further one that is here is listed too, by the name of its folder.
-    `read_metadata` gives the user-defined metadata of a part, for its parameter count; a DemoError it raises makes the
-    system unavailable, as such a part cannot be run either.
+    to two folders deep) becomes one of the family "On this machine", named after its folder. `models_dir/shared` may
+    hold parts that they share. `published` are the systems that can be fetched. In `models_dir` they go by their own
+    names; one without a safety checker borrows another's, because all of them have the same. The key of a published
+    system always stands for its first archive. Further archives that are here are listed by the name of their folder.
+
+    `read_metadata` returns the user-defined metadata of a part: its parameter count and what it predicts.
+    `read_shapes` returns its inputs' shapes. It is asked only where no file states what a U-Net predicts. A DemoError
+    from either makes the system unavailable, because such a part cannot run either.
     """
 
     def __init__(
@@ -79,12 +82,14 @@ class Catalog:
         models_dir: Path | None = None,
         *,
         read_metadata: ReadMetadata | None = None,
+        read_shapes: ReadShapes | None = None,
         published: Sequence[PublishedSystem] = (),
     ) -> None:
-        self._assets, self._models_dir, self._read_metadata = assets, models_dir, read_metadata
+        self._assets, self._models_dir = assets, models_dir
+        self._read_metadata, self._read_shapes = read_metadata, read_shapes
         self._offers = tuple(published)
         self._systems: tuple[System, ...] | None = None
-        self._counts: dict[Path, int | None] = {}  # parameters by part, as shared parts are asked for often
+        self._metadata: dict[Path, Mapping[str, str]] = {}  # by part, because several systems share some
         self._lock = threading.Lock()
 
     @property
@@ -103,7 +108,7 @@ class Catalog:
         """Look again at the next question."""
         with self._lock:
             self._systems = None
-            self._counts.clear()
+            self._metadata.clear()
 
     def get(self, key: str) -> System:
         """The available system of that key; ModelUnavailableError says why not, or which ones there are."""
@@ -130,7 +135,7 @@ class Catalog:
         return [self._published_system(offer, archive, lenders) for offer, archive in self._conversions()]
 
     def _conversions(self) -> list[tuple[PublishedSystem, Archive]]:
-        """What is listed of the published systems: of each the first archive, and the others that are here."""
+        """The listed archives of the published systems: the first of each, and the others that are here."""
         return [
             (offer, archive)
             for offer in self._offers
@@ -139,7 +144,7 @@ class Catalog:
         ]
 
     def _folder(self, offer: PublishedSystem, archive: Archive) -> Path | None:
-        """Where an archive is unpacked; None where it is not here."""
+        """The folder of an unpacked archive; None if it is not here."""
         return None if self._models_dir is None else _existing(self._models_dir / offer.folder_name(archive))
 
     def _published_system(self, offer: PublishedSystem, archive: Archive, lenders: Mapping[str, Path]) -> System:
@@ -155,13 +160,13 @@ class Catalog:
         return self._examine(system, Availability.ON_DISK, lenders)
 
     def _lenders(self) -> dict[str, Path]:
-        """The safety checkers of published systems that are here, by the name of their system."""
+        """The safety checkers of the published systems that are here, by the name of their system."""
         checkers: dict[str, Path] = {}
         for offer, archive in self._conversions():
             folder = self._folder(offer, archive)
             try:
                 checker = None if folder is None else find_parts(folder).safety_checker
-            except PackageError:  # torn systems lend nothing; the reason is told where they are examined
+            except PackageError:  # damaged systems lend nothing; _examine gives their reason
                 continue
             checkers |= {} if checker is None else {offer.title(archive): checker}
         return checkers
@@ -194,16 +199,20 @@ class Catalog:
         )
 
     def _examine(self, system: System, availability: Availability, lenders: Mapping[str, Path] | None = None) -> System:
-        """The system with its parts, sizes and parameter counts, or unavailable with the reason."""
+        """The system with its parts, sizes, parameter counts and prediction, or unavailable with the reason."""
         try:
             system, parts = _checked(system, find_parts(system.folder, system.shared), lenders)
             sizes = {path: package_bytes(path) for path in parts.models}
             counts = {path: self._parameters(path) for path in parts.models if path != parts.vae_encoder}
+            prediction = read_prediction(parts, self._metadata_of) or system.prediction
+            note = "" if prediction or self._read_shapes is None else unstated_note(parts, self._read_shapes)
         except DemoError as error:
-            return replace(system, availability=Availability.UNAVAILABLE, reason=system.told(error))
+            return replace(system, availability=Availability.UNAVAILABLE, reason=system.public_error(error))
         except OSError as error:
             reason = f"{system.folder.name} cannot be read: {error.strerror}."
             return replace(system, availability=Availability.UNAVAILABLE, reason=reason)
+        if note:
+            logger.warning("%s: %s", system.name, note)
         inherited = [size for path, size in sizes.items() if not path.is_relative_to(system.folder)]
         return replace(
             system,
@@ -214,20 +223,26 @@ class Catalog:
             shared_bytes=sum(inherited),
             parameters=_total(list(counts.values())) or system.parameters,
             unet_parameters=_total([counts[path] for path in parts.unet]) or system.unet_parameters,
+            prediction=prediction,
+            note=note,
         )
 
     def _parameters(self, part: Path) -> int | None:
-        """The part's number of weights as its metadata says, None where it does not; asked once for each part."""
+        """The part's number of weights as its metadata states it, else None."""
+        text = self._metadata_of(part).get("parameters", "")
+        return int(text) if text.isdecimal() else None
+
+    def _metadata_of(self, part: Path) -> Mapping[str, str]:
+        """The part's metadata, read once; empty where the catalogue has no reader."""
         if self._read_metadata is None:
-            return None
-        if part not in self._counts:
-            text = self._read_metadata(part).get("parameters", "")
-            self._counts[part] = int(text) if text.isdecimal() else None
-        return self._counts[part]
+            return {}
+        if part not in self._metadata:
+            self._metadata[part] = self._read_metadata(part)
+        return self._metadata[part]
 
 
 def _described(offer: PublishedSystem, archive: Archive, folder: Path, shared: Path | None) -> System:
-    """A published system as its card says, not on this machine so far."""
+    """A published system as its card describes it, not yet on this machine."""
     size = archive.size_bytes or offer.size_bytes
     return System(
         key=offer.folder_name(archive),
@@ -250,18 +265,19 @@ def _described(offer: PublishedSystem, archive: Archive, folder: Path, shared: P
         steps=offer.steps,
         guidance_scale=offer.guidance_scale,
         scheduler=offer.scheduler,
+        prediction="epsilon",  # all of them descend from SD v1
     )
 
 
 def _checked(system: System, parts: Parts, lenders: Mapping[str, Path] | None) -> tuple[System, Parts]:
-    """The system and its parts with a safety checker, borrowed if need be; raises PackageError without one."""
+    """The system and its parts with a safety checker, borrowed if necessary. Raises PackageError without one."""
     if parts.safety_checker is None and lenders is not None:
         for lender, checker in lenders.items():
             summary = f"{system.summary} Its safety checker is that of {lender}."
             return replace(system, summary=summary), replace(parts, safety_checker=checker)
         raise PackageError(
             f"{system.name} comes without a safety checker, and no picture is shown without one. "
-            "Download another published model too: theirs is the same and will be used."
+            "Download another published model too: its checker is the same and will be used."
         )
     parts.checker()
     return system, parts
@@ -272,12 +288,12 @@ def _existing(folder: Path) -> Path | None:
 
 
 def _local_folders(models_dir: Path, theirs: set[str]) -> list[Path]:
-    """The folders that hold one system each, and those that were meant to: every visible one not named in `theirs`."""
+    """The folders with one system each, and those meant to have one: every visible folder not named in `theirs`."""
     if models_dir in find_systems(models_dir):
         return [models_dir]
     try:
         children = sorted(path for path in models_dir.iterdir() if path.is_dir())
-    except FileNotFoundError:  # made when the first model comes
+    except FileNotFoundError:  # the first download creates it
         return []
     except OSError as error:
         logger.warning("The models directory %s cannot be read: %s", models_dir, error.strerror)
@@ -293,7 +309,7 @@ def _places(folder: Path) -> tuple[Path, ...]:
 
 
 def _plain(name: str) -> str:
-    """A name as a key: letters, digits, dots, dashes and underscores, fit for a command line and a link."""
+    """The name as a key for command lines and links: letters, digits, dots, dashes and underscores."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "model"
 
 

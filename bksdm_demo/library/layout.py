@@ -17,6 +17,7 @@ from pathlib import Path
 from bksdm_demo.errors import PackageError
 
 DEPTH = 2  # folders between the given folder and the parts
+SCHEDULER_CONFIGS = ("scheduler_config.json", "scheduler/scheduler_config.json")  # diffusers' places for it
 
 # role -> (ending of a package's name without suffix, a compiled model's whole name without suffix)
 NAMES = {
@@ -42,6 +43,13 @@ class Parts:
     merges: Path
     vae_encoder: Path | None = None
     safety_checker: Path | None = None
+    scheduler_config: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Everything that decides what the system draws: the Core ML parts, and the files beside them."""
+        optional = () if self.scheduler_config is None else (self.scheduler_config,)
+        return (*self.models, self.vocab, self.merges, *optional)
 
     @property
     def models(self) -> tuple[Path, ...]:
@@ -115,7 +123,8 @@ def find_parts(folder: Path, shared: Path | None = None) -> Parts:
     text_encoder, decoder, vocab, merges = found["text encoder"], found["image decoder"], *files.values()
     if missing or text_encoder is None or decoder is None or vocab is None or merges is None:
         raise PackageError(f"{place} is not a whole system; missing: {'; '.join(missing)}.")
-    return Parts(text_encoder, unet, decoder, vocab, merges, found["image encoder"], found["safety checker"])
+    config = next((path for at in own for name in SCHEDULER_CONFIGS if (path := at / name).is_file()), None)
+    return Parts(text_encoder, unet, decoder, vocab, merges, found["image encoder"], found["safety checker"], config)
 
 
 def _unet(found: dict[str, Path | None]) -> tuple[Path, ...]:

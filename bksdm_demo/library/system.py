@@ -1,6 +1,6 @@
-"""One text-to-image system as a record: words for people, recommended settings, files, and where it stands.
+"""One text-to-image system as a record: words for people, recommended settings, files and availability.
 
-Knows neither which systems there are (catalog.py) nor how their files are found (layout.py).
+catalog.py knows which systems there are, layout.py finds their files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bksdm_demo.library.layout import Parts
 
 
 class Availability(StrEnum):
-    """Where a system stands."""
+    """Whether a system can be used, and where it comes from."""
 
     EMBEDDED = "embedded"
     ON_DISK = "on disk"
@@ -26,10 +26,11 @@ class Availability(StrEnum):
 class System:
     """One text-to-image system: words for people, recommended settings, and its files.
 
-    Parameter counts are numbers of weights, None where nobody says; `size_bytes` is that of all Core ML parts on disk,
-    or of a download, `shared_bytes` that of parts which lie elsewhere, shared with other systems. `reason` says why a
-    system cannot be used, or not yet. `parts` is None only then. `revision` is the hub's commit that it came from, or
-    would come from: a branch where none is pinned.
+    Parameter counts are numbers of weights, None if unknown. `size_bytes` counts all Core ML parts on disk, or a
+    download; `shared_bytes` counts the parts among them that lie elsewhere, shared with other systems. `reason` says
+    why a system cannot be used, or not yet; only then is `parts` None. `revision` is the hub's commit that the files
+    come from, or a branch if none is pinned. `prediction` is what the U-Net predicts ("epsilon", "v_prediction"), ""
+    if nothing states it. `note` warns of a usable system that may draw wrongly.
     """
 
     key: str
@@ -54,12 +55,14 @@ class System:
     steps: int = 20
     guidance_scale: float = 7.5
     scheduler: str = "dpmpp-2m"
+    prediction: str = ""
+    note: str = ""
 
     @property
     def available(self) -> bool:
         """Whether it can be used now."""
         return self.availability in (Availability.EMBEDDED, Availability.ON_DISK)
 
-    def told(self, error: Exception) -> str:
-        """The error's text for a visitor, who need not know where on this machine the systems lie."""
+    def public_error(self, error: Exception) -> str:
+        """The error's text for visitors, without the path of the folder that holds the systems."""
         return str(error).replace(f"{self.folder.parent}{os.sep}", "")

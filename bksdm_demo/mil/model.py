@@ -8,7 +8,7 @@ from pathlib import Path
 from bksdm_demo.mil import package
 from bksdm_demo.mil.compiled import read_compiled
 from bksdm_demo.mil.containers import is_compiled
-from bksdm_demo.mil.metadata import read_notes
+from bksdm_demo.mil.metadata import read_metadata, read_notes
 from bksdm_demo.mil.package import read_package
 from bksdm_demo.mil.program import Program
 
@@ -28,6 +28,18 @@ def user_metadata(path: Path) -> Mapping[str, str]:
 
     Raises PackageError.
     """
-    facts = path / "metadata.json"
-    whole = (path / "model.mil").is_file() and facts.is_file()
-    return read_notes(path).metadata if whole else read_model(path).metadata
+    return read_notes(path).metadata if _has_facts(path) else read_model(path).metadata
+
+
+def input_shapes(path: Path) -> Mapping[str, tuple[int | None, ...]]:
+    """The shapes of the model's inputs by name, None for an open dimension; reads as little as `user_metadata`.
+
+    Raises PackageError, and UnsupportedModelError for inputs other than arrays of numbers.
+    """
+    inputs = read_metadata(path).inputs if _has_facts(path) else read_model(path).inputs
+    return {value.name: value.type.shape for value in inputs}
+
+
+def _has_facts(path: Path) -> bool:
+    """Whether this is a whole compiled model with a `metadata.json`, which spares reading its program."""
+    return (path / "model.mil").is_file() and (path / "metadata.json").is_file()

@@ -289,14 +289,14 @@ class Comparisons:
 
         every = run.job.preview_every
         observer = self._previews.observer(every, show) if every else None
-        told: Callable[[Exception], str] = str
+        sentence: Callable[[Exception], str] = str
         try:
-            told = self.catalog.get(model).told
+            sentence = self.catalog.get(model).public_error
             result = generate(self.cache, model, request, report, run.stopped, loading, observer)
         except CancelledError:
             return  # the queue marks every unfinished cell
         except DemoError as error:
-            self._fail(run, index, told(error))
+            self._fail(run, index, sentence(error))
         except Exception:
             logger.exception("%s failed unexpectedly", model)
             self._fail(run, index, UNEXPECTED)

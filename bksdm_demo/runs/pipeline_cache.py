@@ -182,7 +182,7 @@ class PipelineCache:
         parts = system.parts
         if parts is None:
             raise ModelUnavailableError(f"{system.name} cannot be used: {system.reason}")
-        identity = tuple(content_identity(path) for path in (*parts.models, parts.vocab, parts.merges))
+        identity = tuple(content_identity(path) for path in parts.files)
         with self._assembling:
             known = self._pipelines.get(identity)
             if known is None or not all(part.usable for part in known.parts):

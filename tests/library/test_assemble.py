@@ -19,12 +19,16 @@ from tests.fakes import FakeEngine, FakeParts, fake_catalog, fake_part, write_fa
 WORDS = Path(__file__).parent.parent / "golden" / "tokenizer"
 
 
+def copy_words(folder: Path) -> None:
+    """Put a real vocabulary into the folder."""
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(WORDS / name, folder / name)
+
+
 @pytest.fixture
 def assets(tmp_path: Path) -> Path:
     """The fake family with a real vocabulary."""
-    shared = write_family(tmp_path / "assets") / "emoji" / "shared"
-    for name in ("vocab.json", "merges.txt"):
-        shutil.copy(WORDS / name, shared / name)
+    copy_words(write_family(tmp_path / "assets") / "emoji" / "shared")
     return tmp_path / "assets"
 
 

@@ -113,6 +113,18 @@ def test_what_is_missing_comes_from_the_shared_folder(tmp_path: Path) -> None:
     assert parts.vae_decoder.parent == own
 
 
+def test_a_scheduler_config_is_the_systems_own_and_the_nearest_one_counts(tmp_path: Path) -> None:
+    shared, own = package_folder(tmp_path / "shared"), package_folder(tmp_path / "own" / "packages")
+    files = [shared / "scheduler_config.json", own.parent / "scheduler" / "scheduler_config.json"]
+    files.append(own / "scheduler_config.json")
+    found = []
+    for file in files:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("{}")
+        found.append(find_parts(tmp_path / "own", shared).scheduler_config)
+    assert found == [None, *files[1:]]
+
+
 def test_every_missing_part_is_named_at_once(tmp_path: Path) -> None:
     package_folder(tmp_path, ("unet_chunk1",), words=False)
     with pytest.raises(PackageError) as caught:
