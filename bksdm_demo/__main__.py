@@ -1,7 +1,7 @@
-"""`python -m bksdm_demo`: the command line (cli.py), and the start and the end of its process.
+"""`python -m bksdm_demo`: runs the command line (cli/app.py) and handles Ctrl-C at its start and end.
 
-While the libraries are imported Ctrl-C ends the process at once, as it does a shell command: an interrupt raised in
-the middle of an import can be lost and leave the import lock held. From then on it stops between steps (commands.py).
+While the libraries are imported, Ctrl-C ends the process at once, as it does a shell command. A KeyboardInterrupt in
+the middle of an import can be lost and leave the import lock held. Afterwards a command stops between two steps.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from bksdm_demo.cli.app import app  # noqa: E402
-from bksdm_demo.cli.run import INTERRUPTED  # noqa: E402
+from bksdm_demo.cli.exit_codes import INTERRUPTED  # noqa: E402
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -19,8 +19,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def main() -> None:
     """Run the command line and end the process with its exit code.
 
-    After an interrupt an engine may still be computing in its thread; tearing the interpreter down under it would
-    abort the process, so it ends without that. Nothing is lost: an interrupted command writes no files.
+    After an interrupt an engine may still compute in its thread. Normal shutdown would then abort, so the process
+    exits without it. Nothing is lost: an interrupted command writes no files.
     """
     try:
         app(prog_name="python -m bksdm_demo")

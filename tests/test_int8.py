@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bksdm_demo.cli import run as commands
+from bksdm_demo.cli import run
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine
 from bksdm_demo.environment import unet_precisions
@@ -75,9 +75,9 @@ def test_int8_stays_near_f32(cache, key):
 def test_a_comparison_says_that_it_was_drawn_in_int8(cache):
     said = StringIO()
     with services(cache, "int8") as rounded:
-        job = commands.draw(rounded.comparisons, REQUEST, ["emoji-tiny"], {}, said)
+        job = run.draw(rounded.comparisons, REQUEST, ["emoji-tiny"], {}, said)
         systems = {system.key: system for system in rounded.catalog.systems()}
-    assert commands.ROUNDED in said.getvalue()
+    assert run.ROUNDED in said.getvalue()
     assert ("Runs on", "OpenVINO, int8") in job_labels(job, systems).shared
     assert unet_precisions(job.environment) == ("int8",)
 

@@ -1,51 +1,36 @@
-"""What the commands do once their flags are read: choose systems, complete the request, draw or fetch, exit codes.
+"""The commands that draw: compare several models, or generate one picture.
 
-Knows nothing of flags and of the library that parses them (cli.py). Exit codes follow the shell's custom: 2 is wrong
-usage, 128 + 2 is an interrupt.
+Ctrl-C stops a comparison after the present step and writes nothing. A second Ctrl-C stops at once.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Annotated, TextIO
 
-from bksdm_demo.cli.progress import FetchProgress
-from bksdm_demo.cli.tables import Progress
-from bksdm_demo.downloads.download_queue import MemoryEstimate
-from bksdm_demo.downloads.status import memory_words, origin_words
-from bksdm_demo.engines.base import Engine
+import typer
+
+from bksdm_demo.cli import options, tables
+from bksdm_demo.cli.console import show
+from bksdm_demo.cli.exit_codes import UsageError, job_code
+from bksdm_demo.cli.progress import DrawingProgress
+from bksdm_demo.cli.report_files import drawn_material, report_kinds, reports_written
+from bksdm_demo.cli.session import error_sentences, open_services, print_json, wrong_usage
 from bksdm_demo.environment import unet_precisions
-from bksdm_demo.errors import CancelledError, DemoError, ModelUnavailableError, PackageError, RequestError
-from bksdm_demo.library import published
+from bksdm_demo.errors import ModelUnavailableError, RequestError
 from bksdm_demo.library.catalog import Availability, Catalog, System
-from bksdm_demo.library.fetch import fetch
-from bksdm_demo.library.inspection import Facts, inspect_package, write_listing
-from bksdm_demo.library.record import read_record
-from bksdm_demo.mil.model import user_metadata
-from bksdm_demo.records import SEED_LIMIT, Job, Phase, Request
+from bksdm_demo.records import SEED_LIMIT, Job, Request
+from bksdm_demo.reports import folder, json_report
+from bksdm_demo.reports.contact_sheet import image_of
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.wording.comparison import truncation_words
 
-try:
-    from bksdm_demo.translate.registry import missing_operations
-except ModuleNotFoundError as absent:
-    if absent.name != "openvino":
-        raise
-    missing_operations = None  # type: ignore[assignment]  # on a Mac there is Core ML, which tells at loading
-
-OK, FAILED, USAGE, BLOCKED, UNAVAILABLE, INTERRUPTED = 0, 1, 2, 3, 4, 130
-ROUNDED = "The U-Net ran in int8: these are not the pictures of the published numerics."
-HEARTBEAT = 1.0  # seconds between two looks at a job, so that Ctrl-C is heard on every system
-
-
-OpenPart = Callable[[Path, bool], Engine]
-
-
-class UsageError(DemoError):
-    """A value that the command line should not have been given."""
+ROUNDED = "The U-Net ran in int8: these pictures differ from the published model's."
+HEARTBEAT = 1.0  # seconds between two looks at a job, so that Ctrl-C works on every system
 
 
 @dataclass(frozen=True)
@@ -73,15 +58,104 @@ class Wish:
         )
 
 
-def chosen_systems(catalog: Catalog, keys: str | None) -> list[System]:
-    """The systems of a comma-separated list, each once; without a list the embedded family's available ones.
+def compare(
+    context: typer.Context,
+    prompt: options.PromptArgument,
+    out: Annotated[Path, typer.Option(help="New folder for the pictures, contact-sheet.png and result.json.")],
+    models: Annotated[
+        str | None, typer.Option(metavar="KEY,KEY,...", help="Models in order.  [default: the embedded family]")
+    ] = None,
+    seed: options.SeedOption = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="N,N,...", help="Several seeds: every model draws each of them, one row per seed."),
+    ] = None,
+    steps: options.StepsOption = None,
+    guidance: options.GuidanceOption = None,
+    scheduler: options.SchedulerOption = None,
+    rng: options.RngOption = "numpy",
+    negative: options.NegativeOption = "",
+    engine: options.EngineOption = None,
+    precision: options.PrecisionOption = None,
+    models_dir: options.ModelsDirOption = None,
+    overwrite: options.OverwriteOption = False,
+    no_metadata: options.NoMetadataOption = False,
+    report_files: options.ReportOption = None,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Draw one prompt with several models from the same noise, one after the other."""
+    with error_sentences(context):
+        with wrong_usage():
+            folder.check_folder(out, overwrite)
+            several = chosen_seeds(seeds, seed)
+            kinds = report_kinds(report_files or [], overwrite, out)
+        with open_services(context, engine, precision, models_dir) as services:
+            systems = chosen_systems(services.catalog, models)
+            request = Wish(prompt, negative, seed, steps, guidance, scheduler, rng).request(systems[0])
+            names = {system.key: system.name for system in systems}
+            job = draw(services.comparisons, request, list(names), names, sys.stderr, several)
+            environment = services.environment()
+        with reports_written(kinds, drawn_material(job, systems, environment, not no_metadata)):
+            written = folder.save_job(job, out, environment, names, overwrite, not no_metadata)
+        if as_json:
+            typer.echo((out / folder.RESULT_NAME).read_text(encoding="utf-8"), nl=False)
+        else:
+            show(
+                tables.comparison_table(job, names, folder.picture_names(job)),
+                f"Written to {out}: {', '.join(path.name for path in written)}",
+                *(f"Report: {path}" for path in kinds),
+            )
+    raise typer.Exit(job_code(job))
 
-    Raises RequestError for an empty list, ModelUnavailableError for a system that is not here.
+
+def generate(
+    context: typer.Context,
+    prompt: options.PromptArgument,
+    model: Annotated[str, typer.Option(metavar="KEY", help="The model; `models` lists them.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.png", help="New PNG file.")],
+    seed: options.SeedOption = None,
+    steps: options.StepsOption = None,
+    guidance: options.GuidanceOption = None,
+    scheduler: options.SchedulerOption = None,
+    rng: options.RngOption = "numpy",
+    negative: options.NegativeOption = "",
+    engine: options.EngineOption = None,
+    precision: options.PrecisionOption = None,
+    models_dir: options.ModelsDirOption = None,
+    overwrite: options.OverwriteOption = False,
+    no_metadata: options.NoMetadataOption = False,
+    as_json: options.JsonOption = False,
+) -> None:
+    """Draw one picture with one model."""
+    with error_sentences(context):
+        with wrong_usage():
+            folder.check_picture_path(out, overwrite)
+        with open_services(context, engine, precision, models_dir) as services:
+            system = services.catalog.get(model)
+            request = Wish(prompt, negative, seed, steps, guidance, scheduler, rng).request(system)
+            job = draw(services.comparisons, request, [system.key], {system.key: system.name}, sys.stderr)
+            environment = services.environment()
+        (cell,) = job.cells
+        drawn = cell.result is not None and image_of(cell) is not None
+        if cell.result is not None and drawn:
+            folder.save_picture(cell.result, out, environment, system.name, overwrite, not no_metadata)
+        if as_json:
+            files = {0: str(out)} if drawn else {}
+            print_json(json_report.job_report(job, {system.key: system.name}, files, environment))
+        elif drawn:
+            typer.echo(str(out))
+    raise typer.Exit(job_code(job))
+
+
+def chosen_systems(catalog: Catalog, keys: str | None) -> list[System]:
+    """The systems of a comma-separated list, each once; without a list, the available ones of the embedded family.
+
+    Raises RequestError for an empty list, ModelUnavailableError for a system that is not on this machine.
     """
     if keys is None:
         found = [system for system in catalog.systems() if system.availability is Availability.EMBEDDED]
         if not found:
-            raise ModelUnavailableError("The embedded family is not there; name models with --models.")
+            raise ModelUnavailableError("The embedded family is missing; name other models with --models.")
         return found
     wanted = dict.fromkeys(key.strip() for key in keys.split(",") if key.strip())
     if not wanted:
@@ -90,11 +164,14 @@ def chosen_systems(catalog: Catalog, keys: str | None) -> list[System]:
 
 
 def chosen_seeds(text: str | None, seed: int | None) -> tuple[int, ...]:
-    """The whole numbers of a comma-separated list; () without one. Raises UsageError beside a single seed."""
+    """The whole numbers of a comma-separated list, () for no list.
+
+    Raises UsageError for anything else, and where a single seed is given as well.
+    """
     if text is None:
         return ()
     if seed is not None:
-        raise UsageError("--seed and --seeds are both given; one of them is enough.")
+        raise UsageError("--seed and --seeds are both given; give only one of them.")
     words = [word.strip() for word in text.split(",") if word.strip()]
     try:
         seeds = tuple(int(word) for word in words)
@@ -113,20 +190,20 @@ def draw(
     stream: TextIO,
     seeds: Sequence[int] = (),
 ) -> Job:
-    """Run a comparison to its end, telling its progress on `stream`; the job comes with its pictures in memory.
+    """Run a comparison to its end with progress on `stream`. The job comes back with its pictures in memory.
 
     KeyboardInterrupt stops it after the present step and is raised again then; a second one at once.
     """
     submitted = comparisons.submit(request, keys, seeds=seeds)
     drawn = submitted.seeds
     print(f"{'Seeds' if len(drawn) > 1 else 'Seed'} {', '.join(map(str, drawn))}", file=stream)
-    progress = Progress(stream, names)
-    try:
-        finished = _follow(comparisons, submitted, progress)
-    except KeyboardInterrupt:
-        progress.say("Stopping after the present step; Ctrl-C again stops at once.")
-        _follow(comparisons, comparisons.cancel(submitted.id), progress)
-        raise
+    with DrawingProgress(stream, names) as progress:
+        try:
+            finished = _follow(comparisons, submitted, progress)
+        except KeyboardInterrupt:
+            progress.print("Stopping after the present step; press Ctrl-C again to stop at once.")
+            _follow(comparisons, comparisons.cancel(submitted.id), progress)
+            raise
     if truncated := truncation_words(finished):
         print(truncated, file=stream)
     if "int8" in unet_precisions(finished.environment):
@@ -134,108 +211,8 @@ def draw(
     return comparisons.with_pictures(finished)
 
 
-def _follow(comparisons: Comparisons, job: Job, progress: Progress) -> Job:
+def _follow(comparisons: Comparisons, job: Job, progress: DrawingProgress) -> Job:
     newest = job
     for newest in comparisons.watch(job.id, HEARTBEAT):
         progress.show(newest)
     return newest
-
-
-def bring(
-    key: str, models_dir: Path, attention: str | None, stream: TextIO, need: MemoryEstimate | None = None
-) -> System:
-    """Download a published system into `models_dir` with progress on `stream`, and see that it is whole.
-
-    Raises CancelledError for an interrupt, which keeps what has come, ModelUnavailableError and PackageError.
-    """
-    offer = published.published_system(key)
-    print(f"{offer.name}: {offer.licence}, {offer.licence_url}; model card {offer.card_url}", file=stream)
-    if need is not None:
-        print(f"{offer.name}: {memory_words(need)}", file=stream)
-    progress = FetchProgress(stream, offer.name)
-    try:
-        folder = fetch(offer, models_dir, attention=attention, report=progress)
-    except KeyboardInterrupt as interrupt:
-        raise CancelledError(
-            f"Stopped. What has come of {offer.name} is kept; fetching it again goes on from there."
-        ) from interrupt
-    finally:
-        progress.end()
-    if (record := read_record(folder)) is not None:
-        print(f"{offer.name}: {origin_words(record)}", file=stream)
-    catalog = Catalog(models_dir, models_dir, read_metadata=user_metadata, published=published.PUBLISHED)
-    system = next((system for system in catalog.systems() if system.folder == folder), None)
-    if system is None:
-        raise ModelUnavailableError(f"{offer.name} is in {folder}, with several systems in it; `models` lists them.")
-    if not system.available:
-        raise ModelUnavailableError(f"{offer.name} is in {folder}, but it cannot be used: {system.reason}")
-    return system
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """A package's facts, and how a trial load went: None not tried, "" well, else why it failed."""
-
-    facts: Facts
-    refusal: str | None = None
-
-    @property
-    def runs(self) -> bool:
-        """False once something is known that this machine cannot run."""
-        return not self.facts.missing and not self.refusal
-
-    def as_json(self) -> dict[str, Any]:
-        """The facts with `runs_here`, True only after a trial load, None while nothing speaks against it."""
-        tried = self.refusal is not None
-        runs = (True if tried else None) if self.runs else False
-        return {**self.facts.as_json(), "runs_here": runs, "refusal": self.refusal or None}
-
-
-def inspect_all(path: Path, open_part: OpenPart | None = None) -> list[Inspection]:
-    """The model at `path`, or every model below it; each is loaded once where `open_part` is given.
-
-    Raises PackageError for one that cannot be read, and where there is none.
-    """
-    inspections = []
-    for package in _packages(path):
-        facts = inspect_package(package, missing_operations)
-        inspections.append(Inspection(facts, None if open_part is None else _refusal(package, open_part)))
-    return inspections
-
-
-def list_programs(path: Path, stream: TextIO) -> None:
-    """The program of the model at `path`, or of every model below it, as MIL text on `stream`."""
-    write_listing(_packages(path), stream)
-
-
-def _packages(path: Path) -> list[Path]:
-    if path.suffix in (".mlpackage", ".mlmodelc") or (path / "Manifest.json").exists():
-        return [path]
-    return sorted(found for kind in ("mlpackage", "mlmodelc") for found in path.rglob(f"*.{kind}")) or [path]
-
-
-def _refusal(package: Path, open_part: OpenPart) -> str:
-    try:
-        engine = open_part(package, False)
-        engine.load()
-    except DemoError as error:
-        return str(error)
-    engine.unload()
-    return ""
-
-
-def job_code(job: Job) -> int:
-    """The exit code of a finished job: its worst outcome decides."""
-    phases = {cell.phase for cell in job.cells}
-    if phases <= {Phase.DONE}:
-        return OK
-    return BLOCKED if phases <= {Phase.DONE, Phase.BLOCKED} else FAILED
-
-
-def error_code(error: DemoError) -> int:
-    """The exit code of an error that ended a command."""
-    if isinstance(error, (RequestError, UsageError)):
-        return USAGE
-    if isinstance(error, (ModelUnavailableError, PackageError)):
-        return UNAVAILABLE
-    return INTERRUPTED if isinstance(error, CancelledError) else FAILED

@@ -1,7 +1,4 @@
-"""What every command of the command line goes through: its services, errors as sentences, exit codes, JSON.
-
-Leaves out the commands themselves and what they ask (cli.py, cli_kept.py).
-"""
+"""What every command goes through: it opens the services, turns errors into sentences, and prints JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from typing import Any
 
 import typer
 
-from bksdm_demo.cli.run import FAILED, INTERRUPTED, UsageError, error_code
+from bksdm_demo.cli.exit_codes import FAILED, INTERRUPTED, UsageError, error_code
 from bksdm_demo.errors import DemoError
 from bksdm_demo.settings import QUOTA_RANGE, Settings, from_environment
 from bksdm_demo.start import Services
@@ -29,15 +26,15 @@ Start = Callable[[Settings], Services]
 
 @dataclass(frozen=True)
 class Shell:
-    """What every command shares: how to start the services (a test puts its own), and whether to show tracebacks."""
+    """What all commands share: the function that starts the services (tests replace it), and the --debug flag."""
 
     start: Start
     debug: bool = False
 
 
 @contextmanager
-def usage() -> Iterator[None]:
-    """Whatever goes wrong inside was asked for wrongly."""
+def wrong_usage() -> Iterator[None]:
+    """Turn every DemoError raised inside into a UsageError."""
     try:
         yield
     except DemoError as error:
@@ -45,8 +42,8 @@ def usage() -> Iterator[None]:
 
 
 @contextmanager
-def sentences(context: typer.Context) -> Iterator[None]:
-    """Turn an error into one sentence on stderr and its exit code; with --debug into its traceback as well."""
+def error_sentences(context: typer.Context) -> Iterator[None]:
+    """Print an error as one sentence on stderr and exit with its code; --debug adds the traceback."""
     debug = context.obj.debug
     with _quiet_log(debug):
         try:
@@ -55,16 +52,17 @@ def sentences(context: typer.Context) -> Iterator[None]:
             typer.echo("Interrupted; nothing was written.", err=True)
             raise typer.Exit(INTERRUPTED) from interrupt
         except DemoError as error:
-            _tell(str(error), debug)
+            _print_error(str(error), debug)
             raise typer.Exit(error_code(error)) from error
         except (typer.Exit, BrokenPipeError):
             raise
         except Exception as error:
-            _tell(f"Unexpected {type(error).__name__}: {error} (run again with --debug to see where).", debug)
+            message = f"Unexpected {type(error).__name__}: {error} (run again with --debug to see where)."
+            _print_error(message, debug)
             raise typer.Exit(FAILED) from error
 
 
-def _tell(message: str, debug: bool) -> None:
+def _print_error(message: str, debug: bool) -> None:
     if debug:
         traceback.print_exc()
     typer.echo(" ".join(message.split()), err=True)
@@ -72,7 +70,7 @@ def _tell(message: str, debug: bool) -> None:
 
 @contextmanager
 def _quiet_log(debug: bool) -> Iterator[None]:
-    """Without --debug the log is silent: what went wrong is told in the answer."""
+    """Silence the log unless --debug is given: the answer already says what went wrong."""
     logger = logging.getLogger("bksdm_demo")
     level = logger.level
     logger.setLevel(level if debug else logging.CRITICAL + 1)
@@ -83,12 +81,12 @@ def _quiet_log(debug: bool) -> Iterator[None]:
 
 
 @contextmanager
-def opened(
+def open_services(
     context: typer.Context, engine: str | None, precision: str | None, models_dir: Path | None
 ) -> Iterator[Services]:
-    """The services for these flags over the environment's settings, closed at the end."""
-    with usage():
-        environ = {**os.environ, "BKSDM_DATA_DIR": "none"}  # what a command draws goes where --out says
+    """The services for these options and the environment's settings; closed at the end."""
+    with wrong_usage():
+        environ = {**os.environ, "BKSDM_DATA_DIR": "none"}  # commands write to --out and store nothing else
         settings = from_environment(environ).override(engine=engine, precision=precision, models_dir=models_dir)
         services = context.obj.start(settings)
     with closing(services):
@@ -96,16 +94,16 @@ def opened(
 
 
 @contextmanager
-def kept(context: typer.Context, data_dir: Path | None) -> Iterator[Services]:
-    """The services over the comparisons that a page has kept; looking at them drops none, however old or large.
+def open_stored(context: typer.Context, data_dir: Path | None) -> Iterator[Services]:
+    """The services over the comparisons that the page stored. Reading them deletes none, however old or large.
 
-    Raises UsageError where there are none.
+    Raises UsageError for a folder without stored comparisons.
     """
-    with usage():
+    with wrong_usage():
         settings = from_environment(os.environ)
         folder = data_dir or settings.data_dir
         if folder is None or not (folder / INDEX_NAME).is_file():
-            raise UsageError(f"No comparisons are kept in {folder}; name the page's folder with --data-dir.")
+            raise UsageError(f"No comparisons are stored in {folder}; name the page's folder with --data-dir.")
         services = context.obj.start(replace(settings, data_dir=folder, quota_gb=QUOTA_RANGE[1], keep_days=0.0))
     with closing(services):
         if services.comparisons.problem:
@@ -113,5 +111,5 @@ def kept(context: typer.Context, data_dir: Path | None) -> Iterator[Services]:
         yield services
 
 
-def answer(record: Mapping[str, Any]) -> None:
+def print_json(record: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(record, indent=2, allow_nan=False))

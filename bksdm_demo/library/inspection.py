@@ -1,7 +1,7 @@
-"""What one Core ML model holds, as plain facts: interface, operations, weights by encoding, what cannot run here.
+"""What a Core ML model holds, as plain facts: interface, operations, weights by encoding, and what cannot run here.
 
-The facts behind the command `inspect`; printing is the caller's business. Weights are counted from their headers and
-never decoded, so a package of gigabytes takes as long as its model file. Leaves out what the weights are.
+Weights are counted from their headers and never decoded, so the size of a package does not matter. A trial load shows
+whether this machine runs a model. The command `inspect` prints all of it (cli/inspect.py).
 """
 
 from __future__ import annotations
@@ -13,15 +13,25 @@ from math import prod
 from pathlib import Path
 from typing import Any, TextIO
 
+from bksdm_demo.engines.base import Engine
+from bksdm_demo.errors import DemoError
 from bksdm_demo.mil.constants import Compressed
 from bksdm_demo.mil.model import read_functions, read_model
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.mil.printer import write_text
 from bksdm_demo.mil.program import Constant, Program, Value
 
+try:
+    from bksdm_demo.translate.registry import missing_operations
+except ModuleNotFoundError as absent:
+    if absent.name != "openvino":
+        raise
+    missing_operations = None  # type: ignore[assignment]  # a Mac runs models in Core ML, which decides at loading
+
+OpenPart = Callable[[Path, bool], Engine]  # path of a model, whether it must run in float32 -> its engine
 Missing = Callable[[Program], Mapping[str, int]]  # operation kinds an engine lacks -> how often the program uses them
 
-# What an opset asks of the machine that runs it through Core ML.
+# The first systems whose Core ML runs an opset.
 SYSTEMS = {
     "CoreML5": "iOS 15, macOS 12",
     "CoreML6": "iOS 16, macOS 13",
@@ -33,7 +43,7 @@ SYSTEMS = {
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input or output. `shape` has None where the package leaves a dimension open."""
+    """One input or output; an open dimension is None in `shape`."""
 
     name: str
     dtype: str
@@ -42,7 +52,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Encoding:
-    """The constants stored in one way ("float16", "palette6", "immediate"): how many, elements and bytes together."""
+    """All constants of one encoding ("float16", "palette6", "immediate"): their number, elements and bytes."""
 
     name: str
     constants: int
@@ -51,13 +61,13 @@ class Encoding:
 
     @property
     def bits_per_element(self) -> float:
-        """Stored bits for each decoded element, tables and scales included; 0 where there are no elements."""
+        """Stored bits per decoded element, with tables and scales; 0 for no elements."""
         return self.stored_bytes * 8 / self.elements if self.elements else 0.0
 
 
 @dataclass(frozen=True)
 class Facts:
-    """One package. `operations` and `missing` are ordered by falling count; `missing` is None if nobody asked."""
+    """One model. `operations` and `missing` are sorted by count, largest first; `missing` is None if not asked for."""
 
     path: str
     size_bytes: int  # all files of the package
@@ -78,17 +88,66 @@ class Facts:
 
     @property
     def parameters(self) -> int:
-        """Elements of all constants that are not written into the program itself."""
+        """Elements of all constants in the weights file; those inside the program do not count."""
         return sum(encoding.elements for encoding in self.encodings if encoding.name != "immediate")
 
     def as_json(self) -> dict[str, Any]:
-        """Nested dicts, lists, texts and numbers only."""
+        """The facts as nested dicts, lists, strings and numbers."""
         computed = {"operation_count": self.operation_count, "parameters": self.parameters}
         return _plain(asdict(self)) | computed
 
 
+@dataclass(frozen=True)
+class Inspection:
+    """A model's facts and its trial load: `refusal` is None without one, "" if it worked, else why it failed."""
+
+    facts: Facts
+    refusal: str | None = None
+
+    @property
+    def runs(self) -> bool:
+        """False if this machine is known not to run the model."""
+        return not self.facts.missing and not self.refusal
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts with `runs_here`: True after a trial load, False if it cannot run, None if that is not known."""
+        tried = self.refusal is not None
+        runs = (True if tried else None) if self.runs else False
+        return {**self.facts.as_json(), "runs_here": runs, "refusal": self.refusal or None}
+
+
+def inspect_all(path: Path, open_part: OpenPart | None = None) -> list[Inspection]:
+    """Inspect the model at `path`, or every model below it; with `open_part`, load each of them once.
+
+    Raises PackageError for a model that cannot be read, and where there is none.
+    """
+    inspections = []
+    for model in find_models(path):
+        facts = inspect_package(model, missing_operations)
+        inspections.append(Inspection(facts, None if open_part is None else _refusal(model, open_part)))
+    return inspections
+
+
+def find_models(path: Path) -> list[Path]:
+    """The `.mlpackage` or `.mlmodelc` at `path`, else all below it; `path` itself where there are none."""
+    if path.suffix in (".mlpackage", ".mlmodelc") or (path / "Manifest.json").exists():
+        return [path]
+    return sorted(found for kind in ("mlpackage", "mlmodelc") for found in path.rglob(f"*.{kind}")) or [path]
+
+
+def _refusal(model: Path, open_part: OpenPart) -> str:
+    """Load the model once; "" if that works, else the reason."""
+    try:
+        engine = open_part(model, False)
+        engine.load()
+    except DemoError as error:
+        return str(error)
+    engine.unload()
+    return ""
+
+
 def inspect_package(path: Path, missing: Missing | None = None) -> Facts:
-    """The facts of the `.mlpackage` or `.mlmodelc` at `path`; `missing` tells what an engine lacks for it.
+    """The facts of the `.mlpackage` or `.mlmodelc` at `path`; `missing` counts the operations that an engine lacks.
 
     Raises PackageError.
     """
@@ -112,9 +171,9 @@ def inspect_package(path: Path, missing: Missing | None = None) -> Facts:
 
 
 def write_listing(paths: Sequence[Path], stream: TextIO) -> None:
-    """The programs of these models as MIL text, whole and exact, each under a comment with its path if there are more.
+    """Write the programs of these models as MIL text, whole and exact; of several, each under a comment with its path.
 
-    What stands on `stream` for one model is a `model.mil`. Raises PackageError and UnsupportedModelError.
+    The text of one model is a valid `model.mil`. Raises PackageError and UnsupportedModelError.
     """
     for path in paths:
         if len(paths) > 1:
@@ -136,7 +195,7 @@ def _encodings(constants: Mapping[str, Constant]) -> tuple[Encoding, ...]:
     parts = {id(part) for item in constants.values() if isinstance(item, Compressed) for part in item.operands.values()}
     for constant in constants.values():
         if id(constant) in parts:
-            continue  # counted with what is made of it
+            continue  # counted with the constant that it is a part of
         groups.setdefault(constant.encoding, []).append(constant)
     found = [
         Encoding(

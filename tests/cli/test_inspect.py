@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from bksdm_demo.cli import run as commands
+from bksdm_demo.cli import exit_codes
 from bksdm_demo.cli.app import app
 from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import UnsupportedModelError
@@ -30,7 +30,7 @@ def inspect(*arguments: object) -> Result:
 
 def test_a_package_for_people(tmp_path: Path):
     result = inspect(copy("converted", tmp_path))
-    assert result.exit_code == commands.OK, result.output
+    assert result.exit_code == exit_codes.OK, result.output
     text = result.stdout
     assert "input      x     fp16  1 x 4 x 6 x 6" in text
     assert "output     y     fp32  1 x 36 x 6" in text
@@ -63,7 +63,7 @@ def test_an_unknown_operation_is_listed_and_fails(tmp_path: Path):
 
     package = edited(tmp_path, rename)
     text, data = inspect(package), inspect(package, "--json")
-    assert text.exit_code == data.exit_code == commands.FAILED
+    assert text.exit_code == data.exit_code == exit_codes.FAILED
     assert "cannot run it; operations without a translation: conv_of_tomorrow 1" in text.stdout
     (facts,) = json.loads(data.stdout)["packages"]
     assert (facts["missing"], facts["runs_here"]) == ({"conv_of_tomorrow": 1}, False)
@@ -75,21 +75,21 @@ def test_a_trial_load_has_the_last_word(tmp_path: Path, monkeypatch: pytest.Monk
 
     package = copy("converted", tmp_path)
     loaded = inspect(package, "--load", "--json")
-    assert loaded.exit_code == commands.OK, loaded.output
+    assert loaded.exit_code == exit_codes.OK, loaded.output
     assert json.loads(loaded.stdout)["packages"][0]["runs_here"] is True
     monkeypatch.setattr("bksdm_demo.start.open_engine", refuse)
     refused = inspect(package, "--load")
-    assert refused.exit_code == commands.FAILED
+    assert refused.exit_code == exit_codes.FAILED
     assert "This machine cannot run it: It asks too much." in refused.stdout
 
 
 def test_a_listing_is_the_program_itself(tmp_path: Path):
     package = copy("converted", tmp_path)
     listing = inspect(package, "--mil")
-    assert listing.exit_code == commands.OK, listing.output
+    assert listing.exit_code == exit_codes.OK, listing.output
     assert listing.stdout.startswith("program(1.0)\n")
     written = inspect(package, "--mlmodelc", tmp_path / "Any.mlmodelc")
-    assert (written.exit_code, written.stdout) == (commands.OK, f"{tmp_path / 'Any.mlmodelc'}\n")
+    assert (written.exit_code, written.stdout) == (exit_codes.OK, f"{tmp_path / 'Any.mlmodelc'}\n")
     assert (tmp_path / "Any.mlmodelc" / "model.mil").read_text(encoding="utf-8") == listing.stdout.rstrip("\n")
     assert read_model(tmp_path / "Any.mlmodelc").operations == read_model(package).operations
 
@@ -103,10 +103,10 @@ def test_listings_of_a_folder_have_headings(tmp_path: Path):
 
 def test_what_goes_wrong_with_listings(tmp_path: Path):
     package = copy("converted", tmp_path)
-    assert inspect(package, "--mil", "--json").exit_code == commands.USAGE
-    assert inspect(tmp_path / "gone.mlpackage", "--mil").exit_code == commands.UNAVAILABLE
+    assert inspect(package, "--mil", "--json").exit_code == exit_codes.USAGE
+    assert inspect(tmp_path / "gone.mlpackage", "--mil").exit_code == exit_codes.UNAVAILABLE
     taken = inspect(package, "--mlmodelc", tmp_path)
-    assert taken.exit_code == commands.UNAVAILABLE
+    assert taken.exit_code == exit_codes.UNAVAILABLE
     assert "is already there" in taken.stderr
     assert list(tmp_path.iterdir()) == [package]
 
@@ -131,7 +131,7 @@ def test_a_truncated_file_cannot_be_read(tmp_path: Path, part: Path):
     package = copy("converted", tmp_path)
     truncate(package, part)
     result = inspect(package)
-    assert result.exit_code == commands.UNAVAILABLE
+    assert result.exit_code == exit_codes.UNAVAILABLE
     assert result.stderr.count("\n") == 1
     assert "Traceback" not in result.output
 
@@ -141,7 +141,7 @@ def test_what_is_no_package_is_said_in_a_sentence(tmp_path: Path):
     (tmp_path / "file.mlpackage").write_text("")
     for path in (tmp_path / "empty", tmp_path / "file.mlpackage", tmp_path / "nowhere"):
         result = inspect(path)
-        assert result.exit_code == commands.UNAVAILABLE
+        assert result.exit_code == exit_codes.UNAVAILABLE
         assert result.stderr.count("\n") == 1
 
 

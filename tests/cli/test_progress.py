@@ -1,4 +1,4 @@
-"""What is said while a model arrives: sentences by table, thin lines for a file, one live line for a terminal."""
+"""Progress while cells are drawn and models download: plain lines in a file, one live line on a terminal."""
 
 from __future__ import annotations
 
@@ -6,10 +6,60 @@ import io
 
 import pytest
 
-from bksdm_demo.cli.progress import FetchProgress
+from bksdm_demo.cli.progress import DrawingProgress, FetchProgress
 from bksdm_demo.downloads.status import download_line
 from bksdm_demo.library.progress import Progress, Stage
+from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
 from bksdm_demo.units import duration
+from tests.cli.terminal import Terminal
+
+REQUEST = Request("red apple", seed=7)
+NARROW, WIDE = 40, 110  # characters
+
+
+def done(model: str) -> Cell:
+    timings = Timings(load=2.0, denoise=1.5, total=3.5, cold=True)
+    return Cell(model, Phase.DONE, 3, 3, Result(model, REQUEST, Verdict(False), timings, size_bytes=1_500_000))
+
+
+def snapshots() -> list[Job]:
+    return [
+        Job("id", REQUEST, (Cell("a"), Cell("b")), position=1),
+        Job("id", REQUEST, (Cell("a", Phase.DENOISING, 1, 3), Cell("b"))),
+        Job("id", REQUEST, (done("a"), Cell("b", Phase.LOADING))),
+        Job("id", REQUEST, (done("a"), Cell("b", Phase.FAILED, message="It broke."))),
+    ]
+
+
+# --- Cells -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_gets_one_line_for_each_finished_cell() -> None:
+    stream = io.StringIO()
+    with DrawingProgress(stream, {"a": "Model A"}) as progress:
+        for job in [*snapshots(), snapshots()[-1]]:
+            progress.show(job)
+    assert stream.getvalue() == "Model A: done in 1.50 s + 2.00 s loading\nb: failed. It broke.\n"
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_a_terminal_gets_a_live_line_that_is_wiped(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    stream, name = Terminal(), "Model A with a name"
+    with DrawingProgress(stream, {"a": name}) as progress:
+        for job in snapshots()[:2]:
+            progress.show(job)
+        live = " ".join(" ".join(stream.screen(width)).split())
+        assert live.startswith(f"[1/2] {name}: drawing, step 1 of 3")
+        assert live.endswith("━")
+        progress.show(snapshots()[2])
+        assert stream.screen(width)[-1] == "[2/2] b: loading the model"
+        progress.show(snapshots()[3])
+    left = " ".join(stream.screen(width))
+    assert left == f"{name}: done in 1.50 s + 2.00 s loading b: failed. It broke."
+
+
+# --- Downloads -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -41,27 +91,31 @@ def test_durations(seconds: float, words: str) -> None:
 
 def test_a_file_gets_a_line_for_every_tenth() -> None:
     stream = io.StringIO()
-    tell = FetchProgress(stream, "Tiny")
-    for done in range(0, 1001, 5):
-        tell(Progress(Stage.DOWNLOADING, done * 1000, 1_000_000))
-    tell(Progress(Stage.UNPACKING, 0, 1_000_000))
-    tell.end()
+    with FetchProgress(stream, "Tiny") as progress:
+        for finished in range(0, 1001, 5):
+            progress(Progress(Stage.DOWNLOADING, finished * 1000, 1_000_000))
+        progress(Progress(Stage.UNPACKING, 0, 1_000_000))
     lines = stream.getvalue().splitlines()
     assert len(lines) == 11 + 1
     assert lines[0] == "Tiny: downloading, 0 B of 1.00 MB"
     assert lines[-1] == "Tiny: unpacking, 0 B of 1.00 MB"
 
 
-def test_a_terminal_gets_one_live_line() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_a_download_leaves_nothing_on_a_terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
     stream = Terminal()
-    tell = FetchProgress(stream, "Tiny")
-    for done in (1, 2, 3):
-        tell(Progress(Stage.DOWNLOADING, done, 100))
-    tell.end()
-    assert stream.getvalue().count("\r") == 4
-    assert "\n" not in stream.getvalue()
-    assert stream.getvalue().endswith("\x1b[2K")
+    with FetchProgress(stream, "Tiny") as progress:
+        for finished in (1, 2, 50):
+            progress(Progress(Stage.DOWNLOADING, finished, 100, 12_300_000.0, 74.6))
+        live = " ".join(stream.screen(width))
+        assert "Tiny: downloading, 50 B of 100 B, 12.3 MB a second, 1 min 15 s left" in " ".join(live.split())
+    assert stream.screen(width) == []
+
+
+def test_a_terminal_without_cursor_control_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    stream = Terminal()
+    with FetchProgress(stream, "Tiny") as progress:
+        progress(Progress(Stage.DOWNLOADING, 50, 100))
+    assert stream.getvalue() == "Tiny: downloading, 50 B of 100 B\n"

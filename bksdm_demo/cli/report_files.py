@@ -1,7 +1,4 @@
-"""Reports as the command line writes them: kinds by the files' endings, all of the files or none.
-
-Knows nothing of flags (cli.py, cli_kept.py) and of what is in a report (services/reports.py).
-"""
+"""The report files that a command writes: their kinds by file ending, and all of them or none."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bksdm_demo.cli.run import UsageError
+from bksdm_demo.cli.exit_codes import UsageError
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.png_writer import encode_png
@@ -21,37 +18,39 @@ from bksdm_demo.reports.formats import KINDS, material_of, write_report
 from bksdm_demo.reports.material import Material
 
 
-def chosen_reports(paths: Sequence[Path], overwrite: bool, beside: Path | None = None) -> dict[Path, str]:
-    """The kind of each report by its file. Raises UsageError for another ending, a file named twice or one inside
-    the folder `beside`, which is replaced as a whole; ExportError as `check_file` does.
+def report_kinds(paths: Sequence[Path], overwrite: bool, outside: Path | None = None) -> dict[Path, str]:
+    """The kind of each report by its file.
+
+    Raises UsageError for an unknown ending, for a file named twice, and for one inside the folder `outside`, which is
+    replaced as a whole. Raises ExportError as `check_file` does.
     """
-    wanted: dict[Path, str] = {}
+    kinds: dict[Path, str] = {}
     for path in paths:
         kind = path.suffix.lower().removeprefix(".")
         if kind not in KINDS:
-            raise UsageError(f"{path} is no report: its name has to end in .{', .'.join(KINDS)}.")
-        if path in wanted:
-            raise UsageError(f"{path} is named twice.")
-        if beside is not None and path.absolute().is_relative_to(beside.absolute()):
-            raise UsageError(f"{path} lies inside {beside}, which holds the pictures; name a place outside it.")
+            raise UsageError(f"{path} cannot be a report; name a file that ends in .{', .'.join(KINDS)}.")
+        if path in kinds:
+            raise UsageError(f"{path} is named twice; name each report once.")
+        if outside is not None and path.absolute().is_relative_to(outside.absolute()):
+            raise UsageError(f"{path} lies inside {outside}, which holds the pictures; name a place outside it.")
         check_file(path, overwrite)
-        wanted[path] = kind
-    return wanted
+        kinds[path] = kind
+    return kinds
 
 
 @contextmanager
-def written_reports(wanted: Mapping[Path, str], material: Material) -> Iterator[None]:
-    """Write the reports out of sight; they appear when the block ends well, else there is none of them."""
-    with appearing_files(list(wanted)) as streams:
+def reports_written(kinds: Mapping[Path, str], material: Material) -> Iterator[None]:
+    """Write the reports to hidden files. They appear when the block ends well; otherwise none of them does."""
+    with appearing_files(list(kinds)) as streams:
         for path, stream in streams.items():
-            write_report(material, wanted[path], stream)
+            write_report(material, kinds[path], stream)
         yield
 
 
 def drawn_material(
     job: Job, systems: Sequence[System], environment: Mapping[str, Any], with_parameters: bool = True
 ) -> Material:
-    """What reports on a job with its pictures in memory are made of."""
+    """The material for reports on a job whose pictures are in memory."""
     known = {system.key: system for system in systems}
 
     def picture(index: int) -> bytes:

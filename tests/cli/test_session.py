@@ -1,0 +1,46 @@
+"""What every command goes through: errors become sentences, --debug shows where, and nothing else is stored."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bksdm_demo.cli import exit_codes
+from bksdm_demo.settings import Settings
+from bksdm_demo.start import Services, start
+from tests.cli.runner import Run, compare, fake_start
+
+
+def test_an_unforeseen_error_is_a_sentence_and_with_debug_a_traceback(run: Run):
+    options = {"emoji-base_unet": {"failure": ZeroDivisionError("oh")}}
+    quiet, loud = run(*compare(), options=options), run("--debug", *compare("--overwrite"), options=options)
+    assert quiet.exit_code == loud.exit_code == exit_codes.FAILED
+    assert "Traceback" not in quiet.output
+
+
+def test_a_start_that_breaks_is_a_sentence(run: Run):
+    def broken(settings: Settings) -> Services:
+        raise ValueError("two\nlines")
+
+    result = run("models", start=broken)
+    assert result.exit_code == exit_codes.FAILED
+    assert result.stderr == "Unexpected ValueError: two lines (run again with --debug to see where).\n"
+    assert "Traceback" in run("--debug", "models", start=broken).stderr
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Core ML runs there")
+def test_core_ml_off_a_mac_is_wrong_usage(run: Run):
+    result = run(*compare("--engine", "coreml"), start=start)
+    assert result.exit_code == exit_codes.USAGE
+    assert "macOS" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_commands_keep_nothing_elsewhere(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("BKSDM_DATA_DIR", str(tmp_path / "data"))
+    start = fake_start(tmp_path, None)
+    run(*compare(), start=start)
+    assert start.settings.data_dir is None
+    assert not (tmp_path / "data").exists()
