@@ -32,7 +32,10 @@ FLOORS = {
     "ui": 9,
     "roof": 10,
 }
-GROUND = (PACKAGE, *(f"{PACKAGE}.{name}" for name in ("atomic_files", "environment", "errors", "records", "units")))
+GROUND = (
+    PACKAGE,
+    *(f"{PACKAGE}.{name}" for name in ("atomic_files", "environment", "errors", "records", "schedulers", "units")),
+)
 ON_THE_ROOF = ("cli",)  # the command line is a folder of the roof, beside app.py and start.py
 # library -> where it may be imported: a module or a room and everything in it
 HEAVY = {

@@ -17,9 +17,10 @@ from typing import Any
 
 from PIL import Image
 
+from bksdm_demo import schedulers
 from bksdm_demo.errors import RequestError
 from bksdm_demo.parameters.partial_request import SETTINGS, PartialRequest
-from bksdm_demo.parameters.png_writer import PARAMETERS_KEY, RECORD_KEY, SAMPLER_NAMES
+from bksdm_demo.parameters.png_writer import PARAMETERS_KEY, RECORD_KEY
 from bksdm_demo.parameters.result_json import SCHEMA
 
 LARGEST_FILE = 50_000_000  # bytes
@@ -34,15 +35,6 @@ SETTINGS_LINE = re.compile(r"Steps: \s*\d+\s*,")
 LONGEST_SETTINGS = 8_000  # characters; programs write a few hundred
 PAIR = re.compile(r'([\w][\w \-/]{0,60}?):\s*("(?:[^"\\]|\\.)*"|[^,]*)(?:,|$)')
 NEGATIVE = "Negative prompt:"
-NEAREST = (  # the first that a foreign sampler's name contains
-    ("dpm++ 2m karras", "dpmpp-2m-karras"),
-    ("dpm++", "dpmpp-2m"),
-    ("euler a", "euler-ancestral"),
-    ("euler", "euler"),
-    ("ddim", "ddim"),
-    ("plms", "pndm"),
-    ("pndm", "pndm"),
-)
 
 
 def read_png(data: bytes, known_models: Collection[str]) -> PartialRequest:
@@ -126,14 +118,14 @@ def _with_settings(partial: PartialRequest, settings: Mapping[str, str], known: 
 
 def _with_sampler(partial: PartialRequest, sampler: str) -> PartialRequest:
     """Our scheduler of that name, else the nearest one and a note, else a note."""
-    exact = {theirs.lower(): ours for ours, theirs in SAMPLER_NAMES.items()}
     name = sampler.removesuffix(" Automatic")
-    if name.lower() in exact:
-        return partial.setting("scheduler", exact[name.lower()])
-    for part, ours in NEAREST:
-        if part in name.lower():
-            near = partial.note(f"The sampler {name[:60]!r} is not here; {SAMPLER_NAMES[ours]} is the nearest one.")
-            return near.setting("scheduler", ours)
+    exact = schedulers.by_webui_name(name)
+    if exact is not None:
+        return partial.setting("scheduler", exact.key)
+    near = schedulers.nearest(name)
+    if near is not None:
+        noted = partial.note(f"The sampler {name[:60]!r} is not here; {near.webui} is the nearest one.")
+        return noted.setting("scheduler", near.key)
     return partial.note(f"The sampler {name[:60]!r} is not here; the scheduler is left as it is.")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
+from bksdm_demo import schedulers
 from bksdm_demo.errors import DemoError
 from bksdm_demo.parameters.result_json import SCHEMA, SCHEMA_VERSION, request_report, result_report
 from bksdm_demo.records import Request, Result
@@ -23,14 +24,7 @@ from bksdm_demo.records import Request, Result
 PARAMETERS_KEY = "parameters"
 RECORD_KEY = "bksdm-demo"
 
-SAMPLER_NAMES = {  # ours -> the name stable-diffusion-webui gives the same method
-    "pndm": "PLMS",
-    "ddim": "DDIM",
-    "dpmpp-2m": "DPM++ 2M",
-    "dpmpp-2m-karras": "DPM++ 2M Karras",
-    "euler": "Euler",
-    "euler-ancestral": "Euler a",
-}
+SAMPLER_NAMES = {facts.key: facts.webui for facts in schedulers.FACTS}
 
 
 def encode_png(result: Result, name: str, environment: Mapping[str, Any], with_parameters: bool = True) -> bytes:

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bksdm_demo import schedulers
 from bksdm_demo.records import Job, Phase, Request
 
-SCHEDULER_NAMES = {
-    "pndm": "PNDM",
-    "ddim": "DDIM",
-    "dpmpp-2m": "DPM-Solver++ 2M",
-    "dpmpp-2m-karras": "DPM-Solver++ 2M Karras",
-    "euler": "Euler",
-    "euler-ancestral": "Euler ancestral",
-}
+SCHEDULER_NAMES = {facts.key: facts.label for facts in schedulers.FACTS}
 GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
 
 OUTCOMES = {  # of a cell without a picture: its title, and the sentence where it brings none
