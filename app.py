@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 def serve(services: Services, settings: Settings) -> int:
     """Launch the page, say where it is and wait for the end; returns the exit status."""
     services.background.prewarm.start()
-    page = build_page(services.comparisons, services.catalog, services.background, own_gallery=settings.own_gallery)
+    page = build_page(services.comparisons, services.background, own_gallery=settings.own_gallery)
     options = launch_options(services.comparisons)
     try:
         _, address, _ = page.launch(

@@ -1,4 +1,4 @@
-// The About tab in the browser: copies what a button names, and moves the focus along with a link inside the tab.
+// The About tab in the browser: copies the text that a button names, and moves the focus with links inside the tab.
 (() => {
   function say(button, word) {
     const label = (button.dataset.label ??= button.textContent);
@@ -13,7 +13,7 @@
       await navigator.clipboard.writeText(source.textContent);
       say(button, "Copied");
     } catch {
-      // The clipboard may be closed to a page in a frame: what is to be copied stands selected instead.
+      // A page in a frame may not use the clipboard, so the text is selected instead.
       window.getSelection()?.selectAllChildren(source);
       source.focus();
       say(button, "Selected");
@@ -26,7 +26,7 @@
     const link = event.target.closest?.('.bk-card-nav a[href^="#"]');
     const target = link && document.querySelector(link.getAttribute("href"));
     if (!target) return;
-    event.preventDefault();  // the address stays the comparison's
+    event.preventDefault();  // the address must keep naming the comparison
     const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
     target.scrollIntoView({ behavior: calm ? "auto" : "smooth" });
     target.focus({ preventScroll: true });

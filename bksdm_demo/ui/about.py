@@ -1,4 +1,4 @@
-"""The About tab: the model card as HTML. Words: about_words.py. Drawing: blocks.py. Looks: about.css."""
+"""Renders the About tab, the model card, as HTML. Text: about_text.py. Drawing: blocks.py. Styles: about.css."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import gradio as gr
 
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.store.contract import StoreError, Usage
-from bksdm_demo.ui.about_words import (
+from bksdm_demo.ui.about_text import (
     BIAS,
     BIBTEX,
     BK_SDM,
@@ -41,7 +41,7 @@ _CODE = re.compile(r"`([^`]+)`")
 
 
 def build_about(comparisons: Comparisons, own: bool = False) -> None:
-    """Lay out the tab. `own` says that each visitor's gallery lists only their own comparisons."""
+    """Lay out the tab. With `own`, each visitor's gallery lists only their own comparisons."""
     gr.HTML(about_page(_usage(comparisons), own), apply_default_css=False, elem_id="bk-card")
 
 
@@ -53,12 +53,12 @@ def _usage(comparisons: Comparisons) -> Usage | None:
 
 
 def about_page(usage: Usage | None, own: bool = False) -> str:
-    """The whole card; `usage` tells how long comparisons are kept, None where that cannot be read."""
-    kept = privacy(usage.retention if usage else None, stored=bool(usage and usage.place), own=own)
+    """The whole card. `usage` gives the retention of comparisons; None means that it cannot be read."""
+    privacy_section = privacy(usage.retention if usage else None, stored=bool(usage and usage.place), own=own)
     sections = (
         ("what", "What BK-SDM is", _prose(BK_SDM) + blocks_figure() + _scores()),
         *((each.key, each.title, _prose(each.contents)) for each in (FAIRNESS, USES, MISUSE, LIMITATIONS, BIAS)),
-        *((each.key, each.title, _prose(each.contents)) for each in (SAFETY, kept)),
+        *((each.key, each.title, _prose(each.contents)) for each in (SAFETY, privacy_section)),
         (EMOJI.key, EMOJI.title, _emoji(EMOJI)),
         (LICENCES.key, LICENCES.title, _prose(LICENCES.contents)),
         ("citation", "Citation", _citation()),
@@ -76,7 +76,7 @@ def about_page(usage: Usage | None, own: bool = False) -> str:
 
 
 def inline(text: str) -> str:
-    """One text's marks as HTML; everything else is escaped."""
+    """Turn the marks of one text into HTML and escape everything else."""
     markup = _LINK.sub(r'<a href="\2" target="_blank" rel="noreferrer">\1</a>', escape(text, quote=True))
     return _CODE.sub(r"<code>\1</code>", _STRONG.sub(r"<strong>\1</strong>", markup))
 

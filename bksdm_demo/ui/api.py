@@ -1,14 +1,14 @@
-"""The page's API for programs: compare, job, cancel, report and models, documented at /gradio_api/info.
+"""The API for programs: compare, job, cancel, report and models, documented at /gradio_api/info.
 
-Programs and visitors share one queue, the services': an endpoint only asks and watches. What is refused reaches the
-client as the sentence a visitor would read. Leaves out listing kept comparisons: who knows an id may ask for it.
+Programs and visitors share the queue of the Comparisons service. A refused request reaches the client as the sentence
+that a visitor would read. No endpoint lists saved comparisons: a client must know the id.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 from gradio.events import api
@@ -16,15 +16,19 @@ from gradio.events import api
 from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.parameters.links import job_address
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
-from bksdm_demo.records import Job, Request
+from bksdm_demo.records import GENERATORS, SCHEDULERS, Job, Request
 from bksdm_demo.reports.formats import kind_named
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import whole
 from bksdm_demo.ui.present import picture_address
 from bksdm_demo.ui.reports import page_address, report_address
 
-Scheduler = Literal["pndm", "ddim", "dpmpp-2m", "dpmpp-2m-karras", "euler", "euler-ancestral"]
-Generator = Literal["numpy", "torch"]
+if TYPE_CHECKING:
+    Scheduler = str
+    Generator = str
+else:  # Gradio shows these choices at /gradio_api/info
+    Scheduler = Literal[SCHEDULERS]
+    Generator = Literal[GENERATORS]
 ReportKind = Literal["html", "zip", "csv", "json"]
 DEFAULT_SEED = 7
 
@@ -48,21 +52,22 @@ class Api:
         negative_prompt: str = "",
         wait: bool = True,
     ) -> dict:
-        """Draw one prompt with every model and every seed from the same noise; answers what /job answers.
+        """Draw one prompt with every model and every seed; all models start from the same noise. Returns what /job
+        returns.
 
-        models: keys as /models lists them. seeds: 7 alone when left out. steps, guidance_scale, scheduler: what the
-        first model recommends when left out. wait: answer when all is drawn, else at once; then ask /job.
+        models: keys from /models. seeds: only 7 by default. steps, guidance_scale, scheduler: by default what the first
+        model recommends. wait: return when every picture is drawn; if false, return at once and poll /job.
         """
-        chosen = _texts("models", models)
+        chosen = _strings("models", models)
         system = self.comparisons.catalog.get(chosen[0]) if chosen else None
         numbers = tuple(_number("seeds", seed) for seed in (seeds or [DEFAULT_SEED]))
         request = Request(
             prompt=prompt,
             negative_prompt=negative_prompt,
             seed=numbers[0],
-            steps=_given(whole(steps), system, "steps"),
-            guidance_scale=_given(guidance_scale, system, "guidance_scale"),
-            scheduler=_given(scheduler, system, "scheduler"),
+            steps=_or_recommended(whole(steps), system, "steps"),
+            guidance_scale=_or_recommended(guidance_scale, system, "guidance_scale"),
+            scheduler=_or_recommended(scheduler, system, "scheduler"),
             generator=generator,
         )
         job = self.comparisons.submit(request, chosen, seeds=numbers)
@@ -71,22 +76,22 @@ class Api:
         return job_state(job, self._names(), _page(web))
 
     def job(self, web: gr.Request, id: str) -> dict:
-        """How a comparison stands, running or kept: state, place in the queue, and of each picture its phase, step,
-        seconds and address. `id` is what /compare answered, or the part behind job= in a page's address."""
+        """Return the state of a comparison, running or saved: its place in the queue, and the phase, step, seconds and
+        address of each picture. `id` comes from /compare, or from the part after job= in a page's address."""
         return job_state(self.comparisons.get(id), self._names(), _page(web))
 
     def cancel(self, web: gr.Request, id: str) -> dict:
-        """Stop a comparison: at once while it waits, after the present step while it runs. Answers as /job does."""
+        """Stop a comparison: at once while it waits, else after the current step. Returns what /job returns."""
         return job_state(self.comparisons.cancel(id), self._names(), _page(web))
 
     def report(self, web: gr.Request, id: str, kind: ReportKind = "html") -> str:
-        """The address of a report on a comparison, to be fetched with a GET: one HTML page that opens without this
-        server, a ZIP of everything, a CSV table, or the JSON record."""
+        """Return the address of a report on a comparison; download it with a GET. The kinds: one HTML page that opens
+        without this server, a ZIP of everything, a CSV table, or the JSON record."""
         self.comparisons.get(id)
         return _page(web) + report_address(id, kind_named(kind).value)
 
     def models(self) -> list[dict]:
-        """The models there are: key, name, whether they can be run now, else why not, and recommended settings."""
+        """List the models: key, name, whether each can run now, the reason if it cannot, and recommended settings."""
         return [
             {
                 "key": system.key,
@@ -109,14 +114,14 @@ class Api:
 
 
 def build_api(comparisons: Comparisons) -> None:
-    """Offer the endpoints; to be called inside the page's Blocks."""
-    offered = Api(comparisons)
-    for endpoint in (offered.compare, offered.job, offered.cancel, offered.report, offered.models):
-        api(_in_words(endpoint), api_name=endpoint.__name__)
+    """Add the endpoints; call it inside the page's Blocks."""
+    endpoints = Api(comparisons)
+    for endpoint in (endpoints.compare, endpoints.job, endpoints.cancel, endpoints.report, endpoints.models):
+        api(_with_sentences(endpoint), api_name=endpoint.__name__)
 
 
 def job_state(job: Job, names: dict[str, str], base_url: str) -> dict[str, Any]:
-    """A job as plain data. `state` is queued, running or finished; addresses are whole ones."""
+    """Return a job as plain data. `state` is queued, running or finished; addresses are absolute."""
     return {
         "id": job.id,
         "url": job_address(base_url, job),
@@ -152,8 +157,8 @@ def _page(web: gr.Request) -> str:
     return page_address(web.request) if web.request is not None else ""
 
 
-def _in_words(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-    """The same, with gr.Error and the sentence for every DemoError."""
+def _with_sentences(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+    """Turn every DemoError of the endpoint into a gr.Error with the same sentence."""
 
     @wraps(endpoint)
     def answer(*values: Any, **named: Any) -> Any:
@@ -165,16 +170,16 @@ def _in_words(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return answer
 
 
-def _given(value: Any, system: Any, name: str) -> Any:
-    """What was asked for, else what the system recommends, else what a request has by itself."""
+def _or_recommended(value: Any, system: Any, name: str) -> Any:
+    """Return the given value, else what the system recommends, else the default of Request."""
     if value is not None:
         return value
     return getattr(Request("any") if system is None else system, name)
 
 
-def _texts(name: str, values: object) -> list[str]:
+def _strings(name: str, values: object) -> list[str]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise RequestError(f"{name} must be a list of texts, not {str(values)[:60]!r}.")
+        raise RequestError(f"{name} must be a list of strings, not {str(values)[:60]!r}.")
     return values
 
 

@@ -1,7 +1,7 @@
-"""What the page does about things that go on in the background: watch them, start and stop downloads.
+"""Handles the page's events about downloads and prewarming: watch them, start and stop downloads.
 
-Everything shown is read from the status board, so a closed tab costs nothing and any other one takes the watching up. A
-watcher ends by itself when nothing goes on. Leaves out words (standing.py) and markup (models.py).
+Everything shown is read from the status board, so any tab can watch a download that another tab started. A watcher
+ends when no download and no prewarming is active. Words are in downloads/status.py, markup in models.py.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from bksdm_demo.ui.board import notice
 from bksdm_demo.ui.models import offer_card, warming_list
 from bksdm_demo.ui.present import choice_label
 
-TICK = 1.0  # seconds after which a watcher looks at the clock again, as times are counted on the page
-PAUSE = 0.25  # seconds between two pictures of a download
+TICK = 1.0  # seconds until a watcher without news updates the elapsed times on the page
+PAUSE = 0.25  # seconds between two updates of a download
 
 Values = tuple[Any, ...]  # warming, panel, choice of models, then all cards, all download and all cancel buttons
 
 
 class BackgroundHandlers:
-    """Events about `offers`, the keys of the systems that can be downloaded, in the order of their cards."""
+    """The events of `offers`: the keys of the systems that can be downloaded, in the order of their cards."""
 
     def __init__(self, background: Background, catalog: Catalog, offers: Sequence[str], pause: float = PAUSE) -> None:
         self.status_board, self.fetches = background.status_board, background.fetches
         self.catalog, self.offers, self.pause = catalog, tuple(offers), pause
 
     def watch(self) -> Iterator[Values]:
-        """Everything as it is now, then what changes, until nothing goes on; values that stay are gr.skip()."""
+        """Yield the current values, then every change, until nothing is active; unchanged values are gr.skip()."""
         seen: Values = ()
-        posted = self.status_board.posted()
+        snapshot = self.status_board.posted()
         while True:
-            values = self.values(posted)
+            values = self.values(snapshot)
             yield tuple(
                 gr.skip() if seen and new == old else new for new, old in zip(values, seen or values, strict=True)
             )
-            if not posted.active:
+            if not snapshot.active:
                 return
             seen = values
             time.sleep(self.pause)
-            posted = self.status_board.newer(posted.version, TICK)
+            snapshot = self.status_board.newer(snapshot.version, TICK)
 
     def starter(self, key: str) -> Callable[[], Iterator[Values]]:
-        """The event of one download button: start it, then watch."""
+        """Return the event of one download button: start the download, then watch."""
 
         def start() -> Iterator[Values]:
             try:
@@ -67,28 +67,28 @@ class BackgroundHandlers:
         return start
 
     def stopper(self, key: str) -> Callable[[], dict[str, Any]]:
-        """The event of one cancel button; the watcher shows the rest."""
+        """Return the event of one cancel button; the watcher shows the rest."""
 
         def stop() -> dict[str, Any]:
             try:
                 self.fetches.cancel(key)
-            except DemoError:  # it was over before anybody began to stop it
+            except DemoError:  # it ended before the button was pressed
                 return gr.update(visible=False)
             return gr.update(value="Stopping…", interactive=False)
 
         return stop
 
-    def values(self, posted: StatusSnapshot) -> Values:
-        """The outputs' values for these notices."""
+    def values(self, snapshot: StatusSnapshot) -> Values:
+        """Return the values of the outputs for this snapshot of the status board."""
         systems = self.catalog.systems()
-        warmings = [notice for notice in posted.notices.values() if isinstance(notice, Warming)]
-        views = [self._view(system, posted) for system in systems if system.key in self.offers]
+        warmings = [notice for notice in snapshot.notices.values() if isinstance(notice, Warming)]
+        views = [self._view(system, snapshot) for system in systems if system.key in self.offers]
         choices = [(choice_label(system), system.key) for system in systems if system.available]
         panel = gr.update(label=panel_title(views), visible=bool(views))
         if any(view.tone in ("working", "failed") for view in views):
             panel["open"] = True
         return (
-            warming_list(warming_lines(warmings, time.time()), posted.active),
+            warming_list(warming_lines(warmings, time.time()), snapshot.active),
             panel,
             gr.update(choices=choices),
             *(offer_card(view) for view in views),
@@ -96,8 +96,8 @@ class BackgroundHandlers:
             *(_cancel_button(view) for view in views),
         )
 
-    def _view(self, system: System, posted: StatusSnapshot) -> OfferView:
-        fetch = posted.notices.get((Download, system.key))
+    def _view(self, system: System, snapshot: StatusSnapshot) -> OfferView:
+        fetch = snapshot.notices.get((Download, system.key))
         need = self.fetches.needs.get(system.key)
         return offer_view(system, fetch if isinstance(fetch, Download) else None, need, self.fetches.allowed)
 

@@ -1,7 +1,7 @@
-"""Which blocks of Stable Diffusion's U-Net each BK-SDM leaves out: as data, in words, and drawn. Pure functions.
+"""Shows which blocks of Stable Diffusion's U-Net each BK-SDM removes: as data, in words, and as a drawing.
 
-The configurations are those of Nota's `unet_config` (levels, `layers_per_block`, `mid_block_type`); which pairs stay
-is told by the weights that its training copies from the original: the first of each down stage, the first and the
+The configurations come from Nota's `unet_config` (levels, `layers_per_block`, `mid_block_type`). Which pairs remain
+follows from the weights that Nota's training copies from the original: the first of each down stage, the first and the
 last of each up stage. Kim et al., arXiv 2305.15798, section 3.1.
 """
 
@@ -22,34 +22,34 @@ INDENT, TOP, MIDDLE = 8, 2, 135
 
 @dataclass(frozen=True)
 class UNet:
-    """One U-Net as far as blocks tell it from Stable Diffusion v1.4's.
+    """One U-Net, described by what it has of Stable Diffusion v1.4's blocks.
 
-    `parameters` are its weights, counted on its configuration. `levels` counts from the outermost; `layers` are the
-    pairs in each down stage, each up stage has one more.
+    `parameters` is the number of its weights, counted on its configuration. `levels` counts from the outermost.
+    `layers` is the number of pairs in each down stage; each up stage has one more.
     """
 
     name: str
     parameters: int
-    gone: str
+    removed: str
     levels: int = LEVELS
     layers: int = PAIRS_DOWN
     mid: bool = True
 
     def keeps(self, level: int, pair: int, down: bool) -> bool:
-        """Whether it has this pair of the original; pairs count from 0 in the order of execution."""
+        """Whether this U-Net has this pair of the original; pairs count from 0 in the order of execution."""
         if level >= self.levels:
             return False
         return pair < self.layers if down else self.layers == PAIRS_DOWN or pair in (0, PAIRS_UP - 1)
 
 
 UNETS = (
-    UNet("Stable Diffusion v1.4", 859_520_964, "The original: nothing is left out."),
+    UNet("Stable Diffusion v1.4", 859_520_964, "The original: nothing is removed."),
     UNet("BK-SDM-Base", 579_384_964, "One pair fewer in every stage, down and up.", layers=1),
-    UNet("BK-SDM-Small", 482_346_884, "As Base, and the mid stage is gone.", layers=1, mid=False),
+    UNet("BK-SDM-Small", 482_346_884, "Like Base, and without the mid stage.", layers=1, mid=False),
     UNet(
         "BK-SDM-Tiny",
         323_384_964,
-        "As Small, and the innermost down and up stage are gone.",
+        "Like Small, and without the innermost down and up stages.",
         levels=3,
         layers=1,
         mid=False,
@@ -58,12 +58,12 @@ UNETS = (
 
 
 def has_attention(level: int) -> bool:
-    """The original's innermost stages consist of residual blocks only."""
+    """Whether the level has attention: in the original, the innermost stages have residual blocks only."""
     return level < LEVELS - 1
 
 
 def block_words(unet: UNet) -> str:
-    """The drawing in a sentence, for those who do not see it."""
+    """Describe the drawing in a sentence, for screen readers."""
     stages = f"{unet.levels} of {LEVELS} down and up stages"
     pairs = f"{unet.layers} of {PAIRS_DOWN} pairs in each down stage, {unet.layers + 1} of {PAIRS_UP} in each up stage"
     return f"{unet.name}: {stages}; {pairs}; {'the' if unet.mid else 'no'} mid stage."
@@ -71,25 +71,25 @@ def block_words(unet: UNet) -> str:
 
 def size_words(unet: UNet) -> str:
     """ "482 M parameters, 44 % fewer"."""
-    share = 1 - unet.parameters / UNETS[0].parameters
+    share = 1 - share_of_original(unet)
     return f"{unet.parameters / 1e6:.0f} M parameters" + (f", {share:.0%} fewer".replace("%", " %") if share else "")
 
 
 def share_of_original(unet: UNet) -> float:
-    """Its parameters as a share of the original's, in (0, 1]."""
+    """Return its parameters as a share of the original's, in (0, 1]."""
     return unet.parameters / UNETS[0].parameters
 
 
 def blocks_figure() -> str:
-    """The four U-Nets side by side, with what they lack and what they weigh."""
+    """Draw the four U-Nets side by side, each with its size and what is removed."""
     cards = "".join(_card(unet) for unet in UNETS)
     return (
         '<figure class="bk-unets"><ul class="bk-unet-key"><li><i data-block="residual"></i>residual block</li>'
         '<li><i data-block="attention"></i>attention</li><li><i data-block="removed"></i>removed</li></ul>'
-        f'<div class="bk-unet-row">{cards}</div><figcaption>Each U-Net runs from the top left down to the mid stage '
-        "and up again to the top right; the numbers are the rows and columns of the latents. Residual blocks and "
-        "attention come in pairs, save in the innermost stages. First and last layers are the same in all four and not "
-        "drawn. Parameters are counted; the models’ cards round Small and Tiny up, to 0.49 and 0.33 billion."
+        f'<div class="bk-unet-row">{cards}</div><figcaption>Each U-Net runs from the top left down to the mid stage, '
+        "then up to the top right. The numbers are the rows and columns of the latents. Residual blocks and attention "
+        "come in pairs, except in the innermost stages. The first and last layers, the same in all four, are not "
+        "drawn. Parameters are exact counts; the model cards round Small and Tiny up to 0.49 and 0.33 billion."
         "</figcaption></figure>"
     )
 
@@ -98,7 +98,7 @@ def _card(unet: UNet) -> str:
     return (
         f'<div class="bk-unet"><h3>{escape(unet.name)}</h3>{_drawing(unet)}'
         f'<p class="bk-unet-size"><span style="--share:{share_of_original(unet):.3f}"></span>'
-        f"{escape(size_words(unet))}</p><p>{escape(unet.gone)}</p></div>"
+        f"{escape(size_words(unet))}</p><p>{escape(unet.removed)}</p></div>"
     )
 
 
@@ -117,7 +117,7 @@ def _drawing(unet: UNet) -> str:
 
 
 def _level(unet: UNet, level: int) -> str:
-    """Both stages of a level, and between them the skip connections as a line through their resolution."""
+    """Draw both stages of a level, and the skip connections between them as a line with the resolution."""
     top, kept = TOP + level * ROW, level < unet.levels
     down, up = list(_stage(level, True)), list(_stage(level, False))
     blocks = "".join(
@@ -133,7 +133,7 @@ def _level(unet: UNet, level: int) -> str:
 
 
 def _stage(level: int, down: bool) -> Iterator[tuple[float, str, int]]:
-    """Left edge, kind and pair of every block that the original has in this stage."""
+    """Yield the left edge, kind and pair of every block that the original has in this stage."""
     kinds = ("residual", "attention") if has_attention(level) else ("residual",)
     count = PAIRS_DOWN if down else PAIRS_UP
     pair_width = len(kinds) * (BLOCK + 1) - 1
@@ -145,7 +145,7 @@ def _stage(level: int, down: bool) -> Iterator[tuple[float, str, int]]:
 
 
 def _block(x: float, y: float, kind: str, kept: bool) -> str:
-    inset = 0 if kept else 0.5  # an outline is drawn inside
+    inset = 0 if kept else 0.5  # draws the outline inside
     return (
         f'<rect data-block="{kind if kept else "removed"}" x="{x + inset:g}" y="{y + inset:g}"'
         f' width="{BLOCK - 2 * inset:g}" height="{HEIGHT - 2 * inset:g}" rx="2"/>'

@@ -1,47 +1,47 @@
-// What the board's own controls do: look closely, run again, and compare every picture with a reference.
-// Gradio patches the board while it runs, so nothing is kept in its elements: everything is found again by its data.
+// Handles the board's controls: open the viewer, run again, and compare every picture with a reference.
+// Gradio changes the board's elements during a run, so the script stores none of them and looks each up by its data.
 (() => {
-  const UNREACHABLE = "The server did not answer; the pictures could not be compared.";
-  const KEPT = 24; // answers
+  const UNREACHABLE = "The server did not answer, so the pictures could not be compared.";
+  const MOST_ANSWERS = 24; // in the cache
 
-  let again = ""; // index of the column to run again, for the hidden button's handler
-  let wanted = { job: "", place: "" }; // the reference's place among the models, "" for none
+  let again = ""; // index of the cell to run again, read by the hidden button's handler
+  let chosen = { job: "", place: "" }; // the reference's index among the models, "" for none
   const answers = new Map();
 
   const board = () => document.querySelector(".bk-board[data-job]");
   const press = (id) => document.getElementById(id)?.click();
 
-  // The address says which run a picture is of, so an answer holds for exactly these pictures.
+  // A picture's address names its run, so an answer is valid for exactly these pictures.
   function similarity(place) {
     const root = board();
-    if (!root || place === "") return Promise.resolve({ said: "", words: new Map() });
+    if (!root || place === "") return Promise.resolve({ problem: "", words: new Map() });
     const sources = [...root.querySelectorAll(".bk-picture img")].map((image) => image.getAttribute("src"));
     const key = [root.dataset.job, place, ...sources].join(" ");
     if (!answers.has(key)) {
-      if (answers.size >= KEPT) answers.clear();
-      answers.set(key, ask(root.dataset.job, place, key));
+      if (answers.size >= MOST_ANSWERS) answers.clear();
+      answers.set(key, request(root.dataset.job, place, key));
     }
     return answers.get(key);
   }
 
-  async function ask(job, place, key) {
+  async function request(job, place, key) {
     try {
       const answer = await fetch(`similarity/${encodeURIComponent(job)}?reference=${encodeURIComponent(place)}`);
-      if (!answer.ok) return { said: await answer.text(), words: new Map() };
-      const told = await answer.json();
-      return { said: "", words: new Map(told.pictures.map(({ index, words }) => [String(index), words])) };
+      if (!answer.ok) return { problem: await answer.text(), words: new Map() };
+      const { pictures } = await answer.json();
+      return { problem: "", words: new Map(pictures.map(({ index, words }) => [String(index), words])) };
     } catch {
-      answers.delete(key); // the next look asks again
-      return { said: UNREACHABLE, words: new Map() };
+      answers.delete(key); // the next look sends the request again
+      return { problem: UNREACHABLE, words: new Map() };
     }
   }
 
   function reference() {
-    return wanted.job === board()?.dataset.job ? wanted.place : "";
+    return chosen.job === board()?.dataset.job ? chosen.place : "";
   }
 
   function compareWith(place) {
-    wanted = { job: board()?.dataset.job ?? "", place };
+    chosen = { job: board()?.dataset.job ?? "", place };
     fill();
     document.dispatchEvent(new CustomEvent("bk-reference"));
   }
@@ -50,11 +50,11 @@
     const select = document.querySelector("[data-reference]");
     if (select && select.value !== reference()) select.value = reference();
     const place = select ? select.value : "";
-    const { said, words } = await similarity(place);
-    if (place !== (document.querySelector("[data-reference]") ? reference() : "")) return; // overtaken by another choice
+    const { problem, words } = await similarity(place);
+    if (place !== (document.querySelector("[data-reference]") ? reference() : "")) return; // another choice was made meanwhile
     for (const cell of document.querySelectorAll(".bk-board .bk-column")) {
       const line = cell.querySelector(".bk-similarity");
-      if (line) write(line, place === "" ? "" : said || words.get(cell.dataset.index) || "");
+      if (line) write(line, place === "" ? "" : problem || words.get(cell.dataset.index) || "");
     }
   }
 
@@ -69,7 +69,7 @@
     else if (target?.closest(".bk-picture") && cell) window.bksdm.look(cell.dataset.index, target.closest(".bk-picture"));
     else if (target?.closest("[data-again]")) {
       again = target.closest("[data-again]").dataset.again;
-      cell?.focus(); // the button is gone while the column runs
+      cell?.focus(); // the button disappears while the cell runs
       press("bk-again");
     } else if (target?.closest("[data-rest]")) press("bk-rest");
   });
@@ -78,7 +78,7 @@
     if (event.target instanceof Element && event.target.matches("[data-reference]")) compareWith(event.target.value);
   });
 
-  // The board comes and changes at any time; the look is put off to the next frame, once for many changes.
+  // The board can change at any time. One callback in the next frame handles all changes until then.
   let due = false;
   new MutationObserver((changes) => {
     if (due || !changes.some(({ target }) => target instanceof Element && target.closest("#bk-board"))) return;
@@ -90,5 +90,5 @@
     });
   }).observe(document.documentElement, { childList: true, subtree: true, attributes: true, attributeFilter: ["src"] });
 
-  Object.assign(window.bksdm, { similarity, reference, compareWith, asked: () => again, shown: () => board()?.dataset.job ?? "" });
+  Object.assign(window.bksdm, { similarity, reference, compareWith, cellToRun: () => again, shownJob: () => board()?.dataset.job ?? "" });
 })();

@@ -1,8 +1,8 @@
-"""The board: one comparison as HTML, a heading, a row per seed, a cell per model. The only logic is escaping.
+"""Renders the board, one comparison as HTML: a heading, a row per seed, a cell per model. The only logic is escaping.
 
-Words come from present.py, looks from board.css, what its buttons do from board.js and viewer.js. Pictures are named by
-address and never embedded, so a withheld one cannot be here by mistake. Gradio's HTML component patches the page with
-the differences only, which keeps finished pictures still while others are drawn.
+Words come from present.py, styles from board.css; board.js and viewer.js handle the buttons. The markup links pictures
+and never embeds them, so it cannot contain a blocked one. Gradio's HTML component applies only the differences to the
+page, so finished pictures do not flicker while others are drawn.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from html import escape
 
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
+from bksdm_demo.ui.icons import ICONS, icon
 from bksdm_demo.ui.present import (
     PROMPT_SHOWN,
     CellView,
@@ -26,27 +27,21 @@ from bksdm_demo.ui.present import (
 from bksdm_demo.ui.share import share_tools
 from bksdm_demo.wording.comparison import plural, shorten, truncation_words
 
-_STROKE = 'fill="none" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" stroke-linejoin="round"'
 SIMILARITY = '<p class="bk-similarity"></p>'  # board.js fills it
-LONG_PROMPT = 60  # characters from which the heading is set smaller
-ICONS = {
-    "blocked": "M12 3.5 5 6v5.5c0 4.4 3 7.6 7 9 4-1.4 7-4.6 7-9V6z M9 12h6",
-    "failed": "M12 4 3.5 19h17z M12 10v4 M12 16.6v.1",
-    "stopped": "M12 3.5a8.5 8.5 0 1 0 0 17 8.5 8.5 0 0 0 0-17z M9.5 9.5h5v5h-5z",
-}
+LONG_PROMPT = 60  # characters; a longer heading uses a smaller font
 
 HOW = """<dl class="bk-how">
-<div><dt>Same noise</dt><dd>Seed and generator fix the first noise. Every model starts from those very numbers and takes
-the same steps.</dd></div>
-<div><dt>Same files</dt><dd>The Core ML packages run as they are: through Core ML on a Mac,
+<div><dt>Same noise</dt><dd>The seed and the generator fix the starting noise. Every model starts from the same numbers
+and takes the same steps.</dd></div>
+<div><dt>Same files</dt><dd>The Core ML packages run unchanged: through Core ML on a Mac,
 through OpenVINO elsewhere.</dd></div>
-<div><dt>Honest times</dt><dd>Loading, encoding, denoising, decoding and the safety check are timed apart. Speed leaves
-loading out, which is paid once.</dd></div>
+<div><dt>Honest times</dt><dd>Loading, encoding, denoising, decoding and the safety check are timed separately. Speed
+excludes loading, because a model loads only once.</dd></div>
 </dl>"""
 
 
 def job_board(job: Job, systems: Mapping[str, System], now: float = 0.0) -> str:
-    """The board of a job, running or finished; `now` as in cell_views."""
+    """Return the board of a job, running or finished; `now` as in cell_views."""
     rows = row_views(job, systems, now)
     running = "false" if job.finished else "true"
     return (
@@ -57,9 +52,9 @@ def job_board(job: Job, systems: Mapping[str, System], now: float = 0.0) -> str:
 
 
 def empty_board(systems: Sequence[System]) -> str:
-    """The board before anything ran: the models that are chosen, with what they are."""
+    """Return the board before a first run: the chosen models with their descriptions."""
     if not systems:
-        return _message_board("No model is chosen", "Choose at least one model; two or more make a comparison.")
+        return _message_board("No model is chosen", "Choose at least one model. Choose two or more to compare them.")
     ready = (
         f"Ready to compare {plural(len(systems), 'model')}" if len(systems) > 1 else f"Ready to run {systems[0].name}"
     )
@@ -80,12 +75,12 @@ def _message_board(title: str, sentence: str) -> str:
 
 
 def notice(sentence: str) -> str:
-    """A sentence beside the button that was pressed; empty markup for an empty sentence."""
+    """Return an alert to show beside the pressed button; "" for an empty sentence."""
     return f'<p class="bk-notice" role="alert" dir="auto">{escape(sentence)}</p>' if sentence else ""
 
 
 def remark(sentence: str) -> str:
-    """A sentence in the same place that is no refusal."""
+    """Return a sentence for the same place that is not an alert."""
     return f'<p class="bk-notice" data-tone="remark" role="status" dir="auto">{escape(sentence)}</p>'
 
 
@@ -109,7 +104,7 @@ def _heading(job: Job, systems: Mapping[str, System]) -> str:
 
 
 def _tools(tools: ToolsView, sharing: str) -> str:
-    """What can be done with the whole comparison."""
+    """Return the controls of the whole comparison."""
     look = f'<button type="button" class="bk-tool" data-look aria-haspopup="dialog">{escape(tools.look)}</button>'
     rest = f'<button type="button" class="bk-tool bk-tool-strong" data-rest>{escape(tools.rest)}</button>'
     options = "".join(f'<option value="{place}">{escape(name)}</option>' for place, name in tools.references)
@@ -144,7 +139,7 @@ def _cell(view: CellView, heading: str) -> str:
 
 
 def _frame(view: CellView) -> str:
-    """The square: the picture, or what there is to say in its place."""
+    """Return the square of a cell: its picture, or words in its place."""
     if view.picture:
         return (
             f'<button type="button" class="bk-picture" aria-haspopup="dialog" title="Look closely">'
@@ -154,14 +149,14 @@ def _frame(view: CellView) -> str:
         return f'<div class="bk-say"><p>{escape(view.detail)}</p></div>'
     if view.tone in ICONS:
         return (
-            f'<div class="bk-say"><svg viewBox="0 0 24 24" aria-hidden="true"><path d="{ICONS[view.tone]}" {_STROKE}/>'
-            f'</svg><strong>{escape(view.title)}</strong><p dir="auto">{escape(view.detail)}</p></div>'
+            f'<div class="bk-say">{icon(view.tone)}<strong>{escape(view.title)}</strong>'
+            f'<p dir="auto">{escape(view.detail)}</p></div>'
         )
     return _backdrop(view) + _progress(view)
 
 
 def _backdrop(view: CellView) -> str:
-    """A picture behind the progress says nothing of its own: what it is stands below."""
+    """Return the picture behind the progress. Its alt text is empty, because the caption describes the cell."""
     if not view.backdrop:
         return ""
     return f'<img class="bk-backdrop" data-kind="{view.backdrop_kind}" src="{escape(view.backdrop)}" alt="">'
@@ -196,7 +191,7 @@ def _caption(view: CellView, heading: str) -> str:
 def _actions(view: CellView) -> str:
     save = (
         f'<a href="{escape(view.picture)}" download="{escape(view.file_name)}"'
-        f' title="With its parameters inside">Save PNG<span class="bk-hidden"> of {escape(view.name)}</span></a>'
+        f' title="The PNG contains its settings">Save PNG<span class="bk-hidden"> of {escape(view.name)}</span></a>'
     )
     again = (
         f'<button type="button" data-again="{view.index}">{escape(view.again)}'

@@ -1,7 +1,7 @@
-"""The timing section as HTML: stacked bars drawn with CSS, and a table that says the same in numbers.
+"""Renders the timing section as HTML: stacked bars drawn with CSS, and a table with the same numbers.
 
-Bars are lengths in seconds divided by the longest bar; the browser does the division, so that loading can be left
-out with a tick and no round trip. Leaves out hovering details beyond titles: the table has every number.
+The markup gives lengths in seconds and the browser divides them by the longest bar. A checkbox can therefore exclude
+loading without asking the server.
 """
 
 from __future__ import annotations
@@ -13,25 +13,25 @@ from bksdm_demo.wording.timing import PHASE_LABELS, PHASES, format_seconds
 
 
 def timing_section(view: TimingView | None) -> str:
-    """Chart and table, or nothing before the first model has finished."""
+    """Return the chart and the table; "" before the first model has finished."""
     if view is None:
         return ""
     note = f'<p class="bk-note">{escape(_explanation(view))}</p>'
     return (
         '<section class="bk-timing" aria-labelledby="bk-timing-title"><header>'
         '<h2 id="bk-timing-title">Where the time went</h2>'
-        '<label class="bk-toggle"><input type="checkbox" checked> with loading</label></header>'
+        '<label class="bk-toggle"><input type="checkbox" checked> Include loading</label></header>'
         f'<div class="bk-timing-body" style="--models:{len(view.names)}"><div>{_chart(view)}{note}</div>'
         f"{_table(view)}</div></section>"
     )
 
 
 def _explanation(view: TimingView) -> str:
-    means = f"Means of {view.seeds} seeds, loading in full. " if view.seeds > 1 else ""
-    speed = f" Speed compares drawing with {view.baseline}, the first to finish." if view.baseline else ""
+    means = f"Times are means over {view.seeds} seeds; loading is the total. " if view.seeds > 1 else ""
+    speed = f" Speed compares drawing times with {view.baseline}, the first to finish." if view.baseline else ""
     return (
-        f"{means}Drawing is encode + denoise + decode + safety. Loading is told apart because it is paid once; a model "
-        f"that had to be loaded is marked cold.{speed}"
+        f"{means}Drawing is encode + denoise + decode + safety. Loading is separate, because a model loads only once. "
+        f"A model that had to be loaded is marked cold.{speed}"
     )
 
 
@@ -45,7 +45,7 @@ def _chart(view: TimingView) -> str:
     rows = "".join(_bar(bar) for bar in view.bars)
     return (
         f'<div class="bk-chart" style="--drawing:{drawing:.6f};--total:{total:.6f}">'
-        '<div role="img" aria-label="Stacked bars of the seconds of each phase; the table has the same numbers.">'
+        '<div role="img" aria-label="Stacked bars of the seconds in each phase. The table has the same numbers.">'
         f'<ul class="bk-legend" aria-hidden="true">{legend}</ul>{rows}</div></div>'
     )
 
@@ -73,7 +73,7 @@ def _table(view: TimingView) -> str:
     rows = "".join(_row(row) for row in view.rows)
     return (
         '<div class="bk-table" tabindex="0" role="group" aria-label="Table of phase times"><table>'
-        '<caption class="bk-hidden">Seconds of each phase by model</caption>'
+        '<caption class="bk-hidden">Seconds in each phase, by model</caption>'
         f'<thead><tr><th scope="col">Seconds</th>{names}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 

@@ -1,6 +1,6 @@
-"""The Compare tab: the form, the shelf and the board, and which event goes to which handler. No logic.
+"""Builds the Compare tab: lays out the form, the published models and the board, and wires events to handlers.
 
-Leaves out the frame around it (page.py) and every word about a job (present.py).
+The frame around the tab is in page.py; words about a job are in present.py.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from bksdm_demo.ui.present import unavailable_facts, unavailable_title
 from bksdm_demo.ui.visitors import Visits
 
 EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</strong> They repeat BK-SDM’s recipe on
-128-pixel emoji, so that everything here can be tried without a download. They know 1,075 emoji and nothing else, and
-are no substitute for BK-SDM.
-Every picture passes a safety checker before it leaves the server: ask for “cigarette” to see it step in.</p>"""
-UPLOAD = """<p>A PNG dropped anywhere on this page fills the form with the settings it carries, ours or another tool’s.
-<label>Or choose one <input type="file" accept="image/png"></label></p>"""
+128-pixel emoji, so you can try everything here without a download. They know 1,075 emoji and nothing else, and do not
+replace BK-SDM.
+A safety checker sees every picture before it leaves the server. Ask for “cigarette” to see it block one.</p>"""
+UPLOAD = """<p>Drop a PNG anywhere on this page to fill the form with its settings. PNGs from other tools work too.
+<label>Or choose a file: <input type="file" accept="image/png"></label></p>"""
 UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
-RUN_REST_JS = "() => window.bksdm.shown()"  # board.js
-RUN_AGAIN_JS = "() => [window.bksdm.shown(), window.bksdm.asked()]"
+RUN_REST_JS = "() => window.bksdm.shownJob()"  # board.js
+RUN_AGAIN_JS = "() => [window.bksdm.shownJob(), window.bksdm.cellToRun()]"
 
 
-class Desk(NamedTuple):
-    """What other tabs need of this one, to show a comparison on it."""
+class CompareTab(NamedTuple):
+    """What other tabs need in order to show a comparison on this one."""
 
     handlers: Handlers
     form: Form
@@ -45,15 +45,15 @@ class Desk(NamedTuple):
 
 def build_compare(
     page: gr.Blocks, tabs: gr.Tabs, comparisons: Comparisons, background: Background | None, visits: Visits
-) -> Desk:
-    """Lay out the tab and tie its events. Without `background` nothing can be downloaded."""
+) -> CompareTab:
+    """Lay out the tab and wire its events. Without `background` visitors cannot download models."""
     with gr.Tab("Compare", id=COMPARE_TAB):
         return _build(page, tabs, comparisons, background, visits)
 
 
 def _build(
     page: gr.Blocks, tabs: gr.Tabs, comparisons: Comparisons, background: Background | None, visits: Visits
-) -> Desk:
+) -> CompareTab:
     catalog = comparisons.catalog
     handlers = Handlers(comparisons, catalog, visits.visitors)
     systems = [system for system in catalog.systems() if system.available]
@@ -65,7 +65,7 @@ def _build(
                 compare = gr.Button("Compare", variant="primary", elem_id="bk-compare", interactive=bool(systems))
                 cancel = gr.Button("Cancel", variant="secondary", elem_id="bk-cancel", visible=False)
             warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
-            said = gr.HTML(apply_default_css=False, elem_id="bk-said")
+            notice = gr.HTML(apply_default_css=False, elem_id="bk-said")
             form = Form(prompt, models, seed, locked, seeds, *build_settings(systems[0] if systems else None))
             if background is not None:
                 shelf = build_shelf(offers, background.fetches.allowed)
@@ -76,29 +76,29 @@ def _build(
             board = gr.HTML(empty_board(chosen), apply_default_css=False, elem_id="bk-board")
             timing = gr.HTML(apply_default_css=False, elem_id="bk-timing")
     job_id = gr.Textbox(visible=False, elem_id="bk-job")
-    live = Live(job_id, form.seed, said, board, timing, compare, cancel)
+    live = Live(job_id, form.seed, notice, board, timing, compare, cancel)
     _wire(page, handlers, form, live, visits.secret)
-    _wire_drafts(handlers, form, live, tabs, picture)
+    _wire_filling(handlers, form, live, tabs, picture)
     _wire_resume(handlers, live)
-    _wire_again(handlers, live)
+    _wire_reruns(handlers, live)
     if background is not None:
         _wire_background(page, BackgroundHandlers(background, catalog, offers), warming, form, shelf)
-    return Desk(handlers, form, live)
+    return CompareTab(handlers, form, live)
 
 
 def _offers(catalog: Catalog) -> tuple[str, ...]:
-    """The systems that were still to be downloaded when the page was built."""
+    """Return the systems that were not downloaded yet when the page was built."""
     return tuple(system.key for system in catalog.systems() if system.availability is Availability.TO_DOWNLOAD)
 
 
 def _notes(catalog: Catalog, offers: Sequence[str]) -> str:
     systems = catalog.systems()
     about = EMOJI_NOTE if any(system.family == EMOJI_FAMILY for system in systems) else ""
-    return about + absent(unavailable_facts(systems, offers))
+    return about + unavailable_list(unavailable_facts(systems, offers))
 
 
-def absent(facts: Sequence[tuple[str, str]]) -> str:
-    """The systems that cannot be chosen, folded; commands between backticks become code."""
+def unavailable_list(facts: Sequence[tuple[str, str]]) -> str:
+    """Return a folded list of the systems that cannot be chosen; commands in backticks become code."""
     if not facts:
         return ""
     items = "".join(f"<li><strong>{escape(name)}</strong> {_with_code(reason)}</li>" for name, reason in facts)
@@ -111,7 +111,7 @@ def _with_code(text: str) -> str:
 
 
 def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live, visitor: gr.Textbox) -> None:
-    """Tie every event to its handler. Watching events show their own progress, so Gradio's is hidden."""
+    """Wire the events of a run. The board shows the progress, so Gradio's own display is hidden."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
     live.compare.click(
         handlers.compare,
@@ -133,35 +133,35 @@ def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live, visitor: 
     page.load(handlers.reopen, outputs=[*form, *live], **quiet)
 
 
-def _wire_drafts(handlers: Handlers, form: Form, live: Live, tabs: gr.Tabs, picture: gr.HTML) -> None:
-    """A dropped picture fills the form; the recommended settings follow the visitor's choice of models."""
+def _wire_filling(handlers: Handlers, form: Form, live: Live, tabs: gr.Tabs, picture: gr.HTML) -> None:
+    """Wire the events that fill the form: a dropped picture, and recommended settings for the chosen models."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
     picture.upload(handlers.read_picture, outputs=[tabs, *form, live.notice], **quiet)
     followed = [form.steps, form.guidance_scale, form.scheduler]
-    advised = [gr.State(component.value) for component in followed]
+    recommended = [gr.State(component.value) for component in followed]
     form.models.input(
         handlers.recommend,
-        inputs=[form.models, *followed, *advised],
-        outputs=[*followed, *advised],
+        inputs=[form.models, *followed, *recommended],
+        outputs=[*followed, *recommended],
         **quiet,
     )
 
 
 def _wire_resume(handlers: Handlers, live: Live) -> None:
-    """A button nobody sees, pressed by page.js when the page wakes up in the middle of a run."""
+    """Wire a hidden button that page.js presses when the page returns from the background during a run."""
     resume = gr.Button("Resume", visible="hidden", elem_id="bk-resume")
     resume.click(
         handlers.resume, inputs=live.job_id, outputs=list(live), show_progress="hidden", api_visibility="private"
     )
 
 
-def _wire_again(handlers: Handlers, live: Live) -> None:
-    """Buttons nobody sees, pressed by board.js, which also tells the job on the board and the cell to run again."""
+def _wire_reruns(handlers: Handlers, live: Live) -> None:
+    """Wire two hidden buttons that board.js presses; it also supplies the job on the board and the cell to run."""
     quiet: dict[str, Any] = {
         "outputs": list(live),
         "show_progress": "hidden",
         "api_visibility": "private",
-        "trigger_mode": "multiple",  # also while the one before is still watched
+        "trigger_mode": "multiple",  # also while an earlier event still watches
     }
     index = gr.Textbox(visible=False)
     rest = gr.Button("Run the rest", visible="hidden", elem_id="bk-rest")
@@ -171,7 +171,7 @@ def _wire_again(handlers: Handlers, live: Live) -> None:
 
 
 def _wire_background(page: gr.Blocks, handlers: BackgroundHandlers, warming: gr.HTML, form: Form, shelf: Shelf) -> None:
-    """Tie the shelf's buttons to its handlers; watch on loading the page and when page.js presses the hidden button."""
+    """Wire the buttons of the published models. Watching starts with the page, and when page.js presses its button."""
     outputs = [warming, shelf.panel, form.models, *shelf.cards, *shelf.downloads, *shelf.cancels]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     for key, download, cancel in zip(handlers.offers, shelf.downloads, shelf.cancels, strict=True):

@@ -1,5 +1,5 @@
-// A picture dropped anywhere on the page, or chosen by hand, hands over the text it carries and nothing else of it:
-// a PNG is cut off where its pixels begin, any other file after its first bytes, which say that it is none.
+// Sends the text in a picture that was dropped on the page or chosen as a file, and never its pixels.
+// A PNG is cut where its pixels begin. Of any other file only the first bytes are sent, so the server can refuse it.
 (() => {
   const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
   const MOST = 4 << 20; // bytes
@@ -33,7 +33,7 @@
     try {
       receive(await encoded(await head(file)));
     } catch {
-      receive(""); // a folder, or a file that went away
+      receive(""); // a folder, or a file that was removed
     }
   }
 
@@ -57,9 +57,9 @@
     read(event.dataTransfer.files[0]);
   });
 
-  // The upload's own element, once Gradio has built it, and the way to Python.
-  function pictures(element, hand) {
-    receive = hand;
+  // Called when Gradio has built the upload element; `send` passes the text to Python.
+  function pictures(element, send) {
+    receive = send;
     element.addEventListener("change", (event) => {
       read(event.target.files?.[0]);
       event.target.value = "";

@@ -1,7 +1,7 @@
-"""The form: prompt, models, seed and settings as Gradio components, and the way back from their values to a Request.
+"""Builds the form, prompt, models, seed and settings, as Gradio components, and turns their values into a Request.
 
-Builds components and reads values; knows nothing of jobs. Ranges are checked by Request alone, so that the page, the
-command line and the API refuse with the same sentence.
+The form knows nothing of jobs. Only Request checks ranges, so the page, the command line and the API refuse a value
+with the same sentence.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from bksdm_demo.ui.present import choice_label
 from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES
 
 FIRST_SEED = 7
-DRAWN_SEEDS = 1_000_000  # seeds drawn for the visitor stay short enough to be read out; typed ones go up to 2**32 - 1
-SEED_COUNTS = ("1 picture", "2 pictures", "3 pictures", "4 pictures")  # what the list offers; more can be typed
+DRAWN_SEEDS = 1_000_000  # random seeds stay short enough to read aloud; typed ones go up to 2**32 - 1
+SEED_COUNTS = ("1 picture", "2 pictures", "3 pictures", "4 pictures")  # the choices of the list; visitors may type more
 PREVIEW_EVERY = 4  # steps
 EXAMPLES = ("red apple", "cat face", "rocket", "pizza", "sunflower", "guitar", "whale", "strawberry", "birthday cake")
 
@@ -49,7 +49,7 @@ class Form(NamedTuple):
 def build_essentials(
     systems: Sequence[System],
 ) -> tuple[gr.Textbox, gr.CheckboxGroup, gr.Number, gr.Checkbox, gr.Dropdown]:
-    """Lay out what every visitor uses: prompt, models, seed, lock, how many seeds. `systems` can be chosen from."""
+    """Lay out the main inputs: prompt, models, seed, lock and number of seeds. `systems` are the models to choose."""
     prompt = gr.Textbox(
         value=EXAMPLES[0],
         label="Prompt",
@@ -65,12 +65,12 @@ def build_essentials(
         label="Models to compare",
         elem_id="bk-models",
     )
-    models.preprocess = _as_sent  # type: ignore[method-assign, assignment]
+    models.preprocess = _unchecked  # type: ignore[method-assign, assignment]
     return prompt, models, *_seed_row(), _seeds()
 
 
-def _as_sent(keys: Any) -> Any:
-    """Gradio would refuse models that came after the page was built; the service refuses those that are not here."""
+def _unchecked(keys: Any) -> Any:
+    """Pass the keys on; the service checks them. Gradio would refuse models downloaded after the page was built."""
     return keys
 
 
@@ -84,14 +84,14 @@ def _seed_row() -> tuple[gr.Number, gr.Checkbox]:
 
 
 def _seeds() -> gr.Dropdown:
-    """How many seeds, or which; a text, because both fit into one."""
+    """Build the field for the number of seeds or a list of seeds; its value is text, which fits both."""
     return gr.Dropdown(
         [(label, str(count)) for count, label in enumerate(SEED_COUNTS, start=1)],
         value="1",
-        label="Pictures by each model",
+        label="Pictures per model",
         allow_custom_value=True,
         filterable=True,
-        info="One for each seed. Choose, or type seeds: 7, 20, 33",
+        info="One per seed. Choose a number or type seeds: 7, 20, 33",
         elem_id="bk-seeds",
     )
 
@@ -106,13 +106,17 @@ def _examples(prompt: gr.Textbox) -> None:
 def build_settings(
     system: System | None,
 ) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox]:
-    """Lay out the folded rest of the form, with the settings that `system` recommends."""
+    """Lay out the folded settings, with the values that `system` recommends."""
     steps, guidance, scheduler = (
         (system.steps, system.guidance_scale, system.scheduler) if system else (20, 7.5, "dpmpp-2m")
     )
     with gr.Accordion("Settings", open=False, elem_id="bk-settings"):
         negative = gr.Textbox(
-            label="Negative prompt", lines=1, max_lines=4, placeholder="What to keep away from", elem_id="bk-negative"
+            label="Negative prompt",
+            lines=1,
+            max_lines=4,
+            placeholder="What should the picture leave out?",
+            elem_id="bk-negative",
         )
         step_slider = gr.Slider(*STEPS_RANGE, value=steps, step=1, label="Steps", buttons=[])
         guidance_slider = gr.Slider(*GUIDANCE_RANGE, value=guidance, step=0.5, label="Guidance", buttons=[])
@@ -122,54 +126,59 @@ def build_settings(
         generator_list = gr.Dropdown(
             [(GENERATOR_NAMES[name], name) for name in GENERATORS],
             value=GENERATORS[0],
-            label="Start noise",
-            info="NumPy as Apple's Swift pipeline, PyTorch as diffusers",
+            label="Noise generator",
+            info="NumPy, as in Apple’s Swift pipeline, or PyTorch, as in diffusers",
         )
         previews = gr.Checkbox(
             value=False,
-            label="Show the picture on its way",
-            info="Every few steps, after the safety checker has passed it. Costs time, which is timed apart.",
+            label="Show previews",
+            info="Every few steps, after a safety check. Runs take longer, but the measured times exclude previews.",
             elem_id="bk-previews",
         )
     return negative, step_slider, guidance_slider, scheduler_list, generator_list, previews
 
 
 def recommended(systems: Sequence[System]) -> tuple[int, float, str] | None:
-    """Steps, guidance and scheduler where all these systems recommend the same; None where they differ."""
+    """Return the steps, guidance and scheduler that all these systems recommend; None if they differ."""
     found = {(system.steps, system.guidance_scale, system.scheduler) for system in systems}
     return found.pop() if len(found) == 1 else None
 
 
 def default_choice(systems: Sequence[System]) -> list[str]:
-    """The first family whole, or the first two systems where every family has one."""
+    """Return the whole first family, or the first two systems when the first family has only one."""
     family = [system.key for system in systems if system.family == systems[0].family]
     return family if len(family) > 1 else [system.key for system in systems[:2]]
 
 
 def choose_seed(seed: object, locked: bool, used: int | None) -> int:
-    """The seed to run with: the one shown, unless it is not locked and was already used for the last comparison.
+    """Return the seed to run with: the one shown, or a random one if it is unlocked and the last comparison used it.
 
-    Raises RequestError for an empty field; any other wrong value is Request's to refuse.
+    Raises RequestError for an empty field; Request refuses any other wrong value.
     """
     if seed is None:
-        raise RequestError("The seed is empty: type a whole number or press Random.")
+        raise RequestError("The seed is empty. Type a whole number or press Random.")
     number = whole(seed)
     return number if locked or number != used else secrets.randbelow(DRAWN_SEEDS)
 
 
 def choose_seeds(seed: object, locked: bool, used: int | None, wanted: str | None) -> tuple[int, ...]:
-    """The seeds to run with. `wanted` is a count, from `choose_seed` upwards, or a list "7, 20, 33" used as it is.
+    """Return the seeds to run with. `wanted` is a count or a list such as "7, 20, 33"; a count starts at `choose_seed`.
 
-    Raises RequestError for an empty seed and for anything that is neither.
+    Raises RequestError for an empty seed and for a `wanted` that is neither.
     """
     words = [word for word in re.split(r"[\s,;]+", str(wanted or "1")) if word]
     if not all(NUMBER.fullmatch(word) for word in words):
-        raise RequestError(f"Seeds are {str(wanted)[:60]!r}; choose how many, or list whole numbers: 7, 20, 33.")
+        raise RequestError(
+            f"Cannot read seeds from {str(wanted)[:60]!r}. Choose how many, or list whole numbers: 7, 20, 33."
+        )
     numbers = [int(word) for word in words]
     if len(numbers) > 1:
         return tuple(numbers)
     if not 1 <= numbers[0] <= SEEDS_LIMIT:
-        raise RequestError(f"{numbers[0]} seeds are asked for; a comparison takes 1 to {SEEDS_LIMIT}. Or list several.")
+        raise RequestError(
+            f"Pictures per model must be from 1 to {SEEDS_LIMIT}, not {numbers[0]}. "
+            "To choose seeds, list at least two: 7, 20, 33."
+        )
     first = choose_seed(seed, locked, used)
     if numbers[0] == 1 or not isinstance(first, int):
         return (first,)
@@ -177,13 +186,13 @@ def choose_seeds(seed: object, locked: bool, used: int | None, wanted: str | Non
 
 
 def seeds_field(seeds: Sequence[int]) -> str:
-    """The other way: the count where the seeds are consecutive, else the list."""
+    """Return the field's text for these seeds: the count if they are consecutive, else the list."""
     consecutive = all(seed == (seeds[0] + place) % SEED_LIMIT for place, seed in enumerate(seeds))
     return str(len(seeds)) if consecutive else ", ".join(str(seed) for seed in seeds)
 
 
 def whole(value: Any) -> Any:
-    """7.0 -> 7: browsers and JSON know one kind of number. Anything else goes through for Request to refuse."""
+    """Turn 7.0 into 7, as browsers and JSON have one kind of number. Other values pass; Request refuses them."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -196,7 +205,7 @@ def read_request(
     scheduler: str,
     generator: str,
 ) -> Request:
-    """The form's values as a Request; raises RequestError naming the setting that does not fit."""
+    """Return the form's values as a Request. Raises RequestError that names the wrong setting."""
     return Request(
         prompt=prompt or "",
         negative_prompt=negative_prompt or "",

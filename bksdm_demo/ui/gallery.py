@@ -1,7 +1,7 @@
-"""The Gallery tab: every kept comparison as a card; filter, open, star, save, delete. Layout, events, no words.
+"""Builds the Gallery tab: saved comparisons as cards to filter, open, star, save and delete. Layout and events only.
 
-Words come from keeping.py, markup from cards.py. A card's buttons reach Python as events of the one HTML component
-that holds them, with what was pressed as the event's data, which is checked like anything else from outside.
+Words come from gallery_view.py, markup from cards.py. One HTML component holds all cards. A pressed button reaches
+Python as an event of that component; its data is checked like any other input.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.store.contract import Filter, Page
 from bksdm_demo.ui.board import notice
 from bksdm_demo.ui.cards import empty_gallery, gallery_cards, gallery_line
-from bksdm_demo.ui.compare import Desk
+from bksdm_demo.ui.compare import CompareTab
 from bksdm_demo.ui.gallery_view import (
-    NOTHING_FITS,
-    NOTHING_KEPT,
-    NOTHING_OF_YOURS,
+    EMPTY_FILTER,
+    EMPTY_GALLERY,
+    EMPTY_OWN_GALLERY,
     card_view,
     range_words,
     read_filter,
@@ -33,7 +33,7 @@ from bksdm_demo.ui.visitors import Visitors, Visits
 CARDS = 12  # on one page
 EVERY_MODEL = ("All models", "")
 
-# Plain clicks stay on the page; others (a new tab, say) follow the link as usual.
+# Plain clicks stay on the page; clicks with a key held, such as for a new tab, follow the link.
 CARDS_JS = """element.addEventListener('click', (event) => {
   const act = event.target.closest('[data-act]');
   if (act) return trigger('submit', { act: act.dataset.act, job: act.dataset.job });
@@ -50,7 +50,7 @@ DAY_JS = """element.addEventListener('change', (event) => {
 });"""
 
 
-class Wanted(NamedTuple):
+class GalleryInputs(NamedTuple):
     """The inputs of every event of the tab, in the order in which handlers take their values."""
 
     visitor: Any
@@ -63,10 +63,10 @@ class Wanted(NamedTuple):
     offset: Any
 
 
-class Shown(NamedTuple):
-    """The outputs of every event of the tab but opening, in this order."""
+class GalleryOutputs(NamedTuple):
+    """The outputs of every event of the tab except opening a card, in this order."""
 
-    said: Any
+    notice: Any
     cards: Any
     line: Any
     range: Any
@@ -76,37 +76,37 @@ class Shown(NamedTuple):
 
 
 class GalleryHandlers:
-    """The tab's events over one Comparisons service; holds no state of any visitor."""
+    """The tab's events over one Comparisons service; it holds no state of any visitor."""
 
     def __init__(self, comparisons: Comparisons, visitors: Visitors) -> None:
         self.comparisons, self.visitors = comparisons, visitors
 
-    def refresh(self, *values: Any) -> Shown:
-        """The page of cards that is shown now, as it is now."""
-        return self._show(Wanted(*values))
+    def refresh(self, *values: Any) -> GalleryOutputs:
+        """Show the current page of cards again."""
+        return self._show(GalleryInputs(*values))
 
-    def first(self, *values: Any) -> Shown:
-        """The newest that fit: what a changed filter shows."""
-        return self._show(Wanted(*values)._replace(offset=0))
+    def first(self, *values: Any) -> GalleryOutputs:
+        """Show the newest comparisons that match: the result of a changed filter."""
+        return self._show(GalleryInputs(*values)._replace(offset=0))
 
-    def newer(self, *values: Any) -> Shown:
-        """The page before."""
-        wanted = Wanted(*values)
-        return self._show(wanted._replace(offset=max(0, wanted.offset - CARDS)))
+    def newer(self, *values: Any) -> GalleryOutputs:
+        """Show the previous page."""
+        inputs = GalleryInputs(*values)
+        return self._show(inputs._replace(offset=max(0, inputs.offset - CARDS)))
 
-    def older(self, *values: Any) -> Shown:
-        """The page behind."""
-        wanted = Wanted(*values)
-        return self._show(wanted._replace(offset=wanted.offset + CARDS))
+    def older(self, *values: Any) -> GalleryOutputs:
+        """Show the next page."""
+        inputs = GalleryInputs(*values)
+        return self._show(inputs._replace(offset=inputs.offset + CARDS))
 
-    def act(self, event: gr.EventData, *values: Any) -> Shown:
-        """Star, unstar or delete one comparison, then show what is there."""
-        wanted = Wanted(*values)
+    def act(self, event: gr.EventData, *values: Any) -> GalleryOutputs:
+        """Star, unstar or delete one comparison, then show the page again."""
+        inputs = GalleryInputs(*values)
         try:
-            self._act(event_value(event, "act"), event_value(event, "job"), self.visitors.owner(wanted.visitor))
+            self._act(event_value(event, "act"), event_value(event, "job"), self.visitors.owner(inputs.visitor))
         except DemoError as error:
-            return self._show(wanted)._replace(said=notice(str(error)))
-        return self._show(wanted)
+            return self._show(inputs)._replace(notice=notice(str(error)))
+        return self._show(inputs)
 
     def _act(self, act: str, job_id: str, owner: str | None) -> None:
         if act == "delete":
@@ -114,23 +114,23 @@ class GalleryHandlers:
         elif act in ("star", "unstar"):
             self.comparisons.star(job_id, act == "star", owner)
         else:
-            raise RequestError(f"Nothing here does {act[:20]!r}.")
+            raise RequestError(f"There is no action {act[:20]!r}. Use star, unstar or delete.")
 
-    def _show(self, wanted: Wanted) -> Shown:
+    def _show(self, inputs: GalleryInputs) -> GalleryOutputs:
         try:
             chosen = read_filter(
-                wanted.model, wanted.text, wanted.since, wanted.until, wanted.starred, str(wanted.zone)
+                inputs.model, inputs.text, inputs.since, inputs.until, inputs.starred, str(inputs.zone)
             )
-            offset, page = self._page(chosen, self.visitors.owner(wanted.visitor), max(0, int(wanted.offset or 0)))
+            offset, page = self._page(chosen, self.visitors.owner(inputs.visitor), max(0, int(inputs.offset or 0)))
             line = gallery_line(usage_words(self.comparisons.usage(), self.visitors.own), self.comparisons.problem)
         except DemoError as error:
-            return Shown(notice(str(error)), *(gr.skip(),) * (len(Shown._fields) - 1))
+            return GalleryOutputs(notice(str(error)), *(gr.skip(),) * (len(GalleryOutputs._fields) - 1))
         systems = {system.key: system for system in self.comparisons.catalog.systems()}
-        cards = [(card_view(job, systems, str(wanted.zone)), job) for job in page.jobs]
-        nothing = NOTHING_OF_YOURS if self.visitors.own else NOTHING_KEPT
-        words = NOTHING_FITS if chosen != Filter() else nothing
-        return Shown(
-            said="",
+        cards = [(card_view(job, systems, str(inputs.zone)), job) for job in page.jobs]
+        empty = EMPTY_OWN_GALLERY if self.visitors.own else EMPTY_GALLERY
+        words = EMPTY_FILTER if chosen != Filter() else empty
+        return GalleryOutputs(
+            notice="",
             cards=gallery_cards(cards) if cards else empty_gallery(words),
             line=line,
             range=range_words(offset, len(cards), page.total),
@@ -140,7 +140,7 @@ class GalleryHandlers:
         )
 
     def _page(self, chosen: Filter, owner: str | None, offset: int) -> tuple[int, Page]:
-        """The page at `offset`, or the last one where there is nothing so far behind any more."""
+        """Return the page at `offset`, or the last page if `offset` is past the end."""
         own = Filter(chosen.model, chosen.text, chosen.since, chosen.until, chosen.starred, owner)
         page = self.comparisons.gallery(own, offset, CARDS)
         if page.jobs or not page.total:
@@ -149,12 +149,12 @@ class GalleryHandlers:
         return last, self.comparisons.gallery(own, last, CARDS)
 
 
-def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, desk: Desk) -> None:
-    """Lay out the tab and tie its events; a card that is opened is shown at `desk`."""
+def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, compare_tab: CompareTab) -> None:
+    """Lay out the tab and wire its events; opening a card shows it on `compare_tab`."""
     handlers = GalleryHandlers(comparisons, visits.visitors)
     with gr.Tab("Gallery", id="gallery") as tab, gr.Column(elem_id="bk-kept"):
         filters = _filters(comparisons.catalog)
-        said = gr.HTML(apply_default_css=False, elem_id="bk-kept-said")
+        message = gr.HTML(apply_default_css=False, elem_id="bk-kept-said")
         cards = gr.HTML(js_on_load=CARDS_JS, apply_default_css=False, elem_id="bk-cards")
         with gr.Row(elem_id="bk-pages"):
             newer = gr.Button("Newer", size="sm", visible=False, min_width=0, scale=0)
@@ -162,12 +162,12 @@ def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, desk:
             older = gr.Button("Older", size="sm", visible=False, min_width=0, scale=0)
         line = gr.HTML(apply_default_css=False, elem_id="bk-usage")
         offset = gr.Number(0, precision=0, visible=False)
-    inputs = Wanted(visits.secret, visits.zone, *filters, offset)
-    _wire(handlers, inputs, Shown(said, cards, line, place, newer, older, offset), tab)
+    inputs = GalleryInputs(visits.secret, visits.zone, *filters, offset)
+    _wire(handlers, inputs, GalleryOutputs(message, cards, line, place, newer, older, offset), tab)
     cards.select(
-        desk.handlers.open_card,
-        outputs=[tabs, *desk.form, *desk.live],
-        trigger_mode="multiple",  # also while the card opened before still runs
+        compare_tab.handlers.open_card,
+        outputs=[tabs, *compare_tab.form, *compare_tab.live],
+        trigger_mode="multiple",  # also while an earlier opened card still runs
         show_progress="hidden",
         api_visibility="private",
     )
@@ -184,11 +184,11 @@ def _filters(catalog: Catalog) -> tuple[gr.Dropdown, gr.Textbox, gr.HTML, gr.HTM
 
 
 def _day(label: str) -> gr.HTML:
-    """The browser's own field for a day, whose value is "" or "2026-11-23"."""
+    """Build the browser's date field; its value is "" or "2026-11-23"."""
     return gr.HTML("", html_template=DAY_FIELD.format(label), js_on_load=DAY_JS, elem_classes="bk-day", min_width=150)
 
 
-def _wire(handlers: GalleryHandlers, inputs: Wanted, outputs: Shown, tab: gr.Tab) -> None:
+def _wire(handlers: GalleryHandlers, inputs: GalleryInputs, outputs: GalleryOutputs, tab: gr.Tab) -> None:
     both: dict[str, Any] = {
         "inputs": list(inputs),
         "outputs": list(outputs),

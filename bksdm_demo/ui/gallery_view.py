@@ -1,6 +1,6 @@
-"""Kept comparisons -> words: a card of the gallery, the line above it, and what a filter asks for. Pure functions.
+"""Turns stored comparisons into the words of the gallery, and reads the gallery's filter. Pure functions.
 
-Dates are told and read in the visitor's own time zone, which the browser names. Leaves out markup (cards.py).
+Dates use the visitor's time zone, which the browser names. Markup is in cards.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Cell, Job, Phase
-from bksdm_demo.store.contract import DAY, Filter, Usage
+from bksdm_demo.store.contract import Filter, Usage
+from bksdm_demo.units import DAY
 from bksdm_demo.ui.present import (
     ALT_SHOWN,
     PHASE_TITLES,
@@ -26,23 +27,23 @@ from bksdm_demo.units import format_bytes
 from bksdm_demo.wording.comparison import plural, shorten
 
 THUMBNAILS_SHOWN = 4  # small pictures on a card
-NAMES_SHOWN = 3  # models that are named before "and n more"
+NAMES_SHOWN = 3  # models named before "and n more"
 THUMBNAIL_WIDTH = 192  # pixels
 
-NOTHING_KEPT = (
-    "Nothing is kept yet",
-    "Every comparison lands here by itself, with its pictures, settings and times.",
+EMPTY_GALLERY = (
+    "No comparisons yet",
+    "Every comparison is saved here automatically, with its pictures, settings and times.",
 )
-NOTHING_OF_YOURS = (
-    "None of your comparisons is here yet",
-    "What you compare lands here by itself. Others see it only if you give them its link.",
+EMPTY_OWN_GALLERY = (
+    "You have no comparisons yet",
+    "Your comparisons are saved here automatically. Others see one only if you share its link.",
 )
-NOTHING_FITS = ("Nothing fits this filter", "Take part of it away to see more.")
+EMPTY_FILTER = ("No comparison matches this filter", "Clear part of the filter to see more.")
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One small picture, or why there is none: `tone` is done, blocked, failed, stopped, working or waiting."""
+    """One small picture, or why there is none. `tone` is done, blocked, failed, stopped, working or waiting."""
 
     tone: str
     title: str
@@ -51,7 +52,7 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class CardView:
-    """One kept comparison in words; `created` is ISO 8601 for programs, `when` for people."""
+    """One stored comparison in words; `created` is ISO 8601 for programs, `when` is for people."""
 
     id: str
     prompt: str
@@ -71,7 +72,7 @@ TONES = {Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed", P
 
 
 def card_view(job: Job, systems: Mapping[str, System], zone: str) -> CardView:
-    """The card of one comparison, running or finished."""
+    """Return the card of one comparison, running or finished."""
     names = [systems[key].name if key in systems else key for key in job.models]
     created = datetime.fromtimestamp(job.created, zone_named(zone))
     left_out = len(job.cells) - THUMBNAILS_SHOWN
@@ -105,7 +106,7 @@ def _tone(cell: Cell) -> str:
 
 
 def _status(job: Job, systems: Mapping[str, System]) -> str:
-    """What is worth saying: nothing where every picture is there."""
+    """Return the status line; "" when every picture is there."""
     if job.finished and all(cell.shown for cell in job.cells):
         return ""
     if job.position:
@@ -127,8 +128,8 @@ def _settings(job: Job) -> str:
 
 def _until(job: Job, zone: str) -> str:
     if job.starred:
-        return "kept"
-    return "" if job.expires is None else f"kept until {_day(datetime.fromtimestamp(job.expires, zone_named(zone)))}"
+        return "does not expire"
+    return "" if job.expires is None else f"expires {_day(datetime.fromtimestamp(job.expires, zone_named(zone)))}"
 
 
 def _day(moment: datetime) -> str:
@@ -136,17 +137,17 @@ def _day(moment: datetime) -> str:
 
 
 def usage_words(usage: Usage, own: bool) -> str:
-    """ "12 comparisons, 3.1 MB of 2.15 GB. Each is kept for 30 days, starred ones for good."."""
-    keep = usage.retention.keep_seconds
+    """ "12 comparisons, 3.1 MB of 2.15 GB. Each is kept for 30 days; starred ones do not expire."."""
+    seconds = usage.retention.keep_seconds
     kept = (
-        "The oldest go when there is no more room, starred ones stay."
-        if keep is None
-        else f"Each is kept for {_days(keep)}, starred ones for good."
+        "When space runs out, the oldest are deleted; starred ones stay."
+        if seconds is None
+        else f"Each is kept for {_days(seconds)}; starred ones do not expire."
     )
     if own:
-        return f"You see your own; others open one by its link. {kept}"
+        return f"You see only your own comparisons. Anyone with a link can open its comparison. {kept}"
     room = f"{format_bytes(usage.bytes)} of {format_bytes(usage.retention.quota_bytes)}"
-    memory = "" if usage.place else " They end with this server."
+    memory = "" if usage.place else " All are lost when this server stops."
     return f"{plural(usage.jobs, 'comparison')}, {room}. {kept}{memory}"
 
 
@@ -163,7 +164,7 @@ def range_words(offset: int, shown: int, total: int) -> str:
 def read_filter(
     model: str | None, text: str | None, since: str | None, until: str | None, starred: bool, zone: str
 ) -> Filter:
-    """What the form of the gallery asks for; both days are included. Raises RequestError for a day that is none."""
+    """Return the filter set in the gallery's fields, both days included. Raises RequestError for a wrong date."""
     start, end = _read_day("From", since, zone), _read_day("To", until, zone)
     return Filter(
         model=model or None,
@@ -175,7 +176,7 @@ def read_filter(
 
 
 def _read_day(label: str, text: str | None, zone: str) -> datetime | None:
-    """The first moment of the day in the visitor's zone."""
+    """Return the first moment of the day in the visitor's zone."""
     if not text or not text.strip():
         return None
     try:
@@ -183,14 +184,14 @@ def _read_day(label: str, text: str | None, zone: str) -> datetime | None:
         moment = datetime.combine(day, time(), zone_named(zone))
         moment.timestamp()
     except (ValueError, OverflowError) as error:
-        raise RequestError(f"{label} is {text[:40]!r}; write a day as 2026-11-23.") from error
+        raise RequestError(f"{label} is {text[:40]!r}, which is not a date. Write it as 2026-11-23.") from error
     if not 1970 <= day.year < 9999:
-        raise RequestError(f"{label} is {text[:40]!r}; choose a day of this century.")
+        raise RequestError(f"{label} is {text[:40]!r}. Choose a date from 1970 to 9998.")
     return moment
 
 
 def zone_named(name: str) -> tzinfo:
-    """The time zone of that name; UTC where this server does not know it."""
+    """Return the time zone of that name; UTC if this server does not know it."""
     try:
         return ZoneInfo(name if isinstance(name, str) else "UTC")
     except (KeyError, ValueError, OSError):

@@ -1,7 +1,7 @@
-"""What the page's events do: start a comparison, watch it, take it up again after a reload, stop it.
+"""Handles the page's events: start a comparison, watch it, show it again after a reload, stop it.
 
-Jobs run in the services' worker; everything here only asks, watches and renders, so a closed tab costs nothing but
-the watching. DemoErrors become sentences here and nowhere else in the page. Leaves out the layout (page.py).
+Jobs run in the worker of the Comparisons service and go on when a tab is closed. The handlers only submit, watch and
+render. They turn every DemoError into a sentence on the page. The layout is in compare.py.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from bksdm_demo.ui.board import empty_board, job_board, notice, remark
 from bksdm_demo.ui.chart import timing_section
 from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, read_request, recommended, seeds_field
 from bksdm_demo.ui.latest_watcher import LatestWatcher
-from bksdm_demo.ui.prefill import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_KEPT_HERE, form_values, read_upload
+from bksdm_demo.ui.prefill import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_STORED_HERE, form_values, read_upload
 from bksdm_demo.ui.timing import timing_view
 from bksdm_demo.ui.visitors import EVERYBODYS, Visitors
 
 COMPARE_TAB = "compare"
-HEARTBEAT = 1.0  # seconds after which a quiet watcher checks that its visitor is still there, and looks at the clock
-PAUSE = 0.06  # seconds between two pictures of the board: faster than eyes, slower than miniature models
-GONE = "This comparison is no longer kept on the server; results stay for a limited time. Compare again."
+HEARTBEAT = 1.0  # seconds until a watcher without news checks for its visitor and updates the elapsed times
+PAUSE = 0.06  # seconds between two updates of the board: short for the eye, long for a miniature model
+GONE = "The server does not have this comparison. Results expire after a while. Press Compare to start a new one."
 
 Update = dict[str, Any]
 
 
 class Live(NamedTuple):
-    """The outputs that every watching event writes, in this order; gr.skip() leaves one as it is."""
+    """The outputs that every watching event writes, in this order; gr.skip() leaves one unchanged."""
 
     job_id: Any
     seed: Any
@@ -47,16 +47,16 @@ class Live(NamedTuple):
 
 
 class Handlers:
-    """The page's events over one Comparisons service; of visitors it knows only which of a page's watchers goes on.
+    """The page's events over one Comparisons service. Their only state is the latest watcher of each page.
 
-    Watching events take the request as Gradio hands it in; without one the watcher is nobody's and no other ends it.
+    Gradio passes its request to the watching events. Without a request, no later watcher ends this one.
     """
 
     def __init__(
         self, comparisons: Comparisons, catalog: Catalog, visitors: Visitors = EVERYBODYS, pause: float = PAUSE
     ) -> None:
         self.comparisons, self.catalog, self.visitors, self.pause = comparisons, catalog, visitors, pause
-        self._turns = LatestWatcher()
+        self._latest_watcher = LatestWatcher()
 
     def compare(
         self,
@@ -75,7 +75,7 @@ class Handlers:
         last_job: str,
         page: gr.Request | None = None,
     ) -> Iterator[Live]:
-        """Submit the form as one job and watch it; a refused form leaves the board as it is."""
+        """Submit the form as one job and watch it; a refused form leaves the board unchanged."""
         try:
             numbers = choose_seeds(seed, locked, self._used_seed(last_job), seeds)
             request = read_request(prompt, negative_prompt, numbers[0], steps, guidance_scale, scheduler, generator)
@@ -88,7 +88,7 @@ class Handlers:
         yield from self._watch(job.id, page)
 
     def reopen(self, page: gr.Request) -> Iterator[tuple[Any, ...]]:
-        """On loading the page: show the job in the address, else fill the form with what the link asks for."""
+        """Handle the loading of the page: show the job in the address, or fill the form from the link."""
         job_id = page.query_params.get(JOB, "")
         partial = read_query(page.query_params, self._known())
         try:
@@ -96,14 +96,17 @@ class Handlers:
                 yield from self.open(job_id, page)
                 return
             refusal = ""
-        except RequestError:  # unknown
-            refusal = GONE if partial.empty else NOT_KEPT_HERE
+        except RequestError:  # there is no such job
+            refusal = GONE if partial.empty else NOT_STORED_HERE
         except DemoError as error:
             refusal = str(error)
-        yield (*form_values(partial), *_told(partial, FILLED_BY_LINK, refusal))
+        yield (*form_values(partial), *_after_filling(partial, FILLED_BY_LINK, refusal))
 
     def open(self, job_id: str, page: gr.Request | None = None) -> Iterator[tuple[Any, ...]]:
-        """Fill the form from a job and watch it: the values of the form, then those of Live. Raises as `watch`."""
+        """Fill the form from a job and watch it: yields the values of the form, then those of Live.
+
+        Raises RequestError for an unknown job.
+        """
         job = self.comparisons.get(job_id)
         fields = tuple(_field(job, name, self._known()) for name in Form._fields)
         for live in self._watch(job_id, page):
@@ -111,7 +114,7 @@ class Handlers:
             fields = (gr.skip(),) * len(Form._fields)
 
     def open_card(self, event: gr.EventData, page: gr.Request | None = None) -> Iterator[tuple[Any, ...]]:
-        """A card of the gallery: the tab to show, then as `open`."""
+        """Open a card of the gallery: yields the tab to show, then the values of `open`."""
         tab: Any = gr.Tabs(selected=COMPARE_TAB)
         try:
             for values in self.open(event_value(event, "job"), page):
@@ -121,17 +124,17 @@ class Handlers:
             yield (tab, *form_values(PartialRequest()), *_refused(str(error)))
 
     def read_picture(self, event: gr.EventData) -> tuple[Any, ...]:
-        """Fill the form from a dropped picture's text: the tab to show, the values of the form, a sentence."""
+        """Fill the form from the text in a dropped picture: returns the tab to show, the form's values and a notice."""
         try:
             partial = read_upload(event._data, self._known())
         except DemoError as error:
             return gr.Tabs(selected=COMPARE_TAB), *form_values(PartialRequest()), notice(str(error))
-        return gr.Tabs(selected=COMPARE_TAB), *form_values(partial), _told(partial, FILLED_BY_PICTURE).notice
+        return gr.Tabs(selected=COMPARE_TAB), *form_values(partial), _after_filling(partial, FILLED_BY_PICTURE).notice
 
     def recommend(self, models: Sequence[str], *values: Any) -> tuple[Any, ...]:
-        """Steps, guidance and scheduler follow the chosen systems; what was changed by hand stays as it is.
+        """Set steps, guidance and scheduler to what the chosen systems recommend, unless the visitor changed them.
 
-        `values` are the three as they are, then the three that were recommended last; the new six come back.
+        `values` are the three current values, then the last three recommended ones. Returns the new six.
         """
         present, before = values[:3], values[3:]
         after = recommended([self.systems[key] for key in models if key in self.systems]) or before
@@ -142,22 +145,22 @@ class Handlers:
         return *followed, *after
 
     def resume(self, job_id: str, page: gr.Request | None = None) -> Iterator[Live]:
-        """Watch on after the connection was cut: a phone that slept, a tab that came back from the background."""
+        """Watch again after the connection was cut, such as by a phone that slept or a tab in the background."""
         try:
             yield from self._watch(job_id, page)
         except DemoError:
             yield _refused(GONE)
 
     def rest(self, job_id: str, page: gr.Request | None = None) -> Iterator[Live]:
-        """Run what ended without a verdict once more and watch it."""
-        yield from self._once_more(lambda: self.comparisons.resume(job_id), page)
+        """Run every cell that ended without a verdict again, and watch."""
+        yield from self._run_again(lambda: self.comparisons.resume(job_id), page)
 
     def rerun(self, job_id: str, index: str, page: gr.Request | None = None) -> Iterator[Live]:
-        """Run one cell once more, by its index as the page sends it, and watch it."""
+        """Run one cell again and watch; `index` is the text that the page sends."""
         number = int(index) if index.isdecimal() else -1
-        yield from self._once_more(lambda: self.comparisons.rerun(job_id, number), page)
+        yield from self._run_again(lambda: self.comparisons.rerun(job_id, number), page)
 
-    def _once_more(self, start: Callable[[], Job], page: gr.Request | None) -> Iterator[Live]:
+    def _run_again(self, start: Callable[[], Job], page: gr.Request | None) -> Iterator[Live]:
         try:
             job = start()
         except DemoError as error:
@@ -166,7 +169,7 @@ class Handlers:
         yield from self._watch(job.id, page)
 
     def cancel(self, job_id: str) -> tuple[str, Update]:
-        """Stop the job: the watcher shows the rest. Answers the notice and the cancel button."""
+        """Stop the job; the watcher shows the rest. Returns the notice and the cancel button."""
         try:
             self.comparisons.cancel(job_id)
         except DemoError as error:
@@ -174,14 +177,14 @@ class Handlers:
         return "", gr.update(value="Stopping…", interactive=False)
 
     def preview(self, models: Sequence[str], job_id: str) -> Any:
-        """The empty board follows the choice of models until a first comparison is shown."""
+        """Show the chosen models on the empty board until a first comparison is shown."""
         if job_id:
             return gr.skip()
         return empty_board([system for key, system in self.systems.items() if key in models])
 
     @property
     def systems(self) -> dict[str, System]:
-        """The catalogue's systems by key."""
+        """The systems of the catalogue, by key."""
         return {system.key: system for system in self.catalog.systems()}
 
     def _known(self) -> set[str]:
@@ -191,20 +194,20 @@ class Handlers:
     def _watch(self, job_id: str, page: gr.Request | None) -> Iterator[Live]:
         """One Live per change, until the end or until the page shows something else."""
         snapshots = self.comparisons.watch(job_id, heartbeat=HEARTBEAT)
-        with self._turns.turn(getattr(page, "session_hash", None) or "") as ours:
+        with self._latest_watcher.watch(getattr(page, "session_hash", None) or "") as is_latest:
             for live in self._lives(snapshots):
-                if not ours():
-                    yield _untouched()  # Gradio sends an event's last values once more at its end
+                if not is_latest():
+                    yield _untouched()  # Gradio sends the last values of an event again when it ends
                     return
                 yield live
 
     def _lives(self, snapshots: Iterator[Job]) -> Iterator[Live]:
-        """Nothing is sent twice, so that finished parts of the page stay untouched."""
+        """Yield each value only once, so that finished parts of the page stay untouched."""
         seen, timing_seen = None, None
         for job in snapshots:
             if job is seen:
                 still = _untouched()
-                yield still._replace(board=job_board(job, self.systems, time.time())) if _loads(job) else still
+                yield still._replace(board=job_board(job, self.systems, time.time())) if _is_loading(job) else still
                 continue
             timing = timing_section(timing_view(job, {key: system.name for key, system in self.systems.items()}))
             yield Live(
@@ -221,7 +224,7 @@ class Handlers:
                 time.sleep(self.pause)
 
     def _used_seed(self, job_id: str) -> int | None:
-        """The seed of this visitor's last comparison; None when there is none or it is forgotten."""
+        """Return the seed of this visitor's last comparison; None if there is none or it has expired."""
         try:
             return self.comparisons.get(job_id).request.seed if job_id else None
         except DemoError:
@@ -229,7 +232,7 @@ class Handlers:
 
 
 def _field(job: Job, name: str, known: Collection[str]) -> Any:
-    """The job's value of one input of the form; the lock is no part of a request and stays as it is."""
+    """Return the job's value for one input of the form; the lock is not part of a request and stays unchanged."""
     if name == "models":
         return [key for key in job.models if key in known]
     if name == "seeds":
@@ -239,8 +242,8 @@ def _field(job: Job, name: str, known: Collection[str]) -> Any:
     return gr.skip() if name in ("locked", "seed") else getattr(job.request, name)
 
 
-def _loads(job: Job) -> bool:
-    """Whether a model is being loaded, whose seconds are counted on the page."""
+def _is_loading(job: Job) -> bool:
+    """Whether a model is loading, so that the page must count the seconds."""
     return any(cell.phase is Phase.LOADING for cell in job.cells)
 
 
@@ -255,13 +258,13 @@ def _refused(sentence: str) -> Live:
 
 
 def event_value(event: gr.EventData, name: str) -> str:
-    """What the page's scripts sent along with an event, "" for anything that is no text."""
+    """Return a text that the page's scripts sent with an event; "" for any other value."""
     value = event._data.get(name, "") if isinstance(event._data, dict) else ""
     return value if isinstance(value, str) else ""
 
 
-def _told(partial: PartialRequest, filled: str, refusal: str = "") -> Live:
-    """The sentences under a form that was filled: a refusal, or `filled` where anything was found; then the notes."""
+def _after_filling(partial: PartialRequest, filled: str, refusal: str = "") -> Live:
+    """Return the notice for a filled form: the refusal, or `filled` if there was anything to fill, then the notes."""
     first = refusal or ("" if partial.empty else filled)
     sentences = " ".join([*([first] if first else []), *partial.notes])
     if not sentences:

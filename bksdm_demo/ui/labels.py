@@ -1,7 +1,7 @@
-"""What tells the models of a comparison apart, and what they share: facts that all have in common are said once.
+"""Splits the facts about the models of a comparison into those they share and those that differ.
 
-Pure functions from a job and its systems to words. A fact that is not known of a model is left out for it, and is then
-nothing that all share.
+Pure functions from a job and its systems to words. A fact that is unknown for one model is omitted for it, and is
+therefore not shared.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from bksdm_demo.records import Job
 from bksdm_demo.units import format_bytes, format_count
 
 ENGINE_NAMES = {"openvino": "OpenVINO", "coreml": "Core ML"}
-ALWAYS_OWN = ("U-Net", "Size")  # said at the cell of a comparison that has only one
+ALWAYS_OWN = ("U-Net", "Size")  # shown at the cell when a comparison has only one model
 
-Facts = dict[str, str]  # label -> value, in the order of being said
+Facts = dict[str, str]  # label -> value, in the order of display
 
 
 @dataclass(frozen=True)
 class Labels:
-    """`shared` as (label, value); `own` are one model's facts, short enough to stand alone, by model key."""
+    """`shared` holds (label, value) pairs; `own` holds each model's facts by key, short enough to need no label."""
 
     shared: tuple[tuple[str, str], ...] = ()
     own: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def job_labels(job: Job, systems: Mapping[str, System]) -> Labels:
-    """The labels of a job's models; one whose system is no longer known has what its results tell."""
+    """Return the labels of a job's models; a model without a known system gets the facts in its results."""
     facts = {model: model_facts(job, model, systems) for model in job.models}
     every = list(facts.values())
     names = dict.fromkeys(name for known in every for name in known)
@@ -43,7 +43,7 @@ def job_labels(job: Job, systems: Mapping[str, System]) -> Labels:
 
 
 def model_facts(job: Job, model: str, systems: Mapping[str, System]) -> Facts:
-    """Everything worth telling of one model: size, weights, attention, and what it runs on once that is known."""
+    """Return the facts about one model: size, weights, attention, and the engine it ran on, once known."""
     system = systems.get(model)
     results = [cell.result for cell in job.cells if cell.model == model and cell.result is not None]
     size = system.size_bytes if system else results[0].size_bytes if results else 0
@@ -58,18 +58,18 @@ def model_facts(job: Job, model: str, systems: Mapping[str, System]) -> Facts:
 
 
 def _run_mode(job: Job, model: str, systems: Mapping[str, System], engine: str) -> str:
-    """ "OpenVINO, bf16": how the U-Net ran, as its engine told it, else as it was asked for by name."""
+    """Return how the U-Net ran, such as "OpenVINO, bf16": as its engine reported it, else as the settings name it."""
     if not engine:
         return ""
     parts = systems[model].parts if model in systems else None
     run_mode = run_mode_of(job.environment, parts.unet[0]) if parts is not None else {}
     detail = run_mode.get("precision") or run_mode.get("compute_units")
-    asked = str(job.environment.get("precision", "auto"))
-    if not detail and engine == "openvino" and asked != "auto":
-        detail = asked
+    requested = str(job.environment.get("precision", "auto"))
+    if not detail and engine == "openvino" and requested != "auto":
+        detail = requested
     return f"{ENGINE_NAMES.get(engine, engine)}, {detail}" if detail else ENGINE_NAMES.get(engine, engine)
 
 
 def _own(facts: Facts, shared: set[str]) -> tuple[str, ...]:
-    """ "U-Net 12.9 M weights", "25 MB on disk", "6-bit palettized"."""
+    """Return the facts that are not shared: "U-Net 12.9 M weights", "25 MB on disk", "6-bit palettized"."""
     return tuple(f"U-Net {value}" if name == "U-Net" else value for name, value in facts.items() if name not in shared)

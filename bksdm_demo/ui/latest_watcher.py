@@ -1,6 +1,6 @@
-"""Which of a page's watchers goes on: whoever opens another comparison no longer wants the pictures of the one before.
+"""Ends a page's older watchers when the visitor opens another comparison on the same page.
 
-The comparison itself runs on; only the watching ends. Nothing is kept of a page once its last watcher has ended.
+Only the watching ends; the comparison itself keeps running. A page leaves no entry once its last watcher has ended.
 """
 
 from __future__ import annotations
@@ -11,15 +11,18 @@ from contextlib import contextmanager
 
 
 class LatestWatcher:
-    """Safe to use from several threads."""
+    """Remembers the latest watcher of each page. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._latest: dict[str, object] = {}
         self._lock = threading.Lock()
 
     @contextmanager
-    def turn(self, page: str) -> Iterator[Callable[[], bool]]:
-        """For the length of a block: whether no later turn of `page` has begun; of "", no page, turns never end."""
+    def watch(self, page: str) -> Iterator[Callable[[], bool]]:
+        """Register a watcher of `page` for a block and yield a function that says whether it is still the latest.
+
+        An empty `page` means that the page is unknown: its watchers always count as the latest.
+        """
         token = object()
         if page:
             with self._lock:

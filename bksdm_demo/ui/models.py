@@ -1,6 +1,6 @@
-"""The shelf of published models: one card with its buttons for each, and what is loaded at the start. Markup only.
+"""Markup for the list of published models, one card with buttons each, and for the models loaded at the start.
 
-Words come from standing.py, events from background.py, looks from form.css.
+Words come from downloads/status.py, events from background.py, styles from form.css.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from bksdm_demo.downloads.status import SWITCHED_OFF, OfferView
 
 
 class Shelf(NamedTuple):
-    """The components that are written to, cards and buttons in the order of the offers."""
+    """The components that events update; cards and buttons are in the order of the offers."""
 
     panel: gr.Accordion
     cards: tuple[gr.HTML, ...]
@@ -24,7 +24,7 @@ class Shelf(NamedTuple):
 
 
 def build_shelf(keys: Sequence[str], allowed: bool) -> Shelf:
-    """Lay out a card and two buttons for each key; what they say comes with the first watching."""
+    """Lay out a card and two buttons for each key; the first watching event fills them."""
     cards, downloads, cancels = [], [], []
     with gr.Accordion("Published models", open=False, visible=bool(keys), elem_id="bk-shelf") as panel:
         if not allowed:
@@ -48,7 +48,7 @@ def _button(label: str, kind: str) -> gr.Button:
 
 
 def offer_card(view: OfferView) -> str:
-    """What one system is, and how its download goes."""
+    """Return the card of one system: its facts and the progress of its download."""
     facts = " · ".join(escape(fact) for fact in view.facts)
     warning = f'<p class="bk-offer-warning">{escape(view.warning)}</p>' if view.warning else ""
     return (
@@ -60,7 +60,7 @@ def offer_card(view: OfferView) -> str:
 def _licence(view: OfferView) -> str:
     card = f' · <a href="{escape(view.card_url)}" target="_blank" rel="noopener">model card</a>'
     licence = f'<a href="{escape(view.licence_url)}" target="_blank" rel="noopener">{escape(view.licence)}</a>'
-    terms = f"Downloading accepts {licence} and its use restrictions" if view.download else licence
+    terms = f"By downloading you accept {licence} and its use restrictions" if view.download else licence
     return f"<p>{terms}{card}</p>"
 
 
@@ -83,7 +83,7 @@ def _bar(view: OfferView) -> str:
 
 
 def warming_list(lines: Sequence[tuple[str, str]], active: bool) -> str:
-    """What is loaded at the start; the list is there, if empty, while anything goes on, for page.js to find."""
+    """List the models loaded at the start. The list exists while anything is active: page.js looks for it."""
     items = "".join(f'<li data-tone="{tone}" dir="auto">{escape(line)}</li>' for tone, line in lines)
     state = "true" if active else "false"
     return f'<ul class="bk-warming" data-active="{state}" aria-live="off">{items}</ul>' if items or active else ""

@@ -1,7 +1,7 @@
-"""The page: its frame and its tabs, each built by a file of its own. Building it starts nothing.
+"""Builds the page: its frame and its tabs; each tab has a file of its own. Building the page starts nothing.
 
-`launch_options` says how Gradio is to serve it: looks, scripts, the picture route, no analytics, no run history, no
-server-side rendering. Leaves out flags and threads (app.py) and every word about a job (present.py).
+`launch_options` holds the settings with which Gradio serves the page: styles, scripts, routes, no analytics, no run
+history, no server-side rendering. Flags and threads are in app.py; words about a job are in present.py.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 import gradio as gr
 
 from bksdm_demo.downloads.background import Background
-from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.about import build_about
 from bksdm_demo.ui.api import build_api
@@ -30,26 +29,26 @@ STYLES = ("page.css", "form.css", "tools.css", "board.css", "timing.css", "viewe
 SCRIPTS = ("page.js", "share.js", "drop.js", "board.js", "zoom.js", "viewer.js", "about.js")
 HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
 <header class="bk-header"><h1>{TITLE}</h1>
-<p>One prompt, one noise, several Core ML text-to-image models: what each of them draws, and where its time goes.</p>
+<p>Several Core ML text-to-image models draw one prompt from the same noise. Compare their pictures and times.</p>
 </header>"""
-WATCHERS = 256  # pages that may watch at once; each holds a thread that mostly sleeps
-UPLOADS = (3600, 3600)  # seconds: Gradio's own upload route, which nothing here uses, is looked after this often
+WATCHERS = 256  # pages that can watch at once; each holds a thread that mostly sleeps
+UPLOADS = (3600, 3600)  # seconds: how often Gradio cleans its upload folder, and the age of what it deletes
 KNOW_VISITOR_JS = "() => [window.bksdm.visitor(), window.bksdm.zone()]"  # share.js
 
 
 def build_page(
-    comparisons: Comparisons, catalog: Catalog, background: Background | None = None, *, own_gallery: bool = False
+    comparisons: Comparisons, background: Background | None = None, *, own_gallery: bool = False
 ) -> gr.Blocks:
-    """The whole page over one service; build as many as you like. Without `background` nothing can be downloaded.
+    """Build the whole page over one service. Without `background` visitors cannot download models.
 
-    `own_gallery` shows each visitor their own comparisons only, as a public page should.
+    With `own_gallery` each visitor sees only their own comparisons, as on a public page.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS) as page:
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
         visits = Visits(Visitors(own_gallery), gr.Textbox(visible=False), gr.Textbox(visible=False))
         with gr.Tabs(elem_id="bk-tabs") as tabs:
-            desk = build_compare(page, tabs, comparisons, background, visits)
-            build_gallery(tabs, comparisons, visits, desk)
+            compare_tab = build_compare(page, tabs, comparisons, background, visits)
+            build_gallery(tabs, comparisons, visits, compare_tab)
             with gr.Tab("About", id="about"):
                 build_about(comparisons, own_gallery)
         page.load(None, outputs=[visits.secret, visits.zone], js=KNOW_VISITOR_JS, api_visibility="private")
@@ -59,10 +58,10 @@ def build_page(
 
 
 def launch_options(comparisons: Comparisons) -> dict[str, Any]:
-    """Keywords for Blocks.launch() that belong to the page itself."""
+    """Return the keywords for Blocks.launch() that belong to the page itself."""
     return {
         "theme": build_theme(),
-        # In the head, because css= rewrites selectors and would undo the narrow layout.
+        # In the head: Gradio's css= rewrites selectors, which would break the narrow layout.
         "head": f"<style>{_joined(STYLES)}</style><script>{_joined(SCRIPTS)}</script>",
         "app_kwargs": {"routes": [*picture_routes(comparisons), report_route(comparisons)]},
         "footer_links": [],
@@ -70,7 +69,7 @@ def launch_options(comparisons: Comparisons) -> dict[str, Any]:
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,
-        "max_file_size": "1kb",  # of that route: a dropped picture's text comes as an event
+        "max_file_size": "1kb",  # for uploads: a dropped picture's text arrives as an event instead
         "max_threads": WATCHERS,
     }
 

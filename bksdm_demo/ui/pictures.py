@@ -1,7 +1,7 @@
-"""Serves finished pictures as the store keeps them, pictures on their way, and how alike finished ones are.
+"""Serves finished pictures as the store keeps them, previews, and the similarity of finished pictures.
 
-A withheld picture has no pixels anywhere and no address; asking for one is answered as asking for nothing. Leaves out
-access control beyond the job's unguessable id.
+A blocked picture has no pixels and no address: a request for one gets the answer for a picture that does not exist.
+The unguessable id of the job is the only access control.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ Answer = Callable[[WebRequest], Response]
 
 
 def picture_routes(comparisons: Comparisons) -> list[Route]:
-    """Every route of this file, for Gradio's own server."""
+    """Return every route of this file, for Gradio's server."""
     return [preview_route(comparisons), picture_route(comparisons), similarity_route(comparisons)]
 
 
 def picture_route(comparisons: Comparisons) -> Route:
-    """The route "/pictures/JOB/NAME.png"; 404 with a sentence for anything that is not a finished picture.
+    """Return the route "/pictures/JOB/NAME.png"; it answers 404 with a sentence for all but a finished picture.
 
-    "?width=192" asks for a small one for lists, without its parameters.
+    "?width=192" returns a thumbnail for lists, without the parameters.
     """
     thumbnails = Thumbnails()
 
@@ -51,41 +51,41 @@ def picture_route(comparisons: Comparisons) -> Route:
         headers = FOREVER if request.query_params.get("v") == version else FRESH
         return Response(data, media_type="image/png", headers=headers)
 
-    return Route("/pictures/{job}/{name}", _in_words(serve), methods=["GET"])
+    return Route("/pictures/{job}/{name}", _with_sentences(serve), methods=["GET"])
 
 
 def preview_route(comparisons: Comparisons) -> Route:
-    """The route "/pictures/JOB/preview/NAME.png": what a cell looks like on its way, 404 once that is over."""
+    """Return the route "/pictures/JOB/preview/NAME.png": the preview of a running cell, 404 once the cell is done."""
 
     def serve(request: WebRequest) -> Response:
         job_id = request.path_params["job"]
         data = comparisons.preview(job_id, find_cell(comparisons, job_id, request.path_params["name"]))
         return Response(data, media_type="image/png", headers=NEVER)
 
-    return Route("/pictures/{job}/preview/{name}", _in_words(serve), methods=["GET"])
+    return Route("/pictures/{job}/preview/{name}", _with_sentences(serve), methods=["GET"])
 
 
 def similarity_route(comparisons: Comparisons) -> Route:
-    """The route "/similarity/JOB?reference=PLACE", the place of a model in the job, from 0.
+    """Return the route "/similarity/JOB?reference=PLACE"; PLACE is the index of a model in the job, from 0.
 
-    Answers JSON: `reference`, the model's key, and of each picture its `index`, `psnr` in dB (null when identical),
-    `ssim`, and both in `words`; 404 with a sentence where the reference has no picture.
+    It answers JSON: `reference`, the model's key, and for each picture its `index`, `psnr` in dB (null when identical),
+    `ssim`, and both in `words`. It answers 404 with a sentence when the reference has no picture.
     """
     similarities = SimilarityCache(comparisons)
 
     def serve(request: WebRequest) -> Response:
-        job_id, asked = request.path_params["job"], request.query_params.get("reference", "0")
-        reference = int(asked) if re.fullmatch(r"\d{1,3}", asked) else -1
+        job_id, place = request.path_params["job"], request.query_params.get("reference", "0")
+        reference = int(place) if re.fullmatch(r"\d{1,3}", place) else -1
         found = similarities.against(job_id, reference)
         model = comparisons.get(job_id).models[reference]
         names = {system.key: system.name for system in comparisons.catalog.systems()}
-        pictures = [_told(compared, names.get(model, model)) for compared in found]
+        pictures = [_similarity_json(compared, names.get(model, model)) for compared in found]
         return JSONResponse({"reference": model, "pictures": pictures}, headers=FRESH)
 
-    return Route("/similarity/{job}", _in_words(serve), methods=["GET"])
+    return Route("/similarity/{job}", _with_sentences(serve), methods=["GET"])
 
 
-def _told(compared: Compared, reference: str) -> dict[str, Any]:
+def _similarity_json(compared: Compared, reference: str) -> dict[str, Any]:
     similarity = compared.similarity
     return {
         "index": compared.index,
@@ -95,8 +95,8 @@ def _told(compared: Compared, reference: str) -> dict[str, Any]:
     }
 
 
-def _in_words(serve: Answer) -> Answer:
-    """The same, with 404 and the error's sentence for every DemoError."""
+def _with_sentences(serve: Answer) -> Answer:
+    """Answer every DemoError of the route with 404 and its sentence."""
 
     def answer(request: WebRequest) -> Response:
         try:
@@ -108,7 +108,7 @@ def _in_words(serve: Answer) -> Answer:
 
 
 def find_cell(comparisons: Comparisons, job_id: str, name: str) -> int:
-    """The index of the cell behind an address; RequestError when there is none."""
+    """Return the index of the cell behind an address. Raises RequestError when there is none."""
     job = comparisons.get(job_id)
     for index in range(len(job.cells)):
         if cell_name(job, index) == name:

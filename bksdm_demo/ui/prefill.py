@@ -1,7 +1,6 @@
-"""Drafts, read from a link or from a picture's own text, into the form's fields. Nothing is run by filling the form.
+"""Fills the form from a partial request, which comes from a link or from the text in a picture. Nothing runs.
 
-Of a dropped picture only the text before its pixels reaches the server (drop.js cuts the rest off), as base64; it is
-read and forgotten.
+drop.js sends only the part of a dropped picture before its pixels, as base64. The server reads it and keeps nothing.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from bksdm_demo.parameters.png_reader import read_png
 from bksdm_demo.ui.form import Form, seeds_field
 
 LONGEST_UPLOAD = 6_000_000  # characters of base64
-FILLED_BY_LINK = "The form holds what the link asks for; press Compare to draw it."
-FILLED_BY_PICTURE = "The form holds this picture’s settings; press Compare to draw it again."
-NOT_KEPT_HERE = "This server does not keep that comparison; press Compare to draw it again."
+FILLED_BY_LINK = "The form is filled in from the link. Press Compare to start."
+FILLED_BY_PICTURE = "The form is filled in from this picture. Press Compare to draw it again."
+NOT_STORED_HERE = "This server does not have that comparison. Press Compare to draw it again."
 
 
 def form_values(partial: PartialRequest) -> tuple[Any, ...]:
-    """The value of every input of the form; gr.skip() where the partial says nothing. A seed that is told is locked."""
+    """Return the value of every input of the form; gr.skip() where `partial` has none. A given seed is locked."""
     return tuple(_field(partial, name) for name in Form._fields)
 
 
@@ -41,13 +40,16 @@ def _field(partial: PartialRequest, name: str) -> Any:
 
 
 def read_upload(encoded: object, known_models: Collection[str]) -> PartialRequest:
-    """The partial of a picture's first bytes in base64. Raises RequestError as read_png, and for what is no base64."""
+    """Read a partial request from a picture's first bytes in base64.
+
+    Raises RequestError for invalid base64, and where read_png does.
+    """
     if not isinstance(encoded, str) or not encoded:
-        raise RequestError("No picture came; drop a PNG file on the page.")
+        raise RequestError("No picture arrived. Drop a PNG file on the page.")
     if len(encoded) > LONGEST_UPLOAD:
-        raise RequestError("This picture carries more text than is read here; type its prompt instead.")
+        raise RequestError("This picture contains more text than this page reads. Type its prompt instead.")
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise RequestError("The picture did not come whole; drop it once more.") from error
+        raise RequestError("The picture did not arrive complete. Drop it again.") from error
     return read_png(data, known_models)

@@ -1,7 +1,6 @@
-"""Records -> words: what the page says about a job, a cell and a system. Pure functions, no markup, no gradio.
+"""Turns records into the words of the page about a job, a cell and a system. Pure functions without markup.
 
-Numbers are written once here so that a cell, the table and the command line never disagree. Timings have their own
-file (timing.py). Leaves out escaping, which belongs to the files that write HTML (board.py, chart.py).
+Timings are in timing.py. The files that write HTML (board.py, chart.py) escape the words.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ PHASE_TITLES = {
     Phase.DONE: "Done",
     **{phase: title for phase, (title, _) in OUTCOMES.items()},
 }
-PHASE_DEFAULTS = {phase: sentence for phase, (_, sentence) in OUTCOMES.items()}  # where a cell brings none
+PHASE_DEFAULTS = {phase: sentence for phase, (_, sentence) in OUTCOMES.items()}  # for a cell without a message
 TONES = {Phase.QUEUED: "waiting", Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed"}
 
 
@@ -42,10 +41,10 @@ TONES = {Phase.QUEUED: "waiting", Phase.DONE: "done", Phase.BLOCKED: "blocked", 
 class CellView:
     """One cell in words. `tone` is waiting, working, done, blocked, failed or stopped.
 
-    `progress` is in [0, 1], None where nothing measurable happens; `picture` is the address of the PNG relative to
-    the page, "" when there is none to show. `backdrop` is that of a picture behind the progress: `backdrop_kind` is
-    "preview" for the one on its way, "earlier" for the one that is being drawn again. `note` is a sentence beside a
-    picture or a progress. `again` is what a button says that runs the cell once more, "" for no such button.
+    `progress` is in [0, 1], None when it cannot be measured. `picture` is the address of the PNG relative to the page,
+    "" when there is none. `backdrop` is the address of a picture behind the progress; `backdrop_kind` is "preview" for
+    the picture in progress and "earlier" for the one being replaced. `note` is a sentence beside a picture or a
+    progress. `again` is the label of the button that runs the cell again, "" for no button.
     """
 
     name: str
@@ -62,7 +61,7 @@ class CellView:
     file_name: str = ""
     index: int = 0
     seed: int = 0
-    model: int = 0  # its place among the job's models
+    model: int = 0  # its index among the job's models
     backdrop: str = ""
     backdrop_kind: str = ""
     note: str = ""
@@ -71,7 +70,7 @@ class CellView:
 
 @dataclass(frozen=True)
 class RowView:
-    """The cells of one seed; `title` is "" in a comparison that has only one."""
+    """The cells of one seed; `title` is "" in a comparison with only one seed."""
 
     title: str
     cells: tuple[CellView, ...]
@@ -79,9 +78,9 @@ class RowView:
 
 @dataclass(frozen=True)
 class ToolsView:
-    """What can be done with a whole comparison: labels of buttons, "" where there is nothing to do.
+    """The controls of a whole comparison: labels of buttons, "" for no button.
 
-    `references` are (place among the models, name) of those that the others can be compared with.
+    `references` lists the models to compare the others with, as (index among the models, name).
     """
 
     look: str = ""
@@ -90,7 +89,7 @@ class ToolsView:
 
 
 def row_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tuple[RowView, ...]:
-    """One row per seed; what tells the models apart is said in the first alone."""
+    """Return one row per seed; only the first row shows the facts about each model."""
     views, several = cell_views(job, systems, now), len(job.seeds) > 1
     rows = []
     for place, seed in enumerate(job.seeds):
@@ -102,7 +101,7 @@ def row_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tupl
 
 
 def tools_view(job: Job, systems: Mapping[str, System]) -> ToolsView:
-    """Looking needs a picture, comparing two of one seed, running the rest an end without a verdict."""
+    """Return the controls. The viewer needs one picture, a reference two of one seed, the rest unfinished cells."""
     shown = [cell for cell in job.cells if cell.shown]
     seeds = [cell.seed for cell in shown]
     paired = {cell.model for cell in shown if seeds.count(cell.seed) > 1}
@@ -117,20 +116,21 @@ def _name(model: str, systems: Mapping[str, System]) -> str:
 
 
 def cell_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tuple[CellView, ...]:
-    """Every cell of a job; a model that the catalogue no longer knows goes by its key.
+    """Return every cell of a job; a model that the catalogue does not know is named by its key.
 
-    `now`, in seconds since the epoch, is for how long a model has been loading.
+    `now`, in seconds since the epoch, gives the time that a model has been loading.
     """
     labels = job_labels(job, systems)
     return tuple(_cell_view(job, index, systems, labels, now) for index in range(len(job.cells)))
 
 
 def preview_views(systems: Sequence[System]) -> tuple[CellView, ...]:
-    """The chosen systems before anything ran. What all miniatures have in common stands elsewhere on the page."""
-    return tuple(
-        CellView(system.name, system_facts(system), "empty", "", system.summary.replace(EMOJI_NOTE, "").strip())
-        for system in systems
-    )
+    """Return the chosen systems before a first run, without the note on miniatures that the page shows elsewhere."""
+    return tuple(CellView(system.name, system_facts(system), "empty", "", _introduction(system)) for system in systems)
+
+
+def _introduction(system: System) -> str:
+    return f"{system.summary.replace(EMOJI_NOTE, '').strip()} {system.note}".strip()
 
 
 def _cell_view(job: Job, index: int, systems: Mapping[str, System], labels: Labels, now: float) -> CellView:
@@ -159,10 +159,10 @@ def _cell_view(job: Job, index: int, systems: Mapping[str, System], labels: Labe
 
 
 def _backdrop(job: Job, index: int) -> tuple[str, str]:
-    """Address and kind of what stands behind the progress: the picture on its way, else the one to be replaced."""
+    """Return address and kind of the picture behind the progress: the preview, else the picture to be replaced."""
     cell = job.cells[index]
     if cell.preview is not None:
-        version = f"{crc32(cell.preview.tobytes()):08x}"  # a step without a new one keeps the address
+        version = f"{crc32(cell.preview.tobytes()):08x}"  # a step without a new preview keeps the address
         return f"pictures/{quote(job.id, safe='')}/preview/{cell_name(job, index)}?v={version}", "preview"
     if cell.earlier is not None and cell.earlier.shown:
         return picture_address(job, index), "earlier"
@@ -181,12 +181,12 @@ def _timing_words(job: Job, cell: Cell) -> dict[str, str]:
 
 
 def speed_words(speed: str) -> str:
-    """ "1.42×" -> "1.42× as fast"; "baseline" stays."""
+    """Turn "1.42×" into "1.42× as fast"; "baseline" stays."""
     return f"{speed} as fast" if speed.endswith("×") else speed
 
 
 def cell_detail(job: Job, index: int, now: float = 0.0) -> str:
-    """The sentence below a cell's title: its part or step, its place in the queue, or what went wrong."""
+    """Return the line below a cell's title: its part or step, its place in the queue, or an error."""
     cell = job.cells[index]
     if cell.phase is Phase.QUEUED:
         return waiting_words(job, index)
@@ -200,7 +200,7 @@ def cell_detail(job: Job, index: int, now: float = 0.0) -> str:
 
 
 def waiting_words(job: Job, index: int) -> str:
-    """Where a waiting cell stands: behind other visitors' comparisons, or behind its neighbours."""
+    """Return what a waiting cell waits for: its place in the queue, or the number of cells before it."""
     if job.position:
         return queue_words(job.position)
     ahead = job.order[: job.order.index(index)]
@@ -216,7 +216,7 @@ def queue_words(position: int) -> str:
 
 
 def cell_progress(cell: Cell) -> float | None:
-    """The share of parts loaded, or of denoising steps done; None where nothing measurable happens."""
+    """Return the share of parts loaded or of denoising steps done; None when there is none to measure."""
     if cell.phase is Phase.LOADING and cell.loading is not None:
         return loading_share(cell.loading)
     if cell.phase is Phase.DENOISING and cell.steps:
@@ -225,15 +225,15 @@ def cell_progress(cell: Cell) -> float | None:
 
 
 def picture_address(job: Job, index: int) -> str:
-    """Where the page finds a picture (pictures.py serves it), relative so that a proxy's prefix does not matter.
+    """Return the address of a picture (served by pictures.py), relative so that it works behind any proxy.
 
-    A picture that was run again has another address, so that a browser may keep either for good.
+    A picture that was drawn again has another address, so a browser can cache both forever.
     """
     return f"pictures/{quote(job.id, safe='')}/{cell_name(job, index)}?v={picture_version(job.cells[index])}"
 
 
 def picture_version(cell: Cell) -> str:
-    """Eight characters that another run of the same cell changes: a digest of its measured times."""
+    """Return a digest of the measured times, eight characters: it differs for another run of the same cell."""
     result = cell.earlier.result if cell.earlier is not None else cell.result
     return "" if result is None else f"{crc32(repr(result.timings).encode()):08x}"
 
@@ -243,7 +243,7 @@ def picture_alt(request: Request, name: str) -> str:
 
 
 def status_words(job: Job, systems: Mapping[str, System]) -> str:
-    """One line on the whole comparison; changes once per cell, so that a screen reader is not flooded."""
+    """Return one line on the whole comparison. It changes once per cell, to spare screen readers."""
     phases = [cell.phase for cell in job.cells]
     if job.finished:
         return outcome_words(job)
@@ -256,13 +256,13 @@ def status_words(job: Job, systems: Mapping[str, System]) -> str:
 
 
 def job_facts(job: Job, systems: Mapping[str, System]) -> tuple[tuple[str, str], ...]:
-    """What all pictures of a comparison share, as (label, value): the settings, then what the models have in common."""
+    """Return what all pictures of a comparison share, as (label, value): settings, then facts shared by the models."""
     settings = tuple((label, shorten(value, ALT_SHOWN)) for label, value in setting_facts(job.request, job.seeds))
     return (*settings, *job_labels(job, systems).shared)
 
 
 def similarity_words(compared: Compared, reference: str) -> str:
-    """ "PSNR 23.1 dB, SSIM 0.912", "identical to Alpha", or why there is no number."""
+    """Return "PSNR 23.1 dB, SSIM 0.912", "identical to Alpha", or the reason why there is no number."""
     if compared.reference:
         return "reference"
     if compared.similarity is None:
@@ -273,23 +273,23 @@ def similarity_words(compared: Compared, reference: str) -> str:
 
 
 def system_facts(system: System) -> tuple[str, ...]:
-    """The U-Net's weights, where the packages say how many, and the bytes on disk."""
+    """Return the number of the U-Net's weights, if the packages record it, and the size on disk."""
     counted = (f"U-Net {format_count(system.unet_parameters)} weights",) if system.unet_parameters else ()
     return (*counted, f"{format_bytes(system.size_bytes)} on disk")
 
 
 def choice_label(system: System) -> str:
-    """A system in the list of variants to compare."""
+    """Return the label of a system in the list of models to compare."""
     return f"{system.name} · {system_facts(system)[0].removesuffix(' weights')}"
 
 
 def unavailable_facts(systems: Sequence[System], offers: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
-    """(name, reason) of every system that can neither be chosen nor downloaded; a reason may quote `a command`."""
+    """Return (name, reason) of every system that can be neither chosen nor downloaded; reasons may quote `commands`."""
     return tuple((system.name, system.reason) for system in systems if not (system.available or system.key in offers))
 
 
 def unavailable_title(count: int) -> str:
-    """The line that folds them."""
+    """Return the title of the folded list of these systems."""
     return f"{plural(count, 'more model')} cannot be chosen yet"
 
 

@@ -1,7 +1,7 @@
-"""The address of every report: builds the file that a visitor, or a program, asks for by the job's id and a kind.
+"""Serves reports: builds the file that a visitor or a program requests by a job's id and a kind.
 
-Always sent as a file to be saved: a report is not shown inside this page's own origin. Leaves out access control
-beyond the job's unguessable id, and what is in a report (services/reports.py).
+The browser saves the file and never shows it in this page's origin. The unguessable id of the job is the only access
+control. The room reports/ builds the content.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FOLDER = "reports"
 
 
 def report_route(comparisons: Comparisons) -> Route:
-    """The route "/reports/JOB.KIND"; 404 with a sentence for anything that cannot be reported."""
+    """Return the route "/reports/JOB.KIND"; it answers 404 with a sentence when there is no such report."""
 
     def serve(request: WebRequest) -> Response:
         job_id, _, kind = str(request.path_params["name"]).rpartition(".")
@@ -41,10 +41,10 @@ def report_route(comparisons: Comparisons) -> Route:
 
 
 def report_address(job_id: str, kind: str) -> str:
-    """Where the report is, relative to the page."""
+    """Return the address of a report, relative to the page."""
     return f"{FOLDER}/{quote(job_id, safe='')}.{kind}"
 
 
 def page_address(request: WebRequest) -> str:
-    """The page's own address as the asking browser sees it, also behind a proxy; ends with a slash."""
+    """Return the page's address as the browser sees it, also behind a proxy; it ends with a slash."""
     return get_root_url(request, request.url.path, request.scope.get("root_path", "")) + "/"

@@ -1,9 +1,9 @@
-// Handing a comparison on: copies its link, keeps one menu open at a time, and knows this browser again.
+// Shares a comparison: copies its link, keeps one menu open at a time, and identifies this browser.
 (() => {
   const SECRET = "bksdm-visitor";
-  let secret = ""; // where the browser stores nothing, it is known until the page is left
+  let secret = ""; // without browser storage, it lasts until the visitor leaves the page
 
-  // What this visitor's comparisons are kept under; drawn here, never shown.
+  // The random secret that owns this visitor's comparisons; it is never shown.
   function visitor() {
     try {
       secret = secret || localStorage.getItem(SECRET) || "";
@@ -19,7 +19,7 @@
 
   const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-  // Inside a Space's frame the page's own address is the Space's direct one, which anybody can open.
+  // Inside a Space's frame this is the direct address of the Space, which anybody can open.
   function address(query) {
     const link = new URL(window.location.href);
     link.search = query;

@@ -1,7 +1,7 @@
-"""Handing a comparison on: the button that copies its link and the menu of files to save. Markup only.
+"""Markup for sharing a comparison: the button that copies its link and the menu of files to save.
 
-The link's query is written here, the rest of the address is the browser's own (share.js): that is right on this
-machine, behind a relay and inside a Space's frame alike.
+This file writes only the link's query; share.js adds the address that the browser sees. The link is therefore right on
+this machine, behind a proxy and inside a Space's frame.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from bksdm_demo.ui.reports import report_address
 
 KIND_NAMES = {Kind.HTML: "Report", Kind.ZIP: "Everything", Kind.CSV: "Table", Kind.JSON: "Record"}
 COPY = "Copy link"
-COPY_BY_HAND = "Copy this address by hand:"
+COPY_BY_HAND = "Copy this address:"
 
 
 def share_tools(job: Job) -> str:
-    """The buttons of one comparison; files are there once it is finished."""
+    """Return the buttons of one comparison; the save menu appears once it is finished."""
     copy = (
         f'<button type="button" class="bk-tool" data-link="?{escape(job_query(job))}">{COPY}</button>'
         f'<label class="bk-by-hand" hidden>{COPY_BY_HAND} <input type="text" readonly></label>'
@@ -28,7 +28,7 @@ def share_tools(job: Job) -> str:
 
 
 def save_menu(job: Job, of: str = "") -> str:
-    """The kinds of report as links; `of` tells a screen reader which comparison is meant."""
+    """Return the kinds of report as links; `of` names the comparison for screen readers."""
     hidden = f'<span class="bk-hidden"> {escape(of)}</span>' if of else ""
     items = "".join(
         f'<a href="{escape(report_address(job.id, kind.value))}" download><strong>{KIND_NAMES[kind]}, '

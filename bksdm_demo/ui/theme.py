@@ -1,13 +1,13 @@
-"""The theme: Gradio's variables tied to the page's own colours, which page.css defines for light and dark.
+"""Builds the theme: maps Gradio's variables to the page's colours, which page.css defines for light and dark.
 
-Fonts come from Gradio's own files, so nothing is fetched from elsewhere. Leaves out layout (page.css).
+Fonts come from Gradio's own files, so the page loads nothing from other hosts. The layout is in page.css.
 """
 
 from __future__ import annotations
 
 import gradio as gr
 
-# Weight 600 in Gradio's files holds accented letters only, so 700 stands in for it.
+# Gradio's files for weight 600 hold accented letters only, so 700 replaces it.
 FONT = (gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif")
 MONO = (gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "Menlo", "monospace")
 
@@ -66,7 +66,7 @@ SHAPES = {
 
 
 def build_theme() -> gr.themes.Base:
-    """The page's theme; every colour is set for light and dark alike, because page.css switches it."""
+    """Build the page's theme. Light and dark use the same variables, because page.css switches the colours."""
     theme = gr.themes.Base(
         font=FONT, font_mono=MONO, radius_size=gr.themes.sizes.radius_md, text_size=gr.themes.sizes.text_md
     )

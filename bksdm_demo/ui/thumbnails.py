@@ -1,6 +1,6 @@
-"""Small versions of pictures for lists: drawn once, kept in memory up to a bound, never written.
+"""Makes small versions of pictures for lists and caches them in memory up to a limit, never on disk.
 
-What was drawn is found by the picture's own bytes, so that a picture that was replaced is drawn anew.
+The cache key is a digest of the picture's bytes, so a replaced picture gets a new thumbnail.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ from PIL import Image
 
 from bksdm_demo.errors import RequestError
 
-WIDTHS = {"192": 192, "384": 384}  # pixels; others are refused, so that nobody fills the memory with sizes
-LARGEST = 16 * 2**20  # bytes of small pictures that are kept
+WIDTHS = {"192": 192, "384": 384}  # pixels; refusing others bounds the sizes in the cache
+LARGEST = 16 * 2**20  # bytes of thumbnails in the cache
 
 
 class Thumbnails:
-    """Safe to use from several threads."""
+    """A cache of thumbnails, safe to use from several threads."""
 
     def __init__(self, largest: int = LARGEST) -> None:
         self._largest = largest
-        self._kept: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
-        self._bytes = 0
+        self._cached: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+        self._size = 0
         self._lock = threading.Lock()
 
-    def thumbnail(self, png: bytes, asked: str) -> bytes:
-        """The picture as a PNG at most so many pixels wide and high, one of WIDTHS, without its parameters.
+    def thumbnail(self, png: bytes, wanted: str) -> bytes:
+        """Return the picture as a PNG at most `wanted` pixels wide and high, without its parameters.
 
-        Raises RequestError for any other width.
+        `wanted` is a key of WIDTHS; any other raises RequestError.
         """
-        width = WIDTHS.get(asked)
+        width = WIDTHS.get(wanted)
         if width is None:
-            raise RequestError(f"There is no picture of width {asked[:20]!r}; ask for one of {', '.join(WIDTHS)}.")
+            raise RequestError(f"There is no thumbnail of width {wanted[:20]!r}. Choose one of {', '.join(WIDTHS)}.")
         key = (hashlib.blake2b(png, digest_size=16).digest(), width)
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if key in self._cached:
+                self._cached.move_to_end(key)
+                return self._cached[key]
         small = _shrink(png, width)
         with self._lock:
-            self._bytes += len(small) - len(self._kept.get(key, b""))
-            self._kept[key] = small
-            while self._bytes > self._largest and self._kept:
-                _, oldest = self._kept.popitem(last=False)
-                self._bytes -= len(oldest)
+            self._size += len(small) - len(self._cached.get(key, b""))
+            self._cached[key] = small
+            while self._size > self._largest and self._cached:
+                _, oldest = self._cached.popitem(last=False)
+                self._size -= len(oldest)
         return small
 
 

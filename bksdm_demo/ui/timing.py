@@ -1,7 +1,7 @@
-"""Where the time went, as rows and bars: pure functions from a job's timings, no markup.
+"""Turns the timings of a job into the rows and bars of the timing section. Pure functions without markup.
 
-What drawing, loading and speed mean is services/timing.py's to say. A cold model (one that had to be loaded) is marked.
-Speed refers to the first model that finished. Leaves out energy and memory.
+wording/timing.py defines drawing, loading and speed. A model that had to be loaded is marked cold. Speed refers to the
+first model that finished.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: a label, the phase whose colour marks it ("" for none), one cell per model."""
+    """One row of the table: a label, the phase that gives its colour ("" for none), one cell per model."""
 
     label: str
     cells: tuple[str, ...]
@@ -56,10 +56,10 @@ class Row:
 
 @dataclass(frozen=True)
 class TimingView:
-    """Chart and table of the models that finished; `baseline` names the one that speeds refer to, ""
-    where only one model was asked for.
+    """Chart and table of the models that finished.
 
-    `seeds` is how many pictures by each model the numbers are means of.
+    `baseline` names the model that speeds refer to, "" in a job with only one model. The numbers are means over `seeds`
+    pictures per model.
     """
 
     names: tuple[str, ...]
@@ -70,10 +70,10 @@ class TimingView:
 
 
 def timing_view(job: Job, names: Mapping[str, str]) -> TimingView | None:
-    """The view of every model with timings, None while there is none.
+    """Return the view of every model with timings; None while no model has any.
 
-    With several seeds a model's numbers are means over those seeds that every model shown has finished, so that all
-    compare the same work; loading, which is paid once, is summed over all of its seeds.
+    With several seeds, a model's numbers are means over the seeds that every model shown has finished, so all models
+    are compared on the same work. Loading is the sum over all its seeds, because a model loads only once.
     """
     models, seeds = _compared(job)
     if not models:
@@ -86,7 +86,7 @@ def timing_view(job: Job, names: Mapping[str, str]) -> TimingView | None:
 
 
 def _compared(job: Job) -> tuple[list[str], list[int]]:
-    """The models with timings and the seeds that all of them have finished; one that shares no seed is left out."""
+    """Return the models with timings and the seeds that all have finished, without models that share no seed."""
     done = {model: set(_timed(job, model)) for model in job.models}
     models = [model for model, seeds in done.items() if seeds]
     while models:
@@ -98,13 +98,13 @@ def _compared(job: Job) -> tuple[list[str], list[int]]:
 
 
 def _timed(job: Job, model: str) -> dict[int, Timings]:
-    """The timings that a model has, by seed."""
+    """Return the timings of a model by seed."""
     found = ((cell.seed, timings_of(cell)) for cell in job.cells if cell.model == model)
     return {seed: timings for seed, timings in found if timings is not None}
 
 
 def _mean(job: Job, model: str, seeds: list[int]) -> Timings:
-    """The mean picture of a model over some seeds, with the sum of all its loading; the steps of all those seeds."""
+    """Return the mean times of a model over `seeds`, the sum of its loading, and the steps of those seeds."""
     known = _timed(job, model)
     every = [known[seed] for seed in seeds]
     phases = {phase: sum(getattr(timings, phase) for timings in every) / len(every) for phase in PHASES[1:]}

@@ -1,5 +1,5 @@
-// The viewer: the pictures of one seed in a window of their own, side by side, with a slider between two, or as the
-// difference of two. Reads the board, which has every picture that may be shown; zoom.js zooms, board.js compares.
+// The viewer: shows the pictures of one seed in a dialog, side by side, with a slider between two, or as the difference
+// of two. It reads the pictures from the board. zoom.js zooms; board.js fetches the similarity.
 (() => {
   const MARKUP = `
     <header class="bk-viewer-head">
@@ -22,7 +22,7 @@
         <select data-viewer="first"></select></label>
       <label class="bk-viewer-select" data-for="slider difference">and <select data-viewer="second"
         aria-label="Second picture"></select></label>
-      <fieldset class="bk-choice" data-for="difference"><legend class="bk-hidden">Gain of the difference</legend>
+      <fieldset class="bk-choice" data-for="difference"><legend class="bk-hidden">Amplify the difference</legend>
         <label><input type="radio" name="bk-gain" value="1"><span>×1</span></label>
         <label><input type="radio" name="bk-gain" value="4" checked><span>×4</span></label>
         <label><input type="radio" name="bk-gain" value="16"><span>×16</span></label>
@@ -35,21 +35,21 @@
       </div>
     </div>
     <div class="bk-stage"></div>
-    <p class="bk-viewer-hint">Wheel or + − 0 to zoom, drag or arrows to move. At full view, arrows change the seed.</p>`;
+    <p class="bk-viewer-hint">Zoom with the wheel or + − 0. Move by dragging or with the arrow keys. At full view, arrow keys change the seed.</p>`;
   const GAP = 16; // pixels between two windows
   const STEP = 1.5; // of one press of + or −
   const NUDGE = 0.08; // of a window, for one press of an arrow
 
   let dialog = null;
   let zoom = null;
-  let opener = null; // index of the cell whose picture was pressed, null for the board's button
-  let drawn = ""; // what the stage shows, so that nothing is drawn twice
+  let opener = null; // index of the cell whose picture was clicked, null for the board's button
+  let drawn = ""; // a signature of what the stage shows, to avoid drawing it twice
   const state = { seed: "", mode: "side", first: "", second: "", gain: "4", split: 50 };
 
   const part = (selector) => dialog.querySelector(selector);
   const stage = () => part(".bk-stage");
 
-  // --- What the board has ------------------------------------------------------------------------------------------
+  // --- Reading the board ------------------------------------------------------------------------------------------
 
   function cells() {
     return [...document.querySelectorAll(".bk-board[data-job] .bk-column")].map((cell) => {
@@ -63,7 +63,7 @@
         source: image?.getAttribute("src") ?? "",
         alt: image?.alt ?? "",
         file: link?.getAttribute("download") ?? "",
-        said: cell.querySelector(".bk-frame strong")?.textContent ?? "",
+        title: cell.querySelector(".bk-frame strong")?.textContent ?? "",
         ratio: image?.naturalWidth ? image.naturalWidth / image.naturalHeight : 1,
       };
     });
@@ -110,7 +110,7 @@
     dialog.addEventListener("keydown", typed);
     new ResizeObserver(() => arrange()).observe(stage());
     document.addEventListener("bk-board", () => dialog.open && draw());
-    document.addEventListener("bk-reference", () => dialog.open && tell());
+    document.addEventListener("bk-reference", () => dialog.open && showSimilarity());
   }
 
   // --- Drawing -----------------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@
     const every = cells();
     const shown = pictures(every);
     if (!seedsOf(every).includes(state.seed)) {
-      dialog.close(); // the board shows another comparison now
+      dialog.close(); // the board now shows another comparison
       return;
     }
     choosePair(shown);
@@ -132,10 +132,10 @@
       stage().replaceChildren(...(state.mode === "side" ? row(every).map(pane) : [pair(shown)]));
       arrange();
     }
-    tell();
+    showSimilarity();
   }
 
-  // Two different pictures of this seed: those chosen before as far as they are there.
+  // Chooses two different pictures of this seed; earlier choices stay if they exist.
   function choosePair(shown) {
     const models = shown.map((cell) => cell.model);
     if (!models.includes(state.first)) state.first = models[0] ?? "";
@@ -213,12 +213,12 @@
 
   function pane(cell) {
     const made = element("figure", "bk-pane");
-    const inside = cell.source ? view(picture(cell)) : element("div", "bk-view bk-view-empty", cell.said);
+    const inside = cell.source ? view(picture(cell)) : element("div", "bk-view bk-view-empty", cell.title);
     made.append(inside, caption(cell));
     return made;
   }
 
-  // Two pictures in one window: the second lies over the first, cut at the slider or subtracted from it.
+  // Two pictures in one window: the second lies over the first, clipped at the slider or subtracted from it.
   function pair(shown) {
     const [first, second] = [state.first, state.second].map((model) => shown.find((cell) => cell.model === model));
     const made = element("figure", "bk-pane");
@@ -237,7 +237,7 @@
   function handle() {
     const made = element("div", "bk-split");
     made.tabIndex = 0;
-    const role = { role: "slider", "aria-label": "Border between the two pictures", "aria-valuemin": 0, "aria-valuemax": 100 };
+    const role = { role: "slider", "aria-label": "Divider between the two pictures", "aria-valuemin": 0, "aria-valuemax": 100 };
     for (const [name, value] of Object.entries(role)) made.setAttribute(name, value);
     made.addEventListener("keydown", slid);
     return made;
@@ -256,7 +256,7 @@
     return ["first", "second"].map((name) => part(`[data-viewer=${name}]`).selectedOptions[0]?.text ?? "");
   }
 
-  // As many windows beside each other as make them largest; all of one size.
+  // Chooses the number of windows in a row that makes them largest; all have the same size.
   function arrange() {
     const panes = [...stage().querySelectorAll(".bk-pane")];
     if (!panes.length) return;
@@ -279,21 +279,21 @@
     zoom.apply();
   }
 
-  async function tell() {
+  async function showSimilarity() {
     const side = state.mode === "side";
     const place = side ? window.bksdm.reference() : state.first;
     part("[data-viewer=reference]").value = window.bksdm.reference();
-    const { said, words } = await window.bksdm.similarity(place);
+    const { problem, words } = await window.bksdm.similarity(place);
     const [first, second] = chosenNames();
     const against = side ? "" : `${second} against ${first}: `;
     for (const line of dialog.querySelectorAll(".bk-pane-words")) {
-      const found = place === "" ? "" : said || words.get(line.dataset.index) || "";
-      line.textContent = found && !said ? against + found : found;
+      const found = place === "" ? "" : problem || words.get(line.dataset.index) || "";
+      line.textContent = found && !problem ? against + found : found;
     }
     if (dialog.open) arrange();
   }
 
-  // --- What a visitor does -------------------------------------------------------------------------------------------
+  // --- Handling events -------------------------------------------------------------------------------------------
 
   function clicked({ target }) {
     if (target.closest(".bk-viewer-close")) dialog.close();
@@ -333,7 +333,7 @@
     if (event.key === "Tab") return wrap(event);
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const key = event.key === "=" ? "+" : event.key === "_" ? "-" : event.key;
-    const busy = event.target.matches("select, input[type=radio]"); // they have their own use for arrows
+    const busy = event.target.matches("select, input[type=radio]"); // these use the arrow keys themselves
     if (["+", "-", "0"].includes(key)) press(key);
     else if (key === "PageUp" || key === "PageDown") step(key === "PageUp" ? -1 : 1);
     else if (ARROWS[key] && !busy) arrow(...ARROWS[key]);
@@ -353,7 +353,7 @@
     divide(state.split + steps[event.key] * (event.shiftKey ? 5 : 1));
   }
 
-  // At full view a drag moves the slider wherever it starts; zoomed in, only on its handle.
+  // At full view, a drag anywhere moves the slider; zoomed in, only a drag on its handle does.
   function dragged(window_, event) {
     if (state.mode !== "slider") return;
     const box = window_.getBoundingClientRect();
@@ -365,7 +365,7 @@
     part("[data-zoom='-']").disabled = part("[data-zoom='0']").disabled = scale === 1;
   }
 
-  // Tab stays inside, also where the browser's own controls would come next.
+  // Keeps the focus inside the dialog, also where Tab would lead to the browser's controls.
   function wrap(event) {
     const every = [...dialog.querySelectorAll("button, select, input, a[href], [tabindex]")];
     const stops = every.filter((stop) => !stop.disabled && stop.checkVisibility() && (stop.type !== "radio" || stop.checked));

@@ -1,7 +1,7 @@
-"""Whose comparisons a visitor may list, star and delete; opening one needs its address and nothing else.
+"""Decides whose comparisons a visitor may list, star and delete. Opening one needs only its address.
 
-A visitor is known by a secret that share.js draws and keeps in the browser. Where everybody can come, each visitor has
-their own comparisons; on a private page everything belongs to everybody. The store sees digests only.
+share.js draws a random secret and keeps it in the browser; it identifies the visitor. On a public page each visitor has
+their own comparisons, on a private page everything belongs to everybody. The store sees only digests of secrets.
 """
 
 from __future__ import annotations
@@ -12,28 +12,31 @@ from typing import Any, NamedTuple
 
 from bksdm_demo.store.contract import owner_digest
 
-SHORTEST_SECRET = 16  # characters; anything shorter is nobody's
+SHORTEST_SECRET = 16  # characters; a shorter secret identifies nobody
 
 
 @dataclass(frozen=True)
 class Visitors:
-    """`own` says that each visitor has their own comparisons."""
+    """The rule of the page. With `own`, each visitor has their own comparisons."""
 
     own: bool = False
 
     def submitter(self, secret: str) -> str:
-        """The owner of what the visitor submits; "" where they cannot be known again."""
-        return owner_digest(secret) if _good(secret) else ""
+        """Return the owner of what the visitor submits; "" when the secret identifies nobody."""
+        return owner_digest(secret) if _valid(secret) else ""
 
     def owner(self, secret: str) -> str | None:
-        """Whose comparisons the visitor may list and change: None for everybody's, an unheard-of owner's if unknown."""
+        """Return whose comparisons the visitor may list and change: None means everybody's.
+
+        A visitor without a valid secret gets a fresh owner, who has no comparisons.
+        """
         if not self.own:
             return None
-        return owner_digest(secret if _good(secret) else secrets.token_hex())
+        return owner_digest(secret if _valid(secret) else secrets.token_hex())
 
 
 class Visits(NamedTuple):
-    """The rule, and the hidden fields that hold a visitor's secret and time zone once share.js has told them."""
+    """The rule, and the hidden fields into which share.js writes a visitor's secret and time zone."""
 
     visitors: Visitors
     secret: Any
@@ -43,5 +46,5 @@ class Visits(NamedTuple):
 EVERYBODYS = Visitors(own=False)
 
 
-def _good(secret: object) -> bool:
+def _valid(secret: object) -> bool:
     return isinstance(secret, str) and len(secret) >= SHORTEST_SECRET

@@ -1,15 +1,16 @@
-// Linked zoom and pan: one magnification and one place for every picture on a stage, by wheel, drag, pinch, double
-// click and keys. A stage holds `.bk-view` windows of one size; what is zoomed in them has the class `bk-zoomed`.
-window.bksdm.zoom = (stage, told) => {
+// Linked zoom and pan: wheel, drag, pinch, double click and keys move every picture on a stage together.
+// A stage holds `.bk-view` windows of one size; the elements to zoom in them have the class `bk-zoomed`.
+// `listeners` has zoomed(scale), and optionally dragged(view, event) and swiped(direction).
+window.bksdm.zoom = (stage, listeners) => {
   const MOST = 32; // times the fitted size
-  const CLOSE = 4; // where a double click goes
-  const PIXELS = 4; // screen pixels for one of the picture's, from which its pixels are shown as squares
+  const CLOSE = 4; // the magnification after a double click
+  const PIXELS = 4; // screen pixels per picture pixel, from which pixels are drawn as squares
   const SWIPE = 60; // pixels
 
-  const state = { scale: 1, x: 0, y: 0 }; // x, y: the shift in sizes of the window
+  const state = { scale: 1, x: 0, y: 0 }; // x, y: the shift, as a share of the window's size
   const pointers = new Map();
-  let began = null; // where the first finger went down
-  let held = false; // whether it went down on a slider's handle
+  let began = null; // the event of the first finger
+  let held = false; // whether it started on a slider's handle
 
   const clamp = (value, most) => Math.min(most, Math.max(-most, value));
 
@@ -27,10 +28,10 @@ window.bksdm.zoom = (stage, told) => {
       }
     }
     stage.dataset.zoomed = state.scale > 1;
-    told.zoomed(state.scale);
+    listeners.zoomed(state.scale);
   }
 
-  // Keeps what lies under (x, y) of that window where it is; without a window, the middle.
+  // Zooms around the point (x, y) of the window, or around the middle when there is no window.
   function by(factor, view = null, x = 0, y = 0) {
     const before = state.scale;
     state.scale = Math.min(MOST, Math.max(1, before * factor));
@@ -77,7 +78,7 @@ window.bksdm.zoom = (stage, told) => {
     pointers.set(event.pointerId, event);
     began = pointers.size === 1 ? event : null;
     held = pointers.size === 1 && event.target.closest("[role=slider]") !== null;
-    if (state.scale === 1 && pointers.size === 1) told.dragged?.(view, event);
+    if (state.scale === 1 && pointers.size === 1) listeners.dragged?.(view, event);
   });
 
   stage.addEventListener("pointermove", (event) => {
@@ -87,7 +88,7 @@ window.bksdm.zoom = (stage, told) => {
     const others = [...pointers.values()].filter((other) => other.pointerId !== event.pointerId);
     pointers.set(event.pointerId, event);
     if (others.length) pinch(view, before, event, others[0]);
-    else if (held || state.scale === 1) told.dragged?.(view, event);
+    else if (held || state.scale === 1) listeners.dragged?.(view, event);
     else move((event.clientX - before.clientX) / view.clientWidth, (event.clientY - before.clientY) / view.clientHeight);
   });
 
@@ -103,7 +104,7 @@ window.bksdm.zoom = (stage, told) => {
     if (!pointers.delete(event.pointerId) || !began || event.type !== "pointerup") return;
     const far = event.clientX - began.clientX;
     const across = Math.abs(far) > SWIPE && Math.abs(far) > 2 * Math.abs(event.clientY - began.clientY);
-    if (event.pointerType === "touch" && state.scale === 1 && across) told.swiped?.(far < 0 ? 1 : -1);
+    if (event.pointerType === "touch" && state.scale === 1 && across) listeners.swiped?.(far < 0 ? 1 : -1);
     began = null;
   }
   stage.addEventListener("pointerup", released);

@@ -15,7 +15,7 @@ def main(folder: Path, port: int, delay: float) -> None:
     """Serve until killed. Comparisons are kept in FOLDER; each step of Emoji Small takes DELAY seconds."""
     options = {"small_unet": {"delay": delay}}
     comparisons = fake_comparisons(folder, options, store=open_store(folder / "data"))
-    page = build_page(comparisons, comparisons.catalog)
+    page = build_page(comparisons)
     page.launch(prevent_thread_lock=True, quiet=True, server_port=port, **launch_options(comparisons))
     print("ready", flush=True)
     threading.Event().wait()

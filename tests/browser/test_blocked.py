@@ -1,4 +1,4 @@
-"""A withheld picture leaves the server by no way at all: every byte of every answer is recorded and searched."""
+"""A blocked picture never leaves the server: every byte of every answer is recorded and searched."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def alike(image: NDArray, picture: NDArray) -> bool:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     bodies: dict[int, tuple[str, bytearray]] = {}
     comparisons = fake_comparisons(tmp_path_factory.mktemp("site"), preview_share=1.0)
-    page = build_page(comparisons, comparisons.catalog)
+    page = build_page(comparisons)
     options = launch_options(comparisons)
     options["app_kwargs"]["middleware"] = [Middleware(Recorder, bodies=bodies)]
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port(), **options)
@@ -123,7 +123,7 @@ def everything(page: Any, site: Site) -> str:
     return job_id
 
 
-def test_no_answer_holds_a_withheld_picture(chromium: Any, site: Site) -> None:
+def test_no_answer_holds_a_blocked_picture(chromium: Any, site: Site) -> None:
     page = visit(chromium, site.address)
     page.click("#bk-settings button")
     page.check("#bk-previews input")
@@ -138,7 +138,7 @@ def test_no_answer_holds_a_withheld_picture(chromium: Any, site: Site) -> None:
 
 
 def test_the_search_finds_what_is_allowed(chromium: Any, site: Site) -> None:
-    """The proof of the test above: a picture that passed is found in the page's pictures and in the reports."""
+    """Proves that the test above can fail: it finds an allowed picture in the page's pictures and in the reports."""
     page = visit(chromium, site.address)
     type_and_submit(page, "red apple")
     job_id = everything(page, site)

@@ -1,4 +1,4 @@
-"""Kept comparisons in a real browser: found, starred, deleted, opened, handed on by link, read back out of a PNG."""
+"""Saved comparisons in a real browser: filter, star, delete, open, share by link, read back from a PNG."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_filter_star_and_delete(chromium: Any, site: tuple[str, Comparisons]) ->
     page.fill("#bk-find input", "WHALE")
     wait_for_prompts(page, "blue whale")
     page.fill("#bk-find input", "nothing like it")
-    page.wait_for_selector(".bk-nothing:has-text('Nothing fits this filter')")
+    page.wait_for_selector(".bk-nothing:has-text('No comparison matches this filter')")
     page.fill("#bk-find input", "")
     wait_for_prompts(page, "red <b>apple</b>", "blue whale")
     page.fill(".bk-day input >> nth=0", "2999-01-01")
@@ -93,7 +93,7 @@ def test_filter_star_and_delete(chromium: Any, site: tuple[str, Comparisons]) ->
 
     first = page.locator(".bk-kept").first
     first.locator("summary:has-text('Delete')").click()
-    assert comparisons.get(apple).finished  # it only asked
+    assert comparisons.get(apple).finished  # nothing is deleted before the confirmation
     first.locator("[data-act=delete]").click()
     wait_for_prompts(page, "blue whale")
     assert page.locator("details[open]").count() == 0
@@ -185,7 +185,7 @@ def test_every_menu_opens_inside_a_narrow_page(chromium: Any, site: tuple[str, C
     page.close()
 
 
-def test_a_withheld_picture_is_drawn_as_such(chromium: Any, site: tuple[str, Comparisons]) -> None:
+def test_a_blocked_picture_is_drawn_as_such(chromium: Any, site: tuple[str, Comparisons]) -> None:
     address, comparisons = site
     keep(comparisons, BLOCKED_WORD)
     page = visit(chromium, address)
@@ -227,7 +227,7 @@ def test_on_a_public_page_visitors_have_their_own(chromium: Any, tmp_path: Path)
 
         other = visit(chromium, address)
         open_gallery(other)
-        other.wait_for_selector(".bk-nothing:has-text('None of your comparisons')")
+        other.wait_for_selector(".bk-nothing:has-text('You have no comparisons yet')")
         assert job[1] not in other.content()
         other.goto(f"{address}?job={job[1]}")
         other.wait_for_selector(DONE)  # a link opens for anybody
@@ -263,7 +263,7 @@ def test_copy_link_and_open_it_on_a_server_that_keeps_nothing(
 
     with served(tmp_path / "elsewhere") as (other_address, other_service):
         other = visit(chromium, link.replace(address, other_address))
-        other.wait_for_selector("#bk-said:has-text('This server does not keep that comparison')")
+        other.wait_for_selector("#bk-said:has-text('This server does not have that comparison')")
         assert other.input_value("#bk-prompt textarea") == "red & blue apple?"
         assert other.input_value("#bk-seed input") == "41"
         assert other_service.gallery().total == 0  # nothing ran by itself
@@ -315,7 +315,7 @@ def test_a_dropped_png_fills_the_form_and_its_pixels_stay_here(
     sent: list[int] = []
     page.on("request", lambda request: sent.append(len(request.post_data_buffer or b"")))
     page.evaluate(DROP, [list(picture), "whale.png"])
-    page.wait_for_selector("#bk-said:has-text('press Compare to draw it again')")
+    page.wait_for_selector("#bk-said:has-text('Press Compare to draw it again')")
     assert page.input_value("#bk-prompt textarea") == "blue whale"
     assert page.input_value("#bk-seed input") == "23"
     assert page.is_checked("#bk-lock input")
@@ -327,5 +327,5 @@ def test_a_dropped_png_fills_the_form_and_its_pixels_stay_here(
     chosen = tmp_path / "whale.png"
     chosen.write_bytes(picture)
     page.set_input_files("#bk-upload input", chosen)
-    page.wait_for_selector("#bk-said:has-text('press Compare to draw it again')")
+    page.wait_for_selector("#bk-said:has-text('Press Compare to draw it again')")
     page.close()

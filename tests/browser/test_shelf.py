@@ -1,4 +1,4 @@
-"""Published models in a real browser: downloaded, cancelled, failed and taken up by another tab, over a fake hub."""
+"""Published models in a real browser over a fake hub: download, cancel, fail, watch from another tab."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def site(tmp_path: Path, gate: threading.Event) -> Iterator[tuple[str, Hub]]:
     )
     background = fake_background(comparisons, PUBLISHED, hub, prewarm=["emoji-base"])
     background.prewarm.start()
-    page = build_page(comparisons, comparisons.catalog, background)
+    page = build_page(comparisons, background)
     _, address, _ = page.launch(
         prevent_thread_lock=True, quiet=True, server_port=free_port(), **launch_options(comparisons)
     )

@@ -1,4 +1,4 @@
-"""Looking closely in a real browser, over fake parts: zoom, slider, difference, seeds, and running again."""
+"""The viewer in a real browser, over fake parts: zoom, slider, difference, seeds, and running again."""
 
 from __future__ import annotations
 
@@ -290,7 +290,7 @@ def test_the_rest_is_run_after_stopping(chromium: Any, address: str, gate: threa
     page.wait_for_selector(DONE)
 
 
-def test_the_picture_on_its_way(chromium: Any, tmp_path: Path) -> None:
+def test_a_preview_is_shown(chromium: Any, tmp_path: Path) -> None:
     with served(tmp_path, {"original_unet": {"delay": 0.2}}) as (address, _):
         page = visit(chromium, address)
         page.click("#bk-settings button")

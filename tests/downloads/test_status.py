@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bksdm_demo.downloads import status as standing
+from bksdm_demo.downloads import status
 from bksdm_demo.downloads.download_queue import Download, DownloadState, MemoryEstimate
 from bksdm_demo.downloads.prewarm import Warming, WarmState
 from bksdm_demo.library.catalog import Availability, System
@@ -26,24 +26,24 @@ WORKING = Download("tiny", "Tiny", DownloadState.DOWNLOADING, 512_000_000, 1_430
 
 
 def test_a_system_that_is_offered() -> None:
-    view = standing.offer_view(SYSTEM, None, FITS, allowed=True)
+    view = status.offer_view(SYSTEM, None, FITS, allowed=True)
     assert (view.tone, view.download, view.cancel, view.line) == ("offered", "Download", "", "")
     assert view.facts == ("1.43 GB", "U-Net 330 M weights", "about 7.00 GB of memory")
     assert view.warning == ""
 
 
 def test_one_that_does_not_fit_says_by_how_much_and_can_still_be_downloaded() -> None:
-    view = standing.offer_view(SYSTEM, None, SHORT, allowed=True)
+    view = status.offer_view(SYSTEM, None, SHORT, allowed=True)
     assert "about 1.00 GB more than the 9.00 GB" in view.warning
     assert view.download == "Download"
 
 
 def test_a_download_on_its_way() -> None:
-    view = standing.offer_view(SYSTEM, WORKING, FITS, allowed=True)
+    view = status.offer_view(SYSTEM, WORKING, FITS, allowed=True)
     assert (view.tone, view.download, view.cancel) == ("working", "", "Cancel")
     assert view.line == "downloading, 512 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left"
     assert view.progress == pytest.approx(0.358, abs=1e-3)
-    stopping = standing.offer_view(SYSTEM, replace(WORKING, stopping=True), FITS, allowed=True)
+    stopping = status.offer_view(SYSTEM, replace(WORKING, stopping=True), FITS, allowed=True)
     assert stopping.cancel == "Stopping…"
 
 
@@ -53,35 +53,35 @@ def test_a_download_on_its_way() -> None:
 )
 def test_a_download_that_ended_without_a_system(state: DownloadState, tone: str, download: str) -> None:
     ended = Download("tiny", "Tiny", state, message="Why not.")
-    view = standing.offer_view(SYSTEM, ended, FITS, allowed=True)
+    view = status.offer_view(SYSTEM, ended, FITS, allowed=True)
     assert (view.tone, view.download, view.line) == (tone, download, "Why not.")
-    assert standing.offer_view(SYSTEM, ended, FITS, allowed=False).download == ""
+    assert status.offer_view(SYSTEM, ended, FITS, allowed=False).download == ""
 
 
 def test_one_that_has_come() -> None:
     here = replace(SYSTEM, availability=Availability.ON_DISK)
-    view = standing.offer_view(here, Download("tiny", "Tiny", DownloadState.DONE), SHORT, allowed=True)
+    view = status.offer_view(here, Download("tiny", "Tiny", DownloadState.DONE), SHORT, allowed=True)
     assert (view.tone, view.download, view.cancel, view.warning) == ("done", "", "", "")
     assert "choose it" in view.line
 
 
 def test_one_that_came_broken() -> None:
     broken = replace(SYSTEM, availability=Availability.UNAVAILABLE, reason="its U-Net is missing.")
-    view = standing.offer_view(broken, None, FITS, allowed=True)
+    view = status.offer_view(broken, None, FITS, allowed=True)
     assert (view.tone, view.download, view.line) == ("failed", "", "It cannot be used: its U-Net is missing.")
 
 
 def test_switched_off_there_is_no_button() -> None:
-    assert standing.offer_view(SYSTEM, None, FITS, allowed=False).download == ""
+    assert status.offer_view(SYSTEM, None, FITS, allowed=False).download == ""
     going = Download(SYSTEM.key, SYSTEM.name, DownloadState.DOWNLOADING, 500, 1000)
-    assert standing.offer_view(SYSTEM, going, FITS, allowed=True).cancel == "Cancel"
-    assert standing.offer_view(SYSTEM, going, FITS, allowed=False).cancel == ""
+    assert status.offer_view(SYSTEM, going, FITS, allowed=True).cancel == "Cancel"
+    assert status.offer_view(SYSTEM, going, FITS, allowed=False).cancel == ""
 
 
 def test_the_card_links_the_licence_beside_the_button_and_escapes() -> None:
-    card = offer_card(standing.offer_view(SYSTEM, None, FITS, allowed=True))
+    card = offer_card(status.offer_view(SYSTEM, None, FITS, allowed=True))
     assert "Tiny &lt;b&gt;" in card
-    assert 'Downloading accepts <a href="https://a.invalid/l?a&amp;b"' in card
+    assert 'By downloading you accept <a href="https://a.invalid/l?a&amp;b"' in card
     assert "use restrictions" in card
     assert 'href="https://a.invalid/card"' in card
 
@@ -95,19 +95,19 @@ def test_the_card_links_the_licence_beside_the_button_and_escapes() -> None:
     ],
 )
 def test_titles(views: list[str], title: str) -> None:
-    view = standing.offer_view(SYSTEM, None, FITS, allowed=True)
-    assert standing.panel_title([replace(view, tone=tone) for tone in views]) == title
+    view = status.offer_view(SYSTEM, None, FITS, allowed=True)
+    assert status.panel_title([replace(view, tone=tone) for tone in views]) == title
 
 
 def test_loading_is_told_with_its_seconds() -> None:
-    assert standing.loading_words(Loading("text encoder", 1, 4, 100.0), now=112.4) == "text encoder, 1 of 4, 12 s"
-    assert standing.loading_words(Loading("reading its files", 0, 0, 100.0), now=99.0) == "reading its files, 0 s"
-    assert standing.loading_share(Loading("U-Net", 2, 4, 0.0)) == 0.25
-    assert standing.loading_share(Loading("reading its files", 0, 0, 0.0)) is None
+    assert status.loading_words(Loading("text encoder", 1, 4, 100.0), now=112.4) == "text encoder, 1 of 4, 12 s"
+    assert status.loading_words(Loading("reading its files", 0, 0, 100.0), now=99.0) == "reading its files, 0 s"
+    assert status.loading_share(Loading("U-Net", 2, 4, 0.0)) == 0.25
+    assert status.loading_share(Loading("reading its files", 0, 0, 0.0)) is None
 
 
 def test_prewarming_is_told_until_it_is_done() -> None:
-    lines = standing.warming_lines(
+    lines = status.warming_lines(
         [
             Warming("a", "A", WarmState.READY, seconds=3.0),
             Warming("b", "B", WarmState.LOADING, Loading("U-Net", 2, 4, 100.0)),
@@ -137,11 +137,11 @@ def test_prewarming_is_told_until_it_is_done() -> None:
     ],
 )  # fmt: skip
 def test_needs(need: MemoryEstimate, words: str) -> None:
-    assert standing.memory_words(need) == words
+    assert status.memory_words(need) == words
 
 
 def test_origins() -> None:
     commit = "0123456789abcdef0123456789abcdef01234567"
     record = FetchRecord("a/b", "c.zip", commit, commit, "d", 1)
-    assert standing.origin_words(record) == "from a/b at commit 0123456789ab"
-    assert standing.origin_words(replace(record, asked="main")).endswith(", to which its branch main is pinned here")
+    assert status.origin_words(record) == "from a/b at commit 0123456789ab"
+    assert status.origin_words(replace(record, asked="main")).endswith(", to which its branch main is pinned here")

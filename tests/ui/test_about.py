@@ -1,4 +1,4 @@
-"""The About tab: the drawing agrees with the published sizes, the card says what is true of this server."""
+"""The About tab: the drawing agrees with the published sizes, and the card describes this server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from bksdm_demo.library.published import published_system
 from bksdm_demo.store.contract import DAY, Retention, Usage
 from bksdm_demo.ui.about import about_page, inline
-from bksdm_demo.ui.about_words import EMOJI_FIGURES, privacy
+from bksdm_demo.ui.about_text import EMOJI_FIGURES, privacy
 from bksdm_demo.ui.blocks import (
     LEVELS,
     PAIRS_DOWN,
@@ -76,7 +76,7 @@ def weights(unet: UNet) -> int:
 COUNTED = (859_520_964, 579_384_964, 482_346_884, 323_384_964)
 
 
-def test_the_blocks_weigh_what_is_told() -> None:
+def test_the_blocks_add_up_to_the_stated_parameters() -> None:
     assert tuple(map(weights, UNETS)) == COUNTED == tuple(unet.parameters for unet in UNETS)
     assert [size_words(unet) for unet in UNETS] == [
         "860 M parameters",
@@ -89,7 +89,7 @@ def test_the_blocks_weigh_what_is_told() -> None:
 def test_the_published_rounding_is_near() -> None:
     keys = ("sd-v1-4-palettized", "bk-sdm-base-2m", "bk-sdm-small-2m", "bk-sdm-tiny-2m")
     published = [published_system(key).unet_parameters for key in keys]
-    assert all(0 <= told - counted < 10_000_000 for told, counted in zip(published, COUNTED, strict=True))
+    assert all(0 <= stated - counted < 10_000_000 for stated, counted in zip(published, COUNTED, strict=True))
 
 
 def test_each_unet_has_what_the_one_before_has_or_less() -> None:
@@ -151,15 +151,15 @@ def test_headings_links_and_ids() -> None:
     assert all(address.startswith("https://") for address in outline.addresses)
 
 
-def test_privacy_is_told_as_this_server_does_it() -> None:
+def test_privacy_describes_this_server() -> None:
     stored = str(privacy(Retention(2 * 10**9, 30 * DAY), stored=True, own=True).contents)
     assert "30 days" in stored
     assert "2.00 GB" in stored
-    assert "only that" in stored
+    assert "only the comparisons started from this browser" in stored
     assert "Only you can star or delete it." in stored
     assert "memory only" not in stored
     fleeting = str(privacy(Retention(10**9, None), stored=False, own=False).contents)
-    assert "without a limit of age" in fleeting
+    assert "no age limit" in fleeting
     assert "memory only" in fleeting
     assert "everybody’s comparisons" in fleeting
     assert "cannot be read" in str(privacy(None, stored=False, own=False).contents)

@@ -39,7 +39,7 @@ def test_only_these_endpoints_are_documented(client: Client) -> None:
     assert "dpmpp-2m-karras" in parameters["scheduler"]["python_type"]["type"]
 
 
-def test_compare_waits_and_tells_everything(client: Client, site: tuple[str, Comparisons]) -> None:
+def test_compare_waits_and_returns_everything(client: Client, site: tuple[str, Comparisons]) -> None:
     job = client.predict(prompt="red apple", models=MODELS, seeds=[3, 4], steps=2, api_name="/compare")
     assert (job["state"], job["position"], job["models"], job["seeds"]) == ("finished", 0, MODELS, [3, 4])
     assert job["request"]["guidance_scale"] == 3.0  # what the miniatures recommend
@@ -50,22 +50,22 @@ def test_compare_waits_and_tells_everything(client: Client, site: tuple[str, Com
     assert job["url"].startswith(f"{site[0]}?job={job['id']}&prompt=red+apple")
     assert httpx.get(job["url"]).status_code == 200
     again = client.predict(id=job["id"], api_name="/job")
-    assert {**again, "expires": None} == {**job, "expires": None}  # told once nothing of the job runs any more
+    assert {**again, "expires": None} == {**job, "expires": None}  # set once the job has ended
 
 
-def test_a_withheld_picture_has_no_address(client: Client) -> None:
+def test_a_blocked_picture_has_no_address(client: Client) -> None:
     job = client.predict(prompt=BLOCKED_WORD, models=MODELS, steps=2, api_name="/compare")
     assert {cell["phase"] for cell in job["columns"]} == {"blocked"}
     assert {cell["picture"] for cell in job["columns"]} == {None}
 
 
-def test_without_waiting_it_is_asked_for_and_cancelled(tmp_path: Path) -> None:
+def test_without_waiting_a_job_is_polled_and_cancelled(tmp_path: Path) -> None:
     gate = threading.Event()
     with served(tmp_path, {"unet": {"run_gate": gate}}) as (address, comparisons):
         client = Client(address, verbose=False)
-        asked = {"prompt": "red apple", "models": MODELS, "steps": 150, "wait": False}
-        first = client.predict(**asked, api_name="/compare")
-        second = client.predict(**asked, api_name="/compare")
+        wanted = {"prompt": "red apple", "models": MODELS, "steps": 150, "wait": False}
+        first = client.predict(**wanted, api_name="/compare")
+        second = client.predict(**wanted, api_name="/compare")
         assert (second["state"], second["position"]) == ("queued", 1)
         assert client.predict(id=second["id"], api_name="/cancel")["state"] == "finished"
         assert client.predict(id=first["id"], api_name="/cancel")["cancelled"]
@@ -75,7 +75,7 @@ def test_without_waiting_it_is_asked_for_and_cancelled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("changes", "words"),
     [
         ({"prompt": " "}, "The prompt is empty"), ({"models": []}, "No model is chosen"),
         ({"models": ["nothing"]}, "There is no model called"), ({"models": "emoji-tiny"}, "models must be a list"),
@@ -83,9 +83,9 @@ def test_without_waiting_it_is_asked_for_and_cancelled(tmp_path: Path) -> None:
         ({"seeds": [-1]}, "seed is -1"), ({"scheduler": "best"}, "scheduler is 'best'"),
     ],
 )  # fmt: skip
-def test_what_is_refused_is_a_sentence(client: Client, asked: dict[str, object], words: str) -> None:
+def test_a_refused_request_is_a_sentence(client: Client, changes: dict[str, object], words: str) -> None:
     with pytest.raises(AppError, match=re.escape(words)):
-        client.predict(**({"prompt": "red apple", "models": MODELS} | asked), api_name="/compare")
+        client.predict(**({"prompt": "red apple", "models": MODELS} | changes), api_name="/compare")
 
 
 def test_unknown_ids_and_kinds_are_sentences(client: Client) -> None:
@@ -124,6 +124,6 @@ def test_the_example_of_the_readme_runs(
     (example,) = re.findall(r"```python\n(.*?gradio_client.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     exec(example.replace("http://127.0.0.1:7860/", site[0]), {})
-    told = capsys.readouterr().out
-    assert told.count("pictures/") == 4
+    printed = capsys.readouterr().out
+    assert printed.count("pictures/") == 4
     assert "<!doctype html" in (tmp_path / "comparison.html").read_text(encoding="utf-8").lower()

@@ -1,4 +1,4 @@
-"""The shelf of published models as generators and through the wire: download, watch, cancel, refuse, choose."""
+"""The published models, as generators and over HTTP: download, watch, cancel, refuse, choose."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def card(values: tuple[Any, ...]) -> str:
     return str(values[3 + TINY])
 
 
-def test_watching_ends_where_nothing_goes_on(tmp_path: Path) -> None:
+def test_watching_ends_when_nothing_is_active(tmp_path: Path) -> None:
     with shelf(tmp_path, Line()) as (handlers, _, _):
         (only,) = handlers.watch()
         assert len(only) == 3 + 3 * len(KEYS)
@@ -84,7 +84,7 @@ def test_a_download_is_watched_to_its_end_and_can_then_be_chosen(tmp_path: Path)
         assert "bk-sdm-tiny-2m" in [key for _, key in choices[-1]]
 
 
-def test_another_tab_takes_the_watching_up(tmp_path: Path) -> None:
+def test_another_tab_watches_the_same_download(tmp_path: Path) -> None:
     line = Line()
     with shelf(tmp_path, line) as (handlers, _, _):
         first = handlers.starter("bk-sdm-tiny-2m")()
@@ -129,11 +129,11 @@ def test_switched_off_the_event_is_refused_as_well(tmp_path: Path) -> None:
         assert only[3 + len(KEYS) + TINY]["visible"] is False
 
 
-def test_what_came_after_the_start_is_compared_through_the_api(tmp_path: Path) -> None:
+def test_a_model_downloaded_after_the_start_can_be_compared(tmp_path: Path) -> None:
     line = Line()
     line.released.set()
     with shelf(tmp_path, line) as (_, comparisons, background):
-        page = build_page(comparisons, comparisons.catalog, background)
+        page = build_page(comparisons, background)
         _, address, _ = page.launch(
             prevent_thread_lock=True, quiet=True, server_port=free_port(), **launch_options(comparisons)
         )

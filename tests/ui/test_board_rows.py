@@ -1,4 +1,4 @@
-"""The board of several seeds: a row for each, what can be done with each picture, and pictures behind a progress."""
+"""The board of several seeds: a row for each, the controls of each picture, and pictures behind a progress."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_row_for_each_seed() -> None:
     cells = [(cell["data-index"], cell["data-seed"], cell["data-model"]) for cell in with_class(page, "bk-column")]
     assert cells == [("0", "7", "0"), ("1", "7", "1"), ("2", "9", "0"), ("3", "9", "1")]
     assert len(page.all("h4")) == 4
-    assert page.text.count("13.0 M weights") == 1  # said in the first row
+    assert page.text.count("13.0 M weights") == 1  # only in the first row
     assert with_class(Page(job_board(job(done("a")), SYSTEMS)), "bk-seed") == []
 
 
@@ -43,7 +43,7 @@ def test_every_picture_opens_the_viewer_and_can_be_saved() -> None:
     assert [link["download"] for link in links] == ["seed-7-01-a.png", "seed-9-03-a.png"]
 
 
-def test_what_ended_without_a_picture_can_be_run_again_and_what_was_withheld_cannot() -> None:
+def test_every_cell_can_run_again_except_a_blocked_one() -> None:
     page = Page(job_board(TWO_SEEDS, SYSTEMS))
     assert [button["data-again"] for button in page.all("button") if "data-again" in button] == ["0", "2", "3"]
     assert "Run the rest (1)" in page.text
@@ -62,7 +62,7 @@ def test_a_picture_behind_the_progress_is_decoration() -> None:
     assert again.all("img") == []
 
 
-def test_notes_are_told_and_escaped() -> None:
+def test_notes_are_shown_and_escaped() -> None:
     noted = replace(done("a"), message=HOSTILE)
     page = Page(job_board(job(noted, note=HOSTILE), SYSTEMS))
     assert page.text.count("onerror=alert(1)") == 2

@@ -1,4 +1,4 @@
-"""The gallery's events as plain functions over a real service; its words, partials, small pictures and ownership."""
+"""The gallery's events as plain functions over a real service; its words, partial requests, thumbnails and owners."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from PIL import Image
 from bksdm_demo.errors import RequestError
 from bksdm_demo.parameters import links
 from bksdm_demo.parameters.partial_request import PartialRequest
-from bksdm_demo.records import Request
+from bksdm_demo.records import Phase, Request
 from bksdm_demo.runs.comparisons import NOT_YOURS, Comparisons
 from bksdm_demo.settings import Settings
 from bksdm_demo.ui.form import Form, recommended
-from bksdm_demo.ui.gallery import GalleryHandlers, Shown, Wanted
+from bksdm_demo.ui.gallery import GalleryHandlers, GalleryInputs, GalleryOutputs
 from bksdm_demo.ui.gallery_view import card_view, range_words, read_filter
 from bksdm_demo.ui.handlers import Handlers
 from bksdm_demo.ui.prefill import LONGEST_UPLOAD, form_values, read_upload
 from bksdm_demo.ui.thumbnails import Thumbnails
 from bksdm_demo.ui.visitors import Visitors
+from bksdm_demo.wording.comparison import COUNTED
 from tests.fakes import FAMILY, fake_comparisons
 from tests.ui.records import SYSTEMS, blocked, done, job, system
 
 SKIP = gr.skip()
 MINE, OTHERS = "0123456789abcdef" * 2, "fedcba9876543210" * 2
-ALL = Wanted(MINE, "UTC", "", "", "", "", False, 0)
+ALL = GalleryInputs(MINE, "UTC", "", "", "", "", False, 0)
 
 
 @pytest.fixture
@@ -59,26 +60,26 @@ def test_another_visitor_neither_sees_nor_changes(service: Comparisons) -> None:
         foreign = ALL._replace(visitor=secret)
         assert kept not in str(own.refresh(*foreign))
         for act in ("star", "delete"):
-            assert NOT_YOURS in own.act(pressed(act, kept), *foreign).said
+            assert NOT_YOURS in own.act(pressed(act, kept), *foreign).notice
     assert not service.get(kept).starred
     assert kept in GalleryHandlers(service, Visitors()).refresh(*ALL._replace(visitor=OTHERS)).cards
 
 
 @pytest.mark.parametrize(("act", "id"), [("delete", "unheard-of"), ("burn", "x"), ("star", None), ("", {})])
-def test_what_nobody_can_do_is_a_sentence(service: Comparisons, act: str, id: object) -> None:
+def test_an_unknown_action_or_comparison_is_a_sentence(service: Comparisons, act: str, id: object) -> None:
     shown = GalleryHandlers(service, Visitors()).act(pressed(act, id), *ALL)
-    assert 'role="alert"' in shown.said
+    assert 'role="alert"' in shown.notice
 
 
-def test_a_day_that_is_none_leaves_the_cards(service: Comparisons) -> None:
+def test_a_wrong_date_leaves_the_cards(service: Comparisons) -> None:
     shown = GalleryHandlers(service, Visitors()).first(*ALL._replace(since="tomorrow"))
-    assert "From is &#x27;tomorrow&#x27;" in shown.said
+    assert "From is &#x27;tomorrow&#x27;" in shown.notice
     assert shown.cards == SKIP
 
 
 def test_the_last_page_shrinks_to_the_one_before(service: Comparisons) -> None:
     kept = keep(service)
-    shown: Shown = GalleryHandlers(service, Visitors()).refresh(*ALL._replace(offset=12))
+    shown: GalleryOutputs = GalleryHandlers(service, Visitors()).refresh(*ALL._replace(offset=12))
     assert shown.offset == 0
     assert kept in shown.cards
 
@@ -100,16 +101,16 @@ def test_a_card_in_words() -> None:
     assert [cell.tone for cell in view.thumbnails] == ["done", "blocked"]
     assert view.thumbnails[0].picture.endswith("&width=192")
     assert view.thumbnails[1].picture == ""
-    assert (view.models, view.status) == ("Alpha, Beta", "1 picture, 1 withheld")
-    assert (view.when, view.until) == ("23 Nov 2026, 07:40", "kept")
+    assert (view.models, view.status) == ("Alpha, Beta", f"1 picture, 1 {COUNTED[Phase.BLOCKED]}")
+    assert (view.when, view.until) == ("23 Nov 2026, 07:40", "does not expire")
 
 
-def test_where_a_page_stands() -> None:
+def test_the_range_of_a_page() -> None:
     assert range_words(0, 5, 5) == ""
     assert range_words(12, 12, 30) == "13–24 of 30"
 
 
-def test_a_draft_fills_only_what_it_says() -> None:
+def test_a_partial_request_fills_only_its_own_fields() -> None:
     fields = dict(zip(Form._fields, form_values(PartialRequest(prompt="red apple", seeds=(5, 9))), strict=True))
     assert {name for name, value in fields.items() if value != SKIP} == {"prompt", "seed", "seeds", "locked"}
     assert (fields["seed"], fields["seeds"], fields["locked"]) == (5, "5, 9", True)
@@ -119,16 +120,17 @@ def test_a_draft_fills_only_what_it_says() -> None:
 @pytest.mark.parametrize(
     ("sent", "words"),
     [
-        (None, "No picture came"), ("", "No picture came"), ({}, "No picture came"), ("*", "did not come whole"),
-        ("A" * (LONGEST_UPLOAD + 4), "more text than is read"),
+        (None, "No picture arrived"), ("", "No picture arrived"), ({}, "No picture arrived"),
+        ("*", "did not arrive complete"),
+        ("A" * (LONGEST_UPLOAD + 4), "more text than this page reads"),
         (base64.b64encode(b"GIF89a").decode(), "cannot be read as a PNG"),
     ],
 )  # fmt: skip
-def test_what_is_no_picture_is_a_sentence(service: Comparisons, sent: object, words: str) -> None:
+def test_an_unreadable_upload_is_a_sentence(service: Comparisons, sent: object, words: str) -> None:
     with pytest.raises(RequestError, match=words):
         read_upload(sent, FAMILY)
-    *_, said = Handlers(service, service.catalog).read_picture(SimpleNamespace(_data=sent))  # type: ignore[arg-type]
-    assert words in said
+    *_, notice = Handlers(service, service.catalog).read_picture(SimpleNamespace(_data=sent))  # type: ignore[arg-type]
+    assert words in notice
 
 
 def test_settings_follow_the_models_until_changed_by_hand(service: Comparisons) -> None:
@@ -145,13 +147,13 @@ def test_small_pictures_are_bounded_and_carry_no_parameters(service: Comparisons
     with Image.open(io.BytesIO(small)) as image:
         assert max(image.size) <= 192
         assert "parameters" not in image.info
-    assert thumbnails._kept == {}
+    assert thumbnails._cached == {}
     assert Thumbnails().thumbnail(picture, "192") == small
-    with pytest.raises(RequestError, match="ask for one of 192, 384"):
+    with pytest.raises(RequestError, match="Choose one of 192, 384"):
         thumbnails.thumbnail(picture, "193")
 
 
-def test_a_public_page_has_own_galleries_unless_told_otherwise() -> None:
+def test_a_public_page_has_own_galleries_by_default() -> None:
     assert not Settings().own_gallery
     assert Settings(share=True).own_gallery
     assert Settings(on_a_space=True).own_gallery

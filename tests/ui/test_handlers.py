@@ -12,13 +12,16 @@ import gradio as gr
 import pytest
 
 from bksdm_demo.errors import EngineError
+from bksdm_demo.records import Phase
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui import handlers as handlers_module
 from bksdm_demo.ui.form import Form
 from bksdm_demo.ui.handlers import GONE, Handlers, Live
+from bksdm_demo.wording.comparison import OUTCOMES
 from tests.fakes import BLOCKED_WORD, FAMILY, TRUNCATED_WORD, fake_comparisons
 
 SKIP = gr.skip()
+PATIENCE = 60  # seconds until a test that hangs fails
 SETTINGS: dict[str, Any] = {
     "visitor": "0123456789abcdef" * 2,
     "prompt": "red apple",
@@ -53,6 +56,14 @@ def compare(comparisons: Comparisons, **changes: Any) -> list[Live]:
 
 def page_of(query: dict[str, str]) -> gr.Request:
     return SimpleNamespace(query_params=query)  # type: ignore[return-value]
+
+
+def wait_until_claimed(service: Comparisons, job_id: str) -> None:
+    """Wait until the worker has taken the job from the queue."""
+    for job, _ in zip(service.watch(job_id, heartbeat=1.0), range(PATIENCE), strict=False):
+        if not job.position:
+            return
+    raise AssertionError(f"The worker has not claimed the job within {PATIENCE} seconds.")
 
 
 def test_a_comparison_from_click_to_pictures(service: Comparisons) -> None:
@@ -97,8 +108,7 @@ def test_a_full_queue_is_a_sentence(tmp_path: Path) -> None:
     try:
         watching = [handlers(service).compare(**SETTINGS) for _ in range(3)]
         first = next(watching[0])
-        while service.get(first.job_id).position:
-            pass  # until the worker has taken it and the queue has its one place again
+        wait_until_claimed(service, first.job_id)  # only then is the queue's one place free again
         next(watching[1])
         assert "The queue is full" in next(watching[2]).notice
     finally:
@@ -106,10 +116,10 @@ def test_a_full_queue_is_a_sentence(tmp_path: Path) -> None:
         service.close()
 
 
-def test_a_blocked_picture_and_cut_off_words_are_told(service: Comparisons) -> None:
+def test_a_blocked_picture_and_truncated_words_are_reported(service: Comparisons) -> None:
     board = compare(service, prompt=f"{BLOCKED_WORD} {TRUNCATED_WORD}")[-1].board
     assert "<img" not in board
-    assert board.count("Picture withheld") == 2
+    assert board.count(f"<strong>{OUTCOMES[Phase.BLOCKED][0]}</strong>") == 2
     assert TRUNCATED_WORD in board
 
 
@@ -132,22 +142,25 @@ def test_an_unlocked_seed_is_new_at_the_second_click(service: Comparisons) -> No
 
 
 def test_cancel_stops_at_the_next_step(tmp_path: Path) -> None:
-    service = fake_comparisons(tmp_path, {"unet": {"delay": 0.01}})
+    gate = threading.Event()
+    service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}})
     try:
-        watching = handlers(service).compare(**SETTINGS | {"steps": 150})
+        watching = handlers(service).compare(**SETTINGS)
         first = next(watching)
-        said, button = handlers(service).cancel(first.job_id)
-        assert (said, button["interactive"]) == ("", False)
+        notice, button = handlers(service).cancel(first.job_id)
+        assert (notice, button["interactive"]) == ("", False)
+        gate.set()
         last = list(watching)[-1]
         assert "stopped" in last.board
         assert last.compare["interactive"] is True
     finally:
+        gate.set()
         service.close()
 
 
 def test_cancelling_a_forgotten_job_is_a_sentence(service: Comparisons) -> None:
-    said, button = handlers(service).cancel("nobody")
-    assert "There is no comparison" in said
+    notice, button = handlers(service).cancel("nobody")
+    assert "There is no comparison" in notice
     assert button["visible"] is False
 
 
@@ -194,7 +207,7 @@ def test_models_that_are_gone_are_not_put_into_the_form(service: Comparisons, mo
     assert dict(zip(Form._fields, update, strict=False))["models"] == [FAMILY[1]]
 
 
-def test_of_two_watchers_of_one_page_the_later_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_latest_watcher_of_a_page_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers_module, "HEARTBEAT", 0.01)
     gate = threading.Event()
     service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}})
@@ -212,7 +225,7 @@ def test_of_two_watchers_of_one_page_the_later_goes_on(tmp_path: Path, monkeypat
         gate.set()
         assert [*second][-1].board.count("<img") == 2
         assert [*elsewhere][-1].board.count("<img") == 2
-        assert tied._turns._latest == {}
+        assert tied._latest_watcher._latest == {}
     finally:
         gate.set()
         service.close()

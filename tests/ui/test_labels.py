@@ -1,4 +1,4 @@
-"""What models share is said once, what tells them apart at each."""
+"""Shared facts are listed once, the others at each model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def parts(name: str) -> Parts:
     return Parts(here / "t.mlpackage", (here / f"{name}.mlpackage",), here / "v.mlpackage", here / "v", here / "m")
 
 
-def test_shared_facts_are_said_once() -> None:
+def test_shared_facts_are_listed_once() -> None:
     labels = job_labels(job(Cell("a"), Cell("b")), PAIR)
     assert labels.shared == (("Weights", "6-bit palettized"), ("Attention", "split_einsum_v2"))
     assert labels.own == {"a": ("12.1 MB on disk",), "b": ("9.00 MB on disk",)}
@@ -38,12 +38,12 @@ def test_a_single_model_keeps_its_size_at_its_cell() -> None:
     assert labels.shared == (("Runs on", "fake"),)
 
 
-def test_an_unknown_model_has_what_its_results_tell() -> None:
+def test_an_unknown_model_has_the_facts_in_its_results() -> None:
     assert job_labels(job(done("gone"), Cell("lost")), {}).own["gone"] == ("12.1 MB on disk", "fake")
 
 
-def test_the_arithmetic_of_each_unet_is_told_also_where_all_share_a_name() -> None:
-    """Compiled systems all call their U-Net "Unet"; their folders tell them apart."""
+def test_the_precision_of_each_unet_is_found_even_if_all_share_a_name() -> None:
+    """Compiled systems all call their U-Net "Unet"; only their folders differ."""
     systems = {key: replace(PAIR[key], parts=parts(f"models/{key}/Unet")) for key in PAIR}
     ran = {"parts": {"a/Unet": {"precision": "f32"}, "b/Unet": {"precision": "bf16"}, "aa/Unet": {"precision": "int8"}}}
     labels = job_labels(job(done("a"), done("b"), environment=ran), systems)
@@ -53,8 +53,8 @@ def test_the_arithmetic_of_each_unet_is_told_also_where_all_share_a_name() -> No
     assert ("Runs on", "fake") in labels.shared
 
 
-def test_an_arithmetic_that_was_asked_for_by_name_is_told_where_no_engine_told_it() -> None:
+def test_the_requested_precision_is_shown_if_the_engine_reported_none() -> None:
     cells = [replace(cell, result=replace(cell.result, engine="openvino")) for cell in (done("a"), done("b"))]
-    for asked, told in {"int8": "OpenVINO, int8", "auto": "OpenVINO"}.items():
-        labels = job_labels(job(*cells, environment={"precision": asked}), PAIR)
-        assert ("Runs on", told) in labels.shared
+    for requested, label in {"int8": "OpenVINO, int8", "auto": "OpenVINO"}.items():
+        labels = job_labels(job(*cells, environment={"precision": requested}), PAIR)
+        assert ("Runs on", label) in labels.shared

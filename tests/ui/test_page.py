@@ -15,13 +15,16 @@ import httpx
 import pytest
 from gradio_client import Client
 
+from bksdm_demo.records import Phase
 from bksdm_demo.runs.comparisons import Comparisons
-from bksdm_demo.ui.compare import absent
+from bksdm_demo.ui.compare import unavailable_list
 from bksdm_demo.ui.handlers import Live
 from bksdm_demo.ui.page import build_page, launch_options
+from bksdm_demo.wording.comparison import OUTCOMES
 from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
 
 MODELS = list(FAMILY[:2])
+BLOCKED_TITLE = OUTCOMES[Phase.BLOCKED][0]
 VISITOR = "0123456789abcdef" * 2
 SECONDS = 60  # a loaded machine is slow; nothing here is timed
 
@@ -39,7 +42,7 @@ def served(
 ) -> Iterator[tuple[str, Comparisons]]:
     """The address of a live page and the service behind it."""
     comparisons = fake_comparisons(folder, options, **limits)
-    page = build_page(comparisons, comparisons.catalog, own_gallery=own_gallery)
+    page = build_page(comparisons, own_gallery=own_gallery)
     settings = launch_options(comparisons)
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port(), **settings)
     try:
@@ -101,7 +104,7 @@ def test_a_blocked_picture_is_in_no_answer(site: tuple[str, Comparisons]) -> Non
     address, comparisons = site
     job = Client(address, verbose=False).submit(*values(BLOCKED_WORD), api_name="/page_compare")
     page = shown(job)
-    assert page.board.count("Picture withheld") == 2
+    assert page.board.count(f"<strong>{BLOCKED_TITLE}</strong>") == 2
     assert not any("<img" in str(output) or "data:image" in str(output) for output in job.outputs())
     assert all(cell.result is None or cell.result.image is None for cell in comparisons.get(page.job_id).cells)
     for name in ("01-emoji-original", "02-emoji-base"):
@@ -139,9 +142,9 @@ def _wait_for(find: Any) -> Any:
     raise AssertionError("Nothing came in time.")
 
 
-def test_absent_models_are_folded_and_escaped() -> None:
-    assert absent([]) == ""
-    markup = absent([("A <b>", "it is not here; `fetch a` downloads it.")])
+def test_unavailable_models_are_folded_and_escaped() -> None:
+    assert unavailable_list([]) == ""
+    markup = unavailable_list([("A <b>", "it is not here; `fetch a` downloads it.")])
     assert "1 more model cannot be chosen yet" in markup
     assert "A &lt;b&gt;" in markup
     assert "<code>fetch a</code>" in markup
@@ -154,9 +157,11 @@ def test_nothing_is_fetched_from_elsewhere_or_kept(address: str) -> None:
     assert config.get("run_history") in (False, None)
     for host in ("fonts.googleapis.com", "fonts.gstatic.com"):
         assert host not in markup
-    assert httpx.get(f"{address}monitoring").status_code != 200 or "disabled" in httpx.get(f"{address}monitoring").text
+    for path in ("monitoring", "monitoring/summary", "monitoring/any-key"):
+        answer = httpx.get(f"{address}{path}")
+        assert (answer.status_code, answer.json()) == (403, {"detail": "Monitoring is not enabled."}), path
 
 
-def test_nobody_leaves_files_on_the_server(address: str) -> None:
+def test_an_upload_is_refused(address: str) -> None:
     answer = httpx.post(f"{address}gradio_api/upload", files={"files": ("big.bin", b"0" * 30_000)})
     assert answer.status_code == 413

@@ -48,7 +48,7 @@ def test_the_served_bytes_are_the_pixels(service: Comparisons, client: TestClien
     assert "Seed: 7" in picture.info["parameters"]
 
 
-def test_a_withheld_picture_cannot_be_asked_for(service: Comparisons, client: TestClient) -> None:
+def test_a_blocked_picture_has_no_address(service: Comparisons, client: TestClient) -> None:
     job = finished(service, BLOCKED_WORD)
     for index in range(2):
         answer = client.get(picture_address(job, index))
@@ -78,7 +78,7 @@ def test_a_picture_that_ran_again_has_another_address(service: Comparisons, clie
         assert client.get(stale).headers["cache-control"] == "private, no-cache"
 
 
-def test_the_picture_on_its_way_is_served_and_never_kept(tmp_path: Path) -> None:
+def test_a_preview_is_served_and_never_cached(tmp_path: Path) -> None:
     service = fake_comparisons(tmp_path)
     client = TestClient(Starlette(routes=picture_routes(service)))
     try:
@@ -97,7 +97,7 @@ def test_the_picture_on_its_way_is_served_and_never_kept(tmp_path: Path) -> None
         service.close()
 
 
-def test_likeness_to_a_reference(service: Comparisons, client: TestClient) -> None:
+def test_similarity_to_a_reference(service: Comparisons, client: TestClient) -> None:
     job = finished(service, "red apple")
     answer = client.get(f"similarity/{job.id}?reference=1").json()
     assert answer["reference"] == FAMILY[1]
@@ -107,14 +107,14 @@ def test_likeness_to_a_reference(service: Comparisons, client: TestClient) -> No
 
 
 @pytest.mark.parametrize("reference", ["2", "-1", "x", "1e3"])
-def test_likeness_to_no_reference(service: Comparisons, client: TestClient, reference: str) -> None:
+def test_similarity_to_no_reference(service: Comparisons, client: TestClient, reference: str) -> None:
     job = finished(service, "red apple")
     answer = client.get(f"similarity/{job.id}?reference={reference}")
     assert answer.status_code == 404
     assert answer.text.startswith("There is no model")
 
 
-def test_nothing_is_told_of_a_withheld_picture(service: Comparisons, client: TestClient) -> None:
+def test_a_blocked_picture_is_compared_with_nothing(service: Comparisons, client: TestClient) -> None:
     job = finished(service, BLOCKED_WORD)
     answer = client.get(f"similarity/{job.id}?reference=0")
     assert answer.status_code == 404

@@ -59,7 +59,7 @@ def test_shorten(text: str, limit: int, line: str) -> None:
         (Cell("a", Phase.DECODING, 20, 20), "working", "Decoding the picture", "", 1.0),
         (Cell("a", Phase.CHECKING, 20, 20), "working", "Safety check", "", 1.0),
         (done("a"), "done", "Done", "", None),
-        (blocked("a"), "blocked", "Picture withheld", "Not for this page.", None),
+        (blocked("a"), "blocked", wording.OUTCOMES[Phase.BLOCKED][0], "Not for this page.", None),
         (Cell("a", Phase.FAILED, message="No memory."), "failed", "This model failed", "No memory.", None),
         (Cell("a", Phase.CANCELLED, 3, 20, message="Stopped."), "stopped", "Stopped", "Stopped.", None),
         (Cell("a", Phase.INTERRUPTED), "stopped", "Interrupted", present.PHASE_DEFAULTS[Phase.INTERRUPTED], None),
@@ -76,7 +76,7 @@ def test_every_name_of_a_setting_has_words() -> None:
     assert set(wording.GENERATOR_NAMES) == set(GENERATORS)
 
 
-def test_waiting_cells_tell_their_place() -> None:
+def test_waiting_cells_show_their_place() -> None:
     running = job(Cell("a", Phase.DENOISING, 1, 20), Cell("b"), Cell("c"))
     assert [present.cell_detail(running, index) for index in (1, 2)] == ["up next", "after 2 others"]
     queued = job(Cell("a"), Cell("b"), position=3)
@@ -113,7 +113,7 @@ def test_a_model_unknown_to_the_catalogue_goes_by_its_key() -> None:
         ([Phase.DONE, Phase.LOADING], 0, "Drawing 2 of 2: Beta"),
         ([Phase.DONE, Phase.DONE], 0, "2 pictures from the same noise"),
         ([Phase.DONE], 0, "1 picture"),
-        ([Phase.DONE, Phase.BLOCKED, Phase.FAILED], 0, "1 picture, 1 withheld, 1 failed"),
+        ([Phase.DONE, Phase.BLOCKED, Phase.FAILED], 0, f"1 picture, 1 {wording.COUNTED[Phase.BLOCKED]}, 1 failed"),
         ([Phase.CANCELLED, Phase.CANCELLED], 0, "No picture, 2 stopped"),
     ],
 )
@@ -151,7 +151,7 @@ def test_a_row_for_each_seed() -> None:
     assert [view.index for view in second.cells] == [2, 3]
     assert [view.model for view in second.cells] == [0, 1]
     assert first.cells[0].facts
-    assert second.cells[0].facts == ()  # said above
+    assert second.cells[0].facts == ()  # shown above
     assert [view.speed for view in second.cells] == ["baseline", "1.00× as fast"]
     (alone,) = present.row_views(job(done("a")), SYSTEMS)
     assert alone.title == ""
@@ -186,14 +186,14 @@ def test_a_cell_that_runs_again_shows_the_earlier_picture_behind_its_progress() 
 
 
 def test_a_preview_goes_before_the_earlier_picture() -> None:
-    drawing = replace(done("a").again(), phase=Phase.DENOISING, step=8, steps=20, preview=PIXELS, message="Held back.")
+    drawing = replace(done("a").again(), phase=Phase.DENOISING, step=8, steps=20, preview=PIXELS, message="Blocked.")
     (view,) = present.cell_views(job(drawing), SYSTEMS)
     assert view.backdrop.startswith("pictures/job-1/preview/01-a.png?v=")
     assert view.backdrop_kind == "preview"
     (later,) = present.cell_views(job(replace(drawing, step=9)), SYSTEMS)
     (newer,) = present.cell_views(job(replace(drawing, preview=PIXELS + 1)), SYSTEMS)
     assert later.backdrop == view.backdrop != newer.backdrop
-    assert view.note == "Held back."
+    assert view.note == "Blocked."
 
 
 @pytest.mark.parametrize(
@@ -205,11 +205,11 @@ def test_a_preview_goes_before_the_earlier_picture() -> None:
         (Compared(1, why="Another size."), "Another size."),
     ],
 )
-def test_likeness_in_words(compared: Compared, words: str) -> None:
+def test_similarity_in_words(compared: Compared, words: str) -> None:
     assert present.similarity_words(compared, "Alpha") == words
 
 
-def test_cut_off_words_are_told_once_and_not_without_end() -> None:
+def test_truncated_words_are_listed_once_and_up_to_a_limit() -> None:
     assert truncation_words(job(done("a"), done("b"))) == ""
     sentence = truncation_words(job(done("a", truncated=("tall", "tower")), done("b", truncated=("tower",))))
     assert sentence.endswith("“tall tower”")
