@@ -20,10 +20,10 @@ from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, PRECISIONS
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.environment import usable_memory
 from bksdm_demo.errors import DemoError
+from bksdm_demo.units import GIB
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 SPACE_MOUNT = Path("/data")  # where a Space's storage bucket is mounted
-GIB = 2**30  # bytes
 MEMORY_SHARE = 0.6  # of this machine's memory, for loaded models; the rest is for pictures and other programs
 PORTS = (1, 65_535)
 QUEUE_RANGE = (1, 1_000)

@@ -34,8 +34,9 @@ from bksdm_demo.mil.model import input_shapes, user_metadata
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.settings import Settings, default_models_dir
-from bksdm_demo.store.contract import DAY, GIB, Retention
+from bksdm_demo.store.contract import Retention
 from bksdm_demo.store.sqlite import open_store
+from bksdm_demo.units import DAY, GIB
 
 _logger = logging.getLogger(__name__)
 

@@ -1,9 +1,12 @@
-"""Numbers with units for people: bytes, counts and durations, written the same way wherever they are shown."""
+"""Units: their sizes, and numbers with units for people, written the same way in the page, reports and terminal."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+
+GIB = 2**30  # bytes
+DAY = 86_400.0  # seconds
 
 
 def format_bytes(size: int) -> str:
@@ -12,17 +15,17 @@ def format_bytes(size: int) -> str:
 
 
 def format_count(count: int) -> str:
-    """ "4200" -> "4.20 k", "12_990_000" -> "13.0 M"."""
+    """4200 -> "4.20 k", 12_990_000 -> "13.0 M"."""
     return _scaled(count, ("", "k", "M", "G", "T")).rstrip()
 
 
 def duration(length: float) -> str:
-    """Seconds, rounded up, as "45 s", "2 min 5 s" or "3 h 20 min"."""
+    """Seconds, rounded up to whole ones: "45 s", "2 min 05 s", "3 h 20 min"."""
     whole = math.ceil(length)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
+        return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import app
 from bksdm_demo.errors import DemoError
-from bksdm_demo.settings import GIB
+from bksdm_demo.units import GIB
 from tests.ui.test_page import free_port
 
 ROOT = Path(app.__file__).parent

@@ -15,7 +15,6 @@ from platformdirs.windows import Windows
 from bksdm_demo import settings
 from bksdm_demo.errors import DemoError
 from bksdm_demo.settings import (
-    GIB,
     Settings,
     default_cache_dir,
     default_data_dir,
@@ -23,6 +22,7 @@ from bksdm_demo.settings import (
     default_models_dir,
     from_environment,
 )
+from bksdm_demo.units import GIB
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:

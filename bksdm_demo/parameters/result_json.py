@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bksdm_demo.records import Request, Result, Timings, Verdict
+from bksdm_demo.wording.timing import PHASES
 
 SCHEMA = "bksdm-demo/result"
 SCHEMA_VERSION = 1
-PHASES = ("load", "encode", "denoise", "decode", "safety", "total", "preview")
+SECONDS = (*PHASES, "total", "preview")  # the times of a result, by their names in Timings
 
 
 def request_report(request: Request) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def verdict_report(verdict: Verdict) -> dict[str, Any]:
 
 def seconds_report(timings: Timings) -> dict[str, float | None]:
     """Wall-clock seconds of each phase, to the microsecond."""
-    return {phase: _number(getattr(timings, phase)) for phase in PHASES}
+    return {phase: _number(getattr(timings, phase)) for phase in SECONDS}
 
 
 def timestamp(seconds: float) -> str:

@@ -242,7 +242,7 @@ class Comparisons:
             self.catalog.get(key)
         cells = (cell.again() if index in indexes else cell for index, cell in enumerate(job.cells))
         again = replace(job, cells=tuple(cells), cancelled=False, environment=self._environment())
-        return self._jobs.submit(replace(again, note=self._kept(lambda: self._store.take(again, indexes))))
+        return self._jobs.submit(replace(again, note=self._kept(lambda: self._store.claim(again, indexes))))
 
     def _watch(self, job: Job, heartbeat: float | None) -> Iterator[Job]:
         yield job

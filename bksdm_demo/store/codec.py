@@ -1,7 +1,7 @@
 """Records to JSON text and back, for the store: complete, so that a stored timing reads as it was measured.
 
-Numbers keep every digit. Leaves out pixels and previews, which have no place in a record, and `earlier`: what is
-stored is what is final. For people there is report.py; this text is nobody's contract but the store's own.
+Numbers keep every digit. Leaves out pixels, previews and `earlier`: the store holds final cells, and their pictures are
+files. Only the store reads this text; reports/json_report.py writes the JSON that others may read.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdi
 
 
 def job_text(job: Job) -> str:
-    """What all cells share."""
+    """The fields that all cells of a job share, as JSON."""
     return _text({"request": asdict(job.request), "preview_every": job.preview_every})
 
 
 def job_fields(text: str) -> dict[str, Any]:
-    """`request` and `preview_every` out of `job_text`. Raises ValueError, KeyError or TypeError for anything else."""
+    """`request` and `preview_every` from `job_text`. Raises ValueError, KeyError or TypeError for anything else."""
     read = json.loads(text)
     return {"request": Request(**read["request"]), "preview_every": int(read["preview_every"])}
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell without its picture."""
-    made = {
+    """A cell without its picture, as JSON."""
+    record = {
         "model": cell.model,
         "seed": cell.seed,
         "phase": cell.phase.value,
@@ -35,11 +35,11 @@ def cell_text(cell: Cell) -> str:
         "message": cell.message,
         "result": None if cell.result is None else _result(cell.result),
     }
-    return _text(made)
+    return _text(record)
 
 
 def read_cell(text: str, request: Request) -> Cell:
-    """The cell of `cell_text`; `request` is its job's. Raises as `job_fields` does."""
+    """The cell from `cell_text`. `request` is its job's. Raises as `job_fields` does."""
     read = json.loads(text)
     result = read.pop("result")
     read["phase"] = Phase(read["phase"])
@@ -57,7 +57,7 @@ def _text(record: dict[str, Any]) -> str:
 
 
 def _result(result: Result) -> dict[str, Any]:
-    """Every field but the request, which is the job's with the cell's seed, and the pixels."""
+    """Every field but the pixels and the request: that is the job's with the cell's seed."""
     return {
         "model": result.model,
         "verdict": asdict(result.verdict),

@@ -1,9 +1,8 @@
-"""The contract of keeping comparisons: save, list, get, star, delete. One implementation: store_sqlite.py.
+"""The contract of a store of comparisons: add, save, list, get, star, delete. sqlite.py implements it.
 
-Ids and file names are generated, never taken from outside: an id that somebody sends is looked up and nothing else.
-Only what the safety checker passed is ever handed to a store, and a store refuses the rest once more. A job is kept
-from the moment it is queued, each cell from the moment it is final, so that a killed server loses only what it was
-drawing.
+Ids and file names are generated here. An id from outside is looked up and used for nothing else. Callers save only
+pictures that the safety checker passed, and a store refuses any other. A job is stored when it is queued, and each cell
+when it is final. So a killed server loses only the cells it was drawing.
 """
 
 from __future__ import annotations
@@ -15,25 +14,24 @@ from typing import ClassVar, Protocol
 
 from bksdm_demo.errors import DemoError
 from bksdm_demo.records import Cell, Job
+from bksdm_demo.units import DAY, GIB
 
-GIB = 2**30  # bytes
-DAY = 86_400.0  # seconds
 MOST_PER_PAGE = 100
 
 
 class StoreError(DemoError):
-    """The place where comparisons are kept cannot be read or written: the message says what and what to do.
+    """Stored comparisons cannot be read or written. The message says which, and what to do.
 
-    Visitors read it, so it names no path; the log does.
+    Visitors read it, so it names no path. The log names it.
     """
 
 
 @dataclass(frozen=True)
 class Retention:
-    """What is kept: at most `quota_bytes` of pictures and records, each job for `keep_seconds` (None: no age limit).
+    """The limits of a store: `quota_bytes` of pictures and records, and `keep_seconds` per job (None: no age limit).
 
-    The oldest go first. A starred job goes neither for age nor for room; so that stars cannot fill the place for
-    everybody, they may take at most `STARRED_SHARE` of the quota, after which a further star is refused.
+    The store deletes the oldest jobs first, and never a starred one. Starred jobs may take `STARRED_SHARE` of the
+    quota. Then the store refuses further stars, so that other visitors have room.
     """
 
     quota_bytes: int = 2 * GIB
@@ -42,16 +40,16 @@ class Retention:
     STARRED_SHARE: ClassVar[float] = 0.5
 
     def expires(self, created: float, starred: bool) -> float | None:
-        """When a job of that age may be dropped, in seconds since the epoch; None for never."""
+        """When the store may delete a job, in seconds since the epoch; None for never."""
         return None if starred or self.keep_seconds is None else created + self.keep_seconds
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which jobs to list; every field that is set must fit.
+    """Which jobs to list. A job must match every field that is set.
 
-    `text` is looked for word by word in the prompts, whatever the case; `since` and `until` are seconds since the
-    epoch, the first included, the second not; `owner` is a digest (`owner_digest`), None for everybody's jobs.
+    The prompt must contain each word of `text`, in upper or lower case. `since` (included) and `until` (excluded) are
+    seconds since the epoch. `owner` is a digest from `owner_digest`; None matches the jobs of all owners.
     """
 
     model: str | None = None
@@ -64,7 +62,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the jobs that fit, newest first, pictures left in the store; `total` counts all that fit."""
+    """Some of the jobs that match, newest first, without their pictures. `total` counts all that match."""
 
     jobs: tuple[Job, ...]
     total: int
@@ -72,7 +70,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Usage:
-    """How much is kept; `place` names the folder, "" for memory."""
+    """How much is stored. `place` is the path of the folder, "" for memory."""
 
     jobs: int
     bytes: int
@@ -82,59 +80,65 @@ class Usage:
 
 
 class Store(Protocol):
-    """Safe to use from several threads. Each method raises StoreError when the place fails.
+    """Safe to use from several threads. Each method raises StoreError when the database or a file fails.
 
-    Methods that take an id raise RequestError for one that is unknown. `problem` is a sentence on why comparisons are
-    kept in memory only although a folder was wanted, "" when all is well.
+    Methods with an id raise RequestError for an unknown one. `problem` says why comparisons are in memory although the
+    settings name a folder; "" without a problem.
     """
 
     problem: str
 
     def add(self, job: Job) -> None:
-        """Keep a new job with its environment and its cells as they are; this process is now the one that runs it."""
+        """Store a new job with its environment and its cells. This process now runs the job."""
         ...
 
-    def take(self, job: Job, indexes: Sequence[int]) -> None:
-        """This process runs these cells of a stored job once more. A cell with `earlier` stays as it is stored."""
+    def claim(self, job: Job, indexes: Sequence[int]) -> None:
+        """Claim a stored job for this process, which runs these cells again.
+
+        A cell with `earlier` stays as it is stored until its new picture is saved.
+        """
         ...
 
     def save_cell(self, job_id: str, index: int, cell: Cell, picture: bytes | None = None) -> None:
-        """Keep a final cell and its PNG, in place of what was there; the picture is in place before the record."""
+        """Replace a cell by this final one and its PNG. The picture is on the disk before the record."""
         ...
 
     def end(self, job: Job) -> None:
-        """Nothing of this job runs any more: cells not yet final here become what they have come to there."""
+        """Mark a job as not running. Cells that are not final in the store take their state from `job`."""
         ...
 
     def get(self, job_id: str) -> Job:
-        """A job without its pictures. One whose process has died comes back as interrupted."""
+        """A job without its pictures. The open cells of a job whose process has died are interrupted."""
         ...
 
     def list(self, wanted: Filter, offset: int = 0, limit: int = 24) -> Page:
-        """Some of the jobs that fit, newest first."""
+        """Some of the jobs that match, newest first."""
         ...
 
     def picture(self, job_id: str, index: int) -> bytes:
-        """The PNG of one cell. Raises RequestError where there is none, StoreError where its file is gone."""
+        """The PNG of one cell. Raises RequestError for a cell without one, StoreError when its file is missing."""
         ...
 
     def star(self, job_id: str, starred: bool) -> Job:
-        """Put or take the star. Raises RequestError when stars already take their share of the quota."""
+        """Add or remove the star. Raises BusyError when starred jobs already take their share of the quota."""
         ...
 
     def delete(self, job_id: str) -> None:
-        """Remove a job with its pictures. Raises RequestError for one that another living process runs."""
+        """Delete a job with its pictures. Raises RequestError if another living process runs it."""
         ...
 
     def usage(self) -> Usage:
-        """How much there is."""
+        """How much is stored."""
         ...
 
     def close(self) -> None:
-        """Give the place back; jobs that this process still runs become interrupted."""
+        """Close the store. Jobs that this process still runs become interrupted."""
         ...
 
 
 def owner_digest(secret: str) -> str:
-    """What is kept of a submitter's secret: enough to know it again, nothing to find it out; "" for no secret."""
+    """The digest that stands for a submitter's secret in the store: it recognises the secret but does not reveal it.
+
+    "" for no secret.
+    """
     return hashlib.sha256(f"bksdm-demo owner {secret}".encode()).hexdigest() if secret else ""

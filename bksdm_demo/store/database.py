@@ -1,7 +1,7 @@
 """The store's SQLite file: its tables, how an older file is brought up to date, and one transaction per change.
 
-A file from a newer version, or one that is damaged, is left as it is and told. Where the place allows it the journal
-is a write-ahead log, so that a reader never waits for a writer; on a network disk SQLite chooses another.
+A file that is damaged or from a newer version raises StoreError and stays as it is. The journal is a write-ahead log,
+so a reader never waits for a writer. On a network disk SQLite chooses another journal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0  # how long a change waits for another process's change
 
-# One entry per version of the schema, each bringing the version before it up to its own. Append; never edit.
+# One entry per version of the schema. Each one upgrades the version before it. Append; never edit.
 MIGRATIONS = (
     """
     CREATE TABLE jobs (
@@ -51,12 +51,12 @@ MIGRATIONS = (
 
 
 class Database:
-    """One connection, used by one thread at a time. Raises StoreError with a sentence for everything SQLite refuses."""
+    """One connection, used by one thread at a time. Raises StoreError when SQLite fails."""
 
     def __init__(self, path: Path | None) -> None:
         self.place = str(path or "in memory")
         self._lock = threading.RLock()
-        with self._told():
+        with self._errors():
             # Autocommit: transactions begin and end where this file says so.
             self._connection = sqlite3.connect(
                 path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -69,14 +69,14 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for looking."""
-        with self._lock, self._told():
+        """The connection, for reading."""
+        with self._lock, self._errors():
             yield self._connection
 
     @contextmanager
     def change(self) -> Iterator[sqlite3.Connection]:
-        """The connection inside one transaction: all of the block's changes, or none when it raises."""
-        with self._lock, self._told():
+        """The connection inside one transaction. It makes all changes of the block, or none if the block raises."""
+        with self._lock, self._errors():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -93,7 +93,7 @@ class Database:
     def _prepare(self) -> None:
         with self.read() as connection:
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            connection.execute("PRAGMA synchronous = FULL")  # a change that was told is on the disk
+            connection.execute("PRAGMA synchronous = FULL")  # a change that returned is on the disk
             connection.execute("PRAGMA foreign_keys = ON")
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
@@ -102,8 +102,8 @@ class Database:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version > len(MIGRATIONS):
                 raise StoreError(
-                    f"The kept comparisons were written by a newer version of this demo (schema {version}, "
-                    f"here {len(MIGRATIONS)}); update the demo or name another data folder."
+                    f"A newer version of this demo wrote the stored comparisons (schema {version}, "
+                    f"here {len(MIGRATIONS)}); update the demo or choose another data folder."
                 )
             for number in range(version, len(MIGRATIONS)):
                 for statement in MIGRATIONS[number].split(";"):
@@ -111,15 +111,16 @@ class Database:
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors(self) -> Iterator[None]:
+        """Log what SQLite raises and raise StoreError in its place."""
         try:
             yield
         except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:  # full, locked, read-only, closed
             logger.warning("The index %s cannot be used: %s", self.place, error)
-            raise StoreError(f"The index of the kept comparisons cannot be used: {error}.") from error
+            raise StoreError(f"The index of the stored comparisons cannot be used: {error}.") from error
         except sqlite3.DatabaseError as error:
             logger.warning("The index %s is damaged: %s", self.place, error)
             raise StoreError(
-                f"The index of the kept comparisons is damaged ({error}). Nothing was changed; move the file "
-                "index.sqlite3 out of the data folder to begin a new one."
+                f"The index of the stored comparisons is damaged ({error}). Nothing was changed; move the file "
+                "index.sqlite3 out of the data folder to start a new one."
             ) from error

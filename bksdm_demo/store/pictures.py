@@ -1,7 +1,7 @@
-"""Where the store's PNGs are: files under generated names, or memory.
+"""The store's PNGs, in files with generated names or in memory.
 
-A file is written beside its place, flushed to the disk and renamed, so that nobody ever sees half of one. A name is 32
-hexadecimal digits made here from chance; anything else that turns up as a name is refused before it becomes a path.
+A file appears whole or not at all. Its name is 32 random hexadecimal digits. Any other name is refused before it
+becomes part of a path.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ from bksdm_demo.atomic_files import write_atomically
 from bksdm_demo.store.contract import StoreError
 
 NAME = re.compile(r"[0-9a-f]{32}\.png")
-SETTLED = 3600.0  # seconds after which a file that no record names is nobody's work in progress
+ABANDONED = 3600.0  # seconds; an older file that no record names is left from a crash
 
 
 class Pictures(Protocol):
     def write(self, data: bytes) -> str:
-        """Keep a picture; the name it got. Raises OSError."""
+        """Store a picture and return its new name. Raises OSError."""
         ...
 
     def read(self, name: str) -> bytes:
-        """Raises StoreError when it is gone."""
+        """The picture of that name. Raises StoreError when it is missing."""
         ...
 
     def remove(self, name: str) -> None:
-        """Removing what is gone is fine."""
+        """Remove a picture, if there is one of that name."""
         ...
 
     def sweep(self, named: Collection[str]) -> int:
-        """Remove what a crash left behind: pictures that no record names. Returns how many."""
+        """Remove pictures that a crash left: those that are not in `named`. Return their number."""
         ...
 
 
@@ -59,16 +59,16 @@ class PictureFolder:
         except OSError as error:
             raise StoreError(
                 "The file of this picture is missing from the data folder or cannot be read; "
-                "run this picture again to have it back."
+                "run this cell again to draw it anew."
             ) from error
 
     def remove(self, name: str) -> None:
-        with suppress(OSError):  # what stays is swept up later
+        with suppress(OSError):  # a later sweep removes it
             self._path(name).unlink()
 
     def sweep(self, named: Collection[str]) -> int:
-        limit = time.time() - SETTLED
-        lost = [path for path in self._folder.glob("??/*") if path.name not in named and _made(path) < limit]
+        limit = time.time() - ABANDONED
+        lost = [path for path in self._folder.glob("??/*") if path.name not in named and _written(path) < limit]
         for path in lost:
             with suppress(OSError):
                 path.unlink()
@@ -94,7 +94,7 @@ class PictureMemory:
         try:
             return self._pictures[name]
         except KeyError as error:
-            raise StoreError("This picture is no longer there.") from error
+            raise StoreError("This picture is no longer stored.") from error
 
     def remove(self, name: str) -> None:
         self._pictures.pop(name, None)
@@ -112,11 +112,11 @@ def _new_name() -> str:
 
 def _check(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise StoreError("The index of the data folder names a picture in a way this program never does.")
+        raise StoreError("The index of the data folder holds a picture name that this program never makes.")
 
 
-def _made(path: Path) -> float:
-    """When a file was last written; the far future for one that has gone meanwhile."""
+def _written(path: Path) -> float:
+    """When a file was last written; the far future if it is gone."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -1,11 +1,11 @@
-"""Comparisons in one SQLite file and one PNG per picture, below one folder that processes may share; or in memory.
+"""Comparisons in one SQLite file and one PNG per picture, in a folder that processes may share; or in memory.
 
-    FOLDER/index.sqlite3     jobs and cells as JSON with the few fields that are searched beside them
+    FOLDER/index.sqlite3     jobs and cells as JSON, beside the few fields to search
     FOLDER/pictures/ab/*.png pictures under generated names
-    FOLDER/runners/*.lock    one per living process, so that a dead one's jobs are known as interrupted
+    FOLDER/runners/*.lock    one lock per living process; the jobs of a dead one are interrupted
 
-A picture is on the disk before the record that names it, and a record is gone before its picture is removed: what a
-crash leaves behind is at most a file that nobody names, swept up at the next start.
+A picture is on the disk before the record that names it. A record is deleted before its picture. So a crash leaves at
+most a file that no record names, and the next start removes it.
 """
 
 from __future__ import annotations
@@ -27,34 +27,33 @@ from bksdm_demo.store.contract import MOST_PER_PAGE, Filter, Page, Retention, St
 from bksdm_demo.store.database import Database
 from bksdm_demo.store.pictures import PictureFolder, PictureMemory, Pictures
 from bksdm_demo.store.process_locks import ProcessLocks
-from bksdm_demo.wording.comparison import NO_PICTURE, UNKNOWN
+from bksdm_demo.wording.comparison import NO_PICTURE, OUTCOMES, UNKNOWN
 
 logger = logging.getLogger(__name__)
 
-INDEX_NAME, PICTURES_NAME, RUNNERS_NAME = "index.sqlite3", "pictures", "runners"
-MEMORY_QUOTA = 256 * 2**20  # bytes at most where comparisons are kept in memory only
-TIDY_SECONDS = 60.0  # between two looks for jobs that are too old
-MOST_WORDS = 32  # that a filter looks for
-DIED = "The server stopped before this picture was finished."
-NOT_KEPT = "This picture could not be kept when it was finished; run it again."
+INDEX_NAME, PICTURES_NAME, LOCKS_NAME = "index.sqlite3", "pictures", "runners"
+MEMORY_QUOTA = 256 * 2**20  # bytes at most, for comparisons in memory
+TIDY_SECONDS = 60.0  # between two checks for jobs that are too old
+MOST_WORDS = 32  # of a filter's text; further ones are ignored
+NOT_STORED = "This picture could not be stored when it was finished; run it again."
 
 _SIZE = "(jobs.bytes + (SELECT COALESCE(SUM(bytes), 0) FROM columns WHERE job = jobs.id))"
 
 
 def open_store(folder: Path | None, retention: Retention | None = None) -> SqliteStore:
-    """The store in `folder`, or in memory for None and where the folder cannot be used: then `problem` says why."""
+    """The store in `folder`, or in memory for None. An unusable folder gives memory too; `problem` then says why."""
     retention = retention or Retention()
     try:
         return SqliteStore(folder, retention)
     except StoreError as error:
-        logger.warning("Comparisons are kept in memory only: %s", error)
+        logger.warning("Comparisons are stored in memory only: %s", error)
         store = SqliteStore(None, retention)
-        store.problem = f"{error} Until then comparisons are kept in memory only and end with the server."
+        store.problem = f"{error} Until then comparisons are stored in memory only and are lost when the server stops."
         return store
 
 
 class SqliteStore:
-    """The Store contract; without a folder all is in memory. Raises StoreError when the folder cannot be used."""
+    """The Store contract, in `folder` or, for None, in memory. Raises StoreError when the folder cannot be used."""
 
     def __init__(
         self, folder: Path | None, retention: Retention | None = None, clock: Callable[[], float] = time.time
@@ -72,7 +71,7 @@ class SqliteStore:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._pictures: Pictures = PictureMemory() if folder is None else PictureFolder(folder / PICTURES_NAME)
             self._database = Database(None if folder is None else folder / INDEX_NAME)
-            self._process_locks = ProcessLocks(None if folder is None else folder / RUNNERS_NAME)
+            self._process_locks = ProcessLocks(None if folder is None else folder / LOCKS_NAME)
         except OSError as error:
             logger.warning("The data folder %s cannot be used: %s", folder, error)
             raise StoreError(f"The data folder cannot be used: {error.strerror or error}.") from error
@@ -103,7 +102,7 @@ class SqliteStore:
                 _put_cell(connection, job.id, index, cell)
         self._tidy()
 
-    def take(self, job: Job, indexes: Sequence[int]) -> None:
+    def claim(self, job: Job, indexes: Sequence[int]) -> None:
         with self._database.change() as connection:
             self._row(connection, job.id)
             connection.execute(
@@ -115,7 +114,7 @@ class SqliteStore:
 
     def save_cell(self, job_id: str, index: int, cell: Cell, picture: bytes | None = None) -> None:
         if picture is not None and not cell.shown:
-            raise StoreError("A picture that may not be shown is not kept.")
+            raise StoreError("A picture that may not be shown is not stored.")
         name = None
         try:
             name = None if picture is None else self._pictures.write(picture)
@@ -124,7 +123,7 @@ class SqliteStore:
                 old = _picture_name(connection, job_id, index)
                 _put_cell(connection, job_id, index, cell, name, len(picture or b""))
         except OSError as error:
-            raise StoreError(f"The picture cannot be kept: {error.strerror or error}.") from error
+            raise StoreError(f"The picture cannot be stored: {error.strerror or error}.") from error
         except BaseException:
             if name is not None:
                 self._pictures.remove(name)
@@ -143,10 +142,10 @@ class SqliteStore:
             )
             for index in _open_places(connection, job.id):
                 cell = job.cells[index]
-                lost = cell.shown or not cell.phase.final  # its picture could not be kept
-                _put_cell(connection, job.id, index, cell.ended(Phase.FAILED, NOT_KEPT) if lost else cell)
+                lost = cell.shown or not cell.phase.final  # its picture could not be stored
+                _put_cell(connection, job.id, index, cell.ended(Phase.FAILED, NOT_STORED) if lost else cell)
 
-    # --- What is kept ------------------------------------------------------------------------------------------------
+    # --- What is stored ----------------------------------------------------------------------------------------------
 
     def get(self, job_id: str) -> Job:
         self._tidy_at_times()
@@ -218,7 +217,7 @@ class SqliteStore:
     # --- Inside ------------------------------------------------------------------------------------------------------
 
     def _row(self, connection: sqlite3.Connection, job_id: str) -> sqlite3.Row:
-        """The job's row. Raises RequestError for an id that is unknown, or whose time is over."""
+        """The job's row. Raises RequestError for an id that is unknown or has expired."""
         found = _rows(connection, "SELECT * FROM jobs WHERE id = ?", (_folded(job_id, fold=False),))
         if not found or (not found[0]["runner"] and self._over(found[0])):
             raise RequestError(UNKNOWN)
@@ -229,7 +228,7 @@ class SqliteStore:
         return expires is not None and expires < self._clock()
 
     def _job(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Job:
-        """The record of a row; StoreError for one that this program cannot have written."""
+        """The record of a row. Raises StoreError for one that this program cannot have written."""
         cells = connection.execute("SELECT record FROM columns WHERE job = ? ORDER BY place", (row["id"],)).fetchall()
         starred = bool(row["starred"])
         try:
@@ -251,7 +250,7 @@ class SqliteStore:
             ) from error
 
     def _readable(self, connection: sqlite3.Connection, row: sqlite3.Row) -> Job | None:
-        """As `_job`; None, and a line in the log, for a record that cannot be read, so that the others still can."""
+        """As `_job`, but an unreadable record gives None and a line in the log, so that the others still open."""
         try:
             return self._job(connection, row)
         except StoreError as error:
@@ -259,7 +258,7 @@ class SqliteStore:
             return None
 
     def _mark_all_interrupted(self) -> None:
-        """Mark as interrupted what processes that are no more were running."""
+        """Mark the jobs of dead processes as interrupted."""
         with self._database.change() as connection:
             rows = connection.execute("SELECT id, runner FROM jobs WHERE runner <> ''").fetchall()
             for job_id, runner in rows:
@@ -267,21 +266,23 @@ class SqliteStore:
                     self._mark_interrupted(connection, job_id)
 
     def _mark_interrupted(self, connection: sqlite3.Connection, job_id: str) -> None:
-        """The process that ran the job is no more: every cell that is not final was interrupted."""
+        """Mark one job as not running, and its open cells as interrupted: its process has died."""
         connection.execute("UPDATE jobs SET runner = '' WHERE id = ?", (job_id,))
         if places := _open_places(connection, job_id):
             row = _rows(connection, "SELECT * FROM jobs WHERE id = ?", (job_id,))[0]
             if (job := self._readable(connection, row)) is None:
                 return
             for index in places:
-                _put_cell(connection, job_id, index, job.cells[index].ended(Phase.INTERRUPTED, DIED))
+                _put_cell(
+                    connection, job_id, index, job.cells[index].ended(Phase.INTERRUPTED, OUTCOMES[Phase.INTERRUPTED][1])
+                )
 
     def _check_stars(self, connection: sqlite3.Connection, job_id: str) -> None:
         (starred,) = connection.execute(
             f"SELECT COALESCE(SUM({_SIZE}), 0) FROM jobs WHERE starred OR id = ?", (job_id,)
         ).fetchone()
         if starred > self._retention.quota_bytes * self._retention.STARRED_SHARE:
-            raise BusyError("Starred comparisons already fill their share of the place; take a star away first.")
+            raise BusyError("Starred comparisons already fill their share of the storage; remove a star first.")
 
     def _tidy_at_times(self) -> None:
         if self._clock() - self._tidied > TIDY_SECONDS:
@@ -289,7 +290,7 @@ class SqliteStore:
             self._tidy()
 
     def _tidy(self, spare: str = "") -> None:
-        """Drop jobs that are too old, then the oldest until all fit; never starred ones, running ones or `spare`."""
+        """Delete jobs that are too old, then the oldest until all fit; never starred ones, running ones or `spare`."""
         now = self._tidied = self._clock()
         keep = self._retention.keep_seconds
         gone: list[str] = []
@@ -308,7 +309,7 @@ class SqliteStore:
             self._pictures.remove(name)
 
     def _remove(self, connection: sqlite3.Connection, job_id: str) -> Sequence[str]:
-        """Delete the rows of a job; the names of its pictures, to be removed once that is settled."""
+        """Delete the rows of a job. Returns the names of its pictures, to remove after the transaction."""
         names = connection.execute("SELECT picture FROM columns WHERE job = ? AND picture IS NOT NULL", (job_id,))
         found = [name for (name,) in names.fetchall()]
         connection.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
@@ -344,7 +345,7 @@ def _put_cell(
 
 
 def _open_places(connection: sqlite3.Connection, job_id: str) -> Sequence[int]:
-    """Indexes of the cells that are not final."""
+    """The indexes of the cells that are not final."""
     return [
         place for (place,) in connection.execute("SELECT place FROM columns WHERE job = ? AND NOT final", (job_id,))
     ]
@@ -373,5 +374,5 @@ def _conditions(wanted: Filter) -> tuple[str, tuple[Any, ...]]:
 
 
 def _folded(text: str, fold: bool = True) -> str:
-    """Text that SQLite takes (a lone surrogate becomes "?"), its case folded for searching."""
+    """Text that SQLite accepts: a lone surrogate becomes "?". Case folded for searching."""
     return (text.casefold() if fold else text).encode("utf-8", "replace").decode("utf-8")

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from bksdm_demo.reports.licences import RESTRICTIONS
 from bksdm_demo.store.contract import Retention
-from bksdm_demo.units import DAY
-from bksdm_demo.units import format_bytes
+from bksdm_demo.units import DAY, format_bytes
 
 Content = str | tuple[str, ...]
 

@@ -14,7 +14,6 @@ from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.store.contract import Filter, Usage
-from bksdm_demo.units import DAY
 from bksdm_demo.ui.present import (
     ALT_SHOWN,
     PHASE_TITLES,
@@ -23,7 +22,7 @@ from bksdm_demo.ui.present import (
     queue_words,
     status_words,
 )
-from bksdm_demo.units import format_bytes
+from bksdm_demo.units import DAY, format_bytes
 from bksdm_demo.wording.comparison import plural, shorten
 
 THUMBNAILS_SHOWN = 4  # small pictures on a card

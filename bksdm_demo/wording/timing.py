@@ -10,6 +10,7 @@ from __future__ import annotations
 from statistics import median
 
 from bksdm_demo.records import Cell, Job, Phase, Timings
+from bksdm_demo.units import duration
 
 PHASES = ("load", "encode", "denoise", "decode", "safety")
 PHASE_LABELS = {"load": "Load", "encode": "Encode", "denoise": "Denoise", "decode": "Decode", "safety": "Safety"}
@@ -71,15 +72,14 @@ def load_cell(timings: Timings, digits: int) -> str:
 
 
 def format_seconds(seconds: float) -> str:
-    """ "8 ms", "0.94 s", "12.3 s", "2 min 05 s"."""
+    """A measured time with three digits at most: "8 ms", "0.94 s", "12.3 s", "2 min 05 s"."""
     if seconds < 0.0995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.995:
         return f"{seconds:.2f} s"
     if seconds < 99.95:
         return f"{seconds:.1f} s"
-    whole = round(seconds)
-    return f"{whole // 60} min {whole % 60:02d} s"
+    return duration(round(seconds))
 
 
 def format_ratio(ratio: float) -> str:

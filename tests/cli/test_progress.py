@@ -10,7 +10,6 @@ from bksdm_demo.cli.progress import DrawingProgress, FetchProgress
 from bksdm_demo.downloads.status import download_line
 from bksdm_demo.library.progress import Progress, Stage
 from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
-from bksdm_demo.units import duration
 from tests.cli.terminal import Terminal
 
 REQUEST = Request("red apple", seed=7)
@@ -79,14 +78,6 @@ def test_a_terminal_gets_a_live_line_that_is_wiped(monkeypatch: pytest.MonkeyPat
 )
 def test_lines(progress: Progress, line: str) -> None:
     assert download_line(progress) == line
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.1, "1 s"), (59.0, "59 s"), (59.5, "1 min 0 s"), (3599.0, "59 min 59 s"), (12_000.0, "3 h 20 min")],
-)
-def test_durations(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_a_file_gets_a_line_for_every_tenth() -> None:

@@ -73,7 +73,7 @@ def test_a_record_of_somebody_else_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=f"cannot read the record of comparison {job.id}"):
         store.get(job.id)
     assert ids(store) == [other.id]  # one that cannot be read hides no others
-    with pytest.raises(StoreError, match="never does"):
+    with pytest.raises(StoreError, match="never makes"):
         store.picture(other.id, 0)
     store.delete(job.id)
     assert ids(store) == [other.id]

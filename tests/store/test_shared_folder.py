@@ -17,13 +17,13 @@ from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.store.contract import Filter, Retention
 from bksdm_demo.store.sqlite import SqliteStore
 from tests.fakes import FAMILY, fake_comparisons
-from tests.runs import test_stored_comparisons as test_kept_comparisons
+from tests.runs import test_stored_comparisons
 from tests.runs.test_comparisons import finish, phases
 from tests.runs.test_stored_comparisons import pixels, run
 from tests.store.store_child import REQUEST
 
 ROOT = Path(__file__).parents[2]
-start = test_kept_comparisons.start  # the same fixture serves here
+start = test_stored_comparisons.start  # the same fixture serves here
 PATIENCE = 60  # seconds until a test that hangs fails
 
 

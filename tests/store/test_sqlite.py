@@ -14,8 +14,9 @@ import pytest
 from bksdm_demo.errors import BusyError, RequestError
 from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
 from bksdm_demo.runs.jobs import new_id
-from bksdm_demo.store.contract import DAY, Filter, Retention, StoreError, owner_digest
+from bksdm_demo.store.contract import Filter, Retention, StoreError, owner_digest
 from bksdm_demo.store.sqlite import MEMORY_QUOTA, SqliteStore
+from bksdm_demo.units import DAY
 
 NOW = 1_000_000_000.0
 TIMINGS = Timings(0.1 + 0.2, 1 / 3, 0.7, 0.01, 0.02, 1.23456789012345, (0.1, 0.2, 0.4), True, 0.05)
@@ -129,7 +130,7 @@ def test_a_replaced_cell_leaves_no_old_picture(start: Callable[..., SqliteStore]
     store = start()
     job = keep(store, new_job(models=("a",)))
     again = replace(job, cells=(job.cells[0].again(), job.cells[1]))
-    store.take(again, (0,))
+    store.claim(again, (0,))
     assert store.picture(job.id, 0) == PICTURE  # until there is a new one
     store.save_cell(job.id, 0, done(job, 0), b"newer")
     store.end(job)

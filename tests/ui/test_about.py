@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from bksdm_demo.library.published import published_system
-from bksdm_demo.store.contract import DAY, Retention, Usage
+from bksdm_demo.store.contract import Retention, Usage
 from bksdm_demo.ui.about import about_page, inline
 from bksdm_demo.ui.about_text import EMOJI_FIGURES, privacy
 from bksdm_demo.ui.blocks import (
@@ -23,6 +23,7 @@ from bksdm_demo.ui.blocks import (
     size_words,
 )
 from bksdm_demo.ui.compare import EMOJI_NOTE
+from bksdm_demo.units import DAY
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNELS, TEXT, TIME = (320, 640, 1280, 1280), 768, 1280  # of Stable Diffusion v1

@@ -18,22 +18,6 @@ from tests.ui.records import PIXELS, REQUEST, SYSTEMS, blocked, done, job, syste
 
 
 @pytest.mark.parametrize(
-    ("size", "words"),
-    [(0, "0 B"), (987, "987 B"), (999.6, "1.00 kB"), (1230, "1.23 kB"), (45_600_000, "45.6 MB"),
-     (999_600_000, "1.00 GB"), (2_090_000_000, "2.09 GB"), (7e15, "7000 TB")],
-)  # fmt: skip
-def test_bytes_have_three_digits(size: int, words: str) -> None:
-    assert present.format_bytes(size) == words
-
-
-@pytest.mark.parametrize(
-    ("count", "words"), [(7, "7"), (4200, "4.20 k"), (12_990_000, "13.0 M"), (859_520_964, "860 M")]
-)
-def test_counts(count: int, words: str) -> None:
-    assert present.format_count(count) == words
-
-
-@pytest.mark.parametrize(
     ("number", "words"), [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (22, "22nd"), (112, "112th")]
 )
 def test_ordinals(number: int, words: str) -> None:

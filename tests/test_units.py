@@ -1,0 +1,31 @@
+"""Numbers with units, by tables."""
+
+from __future__ import annotations
+
+import pytest
+
+from bksdm_demo.units import duration, format_bytes, format_count
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [(0, "0 B"), (987, "987 B"), (999.6, "1.00 kB"), (1230, "1.23 kB"), (45_600_000, "45.6 MB"),
+     (999_600_000, "1.00 GB"), (2_090_000_000, "2.09 GB"), (7e15, "7000 TB")],
+)  # fmt: skip
+def test_bytes_have_three_digits(size: int, words: str) -> None:
+    assert format_bytes(size) == words
+
+
+@pytest.mark.parametrize(
+    ("count", "words"), [(7, "7"), (4200, "4.20 k"), (12_990_000, "13.0 M"), (859_520_964, "860 M")]
+)
+def test_counts(count: int, words: str) -> None:
+    assert format_count(count) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.1, "1 s"), (59.0, "59 s"), (59.5, "1 min 00 s"), (3599.0, "59 min 59 s"), (12_000.0, "3 h 20 min")],
+)
+def test_durations(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
