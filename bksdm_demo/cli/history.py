@@ -11,7 +11,7 @@ from bksdm_demo.cli import options, tables
 from bksdm_demo.cli.console import show
 from bksdm_demo.cli.report_files import report_kinds, reports_written
 from bksdm_demo.cli.session import error_sentences, open_stored, print_json, wrong_usage
-from bksdm_demo.reports.formats import gather
+from bksdm_demo.reports.formats import gather_material
 from bksdm_demo.reports.json_report import history_report
 from bksdm_demo.store.contract import MOST_PER_PAGE, Filter
 
@@ -58,7 +58,7 @@ def report(
             kinds = report_kinds(out, overwrite)
         with (
             open_stored(context, data_dir) as services,
-            reports_written(kinds, gather(services.comparisons, job_id, base_url)),
+            reports_written(kinds, gather_material(services.comparisons, job_id, base_url)),
         ):
             pass
         for path in kinds:

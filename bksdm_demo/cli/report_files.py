@@ -14,7 +14,7 @@ from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.png_writer import encode_png
 from bksdm_demo.records import Job
 from bksdm_demo.reports.folder import appearing_files, check_file
-from bksdm_demo.reports.formats import KINDS, material_of, write_report
+from bksdm_demo.reports.formats import KINDS, make_material, write_report
 from bksdm_demo.reports.material import Material
 
 
@@ -60,4 +60,4 @@ def drawn_material(
         name = known[cell.model].name if cell.model in known else cell.model
         return encode_png(cell.result, name, environment, with_parameters)
 
-    return material_of(replace(job, environment=environment), known, picture)
+    return make_material(replace(job, environment=environment), known, picture)

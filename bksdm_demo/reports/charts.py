@@ -1,7 +1,7 @@
-"""The charts of a report as geometry: pure functions from timings to shares of a width, no markup.
+"""The charts of a report as geometry: pure functions from timings to coordinates.
 
-Bars are stacked phases on one common scale, once with loading and once without; the course of the steps is a line, on
-one common scale for all pictures too.
+A bar stacks the phases of a picture, once with loading and once without. A line shows its step times. All pictures
+share one scale.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from bksdm_demo.records import Timings
 from bksdm_demo.wording.timing import PHASE_LABELS, PHASES, drawing_seconds, format_seconds
 
-LINE_WIDTH, LINE_HEIGHT = 100.0, 24.0  # the drawing area of a course of steps
-LINE_MARGIN = 1.5  # so that the highest and the lowest step are not cut
+LINE_WIDTH, LINE_HEIGHT = 100.0, 24.0  # the drawing area of a line of step times
+LINE_MARGIN = 1.5  # keeps the highest and the lowest step inside
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One phase of a bar; `start` and `width` in percent of the widest bar."""
+    """One phase of a bar; `start` and `width` are percent of the widest bar."""
 
     phase: str
     start: float
@@ -28,7 +28,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Bar:
-    """One picture's phases. Segments and sum with loading, and the same without."""
+    """The phases of one picture: segments and their sum, with loading and without."""
 
     name: str
     cold: bool
@@ -39,7 +39,7 @@ class Bar:
 
 
 def bars(names: Sequence[str], timings: Sequence[Timings]) -> tuple[Bar, ...]:
-    """A bar for each picture, in the order given."""
+    """A bar per picture, in the given order."""
     widest = max((timing.load + drawing_seconds(timing) for timing in timings), default=0.0)
     widest_drawing = max((drawing_seconds(timing) for timing in timings), default=0.0)
     return tuple(
@@ -66,8 +66,8 @@ def _segments(timings: Timings, phases: Sequence[str], widest: float) -> tuple[S
     return tuple(found)
 
 
-def course(steps: Sequence[float], slowest: float) -> str:
-    """The points of a line through the steps' seconds, from 0 at the bottom to `slowest` at the top: "x,y x,y"."""
+def step_line(steps: Sequence[float], slowest: float) -> str:
+    """The points "x,y x,y" of a line through the step times, with 0 at the bottom and `slowest` at the top."""
     if slowest <= 0 or not steps:
         return ""
     across = LINE_WIDTH / max(len(steps) - 1, 1)

@@ -1,9 +1,8 @@
-"""The contact sheet: every model's picture side by side, with its name, time and size, drawn for a README or a chat.
+"""The contact sheet: all pictures of a comparison in one image, each with its model, time and size.
 
-Each seed begins a row of its own. The prompt and the settings that all cells share are said once, above; the machine
-once, below. A blocked, failed or cancelled cell is a quiet panel with a sentence, never a picture. Sizes are in
-pixels of a sheet whose tiles are `TILE` wide and grow with larger pictures. Leaves out speed-up and phase charts: the
-page draws those.
+Each seed starts a new row. The prompt and the shared settings are above, the machine below. A blocked, failed or
+cancelled cell is a plain panel with a sentence. Sizes are in pixels for tiles `TILE` wide; larger pictures have larger
+tiles.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ from bksdm_demo.wording.timing import drawing_seconds, format_seconds
 TILE = 384  # least width and height of a picture on the sheet, pixels
 MOST_PER_ROW = 4
 MARGIN, GAP, PADDING = 40, 24, 16
-CAPTION = 132  # height of the words under a picture
+CAPTION = 132  # height of the text under a picture
 TITLE_SIZE, NAME_SIZE, TEXT_SIZE, SMALL_SIZE = 38, 28, 23, 20
-LEADING = 1.3  # line height over letter size
+LEADING = 1.3  # line height divided by font size
 
 PAPER, CARD, EDGE = "#f6f5f2", "#ffffff", "#d9d5cc"
 INK, SOFT_INK = "#22211f", "#67635b"
@@ -38,7 +37,7 @@ QUIET_PANEL = "#eae8e3"
 
 @dataclass
 class _Pen:
-    """Where the next line of text goes; moves down as it writes."""
+    """The position of the next line of text; it moves down with every line."""
 
     draw: ImageDraw.ImageDraw
     x: float
@@ -53,7 +52,7 @@ class _Pen:
 
 
 def draw_sheet(job: Job, names: Mapping[str, str], environment: Mapping[str, Any]) -> Image.Image:
-    """The whole sheet in RGB. `names` maps model keys to display names; a key without one stands for itself."""
+    """The whole sheet in RGB. `names` maps model keys to display names; a key without a name is shown as it is."""
     images = [image for cell in job.cells if (image := image_of(cell)) is not None]
     tile = max([TILE, *(_shown_size(image.shape[:2]) for image in images)])
     places, per_row = _places(job)
@@ -71,24 +70,24 @@ def draw_sheet(job: Job, names: Mapping[str, str], environment: Mapping[str, Any
         title = f"{name} · seed {cell.seed}" if len(job.seeds) > 1 else name
         _draw_cell(sheet, draw, corner, tile, cell, title)
     pen = _Pen(draw, MARGIN, header + rows * row_height, width - 2 * MARGIN)
-    pen.write(_machine(environment, job), SMALL_SIZE, SOFT_INK)
+    pen.write(_machine_line(environment, job), SMALL_SIZE, SOFT_INK)
     return sheet
 
 
 def image_of(cell: Cell) -> NDArray | None:
-    """The picture of a cell that may be shown, uint8 [H, W, 3]; None for every other cell."""
+    """The picture of the cell as uint8 [H, W, 3]; None where there is none, or where it is blocked."""
     result = cell.result
     return result.image if cell.phase is Phase.DONE and result is not None and not result.verdict.blocked else None
 
 
 def _shown_size(shape: tuple[int, ...]) -> int:
-    """The longer side times the smallest whole factor that fills a tile: whole factors keep edges even."""
+    """The longer side times the smallest whole factor that fills a tile. Whole factors keep pixel edges sharp."""
     longer = max(shape)
     return longer * math.ceil(TILE / longer)
 
 
 def _places(job: Job) -> tuple[list[tuple[int, int]], int]:
-    """(row, column) of every picture, and how many stand in a row; one model's seeds flow like one seed's models."""
+    """(row, column) of every cell, and the cells per row. The seeds of a single model fill rows like several models."""
     group = len(job.models) if len(job.models) > 1 else len(job.cells)
     per_row = _per_row(group)
     rows = math.ceil(group / per_row)
@@ -97,7 +96,7 @@ def _places(job: Job) -> tuple[list[tuple[int, int]], int]:
 
 
 def _per_row(count: int) -> int:
-    """Cells per row so that rows are of even length: 4 -> 4, 5 -> 3 + 2, 6 -> 3 + 3."""
+    """Cells per row, for rows of similar length: 4 -> 4, 5 -> 3 + 2, 6 -> 3 + 3."""
     rows = max(1, math.ceil(count / MOST_PER_ROW))
     return max(1, math.ceil(count / rows))
 
@@ -120,7 +119,7 @@ def _write_header(pen: _Pen, job: Job) -> None:
 
 
 def settings_line(request: Request, seeds: Sequence[int] = ()) -> str:
-    """The shared settings in one line; `seeds` where they are several."""
+    """The shared settings in one line; `seeds` lists them if there are several."""
     seed = f"Seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"Seed {request.seed}"
     scheduler, noise = SCHEDULER_NAMES[request.scheduler], GENERATOR_NAMES[request.generator]
     steps, guidance = plural(request.steps, "step"), f"guidance {request.guidance_scale:g}"
@@ -156,7 +155,7 @@ def _paste(sheet: Image.Image, corner: tuple[int, int], tile: int, image: NDArra
 
 
 def _draw_notice(draw: ImageDraw.ImageDraw, corner: tuple[int, int], tile: int, cell: Cell) -> None:
-    """A plain panel: a headline and one sentence, in the middle of where the picture would be."""
+    """A plain panel in place of the picture, with a headline and a sentence."""
     left, top = corner
     phase = cell.phase if cell.phase in OUTCOMES else Phase.FAILED
     headline, sentence = OUTCOMES[phase]
@@ -168,14 +167,14 @@ def _draw_notice(draw: ImageDraw.ImageDraw, corner: tuple[int, int], tile: int, 
 
 
 def time_line(result: Result) -> str:
-    """Seconds without and with loading: a cold start would otherwise make the first model look slow."""
+    """Seconds of drawing, and of loading apart, so that a cold start does not make the first model look slow."""
     timings = result.timings
     drawing = format_seconds(drawing_seconds(timings))
     return f"{drawing} + {format_seconds(timings.load)} loading" if timings.cold else drawing
 
 
-def _machine(environment: Mapping[str, Any], job: Job) -> str:
-    """What drew it: program, engine, arithmetic, processor; what the environment does not tell is left out."""
+def _machine_line(environment: Mapping[str, Any], job: Job) -> str:
+    """Program, engine, arithmetic, processor and cores, as far as the environment has them."""
     engine = next((cell.result.engine for cell in job.cells if cell.result), environment.get("engine", ""))
     cpu = environment.get("cpu", {})
     cores = cpu.get("count")

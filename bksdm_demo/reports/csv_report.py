@@ -1,8 +1,7 @@
-"""A comparison as CSV (RFC 4180): one row for each picture, everything that decided it and all that was measured.
+"""A comparison as CSV (RFC 4180): a row per picture with its settings, its outcome and its measurements.
 
-Made for spreadsheets: UTF-8 with a byte order mark, without which Excel garbles letters, and with text that a
-spreadsheet would take for a formula made harmless by an apostrophe (OWASP, "CSV Injection"). Programs fare better with
-JSON.
+Made for spreadsheets. The UTF-8 text starts with a byte order mark, because Excel garbles letters without one. A text
+that a spreadsheet would run as a formula gets an apostrophe (OWASP, "CSV Injection"). Programs should read the JSON.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ HEADS = (
     "name",
     "outcome",
     "message",
-    "withheld",
+    "blocked",
     "reason",
     "file",
     "width",
@@ -56,24 +55,24 @@ HEADS = (
 
 
 def write_csv(material: Material, stream: BinaryIO, files: dict[int, str] | None = None) -> None:
-    """`files` are the names of the pictures' files, by the index of their cell, where they lie beside it.
+    """Write the table. `files` are the file names of pictures beside it, by the index of their cell.
 
-    `psnr_db` and `ssim` are against the first model's picture with the same seed; `step_seconds` has a semicolon
-    between two steps. A cell is empty where there is nothing to say.
+    `psnr_db` and `ssim` compare with the first model's picture of the same seed. `step_seconds` has a semicolon between
+    two steps. A field without a value is empty.
     """
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, HEADS)
     writer.writeheader()
     for index in range(len(material.job.cells)):
         row = _row(material, index, (files or {}).get(index))
-        writer.writerow({key: _cell(value) for key, value in row.items()})
+        writer.writerow({key: _field(value) for key, value in row.items()})
     stream.write(text.getvalue().encode("utf-8-sig", "replace"))
 
 
 def _row(material: Material, index: int, file: str | None) -> dict[str, Any]:
     job, cell = material.job, material.job.cells[index]
-    request, told = job.request_of(index), cell_report(cell, material.names, file)
-    verdict, seconds = told["verdict"] or {}, told["seconds"] or {}
+    request, record = job.request_of(index), cell_report(cell, material.names, file)
+    verdict, seconds = record["verdict"] or {}, record["seconds"] or {}
     similarity, system = material.similarities.get(index), material.systems.get(cell.model)
     return {
         "created": timestamp(job.created),
@@ -85,23 +84,23 @@ def _row(material: Material, index: int, file: str | None) -> dict[str, Any]:
         "scheduler": request.scheduler,
         "generator": request.generator,
         "model": cell.model,
-        "name": told["name"],
-        "outcome": told["status"],
+        "name": record["name"],
+        "outcome": record["status"],
         "message": cell.message,
-        "withheld": verdict.get("blocked"),
+        "blocked": verdict.get("blocked"),
         "reason": verdict.get("reason"),
         "file": file,
-        "width": told["width"],
-        "height": told["height"],
+        "width": record["width"],
+        "height": record["height"],
         "psnr_db": similarity and round(similarity.psnr, 4),
         "ssim": similarity and round(similarity.ssim, 6),
-        "steps_run": told["steps"],
+        "steps_run": record["steps"],
         **{f"{phase}_seconds": seconds.get(phase) for phase in SECONDS},
         **_further_seconds(cell),
-        "cold": told["cold"],
-        "engine": told["engine"],
+        "cold": record["cold"],
+        "engine": record["engine"],
         "precision": material.precision(index) if cell.result else None,
-        "size_bytes": told["size_bytes"] or (system and system.size_bytes),
+        "size_bytes": record["size_bytes"] or (system and system.size_bytes),
         "unet_parameters": system and system.unet_parameters,
         "weights": system and system.weights,
         "attention": system and system.attention,
@@ -121,8 +120,8 @@ def _further_seconds(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _cell(value: Any) -> Any:
-    """Numbers as they are, truth as yes or no, text made harmless, nothing as an empty cell."""
+def _field(value: Any) -> Any:
+    """Numbers as they are, booleans as yes or no, None as an empty field, and text made harmless."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value is None or isinstance(value, (int, float)):
@@ -131,5 +130,5 @@ def _cell(value: Any) -> Any:
 
 
 def harmless(text: str) -> str:
-    """The text, with an apostrophe before it where a spreadsheet would take it for a formula."""
+    """The text; with an apostrophe in front if a spreadsheet would run it as a formula."""
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text

@@ -1,8 +1,8 @@
-"""A comparison as one file to hand over: HTML that opens anywhere, ZIP, CSV or JSON.
+"""A comparison as one report file: HTML that opens anywhere, ZIP, CSV or JSON.
 
-The page, the command line and the API ask here. A job may be live, stored or half finished: a report tells what there
-is and says what is missing. A withheld picture is said and never in any of the files. File names hold the date and
-nothing else. Pictures are read one by one where the format allows, so that many of them take little memory.
+The page, the command line and the API write reports through this module. The job may be running, finished or stored;
+the report says what is missing. A blocked picture is named as blocked and is in none of the files. File names contain
+only the date. Where the format allows it, one picture at a time is in memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from bksdm_demo.runs.comparisons import Comparisons
 
 
 class Kind(StrEnum):
-    """What a report may be; the value is the ending of its file name."""
+    """The kinds of reports; the value is the ending of the file name."""
 
     HTML = "html"
     ZIP = "zip"
@@ -45,15 +45,15 @@ MEDIA_TYPES = {
 }
 DESCRIPTIONS = {
     Kind.HTML: "One page that opens anywhere, without this demo and without a network",
-    Kind.ZIP: "All of it: pictures, contact sheet, page, table and record",
-    Kind.CSV: "A row for each picture, for a spreadsheet",
+    Kind.ZIP: "Everything: pictures, contact sheet, page, table and record",
+    Kind.CSV: "A spreadsheet with a row for each picture",
     Kind.JSON: "The whole record, for a program",
 }
 
 
 @dataclass(frozen=True)
 class ReportFile:
-    """A finished report; `name` is safe for any file system and says nothing but the date."""
+    """A finished report; `name` contains only the date and is safe on every file system."""
 
     name: str
     data: bytes
@@ -63,37 +63,37 @@ class ReportFile:
 def build_report(comparisons: Comparisons, job_id: str, kind: str, base_url: str = "") -> ReportFile:
     """The report on a comparison in memory.
 
-    `kind` is one of KINDS; `base_url` the address of this server's page, where it is known, for the link that
-    reproduces the comparison. Raises RequestError for an unknown id or kind, StoreError where the store fails.
+    `kind` is one of KINDS. `base_url` is the address of this server's page, if known, for the link that draws the
+    comparison again. Raises RequestError for an unknown id or kind, StoreError if the store fails.
     """
-    chosen = kind_named(kind)
-    material = gather(comparisons, job_id, base_url)
+    chosen = parse_kind(kind)
+    material = gather_material(comparisons, job_id, base_url)
     stream = io.BytesIO()
     write_report(material, chosen, stream)
     return ReportFile(file_name(material.job, chosen), stream.getvalue(), MEDIA_TYPES[chosen])
 
 
-def gather(comparisons: Comparisons, job_id: str, base_url: str = "") -> Material:
-    """What a report on a live or stored comparison is made of. Raises RequestError for an unknown id, StoreError."""
+def gather_material(comparisons: Comparisons, job_id: str, base_url: str = "") -> Material:
+    """The material for a report on a live or stored comparison. Raises RequestError for an unknown id, StoreError."""
     systems = {system.key: system for system in comparisons.catalog.systems()}
-    return material_of(
-        comparisons.get(job_id), systems, lambda index: comparisons.picture(job_id, index), base_url, kept=True
+    return make_material(
+        comparisons.get(job_id), systems, lambda index: comparisons.picture(job_id, index), base_url, stored=True
     )
 
 
-def material_of(
-    job: Job, systems: Mapping[str, System], picture: Lookup, base_url: str = "", *, kept: bool = False
+def make_material(
+    job: Job, systems: Mapping[str, System], picture: Lookup, base_url: str = "", *, stored: bool = False
 ) -> Material:
-    """The same for a snapshot at hand; `picture` gives the PNG of a cell that may be shown.
+    """The material for a report on this snapshot; `picture` returns the PNG of a cell that may be shown.
 
-    `kept` says that the server at `base_url` keeps the job, so that the link may name it.
+    `stored` says that the server at `base_url` stores the job, so that the link may name it.
     """
-    return Material(settled(job), systems, picture, base_url, time.time(), kept)
+    return Material(settled(job), systems, picture, base_url, time.time(), stored)
 
 
 def write_report(material: Material, kind: str, stream: BinaryIO) -> None:
-    """Write the report from the stream's present place on. Raises RequestError for an unknown kind."""
-    chosen = kind_named(kind)
+    """Write the report at the stream's current position. Raises RequestError for an unknown kind."""
+    chosen = parse_kind(kind)
     if chosen is Kind.HTML:
         write_html(material, stream)
     elif chosen is Kind.ZIP:
@@ -105,8 +105,8 @@ def write_report(material: Material, kind: str, stream: BinaryIO) -> None:
         stream.write((json.dumps(record, indent=2, allow_nan=False) + "\n").encode())
 
 
-def kind_named(kind: str) -> Kind:
-    """The kind of that name. Raises RequestError naming those there are."""
+def parse_kind(kind: str) -> Kind:
+    """The kind with this name. Raises RequestError with the list of kinds."""
     try:
         return Kind(kind)
     except ValueError as error:
@@ -114,5 +114,5 @@ def kind_named(kind: str) -> Kind:
 
 
 def file_name(job: Job, kind: Kind) -> str:
-    """ "comparison-20261123-064000.html", the time being that of the comparison in UTC."""
+    """ "comparison-20261123-064000.html", with the time of the comparison in UTC."""
     return f"comparison-{datetime.fromtimestamp(job.created, UTC):%Y%m%d-%H%M%S}.{kind.value}"

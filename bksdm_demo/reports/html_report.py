@@ -1,7 +1,7 @@
-"""A comparison as one HTML file: no script, nothing fetched, the pictures inside with their parameters.
+"""A comparison as one HTML file with its pictures inside; it runs no script and fetches nothing.
 
-The page's looks are in templates/report.css, its shape in templates/report.html, its words in report_view.py. Every
-text is escaped by the template engine; a content policy inside the page forbids it to run or to fetch anything.
+The style is in templates/report.css, the markup in templates/report.html, the words in html_view.py. The template
+engine escapes every text. A content security policy in the page forbids scripts and requests.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import BinaryIO
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bksdm_demo.reports.html_view import MISSING_FILE, report_view
 from bksdm_demo.reports.material import Material
-from bksdm_demo.reports.view import GONE, report_view
 from bksdm_demo.wording.timing import PHASE_LABELS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -29,14 +29,14 @@ _templates = Environment(
 
 
 def write_html(material: Material, stream: BinaryIO) -> None:
-    """The page, bit by bit: of the pictures one at a time is in memory."""
+    """Write the page piece by piece, with one picture at a time in memory."""
 
     def embedded(index: int) -> str:
-        """The picture as an address that holds it, "" where its file is gone."""
+        """The picture as a data address; "" if its file is missing."""
         data = material.png(index)
         return "" if data is None else f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
     page = _templates.get_template(PAGE)
-    words = {"view": report_view(material), "gone": GONE, "phases": PHASE_LABELS}
+    words = {"view": report_view(material), "missing_file": MISSING_FILE, "phases": PHASE_LABELS}
     for piece in page.generate(words, embedded=embedded):
         stream.write(piece.encode("utf-8", "replace"))

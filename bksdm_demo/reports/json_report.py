@@ -1,6 +1,6 @@
 """Comparisons, systems and packages as plain data for JSON: `result.json` and every `--json` answer.
 
-Schema numbers and the parts that a picture's metadata shares are parameters/result_json.py's.
+parameters/result_json.py has the schema numbers, and the records that the metadata of pictures shares.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def job_report(
     environment: Mapping[str, Any],
     contact_sheet: str | None = None,
 ) -> dict[str, Any]:
-    """A whole comparison, an entry under `models` for each cell: model by model, seed after seed.
+    """A whole comparison. `models` has an entry per cell: all models of the first seed, then of the next.
 
     `names` maps model keys to display names, `files` indexes of cells to picture file names.
     """
@@ -54,7 +54,7 @@ def job_report(
 
 
 def systems_report(systems: Sequence[System], sharing: Sharing = NOTHING_SHARED) -> dict[str, Any]:
-    """The catalogue and what its systems share for `models --json`; counts are numbers of weights, sizes bytes."""
+    """The systems and their shared parts for `models --json`; counts are numbers of weights, sizes are bytes."""
     return {
         "schema": SYSTEMS_SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -68,13 +68,13 @@ def systems_report(systems: Sequence[System], sharing: Sharing = NOTHING_SHARED)
 
 
 def system_report(system: System) -> dict[str, Any]:
-    """Every plain fact of a system; of its parts only the folder."""
+    """Every plain fact of a system, and the folder of its parts."""
     facts = {name: getattr(system, name) for name in _SYSTEM_FACTS}
     return {**facts, "availability": system.availability.value, "folder": str(system.folder)}
 
 
 def history_report(jobs: Sequence[Job], total: int) -> dict[str, Any]:
-    """Some of `total` kept comparisons, with the outcome of each picture in the job's order, for `history --json`."""
+    """Some of `total` stored comparisons for `history --json`, with the outcomes in the order of the cells."""
     return {
         "schema": HISTORY_SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -104,9 +104,9 @@ def packages_report(packages: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def cell_report(cell: Cell, names: Mapping[str, str], file: str | None) -> dict[str, Any]:
-    """One model's outcome; everything a result would say is None where there is no result.
+    """The outcome of one cell. Without a result, the fields of a result are None.
 
-    `steps` counts the denoising steps really run, also when the run was stopped.
+    `steps` counts the denoising steps that ran, even if the run was stopped.
     """
     result = cell.result
     return {

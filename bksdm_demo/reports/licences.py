@@ -1,7 +1,7 @@
-"""What governs the models of a report and the pictures they drew.
+"""The licences of the models in a report and of their pictures.
 
-The restrictions are Attachment A of the CreativeML Open RAIL-M licence of 22 August 2022, point by point in fewer words
-than its own; the text behind the link is what binds.
+The restrictions summarize Attachment A of the CreativeML Open RAIL-M licence of 22 August 2022, point by point. Only
+the text behind the link is binding.
 """
 
 from __future__ import annotations
@@ -15,33 +15,33 @@ from bksdm_demo.library.published import OPENRAIL_M
 RESTRICTIONS = (
     "break any law",
     "exploit or harm minors, or try to",
-    "spread what is verifiably false in order to harm",
+    "spread verifiably false information in order to harm",
     "make or spread personal data that can harm somebody",
     "defame, disparage or harass",
-    "decide automatically, to somebody's disadvantage, on their rights or obligations",
+    "make fully automated decisions against somebody's legal rights, or ones that bind them",
     "discriminate against or harm people for their behaviour or character, known or predicted",
-    "exploit the weaknesses of a group, for its age or its social, physical or mental condition, to harm its members",
+    "exploit a group's weaknesses of age or of social, physical or mental condition, to harm its members",
     "discriminate against people for characteristics that the law protects",
     "give medical advice or interpret medical results",
-    "serve justice, law enforcement, immigration or asylum, such as by predicting who will commit a crime",
+    "administer justice, law enforcement, immigration or asylum, for example by predicting who will commit a crime",
 )
 BY_LICENCE = {
     OPENRAIL_M: (
-        "Models and pictures may be used, changed and passed on, also commercially, under restrictions that go with "
-        "them. Neither may be used to:",
+        "You may use, change and pass on the models and pictures, also commercially, with these restrictions. "
+        "Nobody may use them to:",
         RESTRICTIONS,
     ),
     "Apache-2.0": (
-        "Models and pictures may be used for any purpose; who passes the models on keeps the licence and the notices.",
+        "You may use the models and pictures for any purpose. Passed on, models keep their licence and notices.",
         (),
     ),
 }
-UNKNOWN = ("Nobody told this demo what governs these models; ask who made them before you use the pictures.", ())
+UNKNOWN = ("This demo does not know the licence of these models. Ask their makers before you use the pictures.", ())
 
 
 @dataclass(frozen=True)
 class Licence:
-    """One licence and the models under it; `restrictions` follow the sentence as a list."""
+    """One licence and its models. The list of `restrictions` follows the sentence."""
 
     name: str
     address: str
@@ -51,7 +51,7 @@ class Licence:
 
 
 def licences_of(systems: Sequence[System]) -> tuple[Licence, ...]:
-    """Each licence once, in the order of the models."""
+    """Every licence once, in the order of the models."""
     kinds = dict.fromkeys((system.licence, system.licence_url) for system in systems)
     found = []
     for name, address in kinds:

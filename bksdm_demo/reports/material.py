@@ -1,4 +1,4 @@
-"""What every report is made of: a snapshot of the job, what its models are, and a way to its pictures."""
+"""The material of every report: a snapshot of the job, the facts about its models, and access to its pictures."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from bksdm_demo.parameters.png_writer import decode_png
 from bksdm_demo.records import Job
 from bksdm_demo.reports.similarity import Similarity, compare_pictures
 
-Lookup = Callable[[int], bytes]  # index of a cell -> its PNG; a DemoError where there is none to be had
+Lookup = Callable[[int], bytes]  # index of a cell -> its PNG; raises DemoError where there is none
 
 
 @dataclass(frozen=True)
 class Material:
-    """`made` is the moment of the report in seconds since the epoch; `kept` says that the server at `base_url`, ""
-    where that address is not known, keeps the job under its id.
+    """`made` is the time of the report in seconds since the epoch; `base_url` is the server's address, "" if unknown.
+
+    `stored` says that this server stores the job under its id.
     """
 
     job: Job
@@ -29,20 +30,20 @@ class Material:
     picture: Lookup
     base_url: str = ""
     made: float = 0.0
-    kept: bool = False
+    stored: bool = False
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """Display names by the keys of models; one that the catalogue no longer knows goes by its key."""
+        """Display names by model key; a model that the catalogue no longer has is called by its key."""
         return {key: self.systems[key].name if key in self.systems else key for key in self.job.models}
 
     @cached_property
     def similarities(self) -> dict[int, Similarity]:
-        """How like each picture is the one by the first model with the same seed, by the index of its cell."""
-        return dict(self._likenesses())
+        """The similarity of each picture to the first model's with the same seed, by the index of its cell."""
+        return dict(self._compared())
 
     def png(self, index: int) -> bytes | None:
-        """The picture of a cell as it is kept; None where there is none to show, or where its file is gone."""
+        """The stored picture of a cell; None where there is none to show, or its file is missing."""
         if not self.job.cells[index].shown:
             return None
         try:
@@ -51,7 +52,7 @@ class Material:
             return None
 
     def pixels(self, index: int) -> NDArray | None:
-        """The picture of a cell as uint8 [H, W, 3]; None as in `png`, and where its file is damaged."""
+        """The picture of a cell as uint8 [H, W, 3]; None as for `png`, and for a damaged file."""
         data = self.png(index)
         try:
             return None if data is None else decode_png(data)
@@ -59,14 +60,14 @@ class Material:
             return None
 
     def precision(self, index: int) -> str:
-        """The arithmetic of the cell's U-Net as its engine told it, else as it was asked for; "" where unknown."""
+        """The arithmetic of the cell's U-Net as its engine reported it, else as requested; "" if unknown."""
         system, environment = self.systems.get(self.job.cells[index].model), self.job.environment
         paths = system.parts.unet if system and system.parts else ()
-        told = (run_mode_of(environment, path).get("precision") for path in paths)
-        return str(next(filter(None, told), environment.get("precision", "")))
+        reported = (run_mode_of(environment, path).get("precision") for path in paths)
+        return str(next(filter(None, reported), environment.get("precision", "")))
 
-    def _likenesses(self) -> Iterator[tuple[int, Similarity]]:
-        """Seed by seed, so that two pictures at most are in memory."""
+    def _compared(self) -> Iterator[tuple[int, Similarity]]:
+        """Compare seed by seed, with at most two pictures in memory."""
         cells, first = self.job.cells, self.job.models[0]
         for seed in self.job.seeds:
             row = [index for index, cell in enumerate(cells) if cell.seed == seed and cell.shown]
@@ -79,10 +80,10 @@ class Material:
                     continue
                 try:
                     yield index, compare_pictures(pixels, reference)
-                except RequestError:  # not of one size, or too small
+                except RequestError:  # of different sizes, or too small
                     continue
 
 
 def settled(job: Job) -> Job:
-    """The job as a report shows it: a cell that is being run again still has its earlier outcome."""
+    """The job as a report shows it: a cell that runs again has its earlier outcome."""
     return replace(job, cells=tuple(cell.earlier or cell for cell in job.cells))

@@ -1,9 +1,9 @@
-"""How much two pictures differ: PSNR and SSIM.
+"""The similarity of two pictures: PSNR and SSIM.
 
 SSIM after Wang, Bovik, Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
 Similarity" (IEEE TIP 13/4, 2004): Gaussian window of 11 x 11 with sigma 1.5, K1 0.01, K2 0.03, the mean over the
-windows that lie inside the picture, here of each channel of RGB, then of the channels. Both say how alike two pictures
-are, nothing about which is better.
+windows that lie inside the picture, here of each channel of RGB, then of the channels. Both numbers measure similarity.
+Neither says which picture is better.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ K1, K2 = 0.01, 0.03
 
 @dataclass(frozen=True)
 class Similarity:
-    """`psnr` in dB against a peak of 255, infinite for equal pictures; `ssim` at most 1."""
+    """`psnr` is in dB for a peak of 255, infinite for equal pictures; `ssim` is at most 1."""
 
     psnr: float
     ssim: float
@@ -36,7 +36,7 @@ class Similarity:
 
 
 def compare_pictures(picture: NDArray, reference: NDArray) -> Similarity:
-    """Both uint8 [H, W, 3], at least 11 pixels high and wide. Raises RequestError where they are not of one size."""
+    """Compare two uint8 [H, W, 3] pictures of one size, at least 11 pixels high and wide; else raise RequestError."""
     if picture.shape != reference.shape:
         sizes = " and ".join(f"{shape[1]}x{shape[0]}" for shape in (picture.shape, reference.shape))
         raise RequestError(f"Pictures of {sizes} pixels cannot be compared pixel by pixel.")
@@ -63,7 +63,7 @@ def ssim(picture: NDArray, reference: NDArray) -> float:
 
 
 def _blur(planes: NDArray) -> NDArray:
-    """Gaussian means of the windows inside [3, H, W] -> [3, H - 10, W - 10]; the window is separable."""
+    """Blur [3, H, W] -> [3, H - 10, W - 10]: Gaussian means of all windows inside. The window is separable."""
     places = np.arange(WINDOW) - WINDOW // 2
     weights = np.exp(-(places**2) / (2 * SIGMA**2))
     weights /= weights.sum()

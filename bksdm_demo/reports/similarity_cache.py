@@ -1,7 +1,7 @@
-"""How alike the pictures of one comparison are: each against a reference model's picture of the same seed.
+"""The similarity of a comparison's pictures: each against a reference model's picture with the same seed.
 
-Reads the pictures that are kept and remembers what it has worked out by the bytes of both, so that a picture that was
-run again is compared again. A withheld picture is compared with nothing.
+Reads the stored pictures and caches each result by the bytes of both. A picture that was drawn again is therefore
+compared again. A blocked picture is never compared.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Pair = tuple[bytes, bytes]
 
 @dataclass(frozen=True)
 class Compared:
-    """One picture against the reference of its seed; `similarity` is None where `why` says that it cannot be told."""
+    """One picture against the reference of its seed; `similarity` is None for the reason in `why`."""
 
     index: int
     similarity: Similarity | None = None
@@ -33,7 +33,7 @@ class Compared:
 
 
 class SimilarityCache:
-    """Compares pictures on demand; safe to use from several threads."""
+    """Compares pictures on demand; threads may share it."""
 
     def __init__(self, comparisons: Comparisons, remembered: int = REMEMBERED) -> None:
         self._comparisons, self._remembered = comparisons, remembered
@@ -41,10 +41,10 @@ class SimilarityCache:
         self._lock = threading.Lock()
 
     def against(self, job_id: str, reference: int) -> tuple[Compared, ...]:
-        """Every picture of a job against those of its `reference`-th model.
+        """Compare every picture of a job with those of its `reference`-th model.
 
-        Cells without a picture, and seeds whose reference has none, are left out. Raises RequestError for an unknown
-        job or model, or where the reference has no picture at all; StoreError.
+        Skips cells without a picture, and seeds without a picture of the reference. Raises RequestError for an unknown
+        job or model and for a reference without any picture; StoreError.
         """
         job = self._comparisons.get(job_id)
         if not 0 <= reference < len(job.models):

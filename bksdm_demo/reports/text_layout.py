@@ -1,8 +1,8 @@
-"""Letters for drawn pictures: which font can write a text, and how the text breaks into lines.
+"""Text for drawn pictures: chooses a font that has the characters, and breaks the text into lines.
 
-Pillow's built-in face (Aileron) comes first, so that an English sheet looks the same on every machine; a text it
-cannot write (accents, other scripts) gets the well-known system font with the fewest gaps. Leaves out shaping
-(Pillow's raqm does it where present) and colour emoji: a character no font has becomes "?".
+Pillow's built-in font (Aileron) comes first, so that an English sheet looks the same on every machine. A text with
+other characters gets the system font that lacks the fewest of them. A character that no font has becomes "?". There
+are no colour emoji; Pillow shapes text only where raqm is installed.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ SYSTEM_FONTS = (
     "msyh.ttc",
 )
 PROBE_PIXELS = 16  # glyphs are compared at this size
-MISSING = "\U0010fffd"  # a private code point that no font draws: its picture is the "no such glyph" box
+MISSING = "\U0010fffd"  # a private code point without a glyph in any font: drawn as the "missing glyph" box
 ELLIPSIS = "…"
-LONGEST = 2000  # characters of a text that are looked at; a sheet never shows more
+LONGEST = 2000  # characters of a text that are read; a sheet never shows more
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def lines_of(text: str, size: float, width: float, most: int) -> tuple[list[str], Font]:
-    """The text broken into at most `most` lines of `width` pixels, and the font of `size` pixels to draw them with.
+    """Break the text into at most `most` lines of `width` pixels; also return the font of `size` pixels for them.
 
-    What does not fit ends in an ellipsis. White space and control characters collapse into single spaces.
+    A text that does not fit ends with an ellipsis. White space and control characters become single spaces.
     """
     plain = tidy(text)
     face = best_face(plain)
@@ -44,13 +44,13 @@ def lines_of(text: str, size: float, width: float, most: int) -> tuple[list[str]
 
 
 def tidy(text: str) -> str:
-    """One line of printable characters: controls become spaces, joiners and variation selectors are dropped."""
+    """One line of printable characters. Control characters become spaces; joiners and variation selectors go."""
     kept = (" " if unicodedata.category(char) in ("Cc", "Zl", "Zp") else char for char in text[:LONGEST])
     return " ".join("".join(char for char in kept if unicodedata.category(char) not in ("Cf", "Cs")).split())
 
 
 def wrap(text: str, font: Font, width: float, most: int) -> list[str]:
-    """Break at spaces; a word wider than the line (or a script without spaces) breaks between characters."""
+    """Break the text at spaces, and between characters where a word is wider than the line."""
     lines: list[str] = []
     rest = text
     while rest and len(lines) < most:
@@ -66,7 +66,7 @@ def wrap(text: str, font: Font, width: float, most: int) -> list[str]:
 
 
 def _fitting(text: str, font: Font, width: float) -> int:
-    """How many characters of the text one line takes (at least one), preferring to end at a space."""
+    """How many characters fit into one line: at least one, up to a space if possible."""
     if font.getlength(text) <= width:
         return len(text)
     low, high = 1, len(text)  # the longest prefix that fits, by bisection
@@ -78,7 +78,7 @@ def _fitting(text: str, font: Font, width: float) -> int:
 
 
 def best_face(text: str) -> str:
-    """The first face that writes the most of the text: "" is Pillow's own, else a system font's file name."""
+    """The first face with the most characters of the text: "" for Pillow's own, else a font file name."""
     characters = {char for char in text if not char.isspace()}
     best, fewest = "", len(characters) + 1
     for face in ("", *SYSTEM_FONTS):
@@ -92,7 +92,7 @@ def best_face(text: str) -> str:
 
 @lru_cache(maxsize=256)
 def open_face(face: str, size: float) -> Font:
-    """A face at a pixel size; raises OSError when a system font is not installed."""
+    """The face at a size in pixels. Raises OSError for a font that is not installed."""
     return ImageFont.truetype(face, size) if face else ImageFont.load_default(size)
 
 
@@ -107,7 +107,7 @@ def _installed(face: str) -> bool:
 
 @lru_cache(maxsize=8192)
 def covers(face: str, char: str) -> bool:
-    """Whether the face draws this character as something other than its "no such glyph" box."""
+    """Whether the face has a glyph for this character, other than the "missing glyph" box."""
     return _picture(face, char) != _picture(face, MISSING)
 
 

@@ -1,6 +1,6 @@
 """A comparison as one ZIP: the pictures, the contact sheet, `report.html`, `timings.csv` and `result.json`.
 
-Every file is named here, and dated as the comparison. Pictures are stored as they are: a PNG does not get smaller.
+All files have the date of the comparison. Pictures are not compressed again, because a PNG does not get smaller.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TABLE_NAME = "timings.csv"
 
 
 def write_zip(material: Material, stream: BinaryIO) -> None:
-    """One picture at a time, except for the contact sheet."""
+    """Write the archive with one picture at a time in memory; the contact sheet needs all of them."""
     job = material.job
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         files = {}
@@ -43,7 +43,7 @@ def write_zip(material: Material, stream: BinaryIO) -> None:
 
 
 def _entry(material: Material, name: str, method: int = zipfile.ZIP_DEFLATED) -> zipfile.ZipInfo:
-    """A file of the archive; ZIP knows dates from 1980 on."""
+    """The header of one file in the archive. ZIP dates start in 1980."""
     moment = max(datetime.fromtimestamp(material.job.created, UTC), datetime(1980, 1, 1, tzinfo=UTC))
     entry = zipfile.ZipInfo(name, moment.timetuple()[:6])
     entry.compress_type = method

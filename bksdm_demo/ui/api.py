@@ -17,7 +17,7 @@ from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.parameters.links import job_address
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Job, Request
-from bksdm_demo.reports.formats import kind_named
+from bksdm_demo.reports.formats import parse_kind
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import whole
 from bksdm_demo.ui.present import picture_address
@@ -88,7 +88,7 @@ class Api:
         """Return the address of a report on a comparison; download it with a GET. The kinds: one HTML page that opens
         without this server, a ZIP of everything, a CSV table, or the JSON record."""
         self.comparisons.get(id)
-        return _page(web) + report_address(id, kind_named(kind).value)
+        return _page(web) + report_address(id, parse_kind(kind).value)
 
     def models(self) -> list[dict]:
         """List the models: key, name, whether each can run now, the reason if it cannot, and recommended settings."""

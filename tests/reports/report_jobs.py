@@ -1,4 +1,4 @@
-"""Comparisons as the tests of reports want them: made by hand, with every outcome there is."""
+"""Hand-made comparisons for the tests of reports, with every outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.png_writer import encode_png
 from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
-from bksdm_demo.reports.formats import material_of
+from bksdm_demo.reports.formats import make_material
 from bksdm_demo.reports.material import Material
 
 SIDE = 16  # pixels of a test picture
@@ -32,11 +32,11 @@ ENVIRONMENT = {
     "packages": {"numpy": "2.3.5", "gradio": None},
     "parts": {"emoji-base_unet": {"engine": "openvino", "precision": "bf16"}},
 }
-SECRET = 211  # the colour of a picture that must not travel
+SECRET = 211  # the colour of a picture that no report may contain
 
 
 def picture(index: int) -> NDArray:
-    """Noise that is another one for every cell."""
+    """Noise, different for every cell."""
     return np.random.RandomState(index).randint(0, 200, (SIDE, SIDE, 3)).astype(np.uint8)
 
 
@@ -53,7 +53,7 @@ def done(index: int, model: str, seed: int, request: Request) -> Cell:
 
 
 def blocked(cell: Cell) -> Cell:
-    """The same withheld; its pixels are left in by mistake, as no report may rely on their being gone."""
+    """The same cell blocked. Its pixels stay in by mistake, because no report may rely on their absence."""
     assert cell.result is not None
     pixels = np.full((SIDE, SIDE, 3), SECRET, np.uint8)
     result = replace(cell.result, verdict=Verdict(True, "It resembles a weapon.", (0.2,)), image=pixels)
@@ -71,7 +71,7 @@ def job_of(
 
 
 def mixed_job(request: Request | None = None) -> Job:
-    """Four models with two seeds; cell 5 is withheld, cell 6 failed."""
+    """Four models with two seeds; cell 5 is blocked, cell 6 failed."""
     job = job_of(request)
     cells = list(job.cells)
     cells[5] = blocked(cells[5])
@@ -109,5 +109,5 @@ def png_of(job: Job, index: int) -> bytes:
 
 
 def material(job: Job, **changes: Any) -> Material:
-    """`changes` are those of the material: other systems, another way to the pictures, an address."""
-    return replace(material_of(job, SYSTEMS, lambda index: png_of(job, index)), **changes)
+    """The material of a job; `changes` replace its fields."""
+    return replace(make_material(job, SYSTEMS, lambda index: png_of(job, index)), **changes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bksdm_demo.records import Timings
-from bksdm_demo.reports.charts import LINE_HEIGHT, LINE_MARGIN, LINE_WIDTH, bars, course
+from bksdm_demo.reports.charts import LINE_HEIGHT, LINE_MARGIN, LINE_WIDTH, bars, step_line
 from bksdm_demo.wording.timing import PHASES
 
 SLOW = Timings(load=6.0, encode=0.5, denoise=2.0, decode=1.0, safety=0.5, total=10.0, steps=(0.5, 1.5), cold=True)
@@ -31,12 +31,12 @@ def test_a_bar_of_nothing_has_no_segment():
     assert bars([], []) == ()
 
 
-def test_the_course_of_steps_spans_the_drawing_and_stays_inside():
-    points = [tuple(map(float, point.split(","))) for point in course((1.0, 4.0, 2.0), 4.0).split()]
+def test_a_step_line_spans_the_drawing_and_stays_inside():
+    points = [tuple(map(float, point.split(","))) for point in step_line((1.0, 4.0, 2.0), 4.0).split()]
     assert [x for x, _ in points] == [0, LINE_WIDTH / 2, LINE_WIDTH]
     top, bottom = LINE_MARGIN, LINE_HEIGHT - LINE_MARGIN
     assert [y for _, y in points] == pytest.approx(
         [bottom - (bottom - top) / 4, top, bottom - (bottom - top) / 2], abs=0.01
     )
-    assert len(course((1.0,), 4.0).split()) == 2  # a line needs two ends
-    assert course((), 4.0) == course((0.0,), 0.0) == ""
+    assert len(step_line((1.0,), 4.0).split()) == 2  # a line needs two ends
+    assert step_line((), 4.0) == step_line((0.0,), 0.0) == ""

@@ -99,10 +99,10 @@ def test_a_blocked_comparison_has_no_picture_in_any_report(service: Comparisons,
     if kind == "zip":
         assert archive_of(data).namelist() == ["contact-sheet.png", "report.html", "timings.csv", "result.json"]
     if kind == "csv":
-        assert [row["withheld"] for row in rows_of(data)] == ["yes", "yes", "yes", ""] * 2
+        assert [row["blocked"] for row in rows_of(data)] == ["yes", "yes", "yes", ""] * 2
 
 
-def test_only_the_link_of_a_kept_comparison_names_it(service: Comparisons):
+def test_only_the_link_of_a_stored_comparison_names_it(service: Comparisons):
     job = run(service)
     assert (
         f"https://example.org/?job={job.id}".encode()
@@ -129,31 +129,31 @@ def test_csv_has_a_row_for_each_picture_with_all_that_decided_and_was_measured()
     assert len(rows) == 8
     assert tuple(rows[0]) == HEADS
     second = rows[1]
-    told = {
+    expected = {
         "created": "2026-11-23T06:40:00Z",
         "prompt": "red apple",
         "seed": "7",
         "steps": "3",
         "scheduler": "dpmpp-2m",
     }
-    told |= {"model": "emoji-base", "name": "Emoji Base", "outcome": "done", "withheld": "no", "steps_run": "3"}
-    told |= {"denoise_seconds": "0.4", "drawing_seconds": "0.56", "step_seconds": "0.100000;0.120000;0.080000"}
-    told |= {
+    expected |= {"model": "emoji-base", "name": "Emoji Base", "outcome": "done", "blocked": "no", "steps_run": "3"}
+    expected |= {"denoise_seconds": "0.4", "drawing_seconds": "0.56", "step_seconds": "0.100000;0.120000;0.080000"}
+    expected |= {
         "median_step_seconds": "0.1",
         "cold": "yes",
         "engine": "fake",
         "size_bytes": "2000000",
         "weights": "6-bit palettized",
     }
-    assert {key: second[key] for key in told} == told
+    assert {key: second[key] for key in expected} == expected
     assert 0 < float(second["psnr_db"]) < 20
     assert [rows[0][key] for key in ("psnr_db", "ssim", "file")] == ["", "", ""]
     assert [row["outcome"] for row in rows[4:]] == ["done", "blocked", "failed", "done"]
-    assert (rows[5]["withheld"], rows[5]["reason"], rows[5]["width"]) == ("yes", "It resembles a weapon.", "")
+    assert (rows[5]["blocked"], rows[5]["reason"], rows[5]["width"]) == ("yes", "It resembles a weapon.", "")
     assert (rows[6]["message"], rows[6]["total_seconds"]) == ("The U-Net <b>broke</b>.", "")
 
 
-def test_csv_tells_equal_pictures():
+def test_csv_shows_equal_pictures():
     job = job_of(models=MODELS[:2], seeds=(1,))
     made = material(job, picture=lambda index: plain_png(picture(0)))
     assert float(rows_of(written(made, "csv"))[1]["psnr_db"]) == inf
@@ -178,7 +178,7 @@ def test_csv_keeps_letters_quotes_and_line_breaks():
     assert row["prompt"] == prompt.replace("\ud800", "?")
 
 
-def test_the_precision_is_the_one_that_the_u_net_told(service: Comparisons):
+def test_the_precision_is_the_one_that_the_u_net_reported(service: Comparisons):
     rows = rows_of(build_report(service, run(service, seeds=(1,)).id, "csv").data)
     stem = "Stable_Diffusion_version_emoji-base_unet"
     assert [row["precision"] for row in rows] == ["auto", "auto", "auto", ""]

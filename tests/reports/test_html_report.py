@@ -1,4 +1,4 @@
-"""The HTML report read back by Python's own parser: nothing runs, nothing is fetched, nothing withheld is inside."""
+"""The HTML report read back by Python's own parser: nothing runs, nothing is fetched, no blocked picture is inside."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_every_text_is_shown_as_it_is():
     assert len(found.all("title")) == 1 + sum(name == "rect" and "x" in a for name, a in found.elements)
 
 
-def test_withheld_and_failed_pictures_are_said_and_never_inside():
+def test_blocked_and_failed_pictures_are_named_and_never_inside():
     job = mixed_job()
 
     def careless(index: int) -> bytes:
@@ -146,7 +146,7 @@ def test_withheld_and_failed_pictures_are_said_and_never_inside():
         with Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))) as opened:
             assert not (np.asarray(opened) == SECRET).all(axis=-1).any()
     assert "6 pictures, 1 withheld, 1 failed" in found.text
-    assert "1 of 8 pictures was withheld by the safety checker and is in no file of this report." in found.text
+    assert "The safety checker blocked 1 of 8 pictures. No file of this report contains it." in found.text
     assert "Emoji Base, seed 8 – Picture withheld. The safety checker blocked it." in found.text
     assert "Emoji Small, seed 8 – This model failed. The U-Net <b>broke</b>." in found.text
 
@@ -160,7 +160,7 @@ def test_a_verdict_that_blocks_wins_over_a_phase_that_says_done():
     assert len(found.all("img")) == 7
 
 
-def test_shared_settings_are_said_once_and_pictures_are_compared_within_a_seed():
+def test_shared_settings_stand_once_and_pictures_are_compared_within_a_seed():
     job = job_of()
     found = page(job)
     assert found.text.count("DPM-Solver++ 2M") == 1
@@ -192,7 +192,7 @@ def test_the_numbers_of_the_page_are_those_of_the_timings():
     assert "Speed is drawing time against Emoji Original." in found.text
 
 
-def test_speeds_are_told_within_a_seed_as_on_the_page():
+def test_speeds_are_within_a_seed_as_on_the_page():
     found = page(job_of())
     assert "8 pictures, one noise for each seed" in found.text
     assert found.text.count("baseline") == 4  # below a picture and in the table, for each seed
@@ -228,7 +228,7 @@ def test_a_cell_that_is_drawn_again_keeps_its_earlier_picture():
     assert stream.getvalue().count(b"data:image/png") == 4
 
 
-def test_a_picture_whose_file_is_gone_costs_that_picture_only():
+def test_a_picture_whose_file_is_missing_costs_that_picture_only():
     job = job_of(seeds=(7,))
 
     def gone(index: int) -> bytes:
@@ -238,22 +238,22 @@ def test_a_picture_whose_file_is_gone_costs_that_picture_only():
 
     found = page(job, picture=gone)
     assert len(found.all("img")) == 3
-    assert "The file of this picture is gone." in found.text
+    assert "The file of this picture is missing." in found.text
     assert sorted(material(job, picture=gone).similarities) == [3]
 
 
 def test_how_to_draw_it_again():
     job = job_of()
-    kept = page(job, base_url="https://example.org/space/?old=1#part", kept=True)
+    stored = page(job, base_url="https://example.org/space/?old=1#part", stored=True)
     address = f"https://example.org/space/?{job_query(job)}"
-    assert address in [link["href"] for link in kept.all("a")]
+    assert address in [link["href"] for link in stored.all("a")]
     assert "job=the-id" in address
-    elsewhere = page(job, base_url="https://example.org/", kept=False)
+    elsewhere = page(job, base_url="https://example.org/", stored=False)
     assert f"https://example.org/?{job_query(job, with_job=False)}" in elsewhere.text
     unknown = page(job, base_url="javascript:alert(1)")
     assert f"?{job_query(job, with_job=False)}" in unknown.text
     assert "javascript" not in unknown.text
-    assert "python -m bksdm_demo compare --models" in kept.text
+    assert "python -m bksdm_demo compare --models" in stored.text
 
 
 def test_models_and_licences():
@@ -265,7 +265,7 @@ def test_models_and_licences():
     assert "Emoji Base emoji-base 6.00 M 9.00 M 8.00 MB 6-bit palettized split_einsum_v2 CreativeML" in found.text
     assert OPENRAIL_M_URL in [link["href"] for link in found.all("a")]
     assert "exploit or harm minors" in found.text
-    assert "Nobody told this demo what governs these models" in found.text
+    assert "This demo does not know the licence of these models" in found.text
     assert not [link for link in found.all("a") if link["href"].startswith("javascript")]
 
 

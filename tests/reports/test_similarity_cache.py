@@ -80,7 +80,7 @@ def test_a_reference_that_is_not_there(service: Comparisons, reference: int) -> 
         SimilarityCache(service).against(job.id, reference)
 
 
-def test_a_withheld_picture_is_compared_with_nothing(service: Comparisons) -> None:
+def test_a_blocked_picture_is_never_compared(service: Comparisons) -> None:
     job = finished(service, BLOCKED_WORD)
     with pytest.raises(RequestError, match="no picture to compare with"):
         SimilarityCache(service).against(job.id, 0)

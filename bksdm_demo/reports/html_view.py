@@ -1,48 +1,52 @@
-"""What a report says about a comparison: records -> words, rows and bars. Pure functions, no markup, no pictures.
+"""The words, rows and bars of the HTML report, made from the records of a comparison. Pure functions.
 
-Leaves out escaping and looks, which are the template's.
+The template escapes them and adds markup and pictures; tables.py makes the tables of numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.parameters.links import job_address, job_command, job_query
-from bksdm_demo.records import Cell, Job, Phase, Timings
-from bksdm_demo.reports.charts import Bar, bars, course
+from bksdm_demo.records import Cell, Job, Phase
+from bksdm_demo.reports.charts import Bar, bars
 from bksdm_demo.reports.licences import Licence, licences_of
 from bksdm_demo.reports.material import Material
-from bksdm_demo.reports.similarity import Similarity
+from bksdm_demo.reports.tables import (
+    StepRow,
+    Table,
+    every_step_table,
+    parts_table,
+    similarity_table,
+    similarity_text,
+    step_rows,
+    timing_table,
+)
 from bksdm_demo.units import format_bytes, format_count
 from bksdm_demo.wording.comparison import OUTCOMES, outcome_words, plural, setting_facts, shorten, truncation_words
 from bksdm_demo.wording.timing import (
     NOTHING,
-    PHASE_LABELS,
-    PHASES,
     baseline_of,
     cell_speed,
-    decimals,
     drawing_seconds,
     format_seconds,
-    load_cell,
-    median_step,
     timings_of,
 )
 
-ALT_SHOWN = 160  # characters of a prompt in a picture's description
-TITLE_SHOWN = 80  # and in the title of the window
+ALT_LENGTH = 160  # characters of a prompt in a picture's description
+TITLE_LENGTH = 80  # characters of a prompt in the window's title
 TONES = {Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed"}
-GONE = "The file of this picture is gone."
-NOT_YET = ("Not drawn yet", "This picture was not finished when the report was made.")
+MISSING_FILE = "The file of this picture is missing."
+UNFINISHED = ("Not drawn yet", "This picture was not finished when the report was made.")
 
 
 @dataclass(frozen=True)
 class ReportCell:
-    """One picture in words. `title` and `detail` say why there is none, and are for that case."""
+    """One cell in words. `title` and `detail` say why it has no picture."""
 
     index: int
     name: str
@@ -55,40 +59,22 @@ class ReportCell:
     seconds: str
     speed: str
     facts: tuple[str, ...]
-    caption: str  # of the enlarged picture
-    before: int | None  # the index of the picture to turn back to, None where there is none
-    after: int | None
+    caption: str  # below the enlarged picture
+    before: int | None  # index of the previous cell with a picture
+    after: int | None  # index of the next one
 
 
 @dataclass(frozen=True)
 class SeedRow:
-    """The pictures of one seed; `heading` is "" where no row needs one."""
+    """The cells of one seed. `heading` is "" if there is only one row."""
 
     heading: str
     cells: tuple[ReportCell, ...]
 
 
 @dataclass(frozen=True)
-class Table:
-    """Heads and rows; the first cell of a row is its heading."""
-
-    heads: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
-class StepRow:
-    """The steps of one picture; `line` are the points of its course on the scale of all."""
-
-    name: str
-    cells: tuple[str, ...]
-    line: str
-    label: str
-
-
-@dataclass(frozen=True)
 class ModelRow:
-    """One model of the table, and where its licence and its card are."""
+    """One row of the table of models, with the addresses of the licence and the model card."""
 
     name: str
     key: str
@@ -100,7 +86,7 @@ class ModelRow:
 
 @dataclass(frozen=True)
 class ReportView:
-    """The whole page; see templates/report.html."""
+    """Everything that templates/report.html shows."""
 
     title: str
     prompt: str
@@ -132,7 +118,7 @@ class ReportView:
 
 
 def report_view(material: Material) -> ReportView:
-    """Everything the page says."""
+    """All words, rows and bars of the report."""
     job = material.job
     timed = [index for index, cell in enumerate(job.cells) if timings_of(cell)]
     names = [_full_name(material, index) for index in timed]
@@ -140,10 +126,10 @@ def report_view(material: Material) -> ReportView:
     environment = job.environment
     rows = _seed_rows(material)
     return ReportView(
-        title=f"{shorten(job.request.prompt, TITLE_SHOWN)} – a comparison",
+        title=f"{shorten(job.request.prompt, TITLE_LENGTH)} – a comparison",
         prompt=job.request.prompt,
         status=outcome_words(job),
-        when=moment(job.created),
+        when=date_text(job.created),
         unfinished=_unfinished(material),
         facts=setting_facts(job.request, job.seeds),
         truncated=truncation_words(job),
@@ -152,25 +138,25 @@ def report_view(material: Material) -> ReportView:
         bars=bars(names, timings),
         any_cold=any(timing.cold for timing in timings),
         reference=_reference(material),
-        times=_times(names, [job.cells[index] for index in timed], job),
-        steps=_steps(names, timings),
-        every_step=_every_step(names, timings),
-        similarity=_likeness(material),
+        times=timing_table(names, [job.cells[index] for index in timed], job),
+        steps=step_rows(names, timings),
+        every_step=every_step_table(names, timings),
+        similarity=similarity_table(material),
         safety=_safety(job),
         missing=tuple(cell for row in rows for cell in row.cells if cell.tone != "done"),
         models=tuple(_model(material, key) for key in job.models),
         note=EMOJI_NOTE if any(EMOJI_NOTE in system.summary for system in _systems(material)) else "",
         environment=_environment(environment),
-        parts=_parts(environment),
+        parts=parts_table(environment),
         licences=licences_of(_systems(material)),
-        address=job_address(material.base_url, job, with_job=material.kept),
+        address=job_address(material.base_url, job, with_job=material.stored),
         query=f"?{job_query(job, with_job=False)}",
         command=job_command(job),
         version=f"bksdm-demo {environment.get('demo_version', '')}".strip(),
     )
 
 
-def moment(seconds: float) -> str:
+def date_text(seconds: float) -> str:
     """ "23 November 2026, 06:46 UTC" from seconds since the epoch."""
     when = datetime.fromtimestamp(seconds, UTC)
     return f"{when.day} {when:%B %Y, %H:%M} UTC"
@@ -184,11 +170,11 @@ def _unfinished(material: Material) -> str:
     if not coming:
         return ""
     of = f"{coming} of {plural(len(material.job.cells), 'picture')}"
-    return f"Made on {moment(material.made)}, while the comparison was still running: {of} had no outcome yet."
+    return f"Made on {date_text(material.made)}, while the comparison was still running: {of} had no outcome yet."
 
 
 def _seed_rows(material: Material) -> tuple[SeedRow, ...]:
-    """A row for each seed; the seeds of a single model stand side by side like models."""
+    """A row per seed; a single model has all its seeds in one row."""
     job = material.job
     cells = [_cell(material, index) for index in range(len(job.cells))]
     if len(job.seeds) == 1 or len(job.models) == 1:
@@ -200,15 +186,15 @@ def _cell(material: Material, index: int) -> ReportCell:
     job, cell = material.job, material.job.cells[index]
     name, shown, timing = material.names[cell.model], cell.shown, timings_of(cell)
     speed = cell_speed(job, cell)
-    title, sentence = OUTCOMES.get(cell.phase, ("No picture", GONE) if cell.phase.final else NOT_YET)
+    title, sentence = OUTCOMES.get(cell.phase, ("No picture", MISSING_FILE) if cell.phase.final else UNFINISHED)
     seed = f", seed {cell.seed}" if len(job.seeds) > 1 else ""
     size = cell.result.size if cell.result is not None else None
-    turned = [other for other, one in enumerate(job.cells) if one.shown]
+    with_picture = [other for other, one in enumerate(job.cells) if one.shown]
     facts = []
     if timing is not None and timing.cold:
         facts.append(f"+ {format_seconds(timing.load)} loading")
     if index in material.similarities:
-        facts.append(_likeness_words(material.similarities[index]))
+        facts.append(similarity_text(material.similarities[index]))
     return ReportCell(
         index=index,
         name=f"{name}{seed}" if len(job.models) == 1 else name,
@@ -216,14 +202,14 @@ def _cell(material: Material, index: int) -> ReportCell:
         tone=TONES.get(cell.phase, "stopped"),
         title=title,
         detail=cell.message or sentence if cell.phase.final else sentence,
-        alt=f"{shorten(job.request.prompt, ALT_SHOWN)} – drawn by {name}{seed}" if shown else "",
+        alt=f"{shorten(job.request.prompt, ALT_LENGTH)} – drawn by {name}{seed}" if shown else "",
         size=None if size is None else (size[1], size[0]),
         seconds="" if timing is None else format_seconds(drawing_seconds(timing)),
         speed=f"{speed} as fast" if speed.endswith("×") else speed,
         facts=tuple(facts),
         caption=f"{name}{seed}",
-        before=max((other for other in turned if other < index), default=None),
-        after=min((other for other in turned if other > index), default=None),
+        before=max((other for other in with_picture if other < index), default=None),
+        after=min((other for other in with_picture if other > index), default=None),
     )
 
 
@@ -234,7 +220,7 @@ def _full_name(material: Material, index: int) -> str:
 
 
 def _reference(material: Material) -> str:
-    """What speeds refer to, "" where there are none."""
+    """The baseline that speeds are measured against; "" if there are no speeds."""
     job = material.job
     found = {cell.model for seed in job.seeds if (cell := baseline_of(job, seed)) is not None}
     if len(job.seeds) == 1 or not found:
@@ -243,88 +229,19 @@ def _reference(material: Material) -> str:
     return f"{model} with the same seed"
 
 
-# --- Numbers ---------------------------------------------------------------------------------------------------------
-
-
-def _times(names: Sequence[str], cells: Sequence[Cell], job: Job) -> Table:
-    """Seconds; a phase has the same digits in all rows."""
-    timings = [timing for cell in cells if (timing := timings_of(cell))]
-    longest = max((timing.load + drawing_seconds(timing) for timing in timings), default=0.0)
-    digits = decimals(longest)
-    heads = ("Seconds", *(PHASE_LABELS[phase] for phase in PHASES), "Drawing", "Speed")
-    rows = []
-    for name, timing, cell in zip(names, timings, cells, strict=True):
-        drawing = [getattr(timing, phase) for phase in PHASES[1:]] + [drawing_seconds(timing)]
-        speed = cell_speed(job, cell) or NOTHING
-        rows.append((name, load_cell(timing, digits), *(f"{seconds:.{digits}f}" for seconds in drawing), speed))
-    return Table(heads, tuple(rows))
-
-
-def _steps(names: Sequence[str], timings: Sequence[Timings]) -> tuple[StepRow, ...]:
-    """Each picture's steps in milliseconds: how many, the fastest, the one in the middle, the slowest, their course."""
-    slowest = max((seconds for timing in timings for seconds in timing.steps), default=0.0)
-    rows = []
-    for name, timing in zip(names, timings, strict=True):
-        middle = median_step(timing)
-        if middle is None:
-            continue
-        told = (min(timing.steps), middle, max(timing.steps))
-        cells = (str(len(timing.steps)), *(_milliseconds(seconds) for seconds in told))
-        label = f"{plural(len(timing.steps), 'step')} between {cells[1]} and {cells[3]} milliseconds"
-        rows.append(StepRow(name, cells, course(timing.steps, slowest), label))
-    return tuple(rows)
-
-
-def _every_step(names: Sequence[str], timings: Sequence[Timings]) -> Table:
-    """A row for each picture, a cell for each step."""
-    longest = max((len(timing.steps) for timing in timings), default=0)
-    rows = []
-    for name, timing in zip(names, timings, strict=True):
-        cells = [_milliseconds(seconds) for seconds in timing.steps]
-        rows.append((name, *cells, *[NOTHING] * (longest - len(cells))))
-    return Table(("Milliseconds", *(str(number) for number in range(1, longest + 1))), tuple(rows))
-
-
-def _milliseconds(seconds: float) -> str:
-    value = seconds * 1000
-    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
-
-
-def _likeness(material: Material) -> Table | None:
-    """A row for each further model, a cell for each seed; None without any two pictures to compare."""
-    job, known = material.job, material.similarities
-    if not known:
-        return None
-    heads = (
-        f"Against {material.names[job.models[0]]}",
-        *(f"Seed {seed}" if len(job.seeds) > 1 else "PSNR · SSIM" for seed in job.seeds),
-    )
-    rows = []
-    for model in job.models[1:]:
-        found = [known.get(job.index_of(model, seed)) for seed in job.seeds]
-        rows.append((material.names[model], *(NOTHING if one is None else _likeness_words(one) for one in found)))
-    return Table(heads, tuple(rows))
-
-
-def _likeness_words(similarity: Similarity) -> str:
-    if similarity.identical:
-        return "identical"
-    return f"{similarity.psnr:.1f} dB · SSIM {similarity.ssim:.3f}"
-
-
 # --- Models, safety, machine -----------------------------------------------------------------------------------------
 
 
 def _safety(job: Job) -> str:
     shown = sum(cell.shown for cell in job.cells)
-    withheld = sum(cell.phase is Phase.BLOCKED for cell in job.cells)
-    if withheld:
-        was = "was" if withheld == 1 else "were"
+    blocked = sum(cell.phase is Phase.BLOCKED for cell in job.cells)
+    if blocked:
+        them = "it" if blocked == 1 else "them"
         return (
-            f"{withheld} of {plural(len(job.cells), 'picture')} {was} withheld by the safety checker and "
-            f"{'is' if withheld == 1 else 'are'} in no file of this report."
+            f"The safety checker blocked {blocked} of {plural(len(job.cells), 'picture')}. "
+            f"No file of this report contains {them}."
         )
-    return "Every picture here was passed by the safety checker before it was shown." if shown else ""
+    return "The safety checker allowed every picture in this report." if shown else ""
 
 
 def _systems(material: Material) -> list[System]:
@@ -343,28 +260,28 @@ def _model(material: Material, key: str) -> ModelRow:
         system.weights or NOTHING,
         system.attention or NOTHING,
     )
-    licence, licence_url = system.licence or "unknown", _web(system.licence_url)
-    return ModelRow(system.name, key, cells, licence, licence_url, _web(system.card_url))
+    licence, licence_url = system.licence or "unknown", _safe_link(system.licence_url)
+    return ModelRow(system.name, key, cells, licence, licence_url, _safe_link(system.card_url))
 
 
 def _size(cell: Cell) -> str:
     return format_bytes(cell.result.size_bytes) if cell.result is not None else ""
 
 
-def _web(address: str) -> str:
-    """The address if it may stand behind a link."""
+def _safe_link(address: str) -> str:
+    """The address if it is safe for a link, else ""."""
     return address if address.startswith(("https://", "http://")) else ""
 
 
 def _environment(environment: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    """The machine as (label, value); what is not known is left out."""
+    """The known facts about the machine as (label, value)."""
     cpu, memory = environment.get("cpu") or {}, environment.get("memory_bytes")
     cores, quota = cpu.get("count"), cpu.get("quota")
     packages = environment.get("packages") or {}
     processor = [cpu.get("name"), plural(cores, "core") if cores else "", f"{quota:g} granted" if quota else ""]
     facts = [
         ("Engine", environment.get("engine")),
-        ("Precision asked for", environment.get("precision")),
+        ("Requested precision", environment.get("precision")),
         ("Threads", environment.get("threads")),
         ("Processor", ", ".join(str(fact) for fact in processor if fact)),
         ("Memory", format_bytes(memory) if memory else ""),
@@ -374,17 +291,3 @@ def _environment(environment: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
         ("Program", environment.get("demo_version") and f"bksdm-demo {environment['demo_version']}"),
     ]
     return tuple((label, str(value)) for label, value in facts if value)
-
-
-def _parts(environment: Mapping[str, Any]) -> Table | None:
-    """How each part of the models ran, None where nobody told."""
-    told = environment.get("parts") or {}
-    rows = tuple(
-        (
-            name,
-            str(run_mode.get("engine", NOTHING)),
-            str(run_mode.get("precision") or run_mode.get("compute_units", NOTHING)),
-        )
-        for name, run_mode in told.items()
-    )
-    return Table(("Part", "Engine", "Precision or compute units"), rows) if rows else None

@@ -1,0 +1,122 @@
+"""The tables of the HTML report: seconds of each phase, step times, similarity, and how each part of a model ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bksdm_demo.records import Cell, Job, Timings
+from bksdm_demo.reports.charts import step_line
+from bksdm_demo.reports.material import Material
+from bksdm_demo.reports.similarity import Similarity
+from bksdm_demo.wording.comparison import plural
+from bksdm_demo.wording.timing import (
+    NOTHING,
+    PHASE_LABELS,
+    PHASES,
+    cell_speed,
+    decimals,
+    drawing_seconds,
+    load_cell,
+    median_step,
+    timings_of,
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Heads and rows; the first text of a row is its heading."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """The step times of one picture. `line` holds the points of their curve, on one scale for all pictures."""
+
+    name: str
+    cells: tuple[str, ...]
+    line: str
+    label: str
+
+
+def timing_table(names: Sequence[str], cells: Sequence[Cell], job: Job) -> Table:
+    """A row per picture with the seconds of each phase; all rows have the same number of decimals."""
+    timings = [timing for cell in cells if (timing := timings_of(cell))]
+    longest = max((timing.load + drawing_seconds(timing) for timing in timings), default=0.0)
+    digits = decimals(longest)
+    heads = ("Seconds", *(PHASE_LABELS[phase] for phase in PHASES), "Drawing", "Speed")
+    rows = []
+    for name, timing, cell in zip(names, timings, cells, strict=True):
+        drawing = [getattr(timing, phase) for phase in PHASES[1:]] + [drawing_seconds(timing)]
+        speed = cell_speed(job, cell) or NOTHING
+        rows.append((name, load_cell(timing, digits), *(f"{seconds:.{digits}f}" for seconds in drawing), speed))
+    return Table(heads, tuple(rows))
+
+
+def step_rows(names: Sequence[str], timings: Sequence[Timings]) -> tuple[StepRow, ...]:
+    """A row per picture: the number of steps, then the fastest, the median and the slowest in milliseconds."""
+    slowest = max((seconds for timing in timings for seconds in timing.steps), default=0.0)
+    rows = []
+    for name, timing in zip(names, timings, strict=True):
+        middle = median_step(timing)
+        if middle is None:
+            continue
+        shown = (min(timing.steps), middle, max(timing.steps))
+        cells = (str(len(timing.steps)), *(_milliseconds(seconds) for seconds in shown))
+        label = f"{plural(len(timing.steps), 'step')} between {cells[1]} and {cells[3]} milliseconds"
+        rows.append(StepRow(name, cells, step_line(timing.steps, slowest), label))
+    return tuple(rows)
+
+
+def every_step_table(names: Sequence[str], timings: Sequence[Timings]) -> Table:
+    """A row per picture with the milliseconds of every step."""
+    longest = max((len(timing.steps) for timing in timings), default=0)
+    rows = []
+    for name, timing in zip(names, timings, strict=True):
+        cells = [_milliseconds(seconds) for seconds in timing.steps]
+        rows.append((name, *cells, *[NOTHING] * (longest - len(cells))))
+    return Table(("Milliseconds", *(str(number) for number in range(1, longest + 1))), tuple(rows))
+
+
+def _milliseconds(seconds: float) -> str:
+    value = seconds * 1000
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def similarity_table(material: Material) -> Table | None:
+    """A row per model after the first, a column per seed; None without two pictures to compare."""
+    job, known = material.job, material.similarities
+    if not known:
+        return None
+    heads = (
+        f"Against {material.names[job.models[0]]}",
+        *(f"Seed {seed}" if len(job.seeds) > 1 else "PSNR · SSIM" for seed in job.seeds),
+    )
+    rows = []
+    for model in job.models[1:]:
+        found = [known.get(job.index_of(model, seed)) for seed in job.seeds]
+        rows.append((material.names[model], *(NOTHING if one is None else similarity_text(one) for one in found)))
+    return Table(heads, tuple(rows))
+
+
+def similarity_text(similarity: Similarity) -> str:
+    """ "31.2 dB · SSIM 0.942", or "identical"."""
+    if similarity.identical:
+        return "identical"
+    return f"{similarity.psnr:.1f} dB · SSIM {similarity.ssim:.3f}"
+
+
+def parts_table(environment: Mapping[str, Any]) -> Table | None:
+    """A row per part of the models with its engine and precision; None if the record has no parts."""
+    rows = tuple(
+        (
+            name,
+            str(run_mode.get("engine", NOTHING)),
+            str(run_mode.get("precision") or run_mode.get("compute_units", NOTHING)),
+        )
+        for name, run_mode in (environment.get("parts") or {}).items()
+    )
+    return Table(("Part", "Engine", "Precision or compute units"), rows) if rows else None
