@@ -12,18 +12,18 @@ from zoneinfo import ZoneInfo
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
-from bksdm_demo.records import Cell, Job, Phase
+from bksdm_demo.records import Job
 from bksdm_demo.store.contract import Filter, Usage
 from bksdm_demo.ui.present import (
     ALT_SHOWN,
-    PHASE_TITLES,
     PROMPT_SHOWN,
     picture_address,
     queue_words,
     status_words,
+    tone_of,
 )
 from bksdm_demo.units import DAY, format_bytes
-from bksdm_demo.wording.comparison import plural, shorten
+from bksdm_demo.wording.comparison import PHASE_TITLES, plural, shorten
 
 THUMBNAILS_SHOWN = 4  # small pictures on a card
 NAMES_SHOWN = 3  # models named before "and n more"
@@ -67,9 +67,6 @@ class CardView:
     running: bool
 
 
-TONES = {Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed", Phase.QUEUED: "waiting"}
-
-
 def card_view(job: Job, systems: Mapping[str, System], zone: str) -> CardView:
     """Return the card of one comparison, running or finished."""
     names = [systems[key].name if key in systems else key for key in job.models]
@@ -97,11 +94,7 @@ def _thumbnail(job: Job, index: int, names: list[str]) -> Thumbnail:
     if cell.shown:
         alt = f"{shorten(job.request.prompt, ALT_SHOWN)} – drawn by {name}"
         return Thumbnail("done", alt, f"{picture_address(job, index)}&width={THUMBNAIL_WIDTH}")
-    return Thumbnail(_tone(cell), f"{name}: {PHASE_TITLES[cell.phase].lower()}")
-
-
-def _tone(cell: Cell) -> str:
-    return TONES.get(cell.phase, "stopped" if cell.phase.final else "working")
+    return Thumbnail(tone_of(cell), f"{name}: {PHASE_TITLES[cell.phase].lower()}")
 
 
 def _status(job: Job, systems: Mapping[str, System]) -> str:

@@ -17,22 +17,12 @@ from bksdm_demo.reports.folder import cell_name, picture_name
 from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui.labels import Labels, job_labels
 from bksdm_demo.units import format_bytes, format_count
-from bksdm_demo.wording.comparison import OUTCOMES, outcome_words, plural, setting_facts, shorten
+from bksdm_demo.wording.comparison import OUTCOMES, PHASE_TITLES, outcome_words, plural, setting_facts, shorten
 from bksdm_demo.wording.timing import cell_speed, drawing_seconds, format_seconds
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
 ALT_SHOWN = 160  # characters of a prompt in a picture's description
 
-PHASE_TITLES = {
-    Phase.QUEUED: "Waiting",
-    Phase.LOADING: "Loading the model",
-    Phase.ENCODING: "Reading the prompt",
-    Phase.DENOISING: "Denoising",
-    Phase.DECODING: "Decoding the picture",
-    Phase.CHECKING: "Safety check",
-    Phase.DONE: "Done",
-    **{phase: title for phase, (title, _) in OUTCOMES.items()},
-}
 PHASE_DEFAULTS = {phase: sentence for phase, (_, sentence) in OUTCOMES.items()}  # for a cell without a message
 TONES = {Phase.QUEUED: "waiting", Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed"}
 
@@ -124,6 +114,11 @@ def cell_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tup
     return tuple(_cell_view(job, index, systems, labels, now) for index in range(len(job.cells)))
 
 
+def tone_of(cell: Cell) -> str:
+    """Return the word that colours a cell; see CellView."""
+    return TONES.get(cell.phase, "stopped" if cell.phase.final else "working")
+
+
 def preview_views(systems: Sequence[System]) -> tuple[CellView, ...]:
     """Return the chosen systems before a first run, without the note on miniatures that the page shows elsewhere."""
     return tuple(CellView(system.name, system_facts(system), "empty", "", _introduction(system)) for system in systems)
@@ -140,7 +135,7 @@ def _cell_view(job: Job, index: int, systems: Mapping[str, System], labels: Labe
     return CellView(
         name=name,
         facts=labels.own[cell.model],
-        tone=TONES.get(cell.phase, "stopped" if cell.phase.final else "working"),
+        tone=tone_of(cell),
         title=PHASE_TITLES[cell.phase],
         detail=cell_detail(job, index, now),
         progress=cell_progress(cell),

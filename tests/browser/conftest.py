@@ -37,7 +37,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(autouse=True)
 def left(chromium: Any) -> Iterator[None]:
-    """Every visitor of a test leaves at its end: a page left open goes on asking its server."""
+    """Close every page at the end of a test: an open page keeps sending requests to its server."""
     yield
     for context in chromium.contexts:
         context.close()

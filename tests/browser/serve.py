@@ -1,4 +1,4 @@
-"""A page over fake parts as a process of its own, which a test may kill: FOLDER PORT DELAY."""
+"""Serves a page over fake parts in a process that a test may kill. Arguments: FOLDER PORT DELAY."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What axe-core finds on every tab and in every state, and what it cannot find: keyboard, order, announcements."""
+"""Checks with axe-core on every tab and in every state, and checks that axe lacks: keyboard, order, announcements."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ GRAVE = ("serious", "critical")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
 
-# Every element that Tab should come to; of a group of radio buttons it comes to one.
+# Every element that Tab should reach; of a group of radio buttons it reaches one.
 TABBABLE = """[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
   .filter(element => !element.disabled && element.tabIndex >= 0 && element.checkVisibility({visibilityProperty: true}))
   .filter(element => element.type !== 'radio' || element.checked)"""
-# How the focused element and what is around it look: a ring may be drawn by any of them.
+# The styles of the focused element and its parents; any of them may draw the focus ring.
 LOOKS = """(element) => {
   const looks = [];
   for (let each = element, depth = 0; each && depth < 4; each = each.parentElement, depth += 1) {
@@ -73,14 +73,14 @@ def tab(page: Any, name: str, selector: str) -> None:
 
 
 class Inspector:
-    """Gathers the grave violations of one page, state by state, and how far it hangs over at the side."""
+    """Collects the grave violations of one page, state by state, and its horizontal overflow."""
 
     def __init__(self, page: Any, axe: str, both_themes: bool) -> None:
         self.page, self.axe, self.both_themes = page, axe, both_themes
         self.found: list[str] = []
 
     def look(self, state: str) -> None:
-        """Everything as it stands; with `both_themes` once more the contrast in the other."""
+        """Check the page in its current state; with `both_themes`, check the contrast in the other theme too."""
         if not self.page.evaluate("'axe' in window"):
             self.page.evaluate(self.axe)
         self._run(state, RULES)
@@ -89,7 +89,7 @@ class Inspector:
             self._run(f"{state}, other theme", ["color-contrast"])
             self.page.evaluate("document.body.classList.toggle('dark')")
         if over := self.page.evaluate(OVERFLOW):
-            self.found.append(f"{state}: hangs over by {over} pixels")
+            self.found.append(f"{state}: overflows by {over} pixels")
 
     def _run(self, state: str, rules: list[str]) -> None:
         results = self.page.evaluate(
@@ -128,7 +128,7 @@ def test_axe_finds_nothing_grave(
     page.keyboard.press("Escape")
     type_and_submit(page, f"{BLOCKED_WORD} on a table")
     page.wait_for_selector(".bk-board[aria-busy=false] .bk-column[data-tone=blocked]")
-    inspector.look("withheld")
+    inspector.look("blocked")
     type_and_submit(page, " ")
     page.wait_for_selector("#bk-said [role=alert]")
     inspector.look("refused")
@@ -141,7 +141,7 @@ def test_axe_finds_nothing_grave(
 
 
 def walk(page: Any) -> tuple[int, list[str], list[str]]:
-    """Tab through the whole page: how many elements came, which that should have did not, which showed no focus."""
+    """Tab through the whole page: return how many elements were reached, which were missed, which showed no focus."""
     page.evaluate(f"() => {{ window.expected = {TABBABLE}; window.met = new Set(); }}")
     page.focus(".bk-skip")
     page.evaluate("window.met.add(document.activeElement)")
@@ -165,7 +165,9 @@ def walk(page: Any) -> tuple[int, list[str], list[str]]:
     return page.evaluate("window.met.size"), missed, unseen
 
 
-def test_everything_is_reached_by_keyboard_and_shows_it(chromium: Any, address: str, gate: threading.Event) -> None:
+def test_the_keyboard_reaches_everything_and_shows_the_focus(
+    chromium: Any, address: str, gate: threading.Event
+) -> None:
     gate.set()
     page = opened(chromium, address)
     page.click("#bk-settings button")
@@ -209,27 +211,27 @@ def test_the_skip_link_leads_past_the_form(chromium: Any, address: str) -> None:
     page.context.close()
 
 
-def test_progress_is_told_once_a_picture(chromium: Any, address: str, gate: threading.Event) -> None:
-    """A live region speaks at every change, so it may change with each picture, not with each step."""
+def test_progress_is_announced_once_per_picture(chromium: Any, address: str, gate: threading.Event) -> None:
+    """A screen reader reads each change of a live region, so it must change per picture, not per step."""
     gate.set()
     page = opened(chromium, address)
     page.evaluate(
         """() => {
-          window.said = [];
+          window.announced = [];
           new MutationObserver(() => {
             for (const region of document.querySelectorAll('[role=status], [role=alert], [aria-live=polite]')) {
               const words = region.textContent.trim();
-              if (words && window.said.at(-1) !== words) window.said.push(words);
+              if (words && window.announced.at(-1) !== words) window.announced.push(words);
             }
           }).observe(document.body, { childList: true, characterData: true, subtree: true });
         }"""
     )
     type_and_submit(page, "red apple")
     page.wait_for_selector(DONE)
-    said = page.evaluate("window.said")
-    assert said[-1] == "3 pictures, 1 failed"
-    assert len(said) <= 6
-    assert all(words.startswith(("Drawing ", "Waiting", "3 pictures")) for words in said)
+    announced = page.evaluate("window.announced")
+    assert announced[-1] == "3 pictures, 1 failed"
+    assert len(announced) <= 6
+    assert all(words.startswith(("Drawing ", "Waiting", "3 pictures")) for words in announced)
     page.context.close()
 
 

@@ -1,4 +1,4 @@
-"""A comparison belongs to no tab: closed and opened elsewhere, watched by two, and left by a server that was killed."""
+"""A comparison outlives its tab: opened on another device, watched by two, and continued after a killed server."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ def server(folder: Path, port: int, delay: float) -> Iterator[tuple[str, subproc
 
 
 def test_a_killed_server_keeps_what_was_finished_and_runs_the_rest(chromium: Any, tmp_path: Path) -> None:
-    """The page stays open all the time: it finds its server again and shows what is left of the comparison."""
+    """The page stays open throughout: it reconnects to the server and shows what remains of the comparison."""
     port = free_port()
     with server(tmp_path, port, delay=5) as (address, process):
         page = begun(chromium, address)
         before = [page.request.get(address + picture).body() for picture in pictures(page)]
-        process.kill()  # SIGKILL: nothing is tidied up
+        process.kill()  # SIGKILL: the server cannot clean up
         process.wait()
         page.wait_for_selector("text=Connection to the server was lost")
 

@@ -1,4 +1,4 @@
-"""A visitor's path in a real browser, over fake parts: compare, come back, be refused."""
+"""A visitor's path in a real browser, over fake parts: compare, return, be refused."""
 
 from __future__ import annotations
 

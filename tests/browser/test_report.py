@@ -1,4 +1,4 @@
-"""The HTML report as whoever gets it opens it: from the disk, with the network off, on a screen, a phone and paper."""
+"""The HTML report opened from disk without a network: on a screen, a phone and paper."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ LOADED = "[...document.images].every(image => image.complete && image.naturalWid
 
 @dataclass
 class Opened:
-    """A report in its own browser context, and everything it asked for or complained about."""
+    """A report in its own browser context, with every address it requested and every message it logged."""
 
     page: Any
-    asked: list[str]
-    said: list[str]
+    requested: list[str]
+    logged: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,9 @@ def open_report(chromium: Any, report: Path) -> Iterator[Any]:
         context = chromium.new_context(viewport=size, color_scheme=scheme, offline=True, java_script_enabled=scripts)
         contexts.append(context)
         opened = Opened(context.new_page(), [], [])
-        opened.page.on("request", lambda request: opened.asked.append(request.url))
-        opened.page.on("console", lambda message: opened.said.append(message.text))
-        opened.page.on("pageerror", lambda error: opened.said.append(str(error)))
+        opened.page.on("request", lambda request: opened.requested.append(request.url))
+        opened.page.on("console", lambda message: opened.logged.append(message.text))
+        opened.page.on("pageerror", lambda error: opened.logged.append(str(error)))
         opened.page.goto(report.as_uri())
         return opened
 
@@ -71,8 +71,8 @@ def test_it_opens_from_disk_with_the_network_off(open_report: Any, report: Path,
     opened = open_report(size, scheme)
     assert opened.page.evaluate(LOADED)
     assert opened.page.locator("img").count() == 6
-    assert [url for url in opened.asked if not url.startswith("data:")] == [report.as_uri()]
-    assert opened.said == []
+    assert [url for url in opened.requested if not url.startswith("data:")] == [report.as_uri()]
+    assert opened.logged == []
     assert opened.page.inner_text("h1") == PROMPT
     assert opened.page.title() != "run"
     assert opened.page.evaluate("document.documentElement.scrollWidth") == size["width"]
