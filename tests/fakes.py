@@ -199,7 +199,7 @@ class FakeEncoded:
 
 
 class FakePipeline:
-    """The surface of diffusion's Pipeline over four fake engines: encode, steps, decode, check, load, unload."""
+    """The surface of diffusion's Pipeline over four fake engines: encode, steps, decode, check."""
 
     engine = "fake"
 
@@ -210,18 +210,6 @@ class FakePipeline:
     @property
     def decoder(self) -> Engine:
         return self.vae
-
-    @property
-    def size_bytes(self) -> int:
-        return sum(engine.size_bytes for engine in self.engines)
-
-    def load(self) -> None:
-        for engine in self.engines:
-            engine.load()
-
-    def unload(self) -> None:
-        for engine in self.engines:
-            engine.unload()
 
     def encode(self, request: Request) -> FakeEncoded:
         halves = [self._hidden(text) for text in (request.negative_prompt, request.prompt)]

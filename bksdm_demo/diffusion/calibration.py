@@ -1,8 +1,7 @@
-"""Calibrates the engines of a U-Net that compute in int8: real trajectories, watched once.
+"""Calibrates U-Net engines that compute in int8: they observe a few real denoising runs, once.
 
-An engine that rounds to 8 bits has to know which values to expect. They are taken from whole pictures in the making,
-with guidance, from fixed prompts and seeds; so every calibration of a model sees the same. Engines that need none are
-left alone, and so is the rest of the pipeline.
+An engine that rounds to 8 bits has to know the range of its values. It observes whole denoising runs with guidance,
+from fixed prompts and seeds, so every calibration of a model sees the same values. Other engines stay as they are.
 """
 
 from __future__ import annotations
@@ -20,19 +19,19 @@ PROMPTS = (
     "portrait of an old fisherman, dramatic light, detailed",
     "a small house by a lake in the mountains, sunset, emoji",
 )
-STEPS = 6  # of each prompt: dpmpp-2m spreads them over the whole schedule
+STEPS = 6  # per prompt; dpmpp-2m spreads them over the whole schedule
 
-Told = Callable[[int, int], None]  # steps done, steps in all
+ReportSteps = Callable[[int, int], None]  # steps done, steps in all
 
 
 def needs_calibration(pipeline: Pipeline) -> bool:
     return any(isinstance(engine, Calibrated) and engine.needs_calibration for engine in pipeline.unet.engines)
 
 
-def calibrate(pipeline: Pipeline, told: Told = lambda done, count: None) -> None:
-    """Calibrate the U-Net's engines if any of them needs it; `told` hears of every step and may raise to stop.
+def calibrate(pipeline: Pipeline, report: ReportSteps = lambda done, count: None) -> None:
+    """Calibrate the U-Net's engines if any of them needs it. `report` is called after every step and may raise to stop.
 
-    Raises what the engines raise; then nothing is kept.
+    Raises what `report` and the engines raise; then the engines keep nothing.
     """
     if not needs_calibration(pipeline):
         return
@@ -46,4 +45,4 @@ def calibrate(pipeline: Pipeline, told: Told = lambda done, count: None) -> None
             request = Request(prompt=prompt, seed=seed, steps=STEPS, scheduler="dpmpp-2m")
             for _ in pipeline.steps(request, pipeline.encode(request)):
                 done += 1
-                told(done, count)
+                report(done, count)

@@ -1,8 +1,8 @@
 """Single-precision log, sin and cos, bit for bit as torch's vectorised CPU code computes them.
 
-The polynomials are Cephes' (S. L. Moshier, logf.c and sinf.c). torch runs them with AVX2 and its compiler joins a
-product and the sum it goes into to one fused multiply-add, rounded once; which products are joined was found by
-comparing bits with torch 2.13. Every operation here is exactly rounded, so the results are the same on every machine.
+The polynomials are Cephes' (S. L. Moshier, logf.c and sinf.c). torch runs them with AVX2. Its compiler fuses some
+products with the sum that follows into one multiply-add, rounded once; comparing bits with torch 2.13 showed which.
+Every operation here is exactly rounded, so the results are the same on every machine.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def log(x: Floats) -> Floats:
 def sin_cos(x: Floats) -> tuple[Floats, Floats]:
     """Sine and cosine of float32 angles in radians, 0 <= x < 8192."""
     octant = (x * np.float32(4 / np.pi)).astype(np.int32)
-    octant = octant + 1 & ~1  # the nearest even multiple of pi / 4 ...
-    for part in QUARTER_PI:  # ... is taken off
+    octant = octant + 1 & ~1  # the nearest even multiple of pi / 4
+    for part in QUARTER_PI:  # subtract that multiple
         x = fused(octant.astype(np.float32), np.float32(-part), x)
     square = x * x
     half = square * np.float32(0.5)
@@ -64,14 +64,14 @@ def _polynomial(coefficients: tuple[float, ...], x: Floats) -> Floats:
 def fused(a: Floats, b: Floats | np.float32, c: Floats | np.float32) -> Floats:
     """a * b + c rounded once to float32.
 
-    The product is exact in float64. The sum is rounded to odd there (Boldo & Melquiond 2008), which keeps the second
-    rounding, to float32, from going wrong.
+    The product is exact in float64. The sum is rounded to odd there (Boldo & Melquiond 2008), so that the second
+    rounding, to float32, is correct.
     """
     product = np.multiply(a, b, dtype=np.float64)
     addend = np.asarray(c, dtype=np.float64)
     total = product + addend
     back = total - product
-    error = (product - (total - back)) + (addend - back)  # what the sum lost, exactly (Knuth's two-sum)
+    error = (product - (total - back)) + (addend - back)  # the exact rounding error of the sum (Knuth's two-sum)
     even = total.view(np.int64) & 1 == 0
     odd = np.nextafter(total, np.copysign(np.inf, error))
     return np.where((error != 0) & even, odd, total).astype(np.float32)

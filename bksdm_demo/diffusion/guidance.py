@@ -1,4 +1,4 @@
-"""Classifier-free guidance (arXiv 2207.12598): the one place that knows which half is which.
+"""Classifier-free guidance (arXiv 2207.12598), and the order of the two halves.
 
 Every doubled array holds the negative prompt's half FIRST and the prompt's half second. Leaves out rescaling.
 """
@@ -22,10 +22,10 @@ def double(sample: NDArray) -> NDArray:
 
 
 def guide(output: NDArray, scale: float) -> NDArray:
-    """[2, ...] network output to [1, ...]: away from the negative prompt, towards the prompt, `scale` times as far.
+    """[2, ...] network output to [1, ...]: from the negative prompt's half towards the prompt's, `scale` times as far.
 
-    1 is exactly the prompt's half, 0 exactly the negative prompt's, between them a blend (diffusers takes the prompt's
-    half for everything up to 1). Equation 6 of the paper with w = scale - 1.
+    A scale of 1 is exactly the prompt's half, 0 exactly the negative prompt's; between them the halves blend (diffusers
+    takes the prompt's half for everything up to 1). Equation 6 of the paper with w = scale - 1.
     """
     negative, positive = output[NEGATIVE : NEGATIVE + 1], output[POSITIVE : POSITIVE + 1]
     if scale == 1:

@@ -1,7 +1,7 @@
-"""Seeded sources of standard normal noise: one seed, one stream, drawn on and on during a run.
+"""Seeded sources of standard normal noise: one seed gives one stream, and a run draws from it throughout.
 
-Two contracts, because one seed means two different pictures in this field: "numpy" is
-`numpy.random.RandomState(seed).standard_normal` rounded to float32 (Apple's Swift pipeline, the default); "torch" is
+There are two generators, because the same seed gives different pictures in different programs. "numpy" is
+`numpy.random.RandomState(seed).standard_normal` rounded to float32 (Apple's Swift pipeline, the default). "torch" is
 `torch.manual_seed(seed)` and `torch.randn` on the CPU (diffusers). Leaves out GPU generators.
 """
 
@@ -18,7 +18,7 @@ from bksdm_demo.errors import RequestError
 
 
 class NoiseSource(Protocol):
-    """A stream of standard normal numbers; each call goes on where the last one stopped."""
+    """A stream of standard normal numbers; each call continues where the last one stopped."""
 
     def normal(self, shape: Sequence[int]) -> NDArray[np.float32]:
         """The next float32 numbers, in row-major order."""
@@ -26,7 +26,7 @@ class NoiseSource(Protocol):
 
 
 class NumpySource:
-    """`numpy.random.RandomState`, whose stream numpy has frozen for good."""
+    """`numpy.random.RandomState`, whose stream numpy guarantees never to change."""
 
     def __init__(self, seed: int) -> None:
         self._state = np.random.RandomState(seed)
@@ -39,14 +39,9 @@ _SOURCES: dict[str, Callable[[int], NoiseSource]] = {"numpy": NumpySource, "torc
 
 
 def open_source(seed: int, generator: str = "numpy") -> NoiseSource:
-    """A fresh stream for a seed in [0, 2**32). Raises RequestError for an unknown generator or a seed outside."""
+    """A fresh stream for a seed in [0, 2**32). Raises RequestError for another seed or an unknown generator."""
     if generator not in _SOURCES:
         raise RequestError(f"generator is {generator!r}; choose one of {', '.join(_SOURCES)}.")
     if not 0 <= seed < 2**32:
         raise RequestError(f"seed is {seed}; it must be between 0 and {2**32 - 1}.")
     return _SOURCES[generator](seed)
-
-
-def start_noise(shape: Sequence[int], seed: int, generator: str = "numpy") -> NDArray[np.float32]:
-    """The first numbers of a seed's stream: what a run of that shape starts from."""
-    return open_source(seed, generator).normal(shape)

@@ -1,7 +1,7 @@
-"""One text-to-image pipeline: prompt -> hidden states -> steps -> picture -> verdict, each phase its own call.
+"""One text-to-image pipeline: prompt -> hidden states -> steps -> picture -> verdict, with one method per phase.
 
-Follows Apple's StableDiffusionPipeline and diffusers'. Progress, timing, previews and cancelling are the caller's
-business: `steps()` is a generator, and a caller that stops asking has stopped the run. Leaves out image-to-image.
+Follows Apple's StableDiffusionPipeline and diffusers'. The caller handles progress, timing, previews and cancelling:
+`steps()` is a generator, and a caller cancels a run by no longer iterating. Leaves out image-to-image.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ from bksdm_demo.records import Request, Step, Verdict
 
 @dataclass(frozen=True)
 class Encoded:
-    """Both prompts as the U-Net wants them: float32 [2, D, 1, L], negative half first; and the words that were cut."""
+    """Both prompts as the U-Net's input, float32 [2, D, 1, L], negative half first; and the truncated words."""
 
     hidden: NDArray
     truncated: tuple[str, ...] = ()
 
 
 class Pipeline:
-    """The parts of one system. Parts may be shared with other pipelines; a run keeps no state here.
+    """The parts of one system. Pipelines may share parts; a run keeps no state here.
 
-    Raises PackageError at once when the parts do not fit together. Without a safety checker every picture is blocked.
+    `training` defaults to SD v1.4's schedule. Raises PackageError at once if the parts do not fit together. Without a
+    safety checker every picture is blocked.
     """
 
     def __init__(
@@ -70,24 +71,15 @@ class Pipeline:
 
     @property
     def decoder(self) -> Engine:
-        """The engine that turns latents into pictures; pipelines that share it paint with the same colours."""
+        """The engine that turns latents into pictures. Pipelines that share it give the same latents the same colours."""
         return self.vae.engine
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of all parts' files on disk, shared parts included."""
-        return sum(engine.size_bytes for engine in self.engines)
 
     def load(self) -> None:
         for engine in self.engines:
             engine.load()
 
-    def unload(self) -> None:
-        for engine in self.engines:
-            engine.unload()
-
     def encode(self, request: Request) -> Encoded:
-        """Both prompts through the text encoder; the cut-off words are the prompt's, then the negative prompt's."""
+        """Encode both prompts. The truncated words are the prompt's, then the negative prompt's."""
         negative = self.tokenizer.encode(request.negative_prompt)
         positive = self.tokenizer.encode(request.prompt)
         hidden = stack_halves(self.text_encoder.encode(negative.ids), self.text_encoder.encode(positive.ids))
@@ -95,10 +87,10 @@ class Pipeline:
         return Encoded(np.ascontiguousarray(hidden), positive.truncated + negative.truncated)
 
     def steps(self, request: Request, encoded: Encoded) -> Iterator[Step]:
-        """Denoise step by step, lazily: nothing is computed before it is asked for.
+        """Denoise step by step; each step is computed when the caller asks for it.
 
-        The same request gives the same noise to every model whose latents have the same shape. The last step's
-        latents are the ones to decode. PNDM counts one step more than was asked for.
+        The same request gives the same noise to every model whose latents have the same shape. Decode the latents of
+        the last step. PNDM takes one step more than requested.
         """
         source = open_source(request.seed, request.generator)
         scheduler = build_scheduler(request.scheduler, self.training, request.steps)
@@ -114,17 +106,17 @@ class Pipeline:
             yield Step(index + 1, count, float(timestep), sample.astype(np.float32), seconds, clean)
 
     def decode(self, latents: NDArray) -> NDArray[np.uint8]:
-        """Latents [1, C, h, w] to a picture uint8 [H, W, 3], not yet judged."""
+        """Latents [1, C, h, w] to a picture uint8 [H, W, 3], not yet checked."""
         return self.vae.decode(latents)
 
     def check(self, image: NDArray) -> Verdict:
-        """The safety verdict on a picture; only a verdict that does not block lets it out."""
+        """The safety verdict on a picture. Show the picture only if the verdict does not block it."""
         if self.safety is None:
             return Verdict(blocked=True, reason=MISSING)
         return self.safety.check(image)
 
     def _check_fit(self) -> None:
-        """Fail while loading, not at step 17."""
+        """Refuse parts of different shapes now, not in the middle of a run."""
         width, _, length = self.unet.hidden_shape
         if self.text_encoder.length != length:
             raise PackageError(f"The text encoder gives {self.text_encoder.length} tokens, the U-Net takes {length}.")

@@ -1,7 +1,7 @@
-"""Pictures between the ranges the parts speak: [-1, 1] float, [0, 255] uint8, and CLIP's normalised crop.
+"""Converts pictures between the parts' ranges: [-1, 1] float, [0, 255] uint8, and CLIP's normalised crop.
 
 Follows diffusers' VaeImageProcessor and transformers' CLIPImageProcessor (bicubic with antialiasing in 8 bits, centre
-crop, CLIP's mean and deviation). Pillow does the resizing, as it does there.
+crop, CLIP's mean and deviation). Pillow resizes, as it does there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def to_unit(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def to_clip(image: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """uint8 [H, W, 3] to CLIP's normalised [1, 3, size, size]: shorter edge to `size`, then the centre square."""
+    """uint8 [H, W, 3] to CLIP's normalised [1, 3, size, size]: scale the shorter edge to `size`, crop the centre."""
     height, width = image.shape[:2]
     scale = size / min(height, width)
     new_width, new_height = max(size, int(width * scale)), max(size, int(height * scale))

@@ -1,4 +1,4 @@
-"""A part's inputs and outputs by name, with a sentence where they are not what a diffusion part has."""
+"""Finds and checks a part's inputs and outputs; a part that lacks one is refused with a sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bksdm_demo.errors import EngineError, PackageError
 
 
 def named_port(ports: Sequence[Port], name: str, part: str) -> Port:
-    """The port of that name. Raises PackageError naming what there is."""
+    """The port of that name. Raises PackageError listing the ports there are."""
     for port in ports:
         if port.name == name:
             return port
@@ -20,19 +20,19 @@ def named_port(ports: Sequence[Port], name: str, part: str) -> Port:
 
 
 def find_port(ports: Sequence[Port], name: str, part: str) -> Port:
-    """The port of that name, or the only one there is whatever its name. Raises PackageError naming what there is."""
+    """The only port, whatever its name, else the port of that name. Raises PackageError listing the ports there are."""
     return ports[0] if len(ports) == 1 else named_port(ports, name, part)
 
 
 def check_rank(port: Port, rank: int, part: str) -> Port:
-    """The same port; raises PackageError unless its shape has `rank` axes of at least one element."""
+    """The same port. Raises PackageError unless its shape has `rank` axes of at least one element."""
     if len(port.shape) != rank or min(port.shape, default=0) < 1:
         raise PackageError(f"{part}: {port} should have {rank} axes.")
     return port
 
 
 def take_finite(outputs: Mapping[str, NDArray], name: str, part: str) -> NDArray[np.float32]:
-    """One output as float32. Raises EngineError where it is missing, empty, NaN or infinite."""
+    """One output as float32. Raises EngineError if it is missing or empty, or has NaN or infinite numbers."""
     if name not in outputs:
         raise EngineError(f"{part}: no {name} came back.")
     values = np.asarray(outputs[name], dtype=np.float32)

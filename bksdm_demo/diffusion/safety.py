@@ -1,7 +1,7 @@
-"""The safety checker part. It fails closed: whatever is not a clear "no concept found" blocks the picture.
+"""The safety checker part. It fails closed: anything but a clear "no concept found" blocks the picture.
 
 Follows Apple's SafetyChecker package (`clip_input`, `images`, `adjustment` -> `has_nsfw_concepts`, `concept_scores`).
-Leaves out the blacked-out picture it also returns: a blocked picture is not shown at all.
+Ignores the blackened picture that the package also returns, because a blocked picture is not shown at all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bksdm_demo.records import Verdict
 
 PART = "Safety checker"
 FLAGS, SCORES = "has_nsfw_concepts", "concept_scores"
-ADJUSTMENT = 0.0  # 0 is the published strictness; more is stricter: special-care concepts score that much higher
+ADJUSTMENT = 0.0  # the published strictness; a higher value adds to the scores of special-care concepts
 
 FLAGGED = "The safety checker found something it does not let through, so this picture is not shown."
 FAILED = "The safety checker could not judge this picture, so it is not shown."
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class SafetyChecker:
-    """Reads its sizes from the package. Raises PackageError for a part that is no safety checker."""
+    """Reads its sizes from the package. Raises PackageError for a package that is not a safety checker."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -41,16 +41,16 @@ class SafetyChecker:
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
-        """(H, W, 3) of the pictures it takes."""
+        """(H, W, 3) of the pictures that it checks."""
         _, height, width, channels = self._images.shape
         return height, width, channels
 
     def check(self, image: NDArray) -> Verdict:
-        """The verdict on uint8 [H, W, 3]; never raises: a checker that fails blocks. Holds no pixels."""
+        """The verdict on uint8 [H, W, 3]; holds no pixels. Never raises: a checker that fails blocks the picture."""
         try:
             flagged, scores = self._judge(image)
         except Exception:
-            # Fails closed on purpose, whatever the runtime threw; the details go to the log, not to the visitor.
+            # Any error blocks, on purpose. The details go to the log, not to the visitor.
             _log.exception("%s failed", PART)
             return Verdict(blocked=True, reason=FAILED)
         return Verdict(blocked=flagged, reason=FLAGGED if flagged else "", scores=scores)
@@ -68,5 +68,5 @@ class SafetyChecker:
         )
         flags, scores = take_finite(outputs, FLAGS, PART), take_finite(outputs, SCORES, PART)
         if flags.size != 1:
-            raise EngineError(f"{PART}: {FLAGS} came back as {list(flags.shape)}, one flag was expected.")
+            raise EngineError(f"{PART}: {FLAGS} came back as {list(flags.shape)}; one flag was expected.")
         return bool(flags.any()), tuple(float(score) for score in scores.ravel())

@@ -16,7 +16,7 @@ PART = "Text encoder"
 
 
 class TextEncoder:
-    """Reads its length and names from the package. Raises PackageError for a part that is no text encoder."""
+    """Reads its length and names from the package. Raises PackageError for a package that is not a text encoder."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -25,16 +25,16 @@ class TextEncoder:
 
     @property
     def length(self) -> int:
-        """Tokens it takes, begin and end marks included."""
+        """Tokens that it reads, begin and end marks included."""
         return self._input.shape[1]
 
     @property
     def width(self) -> int | None:
-        """Elements of one hidden vector, or None where the package does not say."""
+        """Elements of one hidden vector; None if the package leaves it open."""
         return self._output.shape[2] if len(self._output.shape) == 3 else None
 
     def encode(self, ids: NDArray) -> NDArray[np.float32]:
-        """[length] token ids to [1, length, D]. Raises EngineError for numbers that are no numbers."""
+        """[length] token ids to [1, length, D]. Raises EngineError for another shape, NaN and infinite numbers."""
         outputs = self.engine.run({self._input.name: np.asarray(ids).reshape(1, -1)})
         hidden = take_finite(outputs, self._output.name, PART)
         if hidden.ndim != 3 or hidden.shape[:2] != (1, self.length):

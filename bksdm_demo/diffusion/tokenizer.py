@@ -1,7 +1,7 @@
-"""CLIP's tokenizer: a prompt to the ids that the text encoder takes, and the words that did not fit.
+"""CLIP's tokenizer: turns a prompt into the ids for the text encoder, and lists the words that did not fit.
 
-Uses transformers' CLIPTokenizer (this is the only file that imports it) on a package folder's `vocab.json` and
-`merges.txt`. Pads with the end mark, as SD v1's tokenizer does. Leaves out prompt weights and prompts in parts.
+Uses transformers' CLIPTokenizer, which only this file imports, with a package folder's `vocab.json` and `merges.txt`.
+Pads with the end mark, as SD v1's tokenizer does. Leaves out prompt weights and prompts in parts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bksdm_demo.errors import PackageError
 
-# transformers announces at import that torch is absent; here it is absent on purpose, so that line is kept out.
+# transformers logs at import that torch is absent. Here it is absent on purpose, so the log leaves that line out.
 logging.getLogger("transformers").addFilter(lambda record: "PyTorch was not found" not in record.getMessage())
 
 from transformers.models.clip.tokenization_clip import CLIPTokenizer  # noqa: E402
@@ -28,9 +28,9 @@ MARKS = 2  # begin and end
 
 @dataclass(frozen=True)
 class Tokens:
-    """ids int32 [length]: begin mark, tokens, end mark, padding. `truncated` are the words that did not fit, in order.
+    """ids int32 [length]: begin mark, tokens, end mark, padding. `truncated` lists the words that did not fit.
 
-    A word of which a letter or digit did not fit counts as cut off as a whole.
+    They are in their order. A word that lost a letter or a digit is listed whole.
     """
 
     ids: NDArray[np.int32]
@@ -38,7 +38,7 @@ class Tokens:
 
 
 class Tokenizer:
-    """Raises PackageError for files that are no CLIP vocabulary. Safe to use from several threads."""
+    """Raises PackageError for files that are not a CLIP vocabulary. Safe to use from several threads."""
 
     def __init__(self, vocab: Path, merges: Path, length: int) -> None:
         if length <= MARKS:
@@ -48,10 +48,10 @@ class Tokenizer:
         self._end = words[END]
         pairs = _read_merges(merges, words)
         tokenizer = CLIPTokenizer(vocab=words, merges=pairs)  # type: ignore[arg-type]  # its hint forgets pairs
-        self._backend = tokenizer.backend_tokenizer  # no padding, no truncation: both are done here
+        self._backend = tokenizer.backend_tokenizer  # neither pads nor truncates: `encode` does both
 
     def encode(self, text: str) -> Tokens:
-        """The ids of a text of any length, and what was cut off."""
+        """The ids of a text of any length, and its truncated words."""
         encoding = self._backend.encode(text)
         ids = np.full(self.length, self._end, dtype=np.int32)
         kept = encoding.ids[: self.length - 1]
@@ -64,7 +64,7 @@ class Tokenizer:
 def _words_from(
     text: str, word_ids: list[int | None], offsets: list[tuple[int, int]], position: int
 ) -> tuple[str, ...]:
-    """The words of `text` from the token at `position` on; of a word that lost only punctuation, just that."""
+    """The words of `text` from the token at `position` on. A word that lost only punctuation gives only that."""
     piece = word_ids[position]
     while piece is not None and word_ids[position - 1] == piece:
         position -= 1
@@ -83,7 +83,7 @@ def _read_vocab(path: Path) -> dict[str, int]:
     except (OSError, ValueError) as error:
         raise PackageError(f"The vocabulary {path.name} cannot be read: {error}.") from error
     if not isinstance(words, dict) or not all(type(number) is int for number in words.values()):
-        raise PackageError(f"The vocabulary {path.name} is not a table of words and numbers.")
+        raise PackageError(f"The vocabulary {path.name} does not map words to numbers.")
     missing = [mark for mark in (BEGIN, END) if mark not in words]
     if missing:
         raise PackageError(f"The vocabulary {path.name} lacks {', '.join(missing)}.")
@@ -91,7 +91,7 @@ def _read_vocab(path: Path) -> dict[str, int]:
 
 
 def _read_merges(path: Path, words: dict[str, int]) -> list[tuple[str, str]]:
-    """The pairs of a merges file, whose first line is a version remark; refuses a pair the vocabulary cannot hold."""
+    """The pairs of a merges file, whose first line may be a version. Refuses a pair that is not in the vocabulary."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError) as error:
@@ -102,6 +102,6 @@ def _read_merges(path: Path, words: dict[str, int]) -> list[tuple[str, str]]:
             continue
         pair = line.rstrip("\r").split(" ")
         if len(pair) != 2 or not {*pair, "".join(pair)} <= words.keys():
-            raise PackageError(f"The merges {path.name}: line {number}, {line!r}, does not go with the vocabulary.")
+            raise PackageError(f"The merges {path.name}: line {number}, {line!r}, does not fit the vocabulary.")
         merges.append((pair[0], pair[1]))
     return merges

@@ -1,9 +1,9 @@
 """torch's CPU generator and `torch.randn`, in numpy: the same float32 numbers, bit for bit, without torch.
 
 Follows ATen's mt19937 engine, `normal_distribution<double>` (fewer than 16 numbers) and `normal_fill` (16 and more) as
-torch runs them on x86 processors with AVX2. Where torch has no AVX2 code (Apple silicon, say) it calls the system's
-own log, sin and cos, and its numbers can differ from these, and from its own elsewhere, in their last bits (2.4e-6
-was the largest of millions). Leaves out other element types than float32.
+torch runs them on x86 processors with AVX2. Without AVX2, on Apple silicon for example, torch calls the system's log,
+sin and cos. Its numbers there can differ from these in their last bits; the largest difference among millions was
+2.4e-6. Leaves out element types other than float32.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class TorchSource:
 
     def __init__(self, seed: int) -> None:
         self._state = np.random.RandomState(seed)  # numpy and torch seed the Mersenne Twister the same way
-        self._spare: float | None = None  # the second of a pair, kept for the next short draw
+        self._spare: float | None = None  # the second number of a pair, for the next short draw
 
     def normal(self, shape: Sequence[int]) -> NDArray[np.float32]:
         size = math.prod(shape)
@@ -55,7 +55,7 @@ class TorchSource:
         uniform = self._uniform(size)
         whole = size // BLOCK * BLOCK
         numbers = np.concatenate([box_muller(uniform[:whole]), uniform[whole:]])
-        if whole < size:  # the last 16 are drawn anew, over what was there
+        if whole < size:  # draw the last 16 again
             numbers[-BLOCK:] = box_muller(self._uniform(BLOCK))
         return numbers
 
@@ -64,7 +64,7 @@ class TorchSource:
 
 
 def box_muller(uniform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """[16 n] uniforms in [0, 1) to normals: in each block the first eight give the radius, the others the angle."""
+    """[16 n] uniforms in [0, 1) to normals. In each block of 16, eight give the radius and eight the angle."""
     blocks = uniform.reshape(-1, 2, BLOCK // 2)
     radius = np.sqrt(np.float32(-2) * cephes.log(np.float32(1) - blocks[:, 0]))
     sine, cosine = cephes.sin_cos(np.float32(2 * math.pi) * blocks[:, 1])

@@ -1,6 +1,6 @@
-"""The U-Net part: one package, or chunks that are wired to each other by the names of their arrays.
+"""The U-Net part: one package, or chunks that pass arrays to each other by name.
 
-Follows Apple's Unet / UnetChunk1 / UnetChunk2 packages. A package of batch 2 is called once for both halves, one of
+Follows Apple's Unet / UnetChunk1 / UnetChunk2 packages. A package of batch 2 runs once for both halves, a package of
 batch 1 twice. Leaves out ControlNet residuals and SDXL's extra inputs.
 """
 
@@ -25,7 +25,7 @@ class Unet:
 
     def __init__(self, engines: Sequence[Engine]) -> None:
         if not engines:
-            raise PackageError(f"{PART}: there is no package.")
+            raise PackageError(f"{PART}: there is no package; one or several chunks are needed.")
         self.engines = tuple(engines)
         ports = _outer_inputs(self.engines)
         self._sample = check_rank(ports[SAMPLE], 4, PART)
@@ -48,14 +48,14 @@ class Unet:
 
     @property
     def hidden_shape(self) -> tuple[int, int, int]:
-        """(D, 1, L) of the text that it is conditioned on."""
+        """(D, 1, L) of the encoded text."""
         _, width, one, length = self._hidden.shape
         return width, one, length
 
     def predict(self, sample: NDArray, timestep: float, hidden: NDArray) -> NDArray[np.float32]:
         """Sample [2, C, h, w] and hidden [2, D, 1, L], negative half first, to the prediction [2, C, h, w].
 
-        Raises EngineError for a result of another shape, or one that is not a number everywhere.
+        Raises EngineError for a result of another shape, and for NaN or infinite numbers.
         """
         results = []
         for first in range(0, HALVES, self.batch):
@@ -65,7 +65,7 @@ class Unet:
         return np.concatenate(results, axis=0)  # [2, C, h, w]
 
     def _call(self, arrays: dict[str, NDArray]) -> NDArray[np.float32]:
-        """One pass through all chunks; each takes what it names from the inputs and from the chunks before it."""
+        """Run all chunks in order. Each reads its inputs, by name, from `arrays` and from the chunks before it."""
         known = {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}
         for engine in self.engines:
             known |= engine.run({port.name: known[port.name] for port in engine.inputs})
@@ -76,7 +76,7 @@ class Unet:
 
 
 def _outer_inputs(engines: Sequence[Engine]) -> dict[str, Port]:
-    """The three inputs that come from outside; refuses any other that no earlier chunk gives."""
+    """The three inputs from outside. Refuses any other input that no earlier chunk returns."""
     outer: dict[str, Port] = {}
     given: set[str] = set()
     for number, engine in enumerate(engines, start=1):
@@ -84,7 +84,9 @@ def _outer_inputs(engines: Sequence[Engine]) -> dict[str, Port]:
             if port.name in (SAMPLE, TIMESTEP, HIDDEN):
                 outer.setdefault(port.name, port)
             elif port.name not in given:
-                raise PackageError(f"{PART}: package {number} of {len(engines)} takes {port}, which nothing gives.")
+                raise PackageError(
+                    f"{PART}: package {number} of {len(engines)} takes {port}, which no chunk before it returns."
+                )
         given |= {port.name for port in engine.outputs}
     missing = [name for name in (SAMPLE, TIMESTEP, HIDDEN) if name not in outer]
     if missing:

@@ -1,7 +1,7 @@
 """The VAE decoder part: latents in, a picture out.
 
-Follows Apple's VAEDecoder package (`z` -> `image` in [-1, 1]). The scaling factor is read from the package's metadata
-key "scaling_factor"; SD v1 packages do not carry it, so SD v1's is the fallback. Leaves out tiling and the encoder.
+Follows Apple's VAEDecoder package (`z` -> `image` in [-1, 1]). Reads the scaling factor from the package's metadata key
+"scaling_factor". SD v1 packages lack that key, so SD v1's factor is the default. Leaves out tiling and the encoder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SD1_SCALING_FACTOR = 0.18215
 
 
 class VaeDecoder:
-    """Reads its shape and scaling factor from the package. Raises PackageError for one that makes no sense."""
+    """Reads its shape and scaling factor from the package. Raises PackageError for an unusable shape or factor."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -32,12 +32,12 @@ class VaeDecoder:
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
-        """(C, h, w) of the latents it takes."""
+        """(C, h, w) of the latents that it decodes."""
         _, channels, height, width = self._input.shape
         return channels, height, width
 
     def decode(self, latents: NDArray) -> NDArray[np.uint8]:
-        """Latents [1, C, h, w] as the sampler left them to a picture uint8 [H, W, 3]."""
+        """The sampler's latents [1, C, h, w], still scaled, to a picture uint8 [H, W, 3]."""
         z = (np.asarray(latents, dtype=np.float64) / self.scaling_factor).astype(np.float32)
         image = take_finite(self.engine.run({self._input.name: z}), self._output.name, PART)
         if image.ndim != 4 or image.shape[:2] != (1, 3):

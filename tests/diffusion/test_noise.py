@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bksdm_demo.diffusion.noise import open_source, start_noise
+from bksdm_demo.diffusion.noise import open_source
 from bksdm_demo.errors import RequestError
 from bksdm_demo.records import GENERATORS
 
@@ -18,6 +19,11 @@ SEEDS = (0, 1, 7, 2**31, 2**32 - 1)
 SIZES = range(1, 41)
 SEQUENCE = (3, 20, 2, 1, 16, 5, 64, 1)
 SD_LATENTS = (1, 4, 64, 64)
+
+
+def start_noise(shape: Sequence[int], seed: int, generator: str = "numpy") -> NDArray[np.float32]:
+    """The first numbers of a seed's stream."""
+    return open_source(seed, generator).normal(shape)
 
 
 def assert_same_bits(got: NDArray, expected: NDArray) -> None:

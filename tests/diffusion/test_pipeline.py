@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bksdm_demo.diffusion.noise import open_source, start_noise
+from bksdm_demo.diffusion.noise import open_source
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.diffusion.safety import MISSING, SafetyChecker
 from bksdm_demo.diffusion.schedulers import TrainingSchedule, build_scheduler
@@ -129,7 +129,7 @@ class TestSteps:
         engines[1].function = lambda arrays: {"noise_pred": arrays["sample"] * 0.1}  # another model
         for engine in engines:
             latents(pipeline(engine), request)
-        expected = start_noise((1, parts.CHANNELS, parts.SIDE, parts.SIDE), 2**32 - 1, generator)
+        expected = open_source(2**32 - 1, generator).normal((1, parts.CHANNELS, parts.SIDE, parts.SIDE))
         for engine in engines:
             np.testing.assert_array_equal(engine.calls[0]["sample"][:1], expected)
 
@@ -214,18 +214,14 @@ class TestAfterwards:
 
 
 class TestEngines:
-    def test_load_and_unload_reach_all(self) -> None:
+    def test_load_reaches_all(self) -> None:
         pipe = pipeline(*parts.unet_chunks())
         assert len(pipe.engines) == 5
         pipe.load()
         assert all(engine.loaded for engine in pipe.engines)
-        pipe.unload()
-        assert not any(engine.loaded for engine in pipe.engines)
 
-    def test_size_and_kind(self) -> None:
-        pipe = pipeline(parts.unet(size_bytes=5))
-        assert pipe.size_bytes == 3 * 1000 + 5
-        assert pipe.engine == "fake"
+    def test_kind(self) -> None:
+        assert pipeline().engine == "fake"
 
 
 class TestFit:

@@ -111,8 +111,8 @@ class TestBadFiles:
         [
             (b"{", "cannot be read"),
             (b"\xff\xfe", "cannot be read"),
-            (b"[1]", "not a table"),
-            (b'{"a": "b"}', "not a table"),
+            (b"[1]", "does not map"),
+            (b'{"a": "b"}', "does not map"),
             (b'{"a": 0}', r"lacks <\|startoftext\|>, <\|endoftext\|>"),
         ],
     )
@@ -124,7 +124,7 @@ class TestBadFiles:
     @pytest.mark.parametrize("line", ["a", "a b c", "a 龍"])
     def test_merges(self, tmp_path: Path, line: str) -> None:
         (tmp_path / "merges.txt").write_text(f"#version: 0.2\ni n\n{line}\n", encoding="utf-8")
-        with pytest.raises(PackageError, match=r"line 3.*does not go with"):
+        with pytest.raises(PackageError, match=r"line 3.*does not fit"):
             Tokenizer(GOLDEN / "vocab.json", tmp_path / "merges.txt", LENGTH)
 
     def test_no_room(self) -> None:

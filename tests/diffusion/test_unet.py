@@ -67,12 +67,12 @@ def test_second_chunk_gets_only_what_it_names() -> None:
 
 
 def test_chunks_in_the_wrong_order_are_refused() -> None:
-    with pytest.raises(PackageError, match=r"package 1 of 2 takes skip_1.*which nothing gives"):
+    with pytest.raises(PackageError, match=r"package 1 of 2 takes skip_1.*which no chunk before it returns"):
         Unet(parts.unet_chunks()[::-1])
 
 
 def test_a_missing_chunk_is_refused() -> None:
-    with pytest.raises(PackageError, match="nothing gives"):
+    with pytest.raises(PackageError, match="no chunk before it returns"):
         Unet(parts.unet_chunks()[1:])
     with pytest.raises(PackageError, match="no noise_pred"):
         Unet(parts.unet_chunks()[:1])
