@@ -21,18 +21,9 @@ from bksdm_demo.downloads.status import download_line, loading_words
 from bksdm_demo.library.progress import Progress, Stage
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports.contact_sheet import time_line
-from bksdm_demo.wording.comparison import COUNTED
+from bksdm_demo.wording.comparison import COUNTED, PHASE_TITLES
 
-WORDS = {
-    Phase.QUEUED: "waiting",
-    Phase.LOADING: "loading the model",
-    Phase.ENCODING: "reading the prompt",
-    Phase.DENOISING: "drawing",
-    Phase.DECODING: "turning latents into a picture",
-    Phase.CHECKING: "checking the picture",
-    Phase.DONE: "done",
-    **COUNTED,
-}
+PHASE_WORDS = {phase: title.lower() for phase, title in PHASE_TITLES.items()} | COUNTED
 SHARES = 10  # lines per stage of a download without a terminal
 BAR = 20  # characters
 WIDE = 70  # characters; on a narrower terminal the bar stands below the line
@@ -108,14 +99,14 @@ class DrawingProgress(LiveLine):
     def _finished(self, job: Job, cell: Cell) -> str:
         name = self._name(job, cell)
         took = f" in {time_line(cell.result)}" if cell.phase is Phase.DONE and cell.result else ""
-        return f"{name}: {WORDS[cell.phase]}{took}" + (f". {cell.message}" if cell.message else "")
+        return f"{name}: {PHASE_WORDS[cell.phase]}{took}" + (f". {cell.message}" if cell.message else "")
 
     def _running(self, job: Job, cell: Cell) -> str:
         place = sum(cell.phase.final for cell in job.cells)
         step = f", step {cell.step} of {cell.steps}" if cell.phase is Phase.DENOISING else ""
         if cell.phase is Phase.LOADING and cell.loading is not None:
             step = f", {loading_words(cell.loading, time.time())}"
-        return f"[{place + 1}/{len(job.cells)}] {self._name(job, cell)}: {WORDS[cell.phase]}{step}"
+        return f"[{place + 1}/{len(job.cells)}] {self._name(job, cell)}: {PHASE_WORDS[cell.phase]}{step}"
 
 
 class FetchProgress(LiveLine):

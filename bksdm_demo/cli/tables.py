@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 
 from bksdm_demo.cli.console import LINE, Listing, Rows
-from bksdm_demo.cli.progress import WORDS
+from bksdm_demo.cli.progress import PHASE_WORDS
 from bksdm_demo.library.catalog import Availability, System
 from bksdm_demo.library.inspection import Facts, Tensor
 from bksdm_demo.library.sharing import SharedPart, Sharing
@@ -31,7 +31,7 @@ def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[int, str
             (
                 names.get(cell.model, cell.model),
                 str(cell.seed) if several else "",
-                WORDS[cell.phase],
+                PHASE_WORDS[cell.phase],
                 format_seconds(drawing_seconds(result.timings)) if result else "",
                 format_seconds(result.timings.load) if result else "",
                 format_bytes(result.size_bytes) if result else "",

@@ -19,6 +19,16 @@ OUTCOMES = {  # of a cell without a picture: its title, and the sentence where i
     Phase.CANCELLED: ("Stopped", "The run was stopped before this picture was finished."),
     Phase.INTERRUPTED: ("Interrupted", "The server stopped before this picture was finished."),
 }
+PHASE_TITLES = {
+    Phase.QUEUED: "Waiting",
+    Phase.LOADING: "Loading the model",
+    Phase.ENCODING: "Reading the prompt",
+    Phase.DENOISING: "Denoising",
+    Phase.DECODING: "Decoding the picture",
+    Phase.CHECKING: "Safety check",
+    Phase.DONE: "Done",
+    **{phase: title for phase, (title, _) in OUTCOMES.items()},
+}
 COUNTED = {
     Phase.BLOCKED: "withheld",
     Phase.FAILED: "failed",

@@ -49,7 +49,7 @@ def test_a_terminal_gets_a_live_line_that_is_wiped(monkeypatch: pytest.MonkeyPat
         for job in snapshots()[:2]:
             progress.show(job)
         live = " ".join(" ".join(stream.screen(width)).split())
-        assert live.startswith(f"[1/2] {name}: drawing, step 1 of 3")
+        assert live.startswith(f"[1/2] {name}: denoising, step 1 of 3")
         assert live.endswith("━")
         progress.show(snapshots()[2])
         assert stream.screen(width)[-1] == "[2/2] b: loading the model"
