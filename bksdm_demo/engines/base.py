@@ -1,4 +1,4 @@
-"""The engine contract: named arrays in, named arrays out. The one door between diffusion/ and a runtime."""
+"""The engine contract: named arrays in, named arrays out. All that diffusion/ sees of a runtime."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from bksdm_demo.errors import EngineError
 
 AUTO = "auto"  # leaves a choice to the program
 PRECISIONS = (AUTO, "f32", "bf16", "int8")
-# Room for the five published families at once: a full-size system takes 1.6 to 2.7 GB, 1 GB of it shared by all.
+# Holds the five published families at once: a full-size system takes 1.6 to 2.7 GB, and all share 1 GB of it.
 CACHE_BYTES = 8 << 30
 COMPUTE_UNITS = (AUTO, "all", "cpu-only", "cpu-and-gpu", "cpu-and-ne")
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How to run the parts. "auto" leaves the choice to the engine, which looks at this machine and at the part.
+    """How to run the parts. "auto" leaves a choice to the engine, which looks at the machine and the part.
 
     `kind` is one of the registered engines (registry.py), which checks it. OpenVINO reads `precision` and `threads`,
     Core ML `compute_units`. `cache_dir` is a folder for compiled results; without one OpenVINO stores none. OpenVINO
@@ -50,7 +50,7 @@ class EngineOptions:
 
 @dataclass(frozen=True)
 class Port:
-    """An input or output of a part: its name, fixed shape and numpy element type ("float32", "int32")."""
+    """An input or output of a part: its name, its fixed shape, and its numpy type ("float32" or "int32")."""
 
     name: str
     shape: tuple[int, ...]
@@ -61,12 +61,12 @@ class Port:
 
 
 class Engine(Protocol):
-    """One Core ML part made runnable. load/unload may be called any number of times; run() loads if needed.
+    """One Core ML part, ready to run. `load` and `unload` may be called any number of times; `run` loads if needed.
 
-    `metadata` is the package's user-defined metadata; `size_bytes` the bytes of its files on disk; `memory_bytes` an
-    estimate of the resident bytes that loading and running it adds to the process, known before it is loaded. `run`
-    is safe to call from several threads (one runs at a time) and returns float32 arrays the caller owns. It raises
-    EngineError for a wrong name, shape or type (naming all three) and for a failure of the runtime.
+    `metadata` is the package's user-defined metadata, and `size_bytes` the size of its files on disk. `memory_bytes`
+    estimates the resident bytes that loading and running adds to the process; it is known before loading. `run` may be
+    called from several threads (one runs at a time) and returns float32 arrays that the caller owns. It raises
+    EngineError for a wrong name, shape or type, naming all three, and for a failure of the runtime.
     """
 
     kind: str  # "openvino", "coreml", "fake"
@@ -98,11 +98,11 @@ class Engine(Protocol):
 
 @runtime_checkable
 class Calibrated(Protocol):
-    """What an engine has besides, where a precision rounds so coarsely that it must know which values to expect.
+    """An engine with a precision so coarse that it must see the values to expect before it can round them.
 
-    `load` raises EngineError while `needs_calibration`. Inside `observing()` the engine runs in another precision and
-    watches; leaving it without an error settles the calibration, for this process and, where it has a folder, for
-    later ones.
+    While `needs_calibration`, `load` raises EngineError. Inside `observing()` the engine runs in another precision and
+    records samples. Leaving it without an error completes the calibration, for this process and, with a cache folder,
+    for later ones.
     """
 
     @property
@@ -112,9 +112,9 @@ class Calibrated(Protocol):
 
 
 def check_inputs(ports: Sequence[Port], arrays: Mapping[str, NDArray], part: str) -> dict[str, NDArray]:
-    """The arrays as C-contiguous arrays of their port's type, in port order; refuses anything that does not fit.
+    """The arrays in port order, C-contiguous and of the port's type. Raises EngineError for any that do not fit.
 
-    Any real numeric type is cast; complex, text and object arrays are refused.
+    Real numbers of any type are cast; complex, text and object arrays are refused.
     """
     unknown = sorted(set(arrays) - {port.name for port in ports})
     missing = [port.name for port in ports if port.name not in arrays]

@@ -1,10 +1,10 @@
-"""Where Core ML's compiled models are kept, so that only the first start of a part is slow.
+"""A folder of Core ML's compiled models, so that only the first start of a part is slow.
 
-Core ML specialises a compiled model for the machine and remembers the result by the model's place on disk: a model
-compiled to a new temporary place is specialised again by every process, which takes minutes for a U-Net. So each is
-compiled once to a place named by its content and by the versions that made it, and never moved. Knows no coremltools:
-compiling is a function it is given. What a killed process was compiling is removed after a day. Leaves out removing old
-models; the folder may be deleted at any time.
+Core ML specialises a compiled model for the machine and remembers the result by the model's path. A model compiled to a
+new temporary path is specialised again by every process, which takes minutes for a U-Net. So each model is compiled
+once, to a path named after its content and the versions that made it, and never moved. Leftovers of killed processes
+are removed after a day. Leaves out removing old models; the folder may be deleted at any time. Knows no coremltools:
+the caller passes the function that compiles.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ Compile = Callable[[Path, Path], object]  # (package, destination ending in .mlm
 
 TEMPORARY = ".compiling-"
 ABANDONED = 86_400  # seconds; the slowest compilation takes minutes
-DEFAULT_FOLDER = Path("~/Library/Caches/bksdm-demo")  # where macOS keeps what can be made again
+DEFAULT_FOLDER = Path("~/Library/Caches/bksdm-demo")  # macOS may empty it
 
 
-def kept_model(package: Path, folder: Path | None, versions: Sequence[str], compile_: Compile) -> Path:
-    """The compiled form of `package`, compiled now if `folder` does not hold it for these `versions`.
+def compiled_model(package: Path, folder: Path | None, versions: Sequence[str], compile_: Compile) -> Path:
+    """The path of the compiled `package`; compiles it if `folder` does not have it for these `versions`.
 
-    Raises PackageError for a package that cannot be read, EngineError when compiling fails or the folder cannot be
+    Raises PackageError for a package that cannot be read, EngineError if compiling fails or the folder cannot be
     written.
     """
     place = (folder or DEFAULT_FOLDER).expanduser()
-    kept = place / f"{package.stem[:60]}-{_key(package, versions)}.mlmodelc"
-    if kept.is_dir():
-        return kept
+    compiled = place / f"{package.stem[:60]}-{_key(package, versions)}.mlmodelc"
+    if compiled.is_dir():
+        return compiled
     try:
         place.mkdir(parents=True, exist_ok=True)
         remove_leftovers(place, ABANDONED, f"{TEMPORARY}*")
         with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=place) as work:
             fresh = Path(work) / "model.mlmodelc"
             _compile(package, fresh, compile_)
-            _publish(fresh, kept)
+            _publish(fresh, compiled)
     except OSError as error:
         raise EngineError(f"The folder {place} for compiled models cannot be used: {error}. Choose another.") from error
-    return kept
+    return compiled
 
 
 def _compile(package: Path, fresh: Path, compile_: Compile) -> None:
@@ -55,12 +55,12 @@ def _compile(package: Path, fresh: Path, compile_: Compile) -> None:
         raise EngineError(f"{package.name}: Core ML cannot compile it. {error}") from error
 
 
-def _publish(fresh: Path, kept: Path) -> None:
-    """Moves a finished model to its place in one step; whoever comes first wins."""
+def _publish(fresh: Path, compiled: Path) -> None:
+    """Move a finished model to its path in one step; the first process to do so wins."""
     try:
-        os.rename(fresh, kept)
+        os.rename(fresh, compiled)
     except OSError:
-        if not kept.is_dir():
+        if not compiled.is_dir():
             raise
 
 

@@ -1,4 +1,4 @@
-"""Compiled results on disk: one file per entry, bounded in bytes, least recently used out first.
+"""Compiled results on disk: one file per entry, limited in bytes, least recently used removed first.
 
 An entry is a dictionary of facts and named byte sections. It appears whole or not at all. A checksum over every section
 finds what was damaged later; such an entry is discarded. Processes take turns at building: the system releases the lock
@@ -35,11 +35,11 @@ LOCK = ".lock"
 MAGIC = b"bksdm-compiled-1"
 LENGTH = struct.Struct("<Q")
 PAGE = 4096  # bytes; sections start at multiples of it, as they do in files of their own
-BLOCK = 1 << 16  # bytes that are summed up into one number of the checksum
+BLOCK = 1 << 16  # bytes that the checksum sums up into one number
 CHUNK = 64 * BLOCK  # bytes read at a time
 LONGEST_FACTS = 1 << 24  # bytes
 ABANDONED = 3600  # seconds since the last byte was written; no entry takes so long
-RESERVE = 2 << 30  # bytes of the disk that are left to everybody else
+RESERVE = 2 << 30  # bytes of the disk left free for other programs
 
 Bytes = bytes | memoryview
 _logger = logging.getLogger(__name__)
@@ -47,29 +47,29 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Entry:
-    """An entry that was found intact: `sections` are uint8 arrays over the mapped file, private to this process."""
+    """An intact entry; `sections` are uint8 arrays over the mapped file, private to this process."""
 
     facts: Mapping[str, Any]
     sections: Mapping[str, NDArray[np.uint8]]
     _map: mmap.mmap
 
     def drop_pages(self) -> None:
-        """Give back the memory that reading the sections took; what is read again comes from the file again."""
+        """Free the memory that reading the sections took; reading them again reads the file again."""
         if hasattr(mmap, "MADV_DONTNEED"):
             self._map.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(eq=False)
 class CompiledStore:
-    """The entries in `folder`, of `limit_bytes` in all at most; see `open_store`."""
+    """The entries in `folder`, `limit_bytes` at most in all; see `open_store`."""
 
     folder: Path
     limit_bytes: int
-    _said: set[str] = field(default_factory=set)
+    _warned: set[str] = field(default_factory=set)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def find(self, key: str) -> Entry | None:
-        """The entry of that key, now the most recently used; None where there is none or it was damaged."""
+        """The entry of that key, which becomes the most recently used; None if there is none or it is damaged."""
         place = self._place(key)
         try:
             with place.open("rb") as stream:
@@ -77,18 +77,18 @@ class CompiledStore:
         except FileNotFoundError:
             return None
         except OSError as error:
-            self._say(f"Compiled results in {self.folder} cannot be read: {error}.")
+            self._warn(f"Compiled results in {self.folder} cannot be read: {error}.")
             return None
         except ValueError as error:
-            _logger.warning("%s is damaged (%s); it is made again.", place, error)
+            _logger.warning("%s is damaged (%s) and will be made again.", place, error)
             self.discard(key)
             return None
         with contextlib.suppress(OSError):  # a folder that is read only keeps its order
             os.utime(place)
         return entry
 
-    def keep(self, key: str, facts: Mapping[str, Any], sections: Mapping[str, Bytes]) -> bool:
-        """Write an entry, in the place of one with the same key; False where the disk does not take it."""
+    def save(self, key: str, facts: Mapping[str, Any], sections: Mapping[str, Bytes]) -> bool:
+        """Write an entry, replacing one with the same key; False if the disk does not take it."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             header = _header(facts, sections)
@@ -97,7 +97,9 @@ class CompiledStore:
             with atomic_stream(self._place(key), PRIVATE) as stream:
                 _write(stream, header, sections)
         except OSError as error:
-            self._say(f"Compiled results cannot be kept in {self.folder}: {error}. Each start compiles anew.")
+            self._warn(
+                f"Compiled results cannot be stored in {self.folder}: {error}. Each start will compile them again."
+            )
             return False
         return True
 
@@ -108,10 +110,10 @@ class CompiledStore:
 
     @contextmanager
     def building(self) -> Iterator[None]:
-        """One builder at a time, of all threads and processes; look again for the entry once inside.
+        """Hold the turn to build, one at a time over all threads and processes; then look for the entry again.
 
-        Also clears away what was being written long ago by a process that was killed since. What is fresh stays:
-        small entries are written without taking turns.
+        Also removes what a killed process left half-written long ago. Fresh files stay, because small entries are
+        written without taking turns.
         """
         with self._turn, contextlib.ExitStack() as stack:
             if self._locked(stack):
@@ -144,12 +146,12 @@ class CompiledStore:
         return True
 
     def _make_room(self, key: str, needed: int) -> bool:
-        """Remove the least recently used entries until `needed` bytes fit; False where they never will."""
+        """Remove the least recently used entries until `needed` bytes fit; False if they never will."""
         entries = [(path, size) for path, size in self.entries() if path != self._place(key)]
         used = sum(size for _, size in entries)
         room = min(self.limit_bytes, used + shutil.disk_usage(self.folder).free - RESERVE)
         if needed > room:
-            self._say(f"Compiled results of {needed:,} bytes do not fit in {self.folder}; there is room for {room:,}.")
+            self._warn(f"Compiled results of {needed:,} bytes do not fit in {self.folder}; there is room for {room:,}.")
             return False
         for path, size in entries:
             if used + needed <= room:
@@ -159,10 +161,10 @@ class CompiledStore:
             used -= size
         return True
 
-    def _say(self, message: str) -> None:
-        """Each message once per process."""
-        if message not in self._said:
-            self._said.add(message)
+    def _warn(self, message: str) -> None:
+        """Log each message once per process."""
+        if message not in self._warned:
+            self._warned.add(message)
             _logger.warning("%s", message)
 
 
@@ -192,18 +194,18 @@ def _write(stream: BinaryIO, header: bytes, sections: Mapping[str, Bytes]) -> No
 
 
 def _read(stream: BinaryIO) -> Entry:
-    """The entry in an open file. Raises ValueError for anything that is not what was written."""
+    """The entry in an open file. Raises ValueError for anything but a whole entry as it was written."""
     start = stream.read(len(MAGIC) + LENGTH.size + hashlib.sha256().digest_size)
     length = LENGTH.unpack_from(start, len(MAGIC))[0] if start[: len(MAGIC)] == MAGIC and len(start) > 40 else 0
     if not 0 < length <= LONGEST_FACTS:
-        raise ValueError("its beginning is not that of an entry")
+        raise ValueError("it does not start like an entry")
     text = stream.read(length)
     if hashlib.sha256(text).digest() != start[len(MAGIC) + LENGTH.size :]:
         raise ValueError("its index was changed")
     index = json.loads(text)
     place = _padded(len(start) + length)
     if os.fstat(stream.fileno()).st_size != place + sum(_padded(size) for size, _ in index["sections"].values()):
-        raise ValueError("it is cut off")
+        raise ValueError("it is truncated")
     mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
     whole, sections = np.frombuffer(mapped, np.uint8), {}
     for name, (size, checksum) in index["sections"].items():
@@ -216,13 +218,13 @@ def _read(stream: BinaryIO) -> Entry:
 
 
 class _Checksum:
-    """A digest over the 64-bit sums of blocks: finds torn writes and flipped bits as fast as the memory is read."""
+    """A digest over the 64-bit sums of blocks: finds torn writes and flipped bits at the speed of memory."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
 
     def update(self, data: Bytes) -> None:
-        """Takes whole blocks; only the last piece may end in the middle of one."""
+        """Add whole blocks; only the last piece may end in the middle of one."""
         words = np.frombuffer(data, "<u8", count=len(data) // 8)
         full = len(words) // (BLOCK // 8) * (BLOCK // 8)
         self._digest.update(words[:full].reshape(-1, BLOCK // 8).sum(axis=1, dtype=np.uint64).tobytes())
@@ -239,12 +241,12 @@ def _checksum(data: Bytes) -> str:
 
 
 def _read_checksum(stream: BinaryIO, size: int) -> str:
-    """Reads through a small buffer, so that the pages of the file do not count as this process's memory."""
+    """The checksum, read through a small buffer, so that the file's pages do not count as this process's memory."""
     checksum, buffer = _Checksum(), memoryview(bytearray(min(size, CHUNK)))
     while size:
         count = stream.readinto(buffer[: min(size, CHUNK)])  # type: ignore[attr-defined]
         if count != min(size, CHUNK):
-            raise ValueError("it is cut off")
+            raise ValueError("it is truncated")
         checksum.update(buffer[:count])
         size -= count
     return checksum.hexdigest()

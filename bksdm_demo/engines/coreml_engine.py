@@ -1,8 +1,8 @@
-"""Runs a part through Core ML itself, on a Mac: an `.mlpackage`, compiled once and kept, or an `.mlmodelc` as it is.
+"""Runs a part through Core ML itself, on a Mac: an `.mlpackage`, compiled once and stored, or an `.mlmodelc` as it is.
 
-Thin on purpose: coremltools' `CompiledMLModel` does the work. Names, shapes and metadata come from the file, so they
-are known, and wrong arrays refused, before Core ML is started. Leaves out: flexible shapes, state, image inputs, batch
-prediction and optimisation hints. `exact` has no counterpart: Core ML chooses the precision of each operation.
+Thin on purpose: coremltools' `CompiledMLModel` does the work. Names, shapes and metadata come from the file, so wrong
+arrays are refused before Core ML starts. Leaves out flexible shapes, state, image inputs, batch prediction and
+optimisation hints. Ignores `exact`: Core ML chooses the precision of each operation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.engines.base import EngineOptions, Port, check_inputs
-from bksdm_demo.engines.compiled_models import kept_model
+from bksdm_demo.engines.compiled_models import compiled_model
 from bksdm_demo.errors import EngineError
 from bksdm_demo.mil.containers import is_compiled
 from bksdm_demo.mil.metadata import CompiledFacts, read_metadata
@@ -31,7 +31,7 @@ UNITS = {"all": "ALL", "cpu-only": "CPU_ONLY", "cpu-and-gpu": "CPU_AND_GPU", "cp
 
 
 class CoreMlTools(Protocol):
-    """What is used of coremltools; the tests pass a stand-in."""
+    """The part of coremltools that is used; the tests pass a stand-in."""
 
     __version__: str
     ComputeUnit: Any
@@ -39,8 +39,11 @@ class CoreMlTools(Protocol):
 
 
 class CoreMlEngine:
-    """The Engine contract over one `.mlpackage` or `.mlmodelc`. Reading the file raises PackageError, at the first
-    question to it; `load` compiles where needed and raises EngineError for whatever Core ML refuses."""
+    """The Engine contract over one `.mlpackage` or `.mlmodelc`.
+
+    The first use reads the file and may raise PackageError. `load` compiles it if needed, and raises EngineError for
+    anything that Core ML refuses.
+    """
 
     kind = "coreml"
 
@@ -85,7 +88,7 @@ class CoreMlEngine:
 
     @property
     def compute_units(self) -> str:
-        """The units this part runs on, in EngineOptions' spelling: the given ones, or what suits its attention."""
+        """The units this part runs on, as EngineOptions spells them: those asked for, or the best for its attention."""
         wanted = self._options.compute_units
         return best_units(self._facts) if wanted == "auto" else wanted
 
@@ -102,7 +105,7 @@ class CoreMlEngine:
     def unload(self) -> None:
         with self._lock:
             self._model = None
-            gc.collect()  # Core ML gives the memory back when the last reference goes; the buffers stay, see _filled
+            gc.collect()  # Core ML frees the memory with the last reference; the buffers stay, see _filled
 
     def run(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         checked = check_inputs(self.inputs, arrays, self.path.name)
@@ -117,9 +120,9 @@ class CoreMlEngine:
     def _filled(self, checked: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """The inputs copied into buffers that live as long as this engine.
 
-        Core ML drops its reference to an input about a second after predict returned, on a thread of its own and
-        without Python's lock: if that were the last one, the process would crash. For the same reason floats are
-        handed over as float32, which coremltools takes as they are, and never as float16, which it copies.
+        Core ML drops its reference to an input about a second after predict returns, on a thread of its own and
+        without Python's lock. If that were the last reference, the process would crash. For the same reason floats
+        are passed as float32, which coremltools uses in place, and never as float16, which it copies.
         """
         for name, array in checked.items():
             if name not in self._buffers:
@@ -141,9 +144,13 @@ class CoreMlEngine:
     def _compiled_path(self) -> Path:
         if is_compiled(self.path):
             return self.path
-        versions = (self._tools.__version__, platform.mac_ver()[0], platform.version())  # the last names macOS' build
+        versions = (
+            self._tools.__version__,
+            platform.mac_ver()[0],
+            platform.version(),
+        )  # the last is the build of macOS
         compile_ = self._tools.models.utils.compile_model
-        return kept_model(self.path, self._options.cache_dir, versions, lambda src, to: compile_(str(src), str(to)))
+        return compiled_model(self.path, self._options.cache_dir, versions, lambda src, to: compile_(str(src), str(to)))
 
 
 def open_part(path: Path, options: EngineOptions, exact: bool) -> CoreMlEngine:
@@ -157,9 +164,9 @@ def expected_memory(weights: int, exact_weights: int, size_bytes: int, options: 
 
 
 def best_units(facts: CompiledFacts) -> str:
-    """The units that suit a part's attention: split_einsum was made for the neural engine, original for the GPU.
+    """The units that suit a part's attention: the Neural Engine for split_einsum, the GPU for original.
 
-    The package's own metadata key "attention" decides; without it, whether the program holds an einsum.
+    The package's metadata key "attention" decides. Without it, a program with an einsum counts as split_einsum.
     """
     attention = facts.metadata.get("attention", "")
     if not attention:
@@ -183,5 +190,5 @@ def _package_facts(path: Path) -> CompiledFacts:
 def _fixed(value: Value, part: str) -> tuple[int, ...]:
     shape = tuple(dim for dim in value.type.shape if dim is not None)
     if len(shape) != len(value.type.shape):
-        raise EngineError(f"{part}: {value.name} has the open shape {value.type}; convert it with fixed shapes.")
+        raise EngineError(f"{part}: {value.name} has the open shape {value.type}; convert the model with fixed shapes.")
     return shape

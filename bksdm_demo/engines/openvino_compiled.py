@@ -1,8 +1,8 @@
-"""A translation made ready to run by OpenVINO: compiled, exported to bytes, taken up again from bytes, and run.
+"""A part compiled by OpenVINO: from a translation or from stored bytes, ready to run or to export.
 
-A part is one or two models: the prelude, always in f32, feeds the main one (see translate/graph.py). What is exported
-holds the model after OpenVINO's own rewrites with its constants as they were given, so a half precision weight takes
-two bytes whatever the file stored it in; packing the weights for this processor is repeated at each load.
+A part is one or two models: the prelude, always in f32, feeds the main one (see translate/graph.py). An export holds
+the model after OpenVINO's own rewrites and its constants as they were passed in, so a half precision weight takes two
+bytes however the file encodes it. Each load packs the weights for this processor again.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Settings = Mapping[str, Any]
 
 
 class CompiledPart:
-    """The compiled prelude, where there is one, and main model, with one request each."""
+    """The compiled main model, and the prelude if there is one, with one request each."""
 
     def __init__(self, part: str, main: _Request, prelude: _Request | None, entry: Entry | None = None) -> None:
         self._part, self._main, self._prelude = part, main, prelude
-        self._entry = entry  # the models read their constants from its memory map
+        self._entry = entry  # keeps the memory map alive that the models read their constants from
 
     @classmethod
     def compile(cls, translation: Translation, settings: Settings, part: str) -> CompiledPart:
-        """Raises EngineError naming the part when OpenVINO refuses a model."""
+        """Compile a translation. Raises EngineError, which names the part, if OpenVINO refuses a model."""
         try:
             core = ov.Core()
             prelude = None if translation.prelude is None else _compile(core, translation.prelude, _exact(settings))
@@ -43,13 +43,13 @@ class CompiledPart:
 
     @classmethod
     def restore(cls, entry: Entry, settings: Settings, part: str) -> CompiledPart:
-        """From what `export` gave, kept in a store; raises EngineError when OpenVINO does not take it."""
+        """Load an entry that holds an `export`. Raises EngineError if OpenVINO does not accept it."""
         try:
             core = ov.Core()
             prelude = _restore(core, entry, "prelude", _exact(settings)) if "prelude" in entry.sections else None
             restored = cls(part, _restore(core, entry, "main", settings), prelude, entry)
         except (RuntimeError, KeyError) as error:
-            raise EngineError(f"{part}: OpenVINO does not take the kept model. {error}") from error
+            raise EngineError(f"{part}: OpenVINO does not accept the stored model. {error}") from error
         entry.drop_pages()
         return restored
 
@@ -63,7 +63,7 @@ class CompiledPart:
         return {name: [request.inputs, request.outputs] for name, request in requests.items()}, sections
 
     def run(self, arrays: Arrays) -> dict[str, NDArray]:
-        """Every output by name; the arrays may be views of the runtime's memory."""
+        """All outputs by name; the arrays may be views of the runtime's memory."""
         try:
             known = dict(arrays)
             if self._prelude is not None:
@@ -74,7 +74,7 @@ class CompiledPart:
 
 
 class _Request:
-    """One compiled model and its only request; takes what it needs from named arrays."""
+    """One compiled model and its only request; picks its inputs from the arrays by name."""
 
     def __init__(self, model: ov.CompiledModel, inputs: list[str], outputs: list[str]) -> None:
         self.inputs, self.outputs = inputs, outputs
@@ -97,8 +97,8 @@ def _compile(core: ov.Core, model: ov.Model, settings: Settings) -> _Request:
 
 def _restore(core: ov.Core, entry: Entry, name: str, settings: Settings) -> _Request:
     inputs, outputs = entry.facts[name]
-    kept = ov.Tensor(entry.sections[name], shared_memory=True)
-    return _Request(core.import_model(kept, DEVICE, dict(settings)), inputs, outputs)
+    stored = ov.Tensor(entry.sections[name], shared_memory=True)
+    return _Request(core.import_model(stored, DEVICE, dict(settings)), inputs, outputs)
 
 
 def _exact(settings: Settings) -> dict[str, Any]:

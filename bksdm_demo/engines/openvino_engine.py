@@ -1,11 +1,10 @@
 """Runs a Core ML package or compiled model through OpenVINO on the processor, on any machine.
 
-Inputs, outputs and metadata come from the file's program alone; weights are decoded when the part is loaded. In
-"auto" precision a part runs in bf16 where the processor computes in it (half the time, about 40 dB against f32),
-otherwise in f32; `exact` keeps a part in f32. The timestep's sinusoid always runs in f32. "int8" is for U-Nets, see
-quantization/: other parts then run as in "auto". With a folder for it, what
-was read and compiled is kept on disk and mapped from there by the next load, in this process or another. Leaves out
-GPUs.
+Inputs, outputs and metadata come from the file's program alone; loading decodes the weights. With the precision "auto"
+a part runs in bf16 if the processor computes in it (half the time, about 40 dB against f32), else in f32. `exact` keeps
+a part in f32, and the timestep's sinusoid always runs in f32. "int8" is for U-Nets (see quantization/); other parts
+then run as with "auto". With a cache folder, facts and compiled results are stored on disk, and the next load, in this
+process or another, maps them from there. Leaves out GPUs.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from numpy.typing import NDArray
 from bksdm_demo.engines.base import EngineOptions, Port, check_inputs
 from bksdm_demo.engines.compiled_store import CompiledStore, open_store
 from bksdm_demo.engines.openvino_compiled import DEVICE, CompiledPart
-from bksdm_demo.engines.openvino_facts import PartFacts, compiled_key, facts_key, roundings_key, sources_digest
-from bksdm_demo.engines.openvino_memory import PICTURE_BYTES, WEIGHT_BYTES, estimate_memory, give_back
+from bksdm_demo.engines.openvino_facts import PartFacts, compiled_key, facts_key, sources_digest, table_key
+from bksdm_demo.engines.openvino_memory import PICTURE_BYTES, WEIGHT_BYTES, estimate_memory, return_freed_memory
 from bksdm_demo.engines.quantization.observer import Observer
 from bksdm_demo.engines.quantization.part import Int8Part, check_int8, is_unet
 from bksdm_demo.errors import EngineError
@@ -43,10 +42,10 @@ _logger = logging.getLogger(__name__)
 
 
 class OpenVinoEngine:
-    """The Engine contract over one `.mlpackage` or `.mlmodelc`. Reading it raises PackageError, at the first question
-    to it; `load` raises UnsupportedModelError for a model that OpenVINO cannot be given.
+    """The Engine contract over one `.mlpackage` or `.mlmodelc`.
 
-    `from_cache` says whether the last load found a compiled result on disk: if not, it took the time to compile.
+    The first use reads the file and may raise PackageError. `load` raises UnsupportedModelError for a model that cannot
+    be translated. `from_cache` says whether the last load found a compiled result on disk; if not, it compiled one.
     """
 
     kind = "openvino"
@@ -57,7 +56,7 @@ class OpenVinoEngine:
         self._options = options or EngineOptions()
         self._exact = exact
         self._lock = threading.RLock()
-        self._program: Program | None = None  # between being read for its facts and being compiled
+        self._program: Program | None = None  # from reading its facts until it is compiled
         self._models: CompiledPart | None = None
         self._observer: Observer | None = None
 
@@ -65,13 +64,13 @@ class OpenVinoEngine:
     def _facts(self) -> PartFacts:
         store = self._store()
         key = "" if store is None else facts_key(content_identity(self.path), sources_digest())
-        kept = None if store is None else store.find(key)
-        if kept is not None:
-            return PartFacts.from_data(kept.facts)
+        stored = None if store is None else store.find(key)
+        if stored is not None:
+            return PartFacts.from_data(stored.facts)
         self._program = read_model(self.path)
         facts = PartFacts.of(self._program)
         if store is not None:
-            store.keep(key, facts.data(), {})
+            store.save(key, facts.data(), {})
         return facts
 
     @cached_property
@@ -80,7 +79,7 @@ class OpenVinoEngine:
 
     @cached_property
     def memory_bytes(self) -> int:
-        """Estimated from the program alone, for the precision this part runs in."""
+        """Estimated from the program alone and the precision this part runs in."""
         facts = self._facts
         return estimate_memory(facts.weights, facts.operations, facts.largest, self.precision)
 
@@ -107,7 +106,7 @@ class OpenVinoEngine:
 
     @property
     def _float_precision(self) -> str:
-        """That of everything that is not rounded to 8 bits."""
+        """The precision of everything that is not rounded to 8 bits."""
         return choose_precision(self._options.precision, self._exact)
 
     @cached_property
@@ -116,7 +115,7 @@ class OpenVinoEngine:
             return None
         check_int8()
         store = self._store()
-        key = "" if store is None else roundings_key(content_identity(self.path), sources_digest())
+        key = "" if store is None else table_key(content_identity(self.path), sources_digest())
         return Int8Part(self.path.name, store, key)
 
     @property
@@ -125,7 +124,7 @@ class OpenVinoEngine:
 
     @contextmanager
     def observing(self) -> Iterator[None]:
-        """See Calibrated: afterwards the engine is loaded in int8, and was checked against what was observed."""
+        """See Calibrated. Afterwards the engine is loaded in int8 and checked against what it observed."""
         int8 = self._int8
         if int8 is None:
             yield
@@ -134,8 +133,8 @@ class OpenVinoEngine:
             self.unload()
             translation = self._translation()
             self._observer = Observer(translation.model)
-            watched = replace(translation, model=self._observer.model)
-            self._models = CompiledPart.compile(watched, self._settings(), self.path.name)
+            observed = replace(translation, model=self._observer.model)
+            self._models = CompiledPart.compile(observed, self._settings(), self.path.name)
         try:
             yield
             observer = self._observer
@@ -150,12 +149,12 @@ class OpenVinoEngine:
         with self._lock:
             if self._models is None:
                 self._models, self.from_cache = self._restored_or_compiled()
-                give_back()
+                return_freed_memory()
 
     def unload(self) -> None:
         with self._lock:
             self._models = None
-            give_back()
+            return_freed_memory()
 
     def run(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         checked = check_inputs(self.inputs, arrays, self.path.name)
@@ -164,13 +163,13 @@ class OpenVinoEngine:
             assert self._models is not None
             produced = self._models.run(checked)
             if self._observer is not None:
-                self._observer.take(checked, produced)
+                self._observer.observe(checked, produced)
             return {port.name: np.array(produced[port.name], dtype=np.float32) for port in self.outputs}
 
     def _restored_or_compiled(self) -> tuple[CompiledPart, bool]:
-        """The part from the store, or compiled, kept in the store and taken from there: mapped, it needs less memory.
+        """The part, and whether the store had it. If not, it is compiled, stored, and mapped from the store.
 
-        Returns also whether it was found.
+        Mapped from the store it needs less memory than as it was compiled.
         """
         store = self._store()
         if store is None:
@@ -184,15 +183,15 @@ class OpenVinoEngine:
             if found is not None:
                 return found, True
             compiled = self._compile()
-            if not store.keep(key, *compiled.export()):
+            if not store.save(key, *compiled.export()):
                 return compiled, False
         del compiled
         return self._restore(store, key) or self._compile(), False
 
     def _key(self) -> str:
-        """Of the compiled part."""
-        rounding = {} if self._int8 is None else {"int8": self._int8.digest}
-        facts = runtime_facts() | rounding
+        """The key of the compiled part."""
+        calibration = {} if self._int8 is None else {"int8": self._int8.digest}
+        facts = runtime_facts() | calibration
         return compiled_key(content_identity(self.path), sources_digest(), facts, self._settings())
 
     def _restore(self, store: CompiledStore, key: str) -> CompiledPart | None:
@@ -202,7 +201,7 @@ class OpenVinoEngine:
         try:
             return CompiledPart.restore(entry, self._settings(), self.path.name)
         except EngineError as error:
-            _logger.warning("%s It is compiled again.", error)
+            _logger.warning("%s It will be compiled again.", error)
             store.discard(key)
             return None
 
@@ -214,11 +213,11 @@ class OpenVinoEngine:
 
     def _translation(self) -> Translation:
         program = self._program or read_model(self.path)
-        self._program = None  # it keeps the file's pages in memory
+        self._program = None  # it would hold the file's pages in memory
         return translate(program)
 
     def _store(self) -> CompiledStore | None:
-        """Where results are kept, if anywhere."""
+        """The store for results, or None."""
         if self._options.cache_dir is None or not sources_digest():
             return None
         return open_store(self._options.cache_dir.expanduser() / FOLDER, self._options.cache_bytes)
@@ -242,10 +241,11 @@ def expected_memory(weights: int, exact_weights: int, size_bytes: int, options: 
 
 
 def choose_precision(wanted: str, exact: bool) -> str:
-    """What "auto" means on this processor; bf16 and int8 are refused where the processor does not compute in them.
+    """The float precision for `wanted` on this processor: "f32" or "bf16".
 
-    `exact` parts run in f32 whatever is wanted: bf16 would round token ids and thresholds. For "int8" this is the
-    precision of all that is not rounded to 8 bits, chosen as in "auto".
+    `exact` parts always run in f32, because bf16 would round token ids and thresholds. For "int8" this is the precision
+    of everything that is not rounded to 8 bits, chosen as for "auto". Raises EngineError if the processor does not
+    compute in the wanted precision.
     """
     if wanted == "int8":
         check_int8()
@@ -259,12 +259,12 @@ def choose_precision(wanted: str, exact: bool) -> str:
 
 @cache
 def native_bf16() -> bool:
-    """Whether this processor computes in bf16; elsewhere it would only be imitated, slowly."""
+    """Whether this processor computes in bf16; others only emulate it, slowly."""
     return "BF16" in ov.Core().get_property(DEVICE, "OPTIMIZATION_CAPABILITIES")
 
 
 @cache
 def runtime_facts() -> dict[str, str]:
-    """OpenVINO's version, and the processor and what it can do in OpenVINO's words."""
+    """OpenVINO's version, and its names for the processor and its capabilities."""
     names = ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")
     return {"version": ov.get_version()} | {name: str(ov.Core().get_property(DEVICE, name)) for name in names}

@@ -1,7 +1,7 @@
-"""What must be known of a part before it is loaded, as data that can be kept: reading a long program takes seconds.
+"""The facts of a part that are needed before it is loaded, as data to store: reading a long program takes seconds.
 
-Also the keys under which facts and compiled results are kept: whatever decides the result is in the key, so nothing
-kept can go stale. Knows no runtime.
+Also the keys for stored facts and compiled results. A key includes everything that decides the result, so nothing
+stored can go stale. Knows no runtime.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bksdm_demo.engines.openvino_memory import largest_value, weight_count
 from bksdm_demo.mil.program import Program, TensorType
 
 PACKAGE = Path(__file__).resolve().parent.parent
-ROOMS = ("mil", "translate", "engines")  # whose code decides what a file becomes
+ROOMS = ("mil", "translate", "engines")  # their code decides what a file becomes
 CPU_FACTS = Path("/proc/cpuinfo")
 
 
@@ -47,12 +47,12 @@ class PartFacts:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> PartFacts:
-        """From `data()`; raises KeyError or TypeError for anything else."""
+        """The inverse of `data()`. Raises KeyError or TypeError for anything else."""
         ports = {key: tuple(Port(p["name"], tuple(p["shape"]), p["dtype"]) for p in data[key]) for key in _PORTS}
         return cls(**{**data, **ports})
 
     def data(self) -> dict[str, Any]:
-        """As what JSON can hold."""
+        """The facts as JSON-like data."""
         return asdict(self)
 
 
@@ -60,24 +60,24 @@ _PORTS = ("inputs", "outputs")
 
 
 def facts_key(identity: str, sources: str) -> str:
-    """For the facts of a part of that content, read by this code."""
+    """The key for the facts of a part with that content, read by this code."""
     return _digest("facts", identity, sources)
 
 
-def roundings_key(identity: str, sources: str) -> str:
-    """For how a part of that content is rounded to 8 bits, by this code."""
+def table_key(identity: str, sources: str) -> str:
+    """The key for the quantization table of a part with that content, made by this code."""
     return _digest("table", identity, sources)
 
 
 def compiled_key(identity: str, sources: str, runtime: Mapping[str, str], settings: Mapping[str, Any]) -> str:
-    """For a compiled part: its content, this code, the runtime, its settings and this processor."""
+    """The key for a compiled part: its content, this code, the runtime, its settings and this processor."""
     pairs = sorted((str(name), str(value)) for name, value in (*runtime.items(), *settings.items()))
     return _digest("compiled", identity, sources, processor(), repr(pairs))
 
 
 @cache
 def sources_digest() -> str:
-    """A digest over the code that reads and translates files; empty where it cannot be read, and nothing is kept."""
+    """A digest over the code that reads and translates files; "" if it cannot be read, and then nothing is stored."""
     files = sorted(file for room in ROOMS for file in (PACKAGE / room).rglob("*.py"))
     texts = (f"{file.relative_to(PACKAGE).as_posix()}\0{file.read_text()}" for file in files)
     return _digest(*texts) if files else ""
@@ -85,7 +85,7 @@ def sources_digest() -> str:
 
 @cache
 def processor() -> str:
-    """This processor as the system describes it, instruction sets included where it lists them."""
+    """This processor as the system describes it, with its instruction sets if the system lists them."""
     known = [platform.system(), platform.machine(), platform.processor()]
     if CPU_FACTS.is_file():
         first = CPU_FACTS.read_text().split("\n\n")[0].splitlines()
@@ -100,6 +100,6 @@ def _digest(*texts: str) -> str:
 
 
 def _port(name: str, type_: TensorType) -> Port:
-    """Floats are handed over as float32, everything else as int32; an open dimension is 0 here and refused by load."""
+    """Floats are passed as float32, all else as int32. An open dimension is 0 here, and `load` refuses it."""
     dtype = "float32" if type_.dtype.startswith(("fp", "bf")) else "int32"
     return Port(name, tuple(dim or 0 for dim in type_.shape), dtype)

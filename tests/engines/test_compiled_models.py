@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bksdm_demo.engines.compiled_models import ABANDONED, TEMPORARY, kept_model
+from bksdm_demo.engines.compiled_models import ABANDONED, TEMPORARY, compiled_model
 from bksdm_demo.errors import EngineError, PackageError
 from tests.mil.samples import MODEL, copy
 
@@ -28,8 +28,8 @@ class Compiler:
 
 def test_the_second_start_compiles_nothing(tmp_path: Path) -> None:
     compiler, package = Compiler(), copy("converted", tmp_path)
-    first = kept_model(package, tmp_path / "cache", VERSIONS, compiler)
-    second = kept_model(package, tmp_path / "cache", VERSIONS, compiler)
+    first = compiled_model(package, tmp_path / "cache", VERSIONS, compiler)
+    second = compiled_model(package, tmp_path / "cache", VERSIONS, compiler)
     assert first == second
     assert compiler.calls == 1
     assert first.suffix == ".mlmodelc"
@@ -40,19 +40,19 @@ def test_the_second_start_compiles_nothing(tmp_path: Path) -> None:
 def test_the_same_content_elsewhere_is_the_same_model(tmp_path: Path) -> None:
     compiler, package = Compiler(), copy("converted", tmp_path)
     (tmp_path / "b").mkdir()
-    kept_model(package, tmp_path / "cache", VERSIONS, compiler)
-    kept_model(copy("converted", tmp_path / "b"), tmp_path / "cache", VERSIONS, compiler)
+    compiled_model(package, tmp_path / "cache", VERSIONS, compiler)
+    compiled_model(copy("converted", tmp_path / "b"), tmp_path / "cache", VERSIONS, compiler)
     assert compiler.calls == 1
 
 
 @pytest.mark.parametrize("change", ["weights", "versions"])
 def test_other_content_or_versions_make_another_model(change: str, tmp_path: Path) -> None:
     compiler, package = Compiler(), copy("converted", tmp_path)
-    first = kept_model(package, tmp_path / "cache", VERSIONS, compiler)
+    first = compiled_model(package, tmp_path / "cache", VERSIONS, compiler)
     if change == "weights":
         (package / MODEL).write_bytes((package / MODEL).read_bytes() + b"\0")
     versions = VERSIONS if change == "weights" else ("9.0", "15.2")
-    assert kept_model(package, tmp_path / "cache", versions, compiler) != first
+    assert compiled_model(package, tmp_path / "cache", versions, compiler) != first
     assert first.is_dir()
 
 
@@ -63,7 +63,7 @@ def test_a_failed_compilation_leaves_nothing(tmp_path: Path) -> None:
 
     package = copy("converted", tmp_path)
     with pytest.raises(EngineError, match=r"converted\.mlpackage: Core ML cannot compile it\. compiler says no"):
-        kept_model(package, tmp_path / "cache", VERSIONS, failing)
+        compiled_model(package, tmp_path / "cache", VERSIONS, failing)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
@@ -71,19 +71,19 @@ def test_two_that_compile_at_once_share_one_model(tmp_path: Path) -> None:
     package, inner = copy("converted", tmp_path), Compiler()
 
     def slow(source: Path, destination: Path) -> None:
-        kept_model(package, tmp_path / "cache", VERSIONS, inner)  # another process is faster
+        compiled_model(package, tmp_path / "cache", VERSIONS, inner)  # another process is faster
         inner(source, destination)
 
-    kept = kept_model(package, tmp_path / "cache", VERSIONS, slow)
+    kept = compiled_model(package, tmp_path / "cache", VERSIONS, slow)
     assert (kept / MODEL).is_file()
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [kept.name]
 
 
 def test_the_package_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiler, package = Compiler(), copy("converted", tmp_path)
-    first = kept_model(package, tmp_path / "cache", VERSIONS, compiler)
+    first = compiled_model(package, tmp_path / "cache", VERSIONS, compiler)
     monkeypatch.setattr("hashlib.file_digest", lambda *_: pytest.fail("read again"))
-    assert kept_model(package, tmp_path / "cache", VERSIONS, compiler) == first
+    assert compiled_model(package, tmp_path / "cache", VERSIONS, compiler) == first
 
 
 def test_a_package_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +94,7 @@ def test_a_package_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("hashlib.file_digest", refuse)
     with pytest.raises(PackageError, match=r"cannot be read: Permission denied"):
-        kept_model(copy("converted", tmp_path), tmp_path / "cache", VERSIONS, Compiler())
+        compiled_model(copy("converted", tmp_path), tmp_path / "cache", VERSIONS, Compiler())
 
 
 def test_what_a_killed_process_was_compiling_goes_after_a_day(tmp_path: Path) -> None:
@@ -103,11 +103,11 @@ def test_what_a_killed_process_was_compiling_goes_after_a_day(tmp_path: Path) ->
     for folder in (old, fresh):
         (folder / "model.mlmodelc").mkdir(parents=True)
     os.utime(old, (0, time.time() - ABANDONED - 1))
-    kept = kept_model(copy("converted", tmp_path), cache, VERSIONS, Compiler())
+    kept = compiled_model(copy("converted", tmp_path), cache, VERSIONS, Compiler())
     assert set(cache.iterdir()) == {fresh, kept}
 
 
 def test_a_folder_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(EngineError, match="cannot be used"):
-        kept_model(copy("converted", tmp_path), tmp_path / "file", VERSIONS, Compiler())
+        compiled_model(copy("converted", tmp_path), tmp_path / "file", VERSIONS, Compiler())

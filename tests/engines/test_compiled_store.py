@@ -46,7 +46,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 @pytest.mark.parametrize("size", [0, 1, 7, 8, PAGE, BLOCK - 1, BLOCK, BLOCK + 9, CHUNK, CHUNK + BLOCK + 1])
 def test_what_is_kept_comes_back(store: CompiledStore, size: int) -> None:
     sections = {"main": content(size), "prelude": memoryview(content(13, 1))}
-    assert store.keep("key", FACTS, sections)
+    assert store.save("key", FACTS, sections)
     found = store.find("key")
     assert found is not None
     assert found.facts == FACTS
@@ -56,7 +56,7 @@ def test_what_is_kept_comes_back(store: CompiledStore, size: int) -> None:
 
 
 def test_sections_start_at_pages(store: CompiledStore) -> None:
-    store.keep("key", FACTS, {"first": content(10), "second": content(10)})
+    store.save("key", FACTS, {"first": content(10), "second": content(10)})
     found = store.find("key")
     assert found is not None
     first, second = (array.__array_interface__["data"][0] for array in found.sections.values())
@@ -65,7 +65,7 @@ def test_sections_start_at_pages(store: CompiledStore) -> None:
 
 
 def test_an_entry_of_facts_alone(store: CompiledStore) -> None:
-    assert store.keep("key", FACTS, {})
+    assert store.save("key", FACTS, {})
     found = store.find("key")
     assert found is not None
     assert (found.facts, dict(found.sections)) == (FACTS, {})
@@ -73,14 +73,14 @@ def test_an_entry_of_facts_alone(store: CompiledStore) -> None:
 
 def test_nothing_is_found_under_another_key(store: CompiledStore) -> None:
     assert store.find("key") is None
-    store.keep("key", FACTS, {"main": b"1"})
+    store.save("key", FACTS, {"main": b"1"})
     assert store.find("other") is None
 
 
 def test_a_later_entry_takes_the_place_and_the_former_stays_readable(store: CompiledStore) -> None:
-    store.keep("key", FACTS, {"main": content(PAGE, 1)})
+    store.save("key", FACTS, {"main": content(PAGE, 1)})
     former = store.find("key")
-    store.keep("key", FACTS, {"main": content(PAGE, 2)})
+    store.save("key", FACTS, {"main": content(PAGE, 2)})
     later = store.find("key")
     assert former is not None
     assert later is not None
@@ -121,43 +121,43 @@ def damages() -> dict[str, object]:
 def test_a_damaged_entry_is_discarded_with_a_word(
     store: CompiledStore, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.keep("key", FACTS, {"main": content(3 * BLOCK + 5), "tail": content(BLOCK - 5)})
+    store.save("key", FACTS, {"main": content(3 * BLOCK + 5), "tail": content(BLOCK - 5)})
     path = store.folder / f"key{SUFFIX}"
     damages()[kind](path)
     assert store.find("key") is None
     assert not path.exists()
     assert len(warnings(caplog)) == 1
     assert "is damaged" in warnings(caplog)[0]
-    assert store.keep("key", FACTS, {"main": b"anew"})
+    assert store.save("key", FACTS, {"main": b"anew"})
     assert store.find("key") is not None
 
 
 def test_the_least_recently_used_go_first(tmp_path: Path) -> None:
     store = CompiledStore(tmp_path, 4 * 3 * PAGE)  # four entries of a header and two pages
     for number, key in enumerate("abcd"):
-        store.keep(key, {}, {"main": content(2 * PAGE)})
+        store.save(key, {}, {"main": content(2 * PAGE)})
         os.utime(tmp_path / f"{key}{SUFFIX}", (number, number))
     assert names(store) == ["a", "b", "c", "d"]
     assert store.find("a") is not None  # used: now the last to go
-    store.keep("e", {}, {"main": content(2 * PAGE)})
+    store.save("e", {}, {"main": content(2 * PAGE)})
     assert names(store) == ["c", "d", "a", "e"]
-    store.keep("f", {}, {"main": content(4 * PAGE)})
+    store.save("f", {}, {"main": content(4 * PAGE)})
     assert names(store) == ["a", "e", "f"]
 
 
 def test_replacing_an_entry_evicts_no_other(tmp_path: Path) -> None:
     store = CompiledStore(tmp_path, 2 * 3 * PAGE)
-    store.keep("a", {}, {"main": content(2 * PAGE)})
-    store.keep("b", {}, {"main": content(2 * PAGE)})
-    store.keep("b", {}, {"main": content(2 * PAGE, 1)})
+    store.save("a", {}, {"main": content(2 * PAGE)})
+    store.save("b", {}, {"main": content(2 * PAGE)})
+    store.save("b", {}, {"main": content(2 * PAGE, 1)})
     assert sorted(names(store)) == ["a", "b"]
 
 
 def test_what_never_fits_is_not_kept_and_evicts_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = CompiledStore(tmp_path, 3 * PAGE)
-    store.keep("a", {}, {"main": content(2 * PAGE)})
+    store.save("a", {}, {"main": content(2 * PAGE)})
     for _ in range(2):
-        assert not store.keep("b", {}, {"main": content(3 * PAGE)})
+        assert not store.save("b", {}, {"main": content(3 * PAGE)})
     assert names(store) == ["a"]
     assert len(warnings(caplog)) == 1
     assert "do not fit" in warnings(caplog)[0]
@@ -171,11 +171,11 @@ def test_a_share_of_the_disk_is_left_to_others(
 ) -> None:
     free = compiled_store.RESERVE
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free + PAGE))
-    assert not store.keep("a", {}, {"main": content(PAGE)})
+    assert not store.save("a", {}, {"main": content(PAGE)})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free + 2 * PAGE))
-    assert store.keep("a", {}, {"main": content(PAGE)})
+    assert store.save("a", {}, {"main": content(PAGE)})
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(0, 0, free))
-    assert store.keep("b", {}, {"main": content(PAGE)})  # in the place of a
+    assert store.save("b", {}, {"main": content(PAGE)})  # in the place of a
     assert names(store) == ["b"]
     assert len(warnings(caplog)) == 1
 
@@ -189,12 +189,12 @@ def test_a_full_disk_is_said_once_and_leaves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(compiled_store.os, step, full)
-        assert not store.keep("key", FACTS, {"main": content(PAGE)})
-        assert not store.keep("key", FACTS, {"main": content(PAGE)})
+        assert not store.save("key", FACTS, {"main": content(PAGE)})
+        assert not store.save("key", FACTS, {"main": content(PAGE)})
     assert list(store.folder.iterdir()) == []
     assert len(warnings(caplog)) == 1
     assert "No space left" in warnings(caplog)[0]
-    assert store.keep("key", FACTS, {"main": content(PAGE)})
+    assert store.save("key", FACTS, {"main": content(PAGE)})
 
 
 def test_a_folder_that_cannot_be_made_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -202,9 +202,9 @@ def test_a_folder_that_cannot_be_made_is_said_once(tmp_path: Path, caplog: pytes
     store = CompiledStore(tmp_path / "file" / "kept", LIMIT)
     for _ in range(2):
         with store.building():
-            assert not store.keep("key", FACTS, {"main": b"1"})
+            assert not store.save("key", FACTS, {"main": b"1"})
     assert store.entries() == []
-    assert any("cannot be kept" in message for message in warnings(caplog))
+    assert any("cannot be stored" in message for message in warnings(caplog))
     assert len(warnings(caplog)) == len(set(warnings(caplog)))
 
 
@@ -212,7 +212,7 @@ def test_a_read_only_folder_still_serves_what_it_holds(
     store: CompiledStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Refusals are simulated: the tests may run as root, whom no mode bits stop."""
-    store.keep("old", FACTS, {"main": b"1"})
+    store.save("old", FACTS, {"main": b"1"})
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
@@ -220,8 +220,8 @@ def test_a_read_only_folder_still_serves_what_it_holds(
     monkeypatch.setattr(compiled_store.os, "utime", refuse)
     monkeypatch.setattr(compiled_store.os, "open", refuse)
     assert store.find("old") is not None
-    assert not store.keep("new", FACTS, {"main": b"1"})
-    assert not store.keep("newer", FACTS, {"main": b"1"})
+    assert not store.save("new", FACTS, {"main": b"1"})
+    assert not store.save("newer", FACTS, {"main": b"1"})
     assert names(store) == ["old"]
     assert len(warnings(caplog)) == 1
 
@@ -241,7 +241,7 @@ with store.building():
     found = store.find("key")
     if found is None:
         time.sleep(0.3)
-        store.keep("key", {}, {"main": b"built"})
+        store.save("key", {}, {"main": b"built"})
 print("found" if found else "built", flush=True)
 """
 
@@ -263,7 +263,7 @@ def test_on_a_disk_without_locks_each_builds(store: CompiledStore, monkeypatch: 
     monkeypatch.setattr("fcntl.flock", refuse)
     for data in (b"first", b"second"):
         with store.building():
-            assert store.keep("key", FACTS, {"main": data})
+            assert store.save("key", FACTS, {"main": data})
     assert names(store) == ["key"]
 
 
@@ -275,7 +275,7 @@ def test_of_several_threads_one_builds(store: CompiledStore) -> None:
             if store.find("key") is None:
                 built.append(threading.get_ident())
                 time.sleep(0.02)
-                store.keep("key", FACTS, {"main": b"1"})
+                store.save("key", FACTS, {"main": b"1"})
 
     threads = [threading.Thread(target=build) for _ in range(4)]
     for thread in threads:
@@ -295,7 +295,7 @@ def stall(handle):
 compiled_store.os.fsync = stall
 store = compiled_store.CompiledStore(Path(sys.argv[1]), 10**9)
 with store.building():
-    store.keep("key", {}, {"main": bytes(1_000_000)})
+    store.save("key", {}, {"main": bytes(1_000_000)})
 """
 
 
@@ -313,7 +313,7 @@ def test_a_kill_while_writing_leaves_nothing_behind(tmp_path: Path) -> None:
     os.utime(left, (time.time(), time.time() - ABANDONED - 1))
     with store.building():  # the lock went with its holder
         assert [path.name for path in tmp_path.iterdir()] == [LOCK]
-        assert store.keep("key", {}, {"main": b"anew"})
+        assert store.save("key", {}, {"main": b"anew"})
     assert store.find("key") is not None
 
 
@@ -329,6 +329,6 @@ def test_a_turn_that_begins_leaves_alone_what_is_being_written(
             pass
 
     monkeypatch.setattr(compiled_store, "_write", slow)
-    assert store.keep("key", FACTS, {"main": b"1"})
+    assert store.save("key", FACTS, {"main": b"1"})
     assert store.find("key") is not None
     assert warnings(caplog) == []

@@ -164,9 +164,7 @@ def test_a_failing_compilation_is_an_engine_error(monkeypatch):
     assert not engine.loaded
 
 
-@pytest.mark.parametrize(
-    "wrong", [{"precision": "f16"}, {"compute_units": "gpu"}, {"threads": 0}], ids=str
-)
+@pytest.mark.parametrize("wrong", [{"precision": "f16"}, {"compute_units": "gpu"}, {"threads": 0}], ids=str)
 def test_wrong_options_name_the_option_and_the_value(wrong):
     ((name, value),) = wrong.items()
     with pytest.raises(EngineError, match=f"Engine {name} is '?{value}'?; "):

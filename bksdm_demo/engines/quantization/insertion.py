@@ -1,8 +1,8 @@
-"""Puts a rounding before every site of a model and int8 weights into it; OpenVINO then computes the site in integers.
+"""Inserts rounded values and int8 weights at every site of a model, so that OpenVINO computes it in integers.
 
-What is put in is FakeQuantize (values) and Constant(i8) * scale (weights): the forms that OpenVINO's low precision
-transformations look for. The ranges of a FakeQuantize may differ from channel to channel where it reads, and are those
-of the tensor where it writes, so equalising the channels costs no operation.
+Values get a FakeQuantize and weights become Constant(i8) * scale: the forms that OpenVINO's low precision
+transformations look for. A FakeQuantize may have one input range per channel and one output range for the tensor, so
+equalising the channels costs no operation.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from bksdm_demo.errors import EngineError
 
 
 def quantize(model: Model, table: QuantizationTable) -> None:
-    """Change `model` in place. Raises EngineError for table of another model."""
+    """Change `model` in place. Raises EngineError for the table of another model."""
     groups = find_groups(model)
     if fingerprint(groups) != table.fingerprint:
-        raise EngineError("The table for int8 belong to another model.")
-    for group, rounding in zip(groups, table.values, strict=True):
+        raise EngineError("The quantization table for int8 belongs to another model; calibrate this one.")
+    for group, rounding in zip(groups, table.entries, strict=True):
         rounded = _fake_quantize(group[0], rounding)
         for site in group:
             _replace(site, rounded, rounding)
@@ -40,18 +40,18 @@ def _fake_quantize(site: Site, rounding: Rounding) -> Node:
 
 
 def _replace(site: Site, rounded: Node, rounding: Rounding) -> None:
-    """The site on rounded values and weights, plus what centring took away."""
+    """Let the site read rounded values and weights, and add what centring subtracted."""
     readers = list(site.node.output(0).get_target_inputs())
     weights = site.weights()
     spread = rounding.spread.reshape(1, -1, *[1] * (weights.ndim - 2))
     whole, scales = round_weights(weights * spread, rounding.power)
-    kept = op.multiply(op.convert(op.constant(whole), "f32"), op.constant(_columns(scales, weights.ndim)))
+    quantized = op.multiply(op.convert(op.constant(whole), "f32"), op.constant(_columns(scales, weights.ndim)))
     if site.is_convolution:
         made: Node = site.node
         made.input(0).replace_source_output(rounded.output(0))
-        made.input(1).replace_source_output(kept.output(0))
+        made.input(1).replace_source_output(quantized.output(0))
     else:
-        made = op.matmul(rounded, kept, False, True)
+        made = op.matmul(rounded, quantized, False, True)
         made.set_friendly_name(site.node.get_friendly_name())
     if rounding.centre.any():
         shape = [1] * len(site.node.get_output_shape(0))

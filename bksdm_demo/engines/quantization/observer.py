@@ -1,4 +1,4 @@
-"""A model that also yields samples of every value to be rounded, and the table that follow from them."""
+"""Observes a model while it runs: samples every value to be rounded, and makes the quantization table from them."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ Arrays = Mapping[str, NDArray]
 
 
 class Observer:
-    """Takes a model as it is translated; `model` is the one to run. The weights must outlive the observer."""
+    """Adds outputs with samples to a translated model; run `model` instead. The weights must outlive the observer."""
 
     def __init__(self, model: Model) -> None:
         self._groups = find_groups(model)
         self._samples: list[list[NDArray[np.float32]]] = [[] for _ in self._groups]
         self._outputs = [result.get_friendly_name() for result in model.get_results()]
         self._last: tuple[Arrays, Arrays] = {}, {}
-        watched = [_watch(group, number) for number, group in enumerate(self._groups)]
-        self.model = Model([*model.get_results(), *watched], model.get_parameters(), model.get_friendly_name())
+        sampled = [_sample_output(group, number) for number, group in enumerate(self._groups)]
+        self.model = Model([*model.get_results(), *sampled], model.get_parameters(), model.get_friendly_name())
 
-    def take(self, given: Arrays, produced: Arrays) -> None:
-        """Keep the samples among a run's outputs, and the run itself until the next one."""
+    def observe(self, given: Arrays, produced: Arrays) -> None:
+        """Collect the samples from a run's outputs, and remember the run until the next one."""
         self._last = dict(given), {name: np.array(produced[name]) for name in self._outputs}
-        for number, kept in enumerate(self._samples):
+        for number, collected in enumerate(self._samples):
             samples = produced[f"{PREFIX}{number}"]
-            kept.append(np.array(samples, dtype=np.float32).reshape(-1, samples.shape[-1]))
+            collected.append(np.array(samples, dtype=np.float32).reshape(-1, samples.shape[-1]))
 
     def table(self) -> QuantizationTable:
-        """What the samples taken so far call for."""
+        """The quantization table that suits the samples so far."""
         return QuantizationTable(fingerprint(self._groups), tuple(map(self._rounding, self._groups, self._samples)))
 
     def distance(self, run: Callable[[Arrays], Arrays]) -> float:
-        """How near `run` comes to the last run that was taken: the least PSNR of its outputs in dB."""
+        """How near `run` comes to the last observed run: the least PSNR of its outputs in dB."""
         given, truth = self._last
         made = run(given)
         return min(psnr(made[name], truth[name]) for name in self._outputs)
@@ -56,15 +56,15 @@ class Observer:
 
 
 def psnr(made: NDArray, truth: NDArray) -> float:
-    """Peak signal-to-noise ratio in dB, the peak being the truth's range; -inf for what is not a number."""
+    """Peak signal-to-noise ratio in dB; the peak is the range of the truth. -inf for NaN or infinite values."""
     error = float(np.mean((made.astype(np.float64) - truth) ** 2))
     if not np.isfinite(error):
         return -math.inf
     return float(20 * np.log10(max(np.ptp(truth), TINY)) - 10 * np.log10(max(error, TINY**2)))
 
 
-def _watch(group: Group, number: int) -> Node:
-    """An output [B, POSITIONS, C] of what the group reads, at positions drawn once."""
+def _sample_output(group: Group, number: int) -> Node:
+    """An output [B, POSITIONS, C] with samples of what the group reads, at fixed random positions."""
     site = group[0]
     shape = list(site.source.get_shape())
     first = site.axis == 1 and site.is_convolution

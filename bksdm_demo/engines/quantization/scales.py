@@ -1,13 +1,13 @@
-"""How the values that a site reads, and its weights, are rounded to 8 bits: pure arithmetic on arrays.
+"""Chooses how the values that a site reads, and its weights, are rounded to 8 bits: pure arithmetic on arrays.
 
-A value x [..., C] becomes round((x - centre) / (spread * scale)) + zero_point, clipped to 0..255: one scale for the
-tensor, as integer kernels need it, over channels that were first brought to a common size. The weights [O, C, ...]
-take the other half, w * spread, are rounded to -127..127 with one scale for each of the O outputs, and `centre` is
-paid back as a constant. So large channels cost the small ones nothing.
+A value x [..., C] becomes round((x - centre) / (spread * scale)) + zero_point, clipped to 0..255. `spread` brings the
+channels to a common size first, because integer kernels need one scale for the tensor. The weights [O, C, ...] are
+multiplied by `spread` in return and rounded to -127..127, with one scale for each of the O outputs. A constant makes up
+for `centre`. So large channels take no precision from small ones.
 
-How far to equalise (after SmoothQuant, Xiao et al., 2211.10438, equation 4: spread = |x|^a / |w|^(1-a)) and where to
-clip is searched for each site: the choice with the least expected error of the output, taking the errors of values and
-weights as independent. Samples of real values decide, not their extremes alone.
+A search for each site decides how far to equalise (after SmoothQuant, Xiao et al., 2211.10438, equation 4:
+spread = |x|^a / |w|^(1-a)) and where to clip. It minimises the expected error of the output, with the errors of values
+and weights taken as independent. It looks at samples of real values, not only at their extremes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WEIGHT_LIMIT = 127
 EXPONENTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # a: 0 leaves the values as they are, 1 makes all channels equal
 VALUE_CLIPS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of the sampled range
 WEIGHT_CLIPS = (1.0, 0.95, 0.9, 0.85, 0.8)  # of each output's largest weight
-EVERY = 8  # the search looks at every eighth output's weights
+OUTPUT_STRIDE = 8  # the search looks at the weights of every eighth output
 TINY = 1e-6
 
 Floats = NDArray[np.float32]
@@ -31,8 +31,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Rounding:
-    """How one value is rounded: `scale` and `zero_point` of the tensor; `spread`, `centre` and `power` [C] of its
-    channels, the last being the mean square of (x - centre) / spread."""
+    """How one value is rounded: `scale` and `zero_point` for the tensor, the rest [C] for its channels.
+
+    `power` is the mean square of (x - centre) / spread.
+    """
 
     scale: float
     zero_point: int
@@ -42,7 +44,7 @@ class Rounding:
 
     @property
     def low(self) -> float:
-        """The least value that can be told, after centring and spreading."""
+        """The least value that can be represented, after centring and spreading."""
         return -self.zero_point * self.scale
 
     @property
@@ -50,16 +52,16 @@ class Rounding:
         return (LEVELS - 1 - self.zero_point) * self.scale
 
     def rounded(self, values: Floats) -> Floats:
-        """What values [..., C] come back as."""
+        """The values [..., C] after rounding."""
         whole = np.round((values - self.centre) / (self.spread * self.scale)) + self.zero_point
-        kept = (np.clip(whole, 0, LEVELS - 1) - self.zero_point) * self.scale
-        return np.asarray(kept * self.spread + self.centre, np.float32)
+        clipped = (np.clip(whole, 0, LEVELS - 1) - self.zero_point) * self.scale
+        return np.asarray(clipped * self.spread + self.centre, np.float32)
 
 
 def choose_rounding(samples: Floats, weights: Sequence[Floats], pointwise: bool, by_channel: bool = True) -> Rounding:
-    """The rounding of a value, from samples [n, C] of it and the weights [O, C, ...] of all sites that read it.
+    """The best rounding of a value, from samples [n, C] of it and the weights [O, C, ...] of all sites that read it.
 
-    Only a `pointwise` site may have its values centred: padding adds zeros, which have to stay zeros. Unless
+    Only the values of `pointwise` sites are centred: elsewhere padding adds zeros, which must stay zeros. Without
     `by_channel`, all channels are rounded alike.
     """
     channels = samples.shape[1]
@@ -69,16 +71,16 @@ def choose_rounding(samples: Floats, weights: Sequence[Floats], pointwise: bool,
     reach = np.maximum(np.abs(centred).max(0), TINY)
     strength = np.maximum(np.abs(joined).max((0, 2)), TINY)
     gain = (joined**2).sum((0, 2))
-    some = joined[::EVERY]
+    some = joined[::OUTPUT_STRIDE]
     best: tuple[float, Rounding] | None = None
     for exponent in EXPONENTS if by_channel else (0.0,):
         spread = reach**exponent / strength ** (1 - exponent) if exponent else np.ones(channels)
         spread = (spread / np.exp(np.log(spread).mean())).astype(np.float32)
-        spreaded = centred / spread
-        power = np.asarray((spreaded**2).mean(0), np.float32)
+        equalised = centred / spread
+        power = np.asarray((equalised**2).mean(0), np.float32)
         weight_error = _weight_error(some * spread[:, None], power) * len(joined) / len(some)
         for clip in VALUE_CLIPS:
-            scale, zero_point = affine(float(spreaded.min()) * clip, float(spreaded.max()) * clip)
+            scale, zero_point = affine(float(equalised.min()) * clip, float(equalised.max()) * clip)
             rounding = Rounding(scale, zero_point, spread, centre, power)
             error = float((((rounding.rounded(samples) - samples) ** 2).mean(0) * gain).sum()) + weight_error
             if best is None or error < best[0]:
@@ -88,16 +90,16 @@ def choose_rounding(samples: Floats, weights: Sequence[Floats], pointwise: bool,
 
 
 def affine(low: float, high: float) -> tuple[float, int]:
-    """Scale and zero point that tell the values from `low` to `high`, and zero exactly."""
+    """The scale and zero point that represent the values from `low` to `high`, and zero exactly."""
     low, high = min(low, 0.0), max(high, 0.0)
     scale = max(high - low, TINY) / (LEVELS - 1)
     return scale, int(np.clip(round(-low / scale), 0, LEVELS - 1))
 
 
 def round_weights(weights: Floats, power: Floats) -> tuple[NDArray[np.int8], Floats]:
-    """Weights [O, C, ...] as int8 and the scale of each output [O], clipped where the error is least.
+    """The weights [O, C, ...] as int8 and the scale of each output [O], clipped for the least error.
 
-    `power` [C] is the mean square of the values that the weights meet.
+    `power` [C] is the mean square of the values that the weights multiply.
     """
     flat = weights.reshape(len(weights), -1)
     scales = _best_scales(flat, power)[0]
@@ -106,7 +108,7 @@ def round_weights(weights: Floats, power: Floats) -> tuple[NDArray[np.int8], Flo
 
 
 def _best_scales(flat: Floats, power: Floats) -> tuple[Floats, Floats]:
-    """For each row of weights [O, C * K]: its scale and the expected square error of its output."""
+    """The scale of each row of weights [O, C * K], and the expected square error of its output."""
     heavy = np.repeat(power, flat.shape[1] // len(power))
     largest = np.maximum(np.abs(flat).max(1), TINY)
     scales = errors = np.full(len(flat), np.inf, np.float32)

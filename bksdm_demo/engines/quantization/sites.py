@@ -1,13 +1,14 @@
-"""Where a model can compute in int8: convolutions and matrix products with constant weights that are worth it.
+"""Finds the sites of a model that compute in int8: convolutions and matrix products with constant weights.
 
-Goes by kind of operation only, so any layout that the translation chooses will do. Left in the model's own precision:
+Looks only at kinds of operations, so it works for any layout that the translation chooses. These keep the precision of
+the model:
 
-- what reads or makes FEW channels: the first and the last convolution, whose error nothing makes up for;
-- what computes less than WORTH of the whole, where rounding is all cost and no gain: the time embedding, the keys and
-  values of the text;
-- convolutions that read or replace the residual stream itself: halving its size, and fitting its width to a block
-  (the sum of such a convolution and a longer path). They are few, and did more harm each than any others;
-- attention itself, norms and every sum.
+- sites with fewer than FEWEST_CHANNELS inputs or outputs: nothing corrects errors of the first and last convolution;
+- sites with less than LEAST_SHARE of the multiplications, where rounding costs more than it gains: the time embedding,
+  the keys and values of the text;
+- convolutions that read or replace the residual stream itself, to halve its size or to fit its width to a block: they
+  are few, and each did more harm than any other;
+- attention itself, norms and sums.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 from openvino import Model, Node, Output
 
-FEW = 16  # channels
-WORTH = 0.0015  # of the multiplications in the model
+FEWEST_CHANNELS = 16
+LEAST_SHARE = 0.0015  # of all multiplications in the model
 
 
 @dataclass(frozen=True)
 class Site:
-    """One convolution or matrix product; `weight` is its constant [O, C, ...], or [C, O] where `turned`."""
+    """One convolution or matrix product; `weight` is its constant [O, C, ...], or [C, O] where `transposed`."""
 
     node: Node
     weight: Node
-    turned: bool = False
+    transposed: bool = False
 
     @property
     def source(self) -> Output:
@@ -51,7 +52,7 @@ class Site:
 
     @property
     def narrowest(self) -> int:
-        """The channels that it reads or that it makes, whichever are fewer."""
+        """The number of channels that it reads or yields, whichever is smaller."""
         return min(self.weight.get_output_shape(0)[:2])
 
     @property
@@ -61,9 +62,9 @@ class Site:
 
     @property
     def by_channel(self) -> bool:
-        """Whether the rounding may differ from channel to channel.
+        """Whether each channel may have its own range.
 
-        OpenVINO 2026.4 fuses a rounding of tokens [B, S, C] into an MVN just before it and takes S for the channels.
+        OpenVINO 2026.4 fuses a FakeQuantize of tokens [B, S, C] into an MVN before it, and takes S for the channels.
         """
         return self.is_convolution or self.source.get_node().get_type_name() != "MVN"
 
@@ -76,26 +77,30 @@ class Site:
     def weights(self) -> NDArray[np.float32]:
         """float32 [O, C, ...], a copy."""
         values = np.array(self.weight.data, dtype=np.float32)
-        return np.ascontiguousarray(values.T) if self.turned else values
+        return np.ascontiguousarray(values.T) if self.transposed else values
 
 
-Group = tuple[Site, ...]  # the sites that read the same value, and so share its rounding
+Group = tuple[Site, ...]  # sites that read the same value, and so share its rounding
 
 
 def find_groups(model: Model) -> list[Group]:
-    """The sites worth it, by what they read, in the model's order."""
+    """The sites to round, grouped by the value they read, in the model's order."""
     sites = [site for node in model.get_ordered_ops() if (site := _site(node)) is not None]
     total = sum(site.multiplications for site in sites)
     groups: dict[tuple[str, int], list[Site]] = {}
     for site in sites:
-        if site.multiplications >= WORTH * total and site.narrowest >= FEW and not _carries_the_stream(site):
+        if (
+            site.multiplications >= LEAST_SHARE * total
+            and site.narrowest >= FEWEST_CHANNELS
+            and not _on_residual_stream(site)
+        ):
             source = site.source
             groups.setdefault((source.get_node().get_name(), source.get_index()), []).append(site)
     return [tuple(group) for group in groups.values()]
 
 
 def fingerprint(groups: list[Group]) -> str:
-    """A digest of which sites there are, by kind and shapes: two models of one fingerprint take each other's ranges."""
+    """A digest of the kinds and shapes of all sites; a table fits every model with the same fingerprint."""
     facts = [
         [(site.is_convolution, list(site.source.get_shape()), list(site.weight.get_output_shape(0))) for site in group]
         for group in groups
@@ -115,19 +120,19 @@ def _site(node: Node) -> Site | None:
     attributes = node.get_attributes()
     if attributes["transpose_a"] or len(weight.get_output_shape(0)) != 2:
         return None
-    return Site(node, weight, turned=not attributes["transpose_b"])
+    return Site(node, weight, transposed=not attributes["transpose_b"])
 
 
 def _constant(output: Output) -> Node | None:
-    """The constant behind a value, through a conversion of its type."""
+    """The constant behind a value, directly or through a conversion of its type; else None."""
     node = output.get_node()
     if node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()
     return node if node.get_type_name() == "Constant" else None
 
 
-def _carries_the_stream(site: Site) -> bool:
-    """Whether a convolution halves the residual stream or changes its width on the way around a block."""
+def _on_residual_stream(site: Site) -> bool:
+    """Whether this convolution halves the residual stream, or changes its width on the path around a block."""
     if not site.is_convolution:
         return False
     halves = any(stride != 1 for stride in site.node.get_attributes()["strides"])

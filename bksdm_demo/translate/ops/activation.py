@@ -18,7 +18,7 @@ GELU_MODES = {
     "EXACT": "erf",
     "TANH_APPROXIMATION": "tanh",
     "SIGMOID_APPROXIMATION": "",
-}  # in OpenVINO's words; it has no third
+}  # in OpenVINO's words
 
 
 @translates("relu")

@@ -21,7 +21,7 @@ def observed(runs: int = 4) -> Observer:
     observer = Observer(networks.network())
     for seed in range(runs):
         array = networks.inputs(seed)
-        observer.take({"sample": array}, networks.run(observer.model, array))
+        observer.observe({"sample": array}, networks.run(observer.model, array))
     return observer
 
 
@@ -103,15 +103,15 @@ def test_calibrating_twice_gives_the_same(table):
     assert observed(runs=3).table().digest != table.digest
 
 
-def test_roundings_survive_being_kept(table):
+def test_a_table_survives_being_stored(table):
     facts, sections = table.data()
     read = {name: np.frombuffer(data, np.uint8) for name, data in sections.items()}
     again = QuantizationTable.from_data(facts, read)
     assert again.digest == table.digest
-    assert [rounding.scale for rounding in again.values] == [rounding.scale for rounding in table.values]
+    assert [rounding.scale for rounding in again.entries] == [rounding.scale for rounding in table.entries]
 
 
 def test_roundings_of_another_model_are_refused(table):
-    strange = QuantizationTable("another", table.values)
+    strange = QuantizationTable("another", table.entries)
     with pytest.raises(EngineError, match="another model"):
         quantize(networks.network(), strange)

@@ -122,7 +122,7 @@ def test_an_interrupted_calibration_keeps_nothing(tmp_path):
 
 
 def test_a_result_far_from_the_observed_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(part, "NEAREST", 200.0)
+    monkeypatch.setattr(part, "LEAST_PSNR", 200.0)
     with pytest.raises(EngineError, match="choose the precision auto"):
         calibrate(engine(tmp_path))
     assert engine(tmp_path).needs_calibration
