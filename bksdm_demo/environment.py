@@ -1,7 +1,7 @@
-"""What this machine is, as plain data for `result.json` and picture metadata: timings mean nothing without it.
+"""Describes this machine as plain data for `result.json` and picture metadata: timings mean nothing without it.
 
-Reads the standard library, /proc, /sys and (on a Mac) sysctl only; versions come from the installed packages'
-metadata, so nothing heavy is imported. Leaves out host, user and path names: the record is made to be shared.
+Reads the standard library, /proc, /sys and (on a Mac) sysctl only. Versions come from the metadata of the installed
+packages, so nothing heavy is imported. Leaves out the names of host, user and folders, because records are shared.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SYSCTL_SECONDS = 5  # a hung sysctl must not hang the report
 
 
 def describe(**extra: Any) -> dict[str, Any]:
-    """The environment as a dict fit for JSON; `extra` (engine, precision...) is added at the top level.
+    """The environment as a dict for JSON, with `extra` (engine, precision...) added at the top level.
 
     Keys: `demo_version`, `python`, `implementation`, `platform`, `machine`, `cpu` {`name`, `count` (logical cores
     this process may use), `quota` (cores a container allows, or None)}, `memory_bytes` (or None), `packages`
@@ -46,20 +46,20 @@ def describe(**extra: Any) -> dict[str, Any]:
 
 
 def run_mode_of(environment: Mapping[str, Any], part: Path) -> Mapping[str, Any]:
-    """How the part at this path ran, as its engine told it for the record's `parts`; {} where nothing is told.
+    """The run mode of the part at this path, which its engine reported in the record's `parts`. {} without a report.
 
-    The record names a part by its place below a folder of models, which is the end of its path.
+    The record names a part by the end of its path, below the folder of models.
     """
     parts: Mapping[str, Mapping[str, Any]] = environment.get("parts") or {}
     place = f"/{part.with_suffix('').as_posix()}"
-    return next((told for name, told in parts.items() if place.endswith(f"/{name}")), {})
+    return next((mode for name, mode in parts.items() if place.endswith(f"/{name}")), {})
 
 
 def unet_precisions(environment: Mapping[str, Any]) -> tuple[str, ...]:
-    """In what arithmetic the U-Nets ran, as their engines told it for the record's `parts`; mostly one, or none."""
+    """The precisions in which the U-Nets ran, from the record's `parts`. Mostly one; none without a report."""
     parts: Mapping[str, Mapping[str, str]] = environment.get("parts", {})
-    told = [run_mode for name, run_mode in parts.items() if "unet" in name.lower().rpartition("/")[2]]
-    return tuple(sorted({run_mode["precision"] for run_mode in told if "precision" in run_mode}))
+    modes = [mode for name, mode in parts.items() if "unet" in name.lower().rpartition("/")[2]]
+    return tuple(sorted({mode["precision"] for mode in modes if "precision" in mode}))
 
 
 def package_version(name: str) -> str | None:
@@ -71,13 +71,13 @@ def package_version(name: str) -> str | None:
 
 
 def cpu_name() -> str:
-    """The processor's marketing name, or the architecture where the system tells no name (many ARM boards)."""
+    """The marketing name of the processor. Many ARM boards have none; there it is the architecture."""
     found = _sysctl("machdep.cpu.brand_string") if sys.platform == "darwin" else cpu_name_from(CPUINFO)
     return found or platform.processor() or platform.machine()
 
 
 def cpu_name_from(cpuinfo: Path) -> str:
-    """The first `model name` (x86) or `Model` (ARM boards) line of a /proc/cpuinfo file; "" without one."""
+    """The first `model name` (x86) or `Model` (ARM boards) in a /proc/cpuinfo file; "" without one."""
     try:
         lines = cpuinfo.read_text(errors="replace").splitlines()
     except OSError:
@@ -98,7 +98,10 @@ def cpu_count() -> int:
 
 
 def cpu_quota(cpu_max: Path) -> float | None:
-    """Cores' worth of time that a container (cgroup v2 `cpu.max`: "quota period") grants; None without a limit."""
+    """The processor time of a container in cores; None without a limit.
+
+    Reads cgroup v2's `cpu.max`, "quota period".
+    """
     try:
         quota, period = cpu_max.read_text().split()
         return round(int(quota) / int(period), 2)
@@ -107,16 +110,16 @@ def cpu_quota(cpu_max: Path) -> float | None:
 
 
 def granted_threads(cpu_max: Path = CPU_QUOTA) -> int | None:
-    """Threads worth starting where a container grants less time than all cores have; None where it grants it all.
+    """The number of threads that a container can run at once; None if it grants all cores.
 
-    More threads than that are stopped in the middle of their work until the next period begins.
+    The system would stop further threads in the middle of their work until the next period.
     """
     quota = cpu_quota(cpu_max)
     return max(1, math.ceil(quota)) if quota is not None and quota < cpu_count() else None
 
 
 def memory_bytes() -> int | None:
-    """Physical memory in bytes; None where the system does not say."""
+    """Physical memory in bytes; None if the system does not report it."""
     if sys.platform == "darwin":
         size = _sysctl("hw.memsize")
         return int(size) if size.isdigit() else None
@@ -127,7 +130,7 @@ def memory_bytes() -> int | None:
 
 
 def usable_memory(memory_max: Path = MEMORY_LIMIT) -> int | None:
-    """Bytes of memory this process may come to use: the machine's, or what a container (cgroup v2) grants of it."""
+    """Bytes of memory for this process: the machine's, or the share that a container (cgroup v2) grants."""
     known = memory_bytes()
     try:
         granted = int(memory_max.read_text())
@@ -137,7 +140,7 @@ def usable_memory(memory_max: Path = MEMORY_LIMIT) -> int | None:
 
 
 def _sysctl(name: str) -> str:
-    """One value from macOS's sysctl; "" when it cannot be had."""
+    """One value from macOS's sysctl; "" if it fails."""
     try:
         done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=SYSCTL_SECONDS)
     except (OSError, subprocess.SubprocessError):

@@ -29,7 +29,7 @@ def test_describes_this_machine_and_goes_through_json():
     assert record["memory_bytes"] > 2**20
 
 
-def test_tells_neither_host_nor_user():
+def test_leaves_out_host_and_user():
     text = json.dumps(environment.describe())
     assert str(Path.home()) not in text or str(Path.home()) == "/"
     assert platform.node() not in text or len(platform.node()) < 3
@@ -42,7 +42,7 @@ def test_a_part_is_found_by_the_end_of_its_path():
     assert environment.run_mode_of({"parts": None}, Path("/models/b/Unet.mlmodelc")) == {}
 
 
-def test_the_arithmetic_of_the_u_nets_is_what_their_engines_told():
+def test_precisions_are_those_that_the_u_nets_reported():
     ran = {"emoji-tiny_unet": "int8", "a/Unet": "int8", "b/UnetChunk1": "bf16", "my-unets/TextEncoder": "f32"}
     parts = {name: {"engine": "openvino", "precision": precision} for name, precision in ran.items()}
     assert environment.unet_precisions({"parts": parts}) == ("bf16", "int8")

@@ -11,12 +11,12 @@ import pytest
 from bksdm_demo.store import database as store_database
 from bksdm_demo.store.contract import Retention, StoreError
 from bksdm_demo.store.sqlite import INDEX_NAME, SqliteStore, open_store
-from tests.store.test_sqlite import PICTURE, done, ids, keep, new_job
+from tests.store.test_sqlite import PICTURE, done, ids, new_job, stored
 
 
-def test_a_missing_picture_is_told_and_the_job_stays(tmp_path: Path) -> None:
+def test_a_missing_picture_is_reported_and_the_job_stays(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
-    job = keep(store, new_job())
+    job = stored(store, new_job())
     for path in tmp_path.rglob("*.png"):
         path.unlink()
     for index in range(4):
@@ -27,10 +27,10 @@ def test_a_missing_picture_is_told_and_the_job_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["nonsense", "torn", "newer"])
-def test_a_folder_that_cannot_be_used_is_told_and_left_alone(tmp_path: Path, damage: str) -> None:
+def test_an_unusable_folder_is_reported_and_left_alone(tmp_path: Path, damage: str) -> None:
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
     for _ in range(40):
-        keep(store, new_job())
+        stored(store, new_job())
     store.close()
     index = tmp_path / INDEX_NAME
     if damage == "nonsense":
@@ -50,22 +50,22 @@ def test_a_folder_that_cannot_be_used_is_told_and_left_alone(tmp_path: Path, dam
     fallback = open_store(tmp_path)
     assert "memory only" in fallback.problem
     assert str(tmp_path) not in fallback.problem  # visitors read it
-    keep(fallback, new_job())  # the app goes on
+    stored(fallback, new_job())  # the app goes on
     fallback.close()
     assert index.read_bytes() == before
     assert len(list(tmp_path.rglob("*.png"))) == pictures
 
 
-def test_a_place_that_is_no_folder_is_told(tmp_path: Path) -> None:
+def test_a_path_below_a_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     store = open_store(tmp_path / "file" / "below")
     assert "cannot be used" in store.problem
     store.close()
 
 
-def test_a_record_of_somebody_else_is_told(tmp_path: Path) -> None:
+def test_a_foreign_record_is_reported(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
-    job, other = keep(store, new_job()), keep(store, new_job())
+    job, other = stored(store, new_job()), stored(store, new_job())
     with sqlite3.connect(tmp_path / INDEX_NAME) as connection:
         connection.execute("UPDATE jobs SET record = '{}' WHERE id = ?", (job.id,))
         connection.execute("UPDATE columns SET picture = '../../secret.png' WHERE job = ?", (other.id,))
@@ -80,9 +80,9 @@ def test_a_record_of_somebody_else_is_told(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_dead_servers_job_that_cannot_be_read_keeps_nobody_from_starting(tmp_path: Path) -> None:
+def test_an_unreadable_job_of_a_dead_server_does_not_stop_the_next_start(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
-    job, other = keep(store, new_job()), keep(store, new_job())
+    job, other = stored(store, new_job()), stored(store, new_job())
     store.close()
     with sqlite3.connect(tmp_path / INDEX_NAME) as connection:
         connection.execute("UPDATE jobs SET runner = 'dead', record = '{}' WHERE id = ?", (job.id,))
@@ -93,7 +93,7 @@ def test_a_dead_servers_job_that_cannot_be_read_keeps_nobody_from_starting(tmp_p
     store.close()
 
 
-def test_an_unwritable_disk_keeps_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
     job = new_job()
     store.add(job)
@@ -112,7 +112,7 @@ def test_an_unwritable_disk_keeps_nothing_half(tmp_path: Path, monkeypatch: pyte
 
 def test_what_a_crash_leaves_is_swept_up_and_work_in_progress_is_not(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
-    job = keep(store, new_job())
+    job = stored(store, new_job())
     store.close()
     folder = tmp_path / "pictures" / "ab"
     folder.mkdir(exist_ok=True)
@@ -134,7 +134,7 @@ def test_the_folder_is_for_its_owner_only(tmp_path: Path) -> None:
 
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
-    job = keep(store, new_job())
+    job = stored(store, new_job())
     store.close()
     later = (*store_database.MIGRATIONS, "CREATE TABLE votes (job TEXT); ALTER TABLE jobs ADD CELL note TEXT;")
     monkeypatch.setattr(store_database, "MIGRATIONS", later)

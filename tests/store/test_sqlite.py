@@ -73,7 +73,7 @@ def done(job: Job, index: int) -> Cell:
     return cell.verdict(Phase.DONE, result)
 
 
-def keep(store: SqliteStore, job: Job, picture: bytes = PICTURE) -> Job:
+def stored(store: SqliteStore, job: Job, picture: bytes = PICTURE) -> Job:
     """Add the job, all cells done, and end it."""
     store.add(job)
     for index in range(len(job.cells)):
@@ -99,7 +99,7 @@ def test_a_job_comes_back_as_it_was_without_its_pixels(start: Callable[..., Sqli
         preview_every=3,
         cancelled=False,
     )
-    ended = keep(store, job)
+    ended = stored(store, job)
     read = store.get(job.id)
     for kept, cell in zip(read.cells, ended.cells, strict=True):
         assert kept.result is not None
@@ -117,7 +117,7 @@ def test_a_job_comes_back_as_it_was_without_its_pixels(start: Callable[..., Sqli
 
 def test_a_folder_outlives_its_store(tmp_path: Path) -> None:
     first = SqliteStore(tmp_path)
-    job = keep(first, new_job(created=time.time()))
+    job = stored(first, new_job(created=time.time()))
     first.close()
     second = SqliteStore(tmp_path)
     assert second.get(job.id).request == job.request
@@ -128,7 +128,7 @@ def test_a_folder_outlives_its_store(tmp_path: Path) -> None:
 
 def test_a_replaced_cell_leaves_no_old_picture(start: Callable[..., SqliteStore], place: Path | None) -> None:
     store = start()
-    job = keep(store, new_job(models=("a",)))
+    job = stored(store, new_job(models=("a",)))
     again = replace(job, cells=(job.cells[0].again(), job.cells[1]))
     store.claim(again, (0,))
     assert store.picture(job.id, 0) == PICTURE  # until there is a new one
@@ -157,7 +157,7 @@ def test_a_picture_that_is_not_shown_is_refused(start: Callable[..., SqliteStore
 @pytest.mark.parametrize("foreign", ["", "guess", "../../etc/passwd", "x' OR '1'='1", "\udcff", "\0"])
 def test_ids_from_outside_are_looked_up_and_nothing_else(start: Callable[..., SqliteStore], foreign: str) -> None:
     store = start()
-    keep(store, new_job())
+    stored(store, new_job())
     for ask in (store.get, store.delete, lambda name: store.picture(name, 0)):
         with pytest.raises(RequestError, match="no comparison with this id"):
             ask(foreign)
@@ -168,7 +168,7 @@ def test_ids_from_outside_are_looked_up_and_nothing_else(start: Callable[..., Sq
 
 def test_delete_removes_rows_and_files(start: Callable[..., SqliteStore], place: Path | None) -> None:
     store = start()
-    job, other = keep(store, new_job()), keep(store, new_job())
+    job, other = stored(store, new_job()), stored(store, new_job())
     store.delete(job.id)
     with pytest.raises(RequestError):
         store.get(job.id)
@@ -178,7 +178,7 @@ def test_delete_removes_rows_and_files(start: Callable[..., SqliteStore], place:
     assert (store.usage().jobs, store.usage().bytes) == (0, 0)
 
 
-def test_the_end_of_a_job_settles_what_is_open(start: Callable[..., SqliteStore]) -> None:
+def test_the_end_of_a_job_closes_its_open_cells(start: Callable[..., SqliteStore]) -> None:
     store = start()
     job = new_job()
     store.add(job)
@@ -199,7 +199,7 @@ def test_filters_and_pages(start: Callable[..., SqliteStore], clock: Clock) -> N
     store = start()
     prompts = ("red apple", "A Red CAR", "Übergröße café", "50%_off")
     jobs = [
-        keep(store, new_job(prompt, ("a", "b") if index % 2 else ("c",), created=NOW + index, owner=str(index)))
+        stored(store, new_job(prompt, ("a", "b") if index % 2 else ("c",), created=NOW + index, owner=str(index)))
         for index, prompt in enumerate(prompts)
     ]
     newest = [job.id for job in reversed(jobs)]
@@ -223,7 +223,7 @@ def test_filters_and_pages(start: Callable[..., SqliteStore], clock: Clock) -> N
 
 def test_old_jobs_expire_and_starred_ones_stay(start: Callable[..., SqliteStore], clock: Clock) -> None:
     store = start(keep_seconds=10 * DAY)
-    old, starred = keep(store, new_job()), keep(store, new_job())
+    old, starred = stored(store, new_job()), stored(store, new_job())
     assert store.star(starred.id, True).expires is None
     clock.now += 10 * DAY
     assert store.get(old.id).expires == clock.now
@@ -231,15 +231,15 @@ def test_old_jobs_expire_and_starred_ones_stay(start: Callable[..., SqliteStore]
     with pytest.raises(RequestError):
         store.get(old.id)
     clock.now += 100
-    young = keep(store, new_job(created=clock.now))
+    young = stored(store, new_job(created=clock.now))
     assert ids(store) == [young.id, starred.id]
 
 
 def test_the_oldest_make_room_and_starred_ones_stay(start: Callable[..., SqliteStore], place: Path | None) -> None:
     store = start(quota_bytes=100_000, keep_seconds=None)
-    starred = keep(store, new_job(created=NOW - 9), bytes(5_000))
+    starred = stored(store, new_job(created=NOW - 9), bytes(5_000))
     store.star(starred.id, True)
-    kept = [keep(store, new_job(created=NOW + index), bytes(5_000)) for index in range(6)]
+    kept = [stored(store, new_job(created=NOW + index), bytes(5_000)) for index in range(6)]
     assert store.usage().bytes <= 100_000
     left = ids(store)
     assert left[-1] == starred.id
@@ -248,9 +248,9 @@ def test_the_oldest_make_room_and_starred_ones_stay(start: Callable[..., SqliteS
     assert place is None or len(list(place.rglob("*.png"))) == 4 * len(left)
 
 
-def test_stars_cannot_fill_the_place(start: Callable[..., SqliteStore]) -> None:
+def test_stars_cannot_fill_the_store(start: Callable[..., SqliteStore]) -> None:
     store = start(quota_bytes=100_000)
-    jobs = [keep(store, new_job(created=NOW + index), bytes(5_000)) for index in range(4)]
+    jobs = [stored(store, new_job(created=NOW + index), bytes(5_000)) for index in range(4)]
     store.star(jobs[0].id, True)
     store.star(jobs[1].id, True)
     store.star(jobs[1].id, True)  # twice is once
@@ -267,7 +267,7 @@ def test_memory_has_a_smaller_quota() -> None:
     store.close()
 
 
-def test_secrets_are_kept_as_digests_only() -> None:
+def test_secrets_are_stored_as_digests_only() -> None:
     assert owner_digest("") == ""
     assert owner_digest("a") != owner_digest("b")
     assert "visitor" not in owner_digest("visitor")
