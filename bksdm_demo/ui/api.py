@@ -15,11 +15,12 @@ from gradio.events import api
 
 from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.parameters.links import job_address
+from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
-from bksdm_demo.records import GENERATORS, SCHEDULERS, Job, Request
+from bksdm_demo.records import GENERATORS, SCHEDULERS, Job
 from bksdm_demo.reports.formats import parse_kind
 from bksdm_demo.runs.comparisons import Comparisons
-from bksdm_demo.ui.form import whole
+from bksdm_demo.ui.form import FIRST_SEED, whole
 from bksdm_demo.ui.present import picture_address
 from bksdm_demo.ui.reports import page_address, report_address
 
@@ -30,7 +31,6 @@ else:  # Gradio shows these choices at /gradio_api/info
     Scheduler = Literal[SCHEDULERS]
     Generator = Literal[GENERATORS]
 ReportKind = Literal["html", "zip", "csv", "json"]
-DEFAULT_SEED = 7
 
 
 class Api:
@@ -60,17 +60,11 @@ class Api:
         """
         chosen = _strings("models", models)
         system = self.comparisons.catalog.get(chosen[0]) if chosen else None
-        numbers = tuple(_number("seeds", seed) for seed in (seeds or [DEFAULT_SEED]))
-        request = Request(
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            seed=numbers[0],
-            steps=_or_recommended(whole(steps), system, "steps"),
-            guidance_scale=_or_recommended(guidance_scale, system, "guidance_scale"),
-            scheduler=_or_recommended(scheduler, system, "scheduler"),
-            generator=generator,
+        numbers = tuple(_number("seeds", seed) for seed in (seeds or [FIRST_SEED]))
+        partial = PartialRequest(
+            prompt, negative_prompt, whole(steps), guidance_scale, scheduler, generator, seeds=numbers
         )
-        job = self.comparisons.submit(request, chosen, seeds=numbers)
+        job = self.comparisons.submit(partial.complete(system), chosen, seeds=numbers)
         if wait:
             *_, job = self.comparisons.watch(job.id)
         return job_state(job, self._names(), _page(web))
@@ -168,13 +162,6 @@ def _with_sentences(endpoint: Callable[..., Any]) -> Callable[..., Any]:
             raise gr.Error(str(error), print_exception=False) from error
 
     return answer
-
-
-def _or_recommended(value: Any, system: Any, name: str) -> Any:
-    """Return the given value, else what the system recommends, else the default of Request."""
-    if value is not None:
-        return value
-    return getattr(Request("any") if system is None else system, name)
 
 
 def _strings(name: str, values: object) -> list[str]:

@@ -59,7 +59,7 @@ def empty_board(systems: Sequence[System]) -> str:
         f"Ready to compare {plural(len(systems), 'model')}" if len(systems) > 1 else f"Ready to run {systems[0].name}"
     )
     heading = (
-        '<header class="bk-head"><p class="bk-status">Press Compare, or Ctrl + Enter in the prompt</p>'
+        '<header class="bk-head"><p class="bk-status">Press Compare, or Ctrl + Enter in the prompt field</p>'
         f'<h2 class="bk-prompt bk-quiet">{escape(ready)}</h2></header>'
     )
     cells = _cells(preview_views(systems))

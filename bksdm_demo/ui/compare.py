@@ -27,8 +27,8 @@ EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</str
 128-pixel emoji, so you can try everything here without a download. They know 1,075 emoji and nothing else, and do not
 replace BK-SDM.
 A safety checker sees every picture before it leaves the server. Ask for “cigarette” to see it block one.</p>"""
-UPLOAD = """<p>Drop a PNG anywhere on this page to fill the form with its settings. PNGs from other tools work too.
-<label>Or choose a file: <input type="file" accept="image/png"></label></p>"""
+UPLOAD = """<p>To fill the form with the settings in a PNG, drop it anywhere on this page or
+<label>choose a file<input type="file" accept="image/png"></label>. PNGs from other tools work too.</p>"""
 UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
 RUN_REST_JS = "() => window.bksdm.shownJob()"  # board.js

@@ -15,6 +15,7 @@ import gradio as gr
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
+from bksdm_demo.parameters.partial_request import PartialRequest, recommendation
 from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Request
 from bksdm_demo.ui.present import choice_label
 from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES
@@ -107,9 +108,7 @@ def build_settings(
     system: System | None,
 ) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox]:
     """Lay out the folded settings, with the values that `system` recommends."""
-    steps, guidance, scheduler = (
-        (system.steps, system.guidance_scale, system.scheduler) if system else (20, 7.5, "dpmpp-2m")
-    )
+    steps, guidance, scheduler = recommendation(system)
     with gr.Accordion("Settings", open=False, elem_id="bk-settings"):
         negative = gr.Textbox(
             label="Negative prompt",
@@ -140,7 +139,7 @@ def build_settings(
 
 def recommended(systems: Sequence[System]) -> tuple[int, float, str] | None:
     """Return the steps, guidance and scheduler that all these systems recommend; None if they differ."""
-    found = {(system.steps, system.guidance_scale, system.scheduler) for system in systems}
+    found = {recommendation(system) for system in systems}
     return found.pop() if len(found) == 1 else None
 
 
@@ -206,12 +205,5 @@ def read_request(
     generator: str,
 ) -> Request:
     """Return the form's values as a Request. Raises RequestError that names the wrong setting."""
-    return Request(
-        prompt=prompt or "",
-        negative_prompt=negative_prompt or "",
-        seed=seed,
-        steps=whole(steps),
-        guidance_scale=guidance_scale,
-        scheduler=scheduler,
-        generator=generator,
-    )
+    partial = PartialRequest(prompt, negative_prompt, whole(steps), guidance_scale, scheduler, generator, seeds=(seed,))
+    return partial.complete()
