@@ -5,10 +5,8 @@ Ctrl-C stops a comparison after the present step and writes nothing. A second Ct
 
 from __future__ import annotations
 
-import secrets
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -23,7 +21,8 @@ from bksdm_demo.cli.session import error_sentences, open_services, print_json, w
 from bksdm_demo.environment import unet_precisions
 from bksdm_demo.errors import ModelUnavailableError, RequestError
 from bksdm_demo.library.catalog import Availability, Catalog, System
-from bksdm_demo.records import SEED_LIMIT, Job, Request
+from bksdm_demo.parameters.partial_request import PartialRequest
+from bksdm_demo.records import Job, Request
 from bksdm_demo.reports import folder, json_report
 from bksdm_demo.reports.contact_sheet import image_of
 from bksdm_demo.runs.comparisons import Comparisons
@@ -31,31 +30,6 @@ from bksdm_demo.wording.comparison import truncation_words
 
 ROUNDED = "The U-Net ran in int8: these pictures differ from the published model's."
 HEARTBEAT = 1.0  # seconds between two looks at a job, so that Ctrl-C works on every system
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A request with gaps: None means what the model recommends, and for the seed a number drawn by chance."""
-
-    prompt: str
-    negative: str = ""
-    seed: int | None = None
-    steps: int | None = None
-    guidance: float | None = None
-    scheduler: str | None = None
-    rng: str = "numpy"
-
-    def request(self, system: System) -> Request:
-        """The request with its gaps filled; raises RequestError for a value out of range."""
-        return Request(
-            prompt=self.prompt,
-            negative_prompt=self.negative,
-            seed=secrets.randbelow(SEED_LIMIT) if self.seed is None else self.seed,
-            steps=system.steps if self.steps is None else self.steps,
-            guidance_scale=system.guidance_scale if self.guidance is None else self.guidance,
-            scheduler=system.scheduler if self.scheduler is None else self.scheduler,
-            generator=self.rng,
-        )
 
 
 def compare(
@@ -91,7 +65,9 @@ def compare(
             kinds = report_kinds(report_files or [], overwrite, out)
         with open_services(context, engine, precision, models_dir) as services:
             systems = chosen_systems(services.catalog, models)
-            request = Wish(prompt, negative, seed, steps, guidance, scheduler, rng).request(systems[0])
+            one_seed = () if seed is None else (seed,)
+            partial = PartialRequest(prompt, negative, steps, guidance, scheduler, rng, one_seed)
+            request = partial.complete(systems[0])
             names = {system.key: system.name for system in systems}
             job = draw(services.comparisons, request, list(names), names, sys.stderr, several)
             environment = services.environment()
@@ -132,7 +108,8 @@ def generate(
             folder.check_picture_path(out, overwrite)
         with open_services(context, engine, precision, models_dir) as services:
             system = services.catalog.get(model)
-            request = Wish(prompt, negative, seed, steps, guidance, scheduler, rng).request(system)
+            one_seed = () if seed is None else (seed,)
+            request = PartialRequest(prompt, negative, steps, guidance, scheduler, rng, one_seed).complete(system)
             job = draw(services.comparisons, request, [system.key], {system.key: system.name}, sys.stderr)
             environment = services.environment()
         (cell,) = job.cells

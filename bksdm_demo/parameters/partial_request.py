@@ -1,24 +1,27 @@
-"""What somebody asks for, as far as it is known: the fields a link or a picture's parameters tell, each checked.
+"""A request with gaps: what a link, a picture, a command line or a program states, before the rest is filled in.
 
-A partial fills the form and is run only when the visitor says so. What cannot be used is left out and told in a note; a
-bad value never spoils the good ones beside it.
+Every front end fills the gaps in one way, `complete`. Links and pictures build their partial request value by value:
+a value that cannot be used is left out, with a note, and the good values beside it stay.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from bksdm_demo.errors import RequestError
-from bksdm_demo.records import SEEDS_LIMIT, Request
+from bksdm_demo.library.system import System
+from bksdm_demo.records import SEED_LIMIT, SEEDS_LIMIT, Request
 
 SETTINGS = ("prompt", "negative_prompt", "steps", "guidance_scale", "scheduler", "generator")
+RECOMMENDED = ("steps", "guidance_scale", "scheduler")  # the settings that a system recommends
 
 
 @dataclass(frozen=True)
 class PartialRequest:
-    """A request in the making; a field is None, `models` and `seeds` are empty where nothing (usable) was said."""
+    """A request with gaps. A missing setting is None; missing seeds or models are ()."""
 
     prompt: str | None = None
     negative_prompt: str | None = None
@@ -28,15 +31,15 @@ class PartialRequest:
     generator: str | None = None
     seeds: tuple[int, ...] = ()
     models: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # sentences on what was left out or taken for something near
+    notes: tuple[str, ...] = ()  # sentences on values that were left out or replaced by a near one
 
     @property
     def empty(self) -> bool:
-        """Whether nothing usable was said."""
+        """Whether every setting, seed and model is missing."""
         return all(getattr(self, field.name) in (None, ()) for field in fields(self) if field.name != "notes")
 
     def setting(self, name: str, value: Any) -> PartialRequest:
-        """This partial with one setting of a request more, or with a note where a Request would refuse the value."""
+        """Return this partial request with one more setting, or with a note if Request refuses the value."""
         try:
             Request(**{"prompt": "any", name: value})
         except RequestError as error:
@@ -44,16 +47,34 @@ class PartialRequest:
         return replace(self, **{name: value})
 
     def with_seeds(self, seeds: Sequence[object]) -> PartialRequest:
-        """This partial with the seeds that are whole numbers in range, each once, as many as a comparison takes."""
-        partial, kept = self, []
+        """Return this partial request with the valid seeds, each once, and at most as many as a comparison takes."""
+        partial, valid = self, []
         for seed in dict.fromkeys(seeds):
             try:
-                kept.append(Request("any", seed=seed).seed)  # type: ignore[arg-type]
+                valid.append(Request("any", seed=seed).seed)  # type: ignore[arg-type]
             except RequestError as error:
                 partial = partial.note(str(error))
-        if len(kept) > SEEDS_LIMIT:
-            partial = partial.note(f"{len(kept)} seeds are named; the first {SEEDS_LIMIT} are taken.")
-        return replace(partial, seeds=tuple(kept[:SEEDS_LIMIT]))
+        if len(valid) > SEEDS_LIMIT:
+            partial = partial.note(f"There are {len(valid)} seeds; only the first {SEEDS_LIMIT} are used.")
+        return replace(partial, seeds=tuple(valid[:SEEDS_LIMIT]))
 
     def note(self, sentence: str) -> PartialRequest:
+        """Return this partial request with one more note."""
         return replace(self, notes=(*self.notes, sentence))
+
+    def complete(self, system: System | None = None) -> Request:
+        """Fill every gap: with what `system` recommends, else with the defaults of Request.
+
+        The seed is the first one, else a random one. Raises RequestError for a missing prompt and for a value out of
+        range.
+        """
+        given = {name: getattr(self, name) for name in SETTINGS if getattr(self, name) is not None}
+        recommended = dict(zip(RECOMMENDED, recommendation(system), strict=True))
+        seed = self.seeds[0] if self.seeds else secrets.randbelow(SEED_LIMIT)
+        return Request(**{"prompt": "", **recommended, **given, "seed": seed})
+
+
+def recommendation(system: System | None) -> tuple[int, float, str]:
+    """Return the steps, guidance scale and scheduler that a system recommends; without one, the defaults of Request."""
+    source = Request("any") if system is None else system
+    return source.steps, source.guidance_scale, source.scheduler

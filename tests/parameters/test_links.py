@@ -67,7 +67,7 @@ def test_a_jobs_link_names_the_job_first_and_all_its_seeds() -> None:
         ("seeds=1,99999999999999999999", "seed must be a whole number"),
         ("models=emoji-tiny,nobody", "left out: nobody"),
         (f"prompt={'x' * 20_001}", "prompt is longer than"),
-        (f"seeds={','.join(map(str, range(20)))}", "the first 16 are taken"),
+        (f"seeds={','.join(map(str, range(20)))}", "only the first 16 are used"),
     ],
 )
 def test_what_is_wrong_is_told_and_the_rest_kept(query: str, told: str) -> None:

@@ -90,7 +90,7 @@ def test_read_request() -> None:
         (0, "", "prompt is empty"), (0, None, "prompt is empty"), (0, "x" * 20_001, "20001 characters"),
         (2, 2**32, "seed is 4294967296"), (2, -1, "seed is -1"), (2, 7.5, "seed must be a whole number"),
         (3, 0, "steps is 0"), (3, 2.5, "steps must be a whole number"), (4, 31.0, "guidance_scale is 31.0"),
-        (4, None, "guidance_scale must be a number"), (5, "best", "scheduler is 'best'"), (6, "dice", "generator"),
+        (4, "7", "guidance_scale must be a number"), (5, "best", "scheduler is 'best'"), (6, "dice", "generator"),
     ],
 )  # fmt: skip
 def test_wrong_values_are_refused_in_words(index: int, value: object, words: str) -> None:
