@@ -35,9 +35,7 @@ class LiveLine:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._console = console_on(stream)
-        self._live = Live(
-            console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-        )
+        self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
         self.on_terminal = self._console.is_interactive
 
     def __enter__(self) -> Self:

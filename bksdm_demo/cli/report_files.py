@@ -13,7 +13,7 @@ from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.png_writer import encode_png
 from bksdm_demo.records import Job
-from bksdm_demo.reports.folder import appearing_files, check_file
+from bksdm_demo.reports.folder import check_file, exported_files
 from bksdm_demo.reports.formats import KINDS, make_material, write_report
 from bksdm_demo.reports.material import Material
 
@@ -41,7 +41,7 @@ def report_kinds(paths: Sequence[Path], overwrite: bool, outside: Path | None = 
 @contextmanager
 def reports_written(kinds: Mapping[Path, str], material: Material) -> Iterator[None]:
     """Write the reports to hidden files. They appear when the block ends well; otherwise none of them does."""
-    with appearing_files(list(kinds)) as streams:
+    with exported_files(list(kinds)) as streams:
         for path, stream in streams.items():
             write_report(material, kinds[path], stream)
         yield

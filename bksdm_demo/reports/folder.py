@@ -1,8 +1,7 @@
 """A finished comparison as files: one PNG per model and seed, `contact-sheet.png` and `result.json`.
 
-Everything is written into a hidden folder beside the target and appears by one rename, so a crash leaves either all
-or nothing in sight. File names are made here from an index and the letters of a model's key, never taken from
-outside. A blocked picture is in none of the files. Leaves out listing and deleting: that is a gallery's work.
+The folder appears by one rename, so a crash leaves either all files or none (atomic_files.py). A file name is made of a
+number and the letters of a model's key; no name comes from outside. No file contains a blocked picture.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ from bksdm_demo.reports.json_report import job_report
 RESULT_NAME = "result.json"
 SHEET_NAME = "contact-sheet.png"
 OUR_NAMES = re.compile(r"\d{2,}-[a-z0-9-]+\.png|contact-sheet\.png|result\.json")
-NOBODYS_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # a file browser's droppings never stand in the way
+IGNORED_NAMES = {".DS_Store", "Thumbs.db", "desktop.ini"}  # files that file browsers create
 LONGEST_NAME = 60  # letters of a model's key in a file name
 
 
 class ExportError(DemoError):
-    """The place to write to cannot be used: the message says why and what to do."""
+    """The program cannot write to this place. The message says why, and what to do."""
 
 
 def save_job(
@@ -45,9 +44,9 @@ def save_job(
 ) -> list[Path]:
     """Write a finished job into `folder` and return the files, `result.json` last.
 
-    `names` maps model keys to display names. A job out of the store needs its pictures first
-    (`Comparisons.with_pictures`). Raises ExportError as `check_folder` does, or when writing fails; then `folder` is as
-    it was.
+    `names` maps model keys to display names. A stored job must have its pictures in memory
+    (`Comparisons.with_pictures`). Raises ExportError as `check_folder` does, and if writing fails; `folder` is then
+    unchanged.
     """
     check_folder(folder, overwrite)
     names = names or {}
@@ -69,19 +68,19 @@ def save_picture(
     overwrite: bool = False,
     with_parameters: bool = True,
 ) -> Path:
-    """Write one picture as a PNG at `path`, all or nothing. Raises ExportError as `check_picture_path` does."""
+    """Write one picture as a PNG, all or nothing. Raises ExportError as `check_picture_path` does."""
     check_picture_path(path, overwrite)
     data = encode_png(result, name or result.model, environment, with_parameters)
-    with appearing_files([path]) as streams:
+    with exported_files([path]) as streams:
         streams[path].write(data)
     return path
 
 
 @contextmanager
-def appearing_files(paths: Sequence[Path]) -> Iterator[dict[Path, BinaryIO]]:
-    """Streams to files that appear under their names when the block ends well, else none of them does.
+def exported_files(paths: Sequence[Path]) -> Iterator[dict[Path, BinaryIO]]:
+    """Open the files for writing. They appear when the block ends well; otherwise none of them does.
 
-    Raises ExportError where one cannot be written.
+    Raises ExportError if one cannot be written.
     """
     with _export_errors(*paths):
         for path in paths:
@@ -91,37 +90,37 @@ def appearing_files(paths: Sequence[Path]) -> Iterator[dict[Path, BinaryIO]]:
 
 
 def picture_names(job: Job) -> dict[int, str]:
-    """The file names of the pictures that there are to write, by the index of their cell."""
+    """The file names of all pictures that may be shown, by the index of their cell."""
     return {index: cell_name(job, index) for index, cell in enumerate(job.cells) if image_of(cell) is not None}
 
 
 def cell_name(job: Job, index: int) -> str:
-    """The file name of one cell's picture; it tells the seed where there are several."""
+    """The file name of a cell's picture, with the seed if there are several."""
     cell = job.cells[index]
     return picture_name(index + 1, cell.model, cell.seed if len(job.seeds) > 1 else None)
 
 
 def picture_name(number: int, model: str, seed: int | None = None) -> str:
-    """ "01-emoji-base.png", "05-emoji-base-seed-7.png": of the key only letters, digits and dashes survive."""
+    """ "01-emoji-base.png", "05-emoji-base-seed-7.png"; only letters, digits and dashes of the key are used."""
     letters = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")[:LONGEST_NAME].strip("-")
     return f"{number:02d}-{letters or 'model'}{'' if seed is None else f'-seed-{seed}'}.png"
 
 
 def check_folder(folder: Path, overwrite: bool = False) -> None:
-    """Refuse a place that cannot be used; meant to be asked before any work is done as well.
+    """Raise ExportError for a folder that cannot be written. Call it before any drawing starts, too.
 
-    A new or empty folder is fine; one with an earlier result of ours needs `overwrite`; one with anybody else's
-    files is always refused, because replacing it would delete them. Raises ExportError.
+    A new or empty folder is fine. A folder with an earlier result of this program needs `overwrite`. A folder with any
+    other files is refused, because replacing it would delete them.
     """
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise ExportError(f"{folder} is not a folder; name a new folder.")
     if not folder.exists():
         _check_parent(folder)
         return
-    found = {entry.name for entry in folder.iterdir()} - NOBODYS_NAMES
-    foreign = sorted(name for name in found if not OUR_NAMES.fullmatch(name))
-    if foreign or (found and not _is_our_result(folder / RESULT_NAME)):
-        shown = ", ".join((foreign or sorted(found))[:3])
+    found = {entry.name for entry in folder.iterdir()} - IGNORED_NAMES
+    others = sorted(name for name in found if not OUR_NAMES.fullmatch(name))
+    if others or (found and not _is_our_result(folder / RESULT_NAME)):
+        shown = ", ".join((others or sorted(found))[:3])
         raise ExportError(f"{folder} holds files this program did not write ({shown}); name a new or empty folder.")
     if found and not overwrite:
         raise ExportError(f"{folder} holds an earlier result; name another folder or pass --overwrite.")
@@ -129,14 +128,14 @@ def check_folder(folder: Path, overwrite: bool = False) -> None:
 
 
 def check_picture_path(path: Path, overwrite: bool = False) -> None:
-    """Refuse a path that is not a new .png file (or an old one without `overwrite`). Raises ExportError."""
+    """Raise ExportError unless the path is a new .png file, or with `overwrite` an existing one."""
     if path.suffix.lower() != ".png":
         raise ExportError(f"{path} does not end in .png; pictures are written as PNG.")
     check_file(path, overwrite)
 
 
 def check_file(path: Path, overwrite: bool = False) -> None:
-    """Refuse a path that is not a new file (or an old one without `overwrite`). Raises ExportError."""
+    """Raise ExportError unless the path is a new file, or with `overwrite` an existing one."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise ExportError(f"{path} is not a plain file; name a new file.")
     if path.exists() and not overwrite:
@@ -145,7 +144,7 @@ def check_file(path: Path, overwrite: bool = False) -> None:
 
 
 def _check_parent(path: Path) -> None:
-    """The nearest existing folder above must be writable."""
+    """Raise ExportError unless the nearest existing folder above is writable."""
     parent = path.absolute().parent
     while not parent.exists() and parent != parent.parent:
         parent = parent.parent
@@ -163,7 +162,7 @@ def _is_our_result(path: Path) -> bool:
 
 @contextmanager
 def _export_errors(*paths: Path) -> Iterator[None]:
-    """Every OSError as an ExportError that names the paths."""
+    """Turn every OSError into an ExportError that names the paths."""
     try:
         yield
     except OSError as error:

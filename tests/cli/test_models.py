@@ -113,7 +113,7 @@ def test_a_model_without_a_checker_says_so_until_another_lends_it(fetch: Fetch) 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["nobody"], "there are tiny, bare"), (["tiny", "--attention", "einsum"], "choose split_einsum_v2, original")],
+    [(["nobody"], "choose one of tiny, bare"), (["tiny", "--attention", "einsum"], "choose split_einsum_v2, original")],
 )
 def test_what_is_not_published_lists_what_is(fetch: Fetch, arguments: list[str], words: str) -> None:
     result = fetch(*arguments)

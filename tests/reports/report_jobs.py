@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +17,7 @@ from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.png_writer import encode_png
 from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
-from bksdm_demo.reports.formats import make_material
+from bksdm_demo.reports.formats import make_material, write_report
 from bksdm_demo.reports.material import Material
 
 SIDE = 16  # pixels of a test picture
@@ -111,3 +114,20 @@ def png_of(job: Job, index: int) -> bytes:
 def material(job: Job, **changes: Any) -> Material:
     """The material of a job; `changes` replace its fields."""
     return replace(make_material(job, SYSTEMS, lambda index: png_of(job, index)), **changes)
+
+
+def written(made: Material, kind: str) -> bytes:
+    stream = io.BytesIO()
+    write_report(made, kind, stream)
+    return stream.getvalue()
+
+
+def rows_of(data: bytes) -> list[dict[str, str]]:
+    assert data.startswith(b"\xef\xbb\xbf")  # for Excel
+    return list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def archive_of(data: bytes) -> zipfile.ZipFile:
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    assert archive.testzip() is None
+    return archive

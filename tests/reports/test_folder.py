@@ -17,42 +17,12 @@ from PIL import Image
 
 from bksdm_demo.errors import DemoError
 from bksdm_demo.parameters import png_writer as png
-from bksdm_demo.records import SCHEDULERS, Cell, Job, Phase, Request, Result, Timings, Verdict
+from bksdm_demo.records import SCHEDULERS, Cell, Phase, Request, Timings, Verdict
 from bksdm_demo.reports import folder, json_report
-from bksdm_demo.reports.contact_sheet import TILE, draw_sheet
 from bksdm_demo.reports.folder import ExportError, check_folder, picture_name, save_job, save_picture
+from tests.reports.small_jobs import ENVIRONMENT, NAMES, SIDE, blocked, done, job, picture, request, result
 
-SIDE = 16  # pixels of a test picture
-ENVIRONMENT = {"demo_version": "0.1.0", "engine": "fake", "cpu": {"name": "A processor", "count": 2}}
-NAMES = {"a": "Model A", "b": "Model B"}
 WEBUI_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')  # re_param of that program
-
-
-def request(**changes: object) -> Request:
-    return replace(Request("red apple", seed=7, steps=3), **changes)
-
-
-def picture(seed: int = 1) -> np.ndarray:
-    return np.random.RandomState(seed).randint(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
-
-
-def result(model: str = "a", **changes: object) -> Result:
-    timings = Timings(0.5, 0.01, 0.3, 0.1, 0.05, 0.96, (0.1, 0.1, 0.1), cold=True)
-    made = Result(model, request(), Verdict(False), timings, picture(), ("extra",), "fake", 1_500_000)
-    return replace(made, **changes)
-
-
-def done(model: str = "a", **changes: object) -> Cell:
-    return Cell(model, Phase.DONE, 3, 3, result(model, **changes))
-
-
-def blocked(model: str = "b", image: np.ndarray | None = None) -> Cell:
-    verdict = Verdict(True, "It resembles a weapon.", (0.2, float("nan")))
-    return Cell(model, Phase.BLOCKED, 3, 3, result(model, verdict=verdict, image=image), "It was blocked.")
-
-
-def job(*cells: Cell) -> Job:
-    return Job("id", request(), cells or (done(),), created=0.0)
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -295,47 +265,6 @@ def test_file_names_are_made_here(model: str, name: str):
     assert folder.OUR_NAMES.fullmatch(name)
 
 
-# --- The contact sheet ---------------------------------------------------------------------------------------------
-
-
-def test_sheet_shows_each_picture_enlarged_by_a_whole_factor():
-    flat = np.full((SIDE, SIDE, 3), (10, 200, 30), np.uint8)
-    sheet = np.asarray(draw_sheet(job(done("a", image=flat), blocked("b")), NAMES, ENVIRONMENT))
-    assert (sheet == flat[0, 0]).all(axis=-1).sum() == TILE**2
-
-
-def test_the_sheets_last_line_tells_the_arithmetic():
-    plain, told = (
-        np.asarray(draw_sheet(job(done("a")), NAMES, {**ENVIRONMENT, "parts": parts}))
-        for parts in ({}, {"emoji-tiny_unet": {"engine": "fake", "precision": "int8"}})
-    )
-    rows = np.flatnonzero((plain != told).any(axis=(1, 2)))
-    assert len(rows) > 0
-    assert rows.min() > len(plain) - 80
-
-
-def test_sheet_grows_by_rows_and_keeps_to_them():
-    one, four, five = (
-        draw_sheet(job(*(done(f"m{index}") for index in range(count))), {}, ENVIRONMENT) for count in (1, 4, 5)
-    )
-    assert five.width < four.width
-    assert five.height > four.height
-    assert one.width >= 2 * TILE
-
-
-def test_every_seed_begins_a_row_of_the_sheet():
-    def sheet(models: int, seeds: int) -> Image.Image:
-        cells = (replace(done(f"m{model}"), seed=seed) for seed in range(seeds) for model in range(models))
-        return draw_sheet(job(*cells), {}, ENVIRONMENT)
-
-    assert sheet(3, 2).size == sheet(6, 1).size
-    assert sheet(3, 3).width == sheet(3, 1).width
-    row = sheet(3, 2).height - sheet(3, 1).height
-    assert sheet(3, 4).height - sheet(3, 1).height == 3 * row
-    assert sheet(5, 2).height - sheet(3, 1).height == 3 * row  # two rows for each seed
-    assert sheet(1, 4).size == sheet(4, 1).size  # one model: its seeds stand side by side
-
-
 def test_file_names_tell_the_seed_where_there_are_several(tmp_path: Path):
     several = job(replace(done("a"), seed=7), replace(done("a", image=picture(2)), seed=2**32 - 1))
     written = save_job(several, tmp_path / "out", ENVIRONMENT, NAMES)
@@ -351,19 +280,6 @@ def test_a_picture_that_is_in_the_store_only_is_not_written(tmp_path: Path):
     with pytest.raises(DemoError, match="not in memory"):
         save_picture(stored, tmp_path / "p.png", ENVIRONMENT)
     assert leftovers(tmp_path) == []
-
-
-@pytest.mark.parametrize("words", ["w " * 9000, "w" * 19_000, "猫" * 3000, "\u202e\u200b a", "🍎"])
-def test_sheet_takes_any_prompt_and_message(words: str):
-    long = replace(job(done("a"), replace(blocked("b"), message=words)), request=request(prompt=words))
-    short = job(done("a"), blocked("b"))
-    extra_lines = draw_sheet(long, {"a": words}, ENVIRONMENT).height - draw_sheet(short, {}, ENVIRONMENT).height
-    assert 0 <= extra_lines < 120  # pixels: at most two more lines of the title
-
-
-@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.DONE])
-def test_sheet_draws_every_other_phase_as_a_notice(phase: Phase):
-    draw_sheet(job(Cell("a", phase)), {}, {})
 
 
 def test_report_has_no_number_that_json_lacks():

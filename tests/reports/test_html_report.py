@@ -145,9 +145,9 @@ def test_blocked_and_failed_pictures_are_named_and_never_inside():
     for image in found.all("img"):
         with Image.open(io.BytesIO(base64.b64decode(image["src"].partition(",")[2]))) as opened:
             assert not (np.asarray(opened) == SECRET).all(axis=-1).any()
-    assert "6 pictures, 1 withheld, 1 failed" in found.text
+    assert "6 pictures, 1 blocked, 1 failed" in found.text
     assert "The safety checker blocked 1 of 8 pictures. No file of this report contains it." in found.text
-    assert "Emoji Base, seed 8 – Picture withheld. The safety checker blocked it." in found.text
+    assert "Emoji Base, seed 8 – Picture blocked. The safety checker blocked it." in found.text
     assert "Emoji Small, seed 8 – This model failed. The U-Net <b>broke</b>." in found.text
 
 

@@ -1,0 +1,64 @@
+"""The contact sheet: its size, its rows and what it draws in place of a picture."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bksdm_demo.records import Cell, Phase
+from bksdm_demo.reports.contact_sheet import TILE, draw_sheet
+from tests.reports.small_jobs import ENVIRONMENT, NAMES, SIDE, blocked, done, job, request
+
+
+def test_sheet_shows_each_picture_enlarged_by_a_whole_factor():
+    flat = np.full((SIDE, SIDE, 3), (10, 200, 30), np.uint8)
+    sheet = np.asarray(draw_sheet(job(done("a", image=flat), blocked("b")), NAMES, ENVIRONMENT))
+    assert (sheet == flat[0, 0]).all(axis=-1).sum() == TILE**2
+
+
+def test_the_sheets_last_line_tells_the_arithmetic():
+    plain, told = (
+        np.asarray(draw_sheet(job(done("a")), NAMES, {**ENVIRONMENT, "parts": parts}))
+        for parts in ({}, {"emoji-tiny_unet": {"engine": "fake", "precision": "int8"}})
+    )
+    rows = np.flatnonzero((plain != told).any(axis=(1, 2)))
+    assert len(rows) > 0
+    assert rows.min() > len(plain) - 80
+
+
+def test_sheet_grows_by_rows_and_keeps_to_them():
+    one, four, five = (
+        draw_sheet(job(*(done(f"m{index}") for index in range(count))), {}, ENVIRONMENT) for count in (1, 4, 5)
+    )
+    assert five.width < four.width
+    assert five.height > four.height
+    assert one.width >= 2 * TILE
+
+
+def test_every_seed_begins_a_row_of_the_sheet():
+    def sheet(models: int, seeds: int) -> Image.Image:
+        cells = (replace(done(f"m{model}"), seed=seed) for seed in range(seeds) for model in range(models))
+        return draw_sheet(job(*cells), {}, ENVIRONMENT)
+
+    assert sheet(3, 2).size == sheet(6, 1).size
+    assert sheet(3, 3).width == sheet(3, 1).width
+    row = sheet(3, 2).height - sheet(3, 1).height
+    assert sheet(3, 4).height - sheet(3, 1).height == 3 * row
+    assert sheet(5, 2).height - sheet(3, 1).height == 3 * row  # two rows for each seed
+    assert sheet(1, 4).size == sheet(4, 1).size  # one model: its seeds stand side by side
+
+
+@pytest.mark.parametrize("words", ["w " * 9000, "w" * 19_000, "猫" * 3000, "\u202e\u200b a", "🍎"])
+def test_sheet_takes_any_prompt_and_message(words: str):
+    long = replace(job(done("a"), replace(blocked("b"), message=words)), request=request(prompt=words))
+    short = job(done("a"), blocked("b"))
+    extra_lines = draw_sheet(long, {"a": words}, ENVIRONMENT).height - draw_sheet(short, {}, ENVIRONMENT).height
+    assert 0 <= extra_lines < 120  # pixels: at most two more lines of the title
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.DONE])
+def test_sheet_draws_every_other_phase_as_a_notice(phase: Phase):
+    draw_sheet(job(Cell("a", phase)), {}, {})

@@ -1,0 +1,66 @@
+"""The CSV report read back with Python's csv: every value, and no text that a spreadsheet would run."""
+
+from __future__ import annotations
+
+from math import inf
+
+import pytest
+
+from bksdm_demo.parameters.png_writer import plain_png
+from bksdm_demo.records import Request
+from bksdm_demo.reports.csv_report import FORMULA_STARTS, HEADS, harmless
+from tests.reports.report_jobs import MODELS, job_of, material, mixed_job, picture, rows_of, written
+
+
+def test_csv_has_a_row_for_each_picture_with_all_that_decided_and_was_measured():
+    rows = rows_of(written(material(mixed_job()), "csv"))
+    assert len(rows) == 8
+    assert tuple(rows[0]) == HEADS
+    second = rows[1]
+    expected = {
+        "created": "2026-11-23T06:40:00Z",
+        "prompt": "red apple",
+        "seed": "7",
+        "steps": "3",
+        "scheduler": "dpmpp-2m",
+    }
+    expected |= {"model": "emoji-base", "name": "Emoji Base", "outcome": "done", "blocked": "no", "steps_run": "3"}
+    expected |= {"denoise_seconds": "0.4", "drawing_seconds": "0.56", "step_seconds": "0.100000;0.120000;0.080000"}
+    expected |= {
+        "median_step_seconds": "0.1",
+        "cold": "yes",
+        "engine": "fake",
+        "size_bytes": "2000000",
+        "weights": "6-bit palettized",
+    }
+    assert {key: second[key] for key in expected} == expected
+    assert 0 < float(second["psnr_db"]) < 20
+    assert [rows[0][key] for key in ("psnr_db", "ssim", "file")] == ["", "", ""]
+    assert [row["outcome"] for row in rows[4:]] == ["done", "blocked", "failed", "done"]
+    assert (rows[5]["blocked"], rows[5]["reason"], rows[5]["width"]) == ("yes", "It resembles a weapon.", "")
+    assert (rows[6]["message"], rows[6]["total_seconds"]) == ("The U-Net <b>broke</b>.", "")
+
+
+def test_csv_shows_equal_pictures():
+    job = job_of(models=MODELS[:2], seeds=(1,))
+    made = material(job, picture=lambda index: plain_png(picture(0)))
+    assert float(rows_of(written(made, "csv"))[1]["psnr_db"]) == inf
+
+
+@pytest.mark.parametrize("start", FORMULA_STARTS)
+def test_text_that_a_spreadsheet_would_run_is_made_harmless(start: str):
+    prompt = f'{start}HYPERLINK("http://evil.example","x"),"\r\n{start}1'
+    (row, *_) = rows_of(written(material(job_of(Request(prompt, negative_prompt=f"  {prompt}"))), "csv"))
+    assert row["prompt"] == f"'{prompt}"
+    assert row["negative_prompt"] == f"'  {prompt}"
+    assert row["seed"] == "7"
+
+
+def test_harmless_text_stays():
+    assert [harmless(text) for text in ("red apple", "", "a=b", "'quoted'")] == ["red apple", "", "a=b", "'quoted'"]
+
+
+def test_csv_keeps_letters_quotes_and_line_breaks():
+    prompt = 'пёс, "café"\n猫; 🙂 \ud800'
+    (row, *_) = rows_of(written(material(job_of(Request(prompt))), "csv"))
+    assert row["prompt"] == prompt.replace("\ud800", "?")
