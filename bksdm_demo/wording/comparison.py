@@ -10,12 +10,12 @@ from bksdm_demo.records import Job, Phase, Request
 SCHEDULER_NAMES = {facts.key: facts.label for facts in schedulers.FACTS}
 GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
 
-OUTCOMES = {  # of a cell without a picture: its title, and the sentence where it brings none
+OUTCOMES = {  # of a cell without a picture: its title, and the sentence if it has no message
     Phase.BLOCKED: (
-        "Picture withheld",
-        "The safety checker did not pass this picture. Another prompt or seed may do.",
+        "Picture blocked",
+        "The safety checker blocked this picture. Try another prompt or seed.",
     ),
-    Phase.FAILED: ("This model failed", "It did not say why; the server's log may."),
+    Phase.FAILED: ("This model failed", "It gave no reason. The server's log may have one."),
     Phase.CANCELLED: ("Stopped", "The run was stopped before this picture was finished."),
     Phase.INTERRUPTED: ("Interrupted", "The server stopped before this picture was finished."),
 }
@@ -30,7 +30,7 @@ PHASE_TITLES = {
     **{phase: title for phase, (title, _) in OUTCOMES.items()},
 }
 COUNTED = {
-    Phase.BLOCKED: "withheld",
+    Phase.BLOCKED: "blocked",
     Phase.FAILED: "failed",
     Phase.CANCELLED: "stopped",
     Phase.INTERRUPTED: "interrupted",
@@ -41,7 +41,7 @@ WORDS_SHOWN = 24  # cut-off words that are listed before "and n more"
 
 
 def outcome_words(job: Job) -> str:
-    """ "4 pictures from the same noise", "6 pictures, 1 withheld, 1 failed, 2 to come"."""
+    """ "4 pictures from the same noise", "6 pictures, 1 blocked, 1 failed, 2 to come"."""
     phases = [cell.phase for cell in job.cells]
     done, coming = phases.count(Phase.DONE), sum(not phase.final for phase in phases)
     if done == len(phases):
