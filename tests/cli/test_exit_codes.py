@@ -13,7 +13,7 @@ from tests.cli.runner import Run, compare, written
 from tests.fakes import BLOCKED_WORD, write_family
 
 
-def test_a_failed_model_is_told_and_the_others_are_there(run: Run):
+def test_a_failed_model_is_reported_and_the_others_are_written(run: Run):
     result = run(*compare(), options={"emoji-base_unet": {"failure": EngineError("The U-Net broke.")}})
     assert result.exit_code == exit_codes.FAILED
     assert written() == ["o/02-emoji-tiny.png", "o/contact-sheet.png", "o/result.json"]
@@ -86,7 +86,7 @@ def test_an_earlier_result_is_refused_before_drawing_unless_overwritten(run: Run
     assert run(*compare("--overwrite")).exit_code == exit_codes.OK
 
 
-def test_other_peoples_files_survive(run: Run):
+def test_files_of_other_programs_survive(run: Run):
     Path("o").mkdir()
     Path("o/thesis.tex").write_text("mine")
     assert run(*compare("--overwrite")).exit_code == exit_codes.USAGE

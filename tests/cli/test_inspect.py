@@ -136,7 +136,7 @@ def test_a_truncated_file_cannot_be_read(tmp_path: Path, part: Path):
     assert "Traceback" not in result.output
 
 
-def test_what_is_no_package_is_said_in_a_sentence(tmp_path: Path):
+def test_a_path_without_a_model_is_one_sentence(tmp_path: Path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.mlpackage").write_text("")
     for path in (tmp_path / "empty", tmp_path / "file.mlpackage", tmp_path / "nowhere"):

@@ -84,7 +84,7 @@ def test_a_model_comes_with_progress_and_its_licence(fetch: Fetch, tmp_path: Pat
     assert lines[-1].startswith("Tiny: unpacking")
 
 
-def test_a_model_that_is_here_asks_nobody(fetch: Fetch, hub: HubServer) -> None:  # noqa: F811
+def test_a_model_on_disk_sends_no_request(fetch: Fetch, hub: HubServer) -> None:  # noqa: F811
     fetch("tiny")
     asked = len(hub.log)
     assert fetch("tiny").exit_code == exit_codes.OK
@@ -103,7 +103,7 @@ def test_without_a_folder_it_goes_to_the_place_for_data(
     assert CliRunner().invoke(app, ["fetch", "tiny"], obj=start).stdout.strip() == str(tmp_path / "tiny")
 
 
-def test_a_model_without_a_checker_says_so_until_another_lends_it(fetch: Fetch) -> None:
+def test_a_model_without_a_checker_is_unavailable_until_another_shares_one(fetch: Fetch) -> None:
     result = fetch("bare")
     assert result.exit_code == exit_codes.UNAVAILABLE
     assert "Bare comes without a safety checker" in result.stderr
@@ -115,7 +115,7 @@ def test_a_model_without_a_checker_says_so_until_another_lends_it(fetch: Fetch) 
     ("arguments", "words"),
     [(["nobody"], "choose one of tiny, bare"), (["tiny", "--attention", "einsum"], "choose split_einsum_v2, original")],
 )
-def test_what_is_not_published_lists_what_is(fetch: Fetch, arguments: list[str], words: str) -> None:
+def test_an_unpublished_model_lists_the_published_ones(fetch: Fetch, arguments: list[str], words: str) -> None:
     result = fetch(*arguments)
     assert result.exit_code == exit_codes.UNAVAILABLE
     assert words in result.stderr.splitlines()[-1]
@@ -153,7 +153,7 @@ def test_a_place_that_cannot_be_written_to_is_one_sentence(fetch: Fetch, tmp_pat
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-def test_an_interrupt_keeps_what_has_come(fetch: Fetch, hub: HubServer, tmp_path: Path) -> None:  # noqa: F811
+def test_an_interrupt_keeps_the_bytes_on_disk(fetch: Fetch, hub: HubServer, tmp_path: Path) -> None:  # noqa: F811
     models = tmp_path / "models"
     hub.faults.stall_after = 600_000
     command = [sys.executable, "-c", CHILD, "fetch", "tiny", "--models-dir", str(models)]

@@ -84,7 +84,7 @@ def test_every_setting_reaches_the_request_and_the_settings(run: Run, tmp_path: 
     assert (assemble.settings.engine, assemble.settings.precision) == ("openvino", "f32")
 
 
-def test_cut_off_words_are_told(run: Run):
+def test_truncated_words_are_listed(run: Run):
     result = run("compare", f"apple {TRUNCATED_WORD}", "--steps", "1", "--out", "o")
     assert f"“{TRUNCATED_WORD}”" in result.stderr
     assert json.loads(Path("o/result.json").read_text())["models"][0]["cut_off"] == [TRUNCATED_WORD]
@@ -162,7 +162,7 @@ def test_several_seeds_make_a_row_of_pictures_each(run: Run):
         (("--seed", "1", "--seeds", "1,2"), "one of them"),
     ],
 )
-def test_seeds_that_cannot_be_are_wrong_usage(run: Run, flags: tuple[str, ...], words: str):
+def test_unusable_seeds_are_wrong_usage(run: Run, flags: tuple[str, ...], words: str):
     result = run("compare", "x", "--models", "emoji-tiny", "--out", "o", *flags)
     assert (result.exit_code, written()) == (exit_codes.USAGE, [])
     assert words in result.stderr

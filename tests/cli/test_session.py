@@ -20,7 +20,7 @@ def test_an_unforeseen_error_is_a_sentence_and_with_debug_a_traceback(run: Run):
     assert "Traceback" not in quiet.output
 
 
-def test_a_start_that_breaks_is_a_sentence(run: Run):
+def test_a_failed_start_is_a_sentence(run: Run):
     def broken(settings: Settings) -> Services:
         raise ValueError("two\nlines")
 
@@ -38,7 +38,7 @@ def test_core_ml_off_a_mac_is_wrong_usage(run: Run):
     assert result.stderr.count("\n") == 1
 
 
-def test_commands_keep_nothing_elsewhere(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_commands_store_nothing_elsewhere(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("BKSDM_DATA_DIR", str(tmp_path / "data"))
     start = fake_start(tmp_path, None)
     run(*compare(), start=start)

@@ -19,12 +19,12 @@ def test_sheet_shows_each_picture_enlarged_by_a_whole_factor():
     assert (sheet == flat[0, 0]).all(axis=-1).sum() == TILE**2
 
 
-def test_the_sheets_last_line_tells_the_arithmetic():
-    plain, told = (
+def test_the_last_line_of_the_sheet_has_the_arithmetic():
+    plain, with_precision = (
         np.asarray(draw_sheet(job(done("a")), NAMES, {**ENVIRONMENT, "parts": parts}))
         for parts in ({}, {"emoji-tiny_unet": {"engine": "fake", "precision": "int8"}})
     )
-    rows = np.flatnonzero((plain != told).any(axis=(1, 2)))
+    rows = np.flatnonzero((plain != with_precision).any(axis=(1, 2)))
     assert len(rows) > 0
     assert rows.min() > len(plain) - 80
 

@@ -12,7 +12,7 @@ from bksdm_demo.reports.csv_report import FORMULA_STARTS, HEADS, harmless
 from tests.reports.report_jobs import MODELS, job_of, material, mixed_job, picture, rows_of, written
 
 
-def test_csv_has_a_row_for_each_picture_with_all_that_decided_and_was_measured():
+def test_csv_has_a_row_per_picture_with_settings_and_measurements():
     rows = rows_of(written(material(mixed_job()), "csv"))
     assert len(rows) == 8
     assert tuple(rows[0]) == HEADS

@@ -91,7 +91,7 @@ def test_negative_prompt_has_a_line_only_when_there_is_one():
     assert "Negative" not in png.parameters_text(result())
 
 
-def test_parameters_tell_the_steps_really_run():
+def test_parameters_have_the_steps_that_ran():
     short = replace(result(), timings=Timings(steps=(0.1,)))
     assert "Steps: 1," in png.parameters_text(short)
 
@@ -265,7 +265,7 @@ def test_file_names_are_made_here(model: str, name: str):
     assert folder.OUR_NAMES.fullmatch(name)
 
 
-def test_file_names_tell_the_seed_where_there_are_several(tmp_path: Path):
+def test_file_names_have_the_seed_if_there_are_several(tmp_path: Path):
     several = job(replace(done("a"), seed=7), replace(done("a", image=picture(2)), seed=2**32 - 1))
     written = save_job(several, tmp_path / "out", ENVIRONMENT, NAMES)
     assert [path.name for path in written[:2]] == ["01-a-seed-7.png", "02-a-seed-4294967295.png"]

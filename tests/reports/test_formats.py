@@ -40,7 +40,7 @@ def run(service: Comparisons, prompt: str = "red apple", seeds: tuple[int, ...] 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_live_comparison_and_the_same_one_out_of_the_store(service: Comparisons, tmp_path: Path, kind: str):
+def test_a_live_comparison_and_the_same_one_from_the_store(service: Comparisons, tmp_path: Path, kind: str):
     job = run(service)
     live = build_report(service, job.id, kind)
     assert FILE_NAME.fullmatch(live.name)
@@ -103,12 +103,12 @@ def test_the_precision_is_the_one_that_the_u_net_reported(service: Comparisons):
         material(service.get(run(service, seeds=(1,)).id)),
         systems={system.key: system for system in service.catalog.systems()},
     )
-    told = {**ENVIRONMENT, "parts": {f"emoji-base/{stem}": {"engine": "openvino", "precision": "bf16"}}}
-    assert replace(made, job=replace(made.job, environment=told)).precision(1) == "bf16"
+    reported = {**ENVIRONMENT, "parts": {f"emoji-base/{stem}": {"engine": "openvino", "precision": "bf16"}}}
+    assert replace(made, job=replace(made.job, environment=reported)).precision(1) == "bf16"
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_comparison_of_which_nothing_is_drawn_yet(kind: str):
+def test_a_comparison_without_any_picture_yet(kind: str):
     job = job_of(seeds=(1,))
     waiting = tuple(cell.at(Phase.QUEUED, result=None) for cell in job.cells)
     assert written(material(replace(job, cells=waiting)), kind)

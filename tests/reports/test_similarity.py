@@ -31,16 +31,16 @@ def test_the_values_of_scikit_image(noise: int, psnr: float, ssim: float) -> Non
     assert compare_pictures(waves(noise), waves(0)).ssim == pytest.approx(ssim, abs=1e-9)
 
 
-def test_equal_pictures_are_told_as_such() -> None:
+def test_equal_pictures_are_identical() -> None:
     similarity = compare_pictures(waves(1), waves(1))
     assert similarity.identical
     assert similarity.ssim == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize(
-    ("shapes", "told"), [(((32, 32, 3), (32, 16, 3)), "32x32 and 16x32"), (((8, 40, 3),) * 2, "fewer than 11")]
+    ("shapes", "words"), [(((32, 32, 3), (32, 16, 3)), "32x32 and 16x32"), (((8, 40, 3),) * 2, "fewer than 11")]
 )
-def test_sizes_that_cannot_be_compared(shapes: tuple[tuple[int, ...], ...], told: str) -> None:
+def test_sizes_that_cannot_be_compared(shapes: tuple[tuple[int, ...], ...], words: str) -> None:
     one, other = (np.zeros(shape, np.uint8) for shape in shapes)
-    with pytest.raises(RequestError, match=told):
+    with pytest.raises(RequestError, match=words):
         compare_pictures(one, other)

@@ -29,7 +29,7 @@ def test_zip_holds_everything():
     assert {entry.date_time for entry in archive.infolist()} == {(2026, 11, 23, 6, 40, 0)}
 
 
-def test_zip_without_a_date_and_with_a_picture_gone():
+def test_zip_without_a_date_and_with_a_missing_picture():
     job = job_of(models=MODELS[:2], seeds=(1,), created=0.0)
 
     def gone(index: int) -> bytes:
