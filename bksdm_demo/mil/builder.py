@@ -1,8 +1,8 @@
-"""Builds a Program from operations in file order, however the file spells them; both readers end here.
+"""Builds a Program from operations in file order, for both readers.
 
-`const` and `constexpr_*` operations become constants, inline argument values become constants under generated names.
-Refuses names that nothing defines and names defined twice, each with the operation's name. Knows neither protobuf nor
-text; weight files come from the function it is given.
+`const` and `constexpr_*` operations become constants; inline argument values become constants with generated names.
+Refuses undefined names and names defined twice, naming the operation. Knows neither protobuf nor text; the caller
+passes the function that opens weight files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bksdm_demo.mil.blob import WeightFile
 from bksdm_demo.mil.constants import Immediate, Stored, compressed
 from bksdm_demo.mil.program import Constant, Operation, TensorType, Value
 
-OpenWeights = Callable[[str], WeightFile]  # by the name that the model uses
+OpenWeights = Callable[[str], WeightFile]  # opens a weight file by the name that the model uses
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ Argument = str | Written
 
 
 class ProgramBuilder:
-    """Collects operations and constants, knowing every name defined so far. `source` opens every error message."""
+    """Collects operations and constants, and every name defined so far. `source` starts every error message."""
 
     def __init__(self, open_weights: OpenWeights, source: str) -> None:
         self.operations: list[Operation] = []
@@ -43,7 +43,7 @@ class ProgramBuilder:
         self._source = source
 
     def input(self, value: Value) -> None:
-        """An input of the function."""
+        """Add an input of the function."""
         self._define(value.name, "the function's inputs")
         self._values.add(value.name)
 
@@ -55,7 +55,7 @@ class ProgramBuilder:
         arguments: Mapping[str, Sequence[Argument]],
         attributes: Mapping[str, Written],
     ) -> None:
-        """The next operation; `attributes` without the operation's name. Raises PackageError."""
+        """Add the next operation; `attributes` leaves out its name. Raises PackageError."""
         where = f"{self._source}: {kind} {name}"
         if kind != "const" and not kind.startswith("constexpr_"):
             self._plain(kind, name, outputs, {**arguments, **{key: (item,) for key, item in attributes.items()}}, where)
@@ -75,9 +75,11 @@ class ProgramBuilder:
             self._add_constant(output.name, constant, where)
 
     def check_known(self, name: str, where: str) -> None:
-        """Refuses a name that nothing before has defined."""
+        """Raise PackageError for a name that is not defined yet."""
         if name not in self._values and name not in self.constants:
-            raise PackageError(f"{self._source}: {where} refers to {name!r}, which nothing defines; it is damaged.")
+            raise PackageError(
+                f"{self._source}: {where} refers to {name!r}, which is not defined; the file is damaged."
+            )
 
     def _plain(
         self, kind: str, name: str, outputs: Sequence[Value], arguments: Mapping[str, Sequence[Argument]], where: str
@@ -103,7 +105,7 @@ class ProgramBuilder:
         if isinstance(item, Written):
             return self._constant(item, f"{where}.{key}")
         if item not in self.constants:
-            raise PackageError(f"{where}: its {key} {item!r} is no constant; the file is damaged.")
+            raise PackageError(f"{where}: its {key} {item!r} is not a constant; the file is damaged.")
         return self.constants[item]
 
     def _constant(self, value: Written, where: str) -> Constant:
@@ -112,7 +114,7 @@ class ProgramBuilder:
             return Immediate(value.type, value.read)
         name, offset = value.blob
         file = self._open_weights(name)
-        file.payload(offset, value.type, where)  # a bad weight is found now, not when it is used
+        file.payload(offset, value.type, where)  # raises for a bad weight now, not when it is used
         return Stored(value.type, file, offset, where, name)
 
     def _add_constant(self, name: str, constant: Constant, where: str) -> None:
@@ -121,4 +123,6 @@ class ProgramBuilder:
 
     def _define(self, name: str, where: str) -> None:
         if not name or name in self._values or name in self.constants:
-            raise PackageError(f"{self._source}: {where} defines {name!r}, which is empty or taken; it is damaged.")
+            raise PackageError(
+                f"{self._source}: {where} defines {name!r}, which is empty or taken; the file is damaged."
+            )

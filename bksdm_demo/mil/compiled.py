@@ -1,7 +1,7 @@
 """Reads a compiled model, an `.mlmodelc` folder, into the same Program as the package it was compiled from.
 
-The program is text in `model.mil`, weights lie where its BLOBFILE values say, interface metadata in `metadata.json`.
-Leaves out compiled neural networks, which hold no program and are refused.
+The program is text in `model.mil`; its BLOBFILE values say where the weights are; `metadata.json` describes the
+interface. Refuses compiled neural networks, which hold no program.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bksdm_demo.mil.package import WeightFiles
 from bksdm_demo.mil.program import OPSETS, Program
 from bksdm_demo.mil.text import TextProgram
 
-MOST_BYTES = 32 * 2**20  # of a text, whose tokens take some 30 times as much memory; the largest published have 8 MB
+MOST_BYTES = 32 * 2**20  # of text, whose tokens take about 30 times as much memory; the largest published one has 8 MB
 
 
 def read_compiled(path: Path) -> Program:
@@ -57,15 +57,15 @@ def read_compiled(path: Path) -> Program:
 
 def _text(path: Path, file: Path) -> str:
     if not path.is_dir():
-        raise PackageError(f"{path} does not exist or is a file; give the path of an .mlmodelc folder.")
+        raise PackageError(f"{path} does not exist or is a file; pass the path of an .mlmodelc folder.")
     if not file.is_file():
         network = any(path.glob("model.espresso.*"))
         what = (
             "a compiled neural network, not an ML Program"
             if network
-            else "no whole compiled model: it has no model.mil"
+            else "not a complete compiled model: it has no model.mil"
         )
-        raise PackageError(f"{path} is {what}; download it again or take the .mlpackage it was compiled from.")
+        raise PackageError(f"{path} is {what}; download it again, or use the .mlpackage it was compiled from.")
     try:
         return read_file(file, MOST_BYTES).decode()
     except UnicodeDecodeError as error:

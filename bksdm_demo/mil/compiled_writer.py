@@ -1,8 +1,7 @@
 """Writes a model as an `.mlmodelc` folder: the program as text, its weight files beside it, its interface as JSON.
 
-Follows the folders that Apple's compiler makes, as far as readers of the program need them; its binary files
-(`coremldata.bin`, `analytics/`) are left out, so Core ML itself does not load what is written here. The folder appears
-whole or not at all.
+Follows the folders of Apple's compiler, as far as readers of the program need them. Leaves out its binary files
+(`coremldata.bin`, `analytics/`), so Core ML itself does not load such a folder. The folder appears whole or not at all.
 """
 
 from __future__ import annotations
@@ -35,19 +34,19 @@ _AVAILABILITY = {  # opset -> the systems whose Core ML runs it
 
 
 def write_compiled(package: Path, target: Path, spelling: str | None = None) -> Path:
-    """The `.mlpackage` at `package` as the new folder `target`, which is returned; all its functions are written.
+    """Write all functions of the `.mlpackage` at `package` as the new folder `target`, and return `target`.
 
-    `spelling` as in printer.write_text. Weight files are hard links where the file system allows it, else copies.
-    Raises PackageError for a package that cannot be read or a target that exists, UnsupportedModelError for a program
-    that text cannot spell.
+    `spelling` as in printer.write_text. Weight files are hard links if the file system allows them, else copies. Raises
+    PackageError for a package that cannot be read or a target that exists, UnsupportedModelError for a program that
+    has no text form.
     """
     return write_programs(read_functions(package), target, spelling)
 
 
 def write_programs(functions: Sequence[Program], target: Path, spelling: str | None = None) -> Path:
-    """The same for the functions of one model; the main one, or the first, gives the interface."""
+    """The same for the functions of one model; the interface is that of the main one, or of the first."""
     if os.path.lexists(target):
-        raise PackageError(f"{target} is already there; remove it or name another folder.")
+        raise PackageError(f"{target} exists already; remove it or name another folder.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with atomic_folder(target) as staging:
@@ -109,7 +108,7 @@ def _metadata(program: Program) -> dict[str, Any]:
             _ELEMENT_NAMES.get(value.type.dtype, "") for operation in program.operations for value in operation.outputs
         ),
         "inputSchema": [_schema(value) for value in program.inputs],
-        # the shape "[]" stands in all files of 2022 and 2023
+        # all files of 2022 and 2023 have the shape "[]"
         "outputSchema": [_schema(Value(name, program.type_of(name)), "[]") for name in program.outputs],
         "modelParameters": [],
         "specificationVersion": program.specification_version,
@@ -123,7 +122,7 @@ def _metadata(program: Program) -> dict[str, Any]:
 
 
 def _schema(value: Value, shape: str | None = None) -> dict[str, str]:
-    """One entry of the interface; a dimension that is open has no number, so its input's shape is told flexible."""
+    """One entry of the interface; an input with an open dimension has a flexible shape."""
     dims = value.type.shape
     fixed = [1 if dim is None else dim for dim in dims]
     dtype = _ELEMENT_NAMES.get(value.type.dtype, value.type.dtype)
@@ -145,7 +144,7 @@ def _schema(value: Value, shape: str | None = None) -> dict[str, str]:
 
 
 def _storage(encoding: str) -> str:
-    """An encoding in the words of the file; "" for what does not count as weights."""
+    """An encoding as the file names it; "" for one that does not count as weights."""
     if encoding.startswith("palette"):
         return f"Palettized ({encoding.removeprefix('palette')} bits)"
     return {"float16": "Float16", "float32": "Float32", "affine8": "Int8", "sparse": "Sparse"}.get(encoding, "")

@@ -1,8 +1,8 @@
-"""The constants of a program: records that know their type, encoding and size, and decode their array when asked.
+"""The constants of a program: each knows its type, encoding and size, and decodes its array on demand.
 
-Follows the `Constant` protocol of program.py. Each `constexpr_*` operation has a pure function that undoes it; the
-operands are constants themselves and stay packed until then. What a file declares is compared with the bytes that are
-there before anything is decoded, so that a small file cannot ask for much memory.
+Follows the `Constant` protocol of program.py. Each `constexpr_*` operation has a pure function that decodes it. Its
+operands are constants themselves and stay packed until then. Before decoding, the declared size is compared with the
+stored bytes, so that a small file cannot ask for much memory.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from bksdm_demo.mil.blob import WeightFile
 from bksdm_demo.mil.elements import BITS, numpy_type, stored_size
 from bksdm_demo.mil.program import Constant, TensorType
 
-MOST_EXPANSION = 256  # decoded bytes for each stored one; vector palettes of 1 bit for 8 float32 reach it
-MOST_STEPS = 4  # operations one upon another: scattered, from a palette, whose table is quantized
+MOST_EXPANSION = 256  # decoded bytes per stored byte; palettes of 1 bit for vectors of 8 float32 reach it
+MOST_STEPS = 4  # nested operations, such as sparse values from a palette whose table is quantized
 _PLAIN = {"fp16": "float16", "fp32": "float32", "fp64": "float64", "bf16": "bfloat16"}
 
 
@@ -46,7 +46,7 @@ class Immediate:
 
 @dataclass(frozen=True)
 class Stored:
-    """A plain tensor in the weight file, checked when it was found."""
+    """A plain tensor in the weight file, already checked."""
 
     type: TensorType
     file: WeightFile = field(repr=False)
@@ -68,18 +68,18 @@ class Stored:
 
 @dataclass(frozen=True)
 class Compressed:
-    """One output of a `constexpr_*` operation: its operands, and what turns them into the dense array."""
+    """One output of a `constexpr_*` operation, with the operands it is decoded from."""
 
     type: TensorType
     encoding: str
-    operands: Mapping[str, Constant] = field(repr=False)  # the very same mapping for all outputs of an operation
+    operands: Mapping[str, Constant] = field(repr=False)  # the same mapping object for all outputs of an operation
     kind: str  # "constexpr_lut_to_dense"
     where: str = ""
-    output: int = 0  # which one it is; only the joint sparse forms have two
+    output: int = 0  # its place among the outputs; only the joint sparse forms have two
 
     @property
     def in_attributes(self) -> bool:
-        """Whether the operation is one of iOS16, whose operands are attributes; iOS18's are arguments."""
+        """Whether the operands are attributes, as in iOS16, or arguments, as in iOS18."""
         return "shape" in self.operands or self.kind in _OLD_KINDS
 
     @property
@@ -88,11 +88,11 @@ class Compressed:
 
     @property
     def depth(self) -> int:
-        """How many operations lie one upon another here, this one included."""
+        """How many operations are nested here, including this one."""
         return 1 + max((item.depth for item in self.operands.values() if isinstance(item, Compressed)), default=0)
 
     def array(self, dtype: np.dtype | None = None) -> NDArray:
-        """The dense array, in `dtype` or the declared type; a palette is decoded straight into it."""
+        """The dense array, in `dtype` or the declared type; a palette is decoded directly into it."""
         wanted = numpy_type(self.type.dtype) if dtype is None else dtype
         self._check_size()
         arrays = {key: operand.array() for key, operand in self.operands.items()}
@@ -100,12 +100,12 @@ class Compressed:
         try:
             shape = form.shapes[self.output](arrays)
             if shape != self.type.shape:
-                raise PackageError(f"{self.where} decodes to {list(shape)}, the model declares {self.type}.")
+                raise PackageError(f"{self.where} decodes to {list(shape)}, but the model declares {self.type}.")
             with np.errstate(over="raise", invalid="ignore"):
                 if self.kind == "constexpr_lut_to_dense":
                     arrays["lut"] = arrays["lut"].astype(wanted, copy=False)
                 return form.decoders[self.output](arrays).astype(wanted, copy=False)
-        except (ValueError, TypeError, IndexError, ArithmeticError) as error:  # operands of unfit types or values
+        except (ValueError, TypeError, IndexError, ArithmeticError) as error:  # operands of the wrong types or values
             raise PackageError(f"{self.where} cannot be decoded: {error}. The package is damaged.") from error
 
     def _check_size(self) -> None:
@@ -118,13 +118,13 @@ class Compressed:
 def compressed(
     kind: str, outputs: Sequence[TensorType], operands: Mapping[str, Constant], where: str
 ) -> list[Compressed]:
-    """The constants that the operation `kind` ("constexpr_...") makes, one for each type of `outputs`.
+    """The constants that the operation `kind` ("constexpr_...") yields, one for each type of `outputs`.
 
-    Raises PackageError for an unknown kind, and operands or outputs that it does not have.
+    Raises PackageError for an unknown kind, and for operands or outputs that the kind does not have.
     """
     if kind not in _FORMS:
         known = ", ".join(sorted(_FORMS))
-        raise PackageError(f"{where}: weights encoded with {kind} cannot be decoded; known are {known}.")
+        raise PackageError(f"{where}: weights encoded with {kind} cannot be decoded; there are decoders for {known}.")
     form = _FORMS[kind]
     missing = [key for key in form.required if key not in operands]
     if missing:
@@ -137,7 +137,7 @@ def compressed(
     encoding = form.encoding(operands)
     made = [Compressed(type_, encoding, operands, kind, where, number) for number, type_ in enumerate(outputs)]
     if made[0].depth > MOST_STEPS:
-        raise PackageError(f"{where} is compressed more than {MOST_STEPS} times over; the package is damaged.")
+        raise PackageError(f"{where} is compressed more than {MOST_STEPS} times; the package is damaged.")
     return made
 
 
@@ -175,7 +175,7 @@ def _decode_cast(arrays: Arrays) -> NDArray:
 
 
 def _palette_mask(arrays: Arrays) -> NDArray:
-    """Where the values of a palettized sparse weight lie: a vector's places for each of its index."""
+    """The mask of a palettized sparse weight: each index covers as many places as its vector has values."""
     mask, vector = arrays["indices_mask"], arrays["lut"].shape[-1]
     return mask if vector == 1 else np.repeat(mask, vector, _vector_axis(arrays))
 
@@ -200,12 +200,12 @@ def _vector_axis(arrays: Arrays) -> int | None:
 
 
 def _shape_like(key: str) -> Callable[[Arrays], tuple[int, ...]]:
-    """The shape that the file gives, else that of the operand `key`."""
+    """The shape that the file states, else that of the operand `key`."""
     return lambda arrays: _shape(arrays) if "shape" in arrays else arrays[key].shape
 
 
 def _palette_shape(key: str) -> Callable[[Arrays], tuple[int, ...]]:
-    """The same, made longer by the length of the table's vectors where they have one."""
+    """The same, multiplied by the length of the table's vectors along their axis."""
 
     def shape(arrays: Arrays) -> tuple[int, ...]:
         if "shape" in arrays:
@@ -214,7 +214,7 @@ def _palette_shape(key: str) -> Callable[[Arrays], tuple[int, ...]]:
         if vector != 1:
             axis = _vector_axis(arrays)
             if axis is None:
-                raise ValueError(f"vectors of {vector} values and no vector_axis")
+                raise ValueError(f"vectors of {vector} values without a vector_axis")
             dims[axis] *= vector
         return tuple(dims)
 
@@ -234,7 +234,7 @@ Arrays = dict[str, NDArray]
 
 @dataclass(frozen=True)
 class _Form:
-    """What is known of one kind of operation; `shapes` and `decoders` have one entry for each output."""
+    """How one kind of operation is decoded; `shapes` and `decoders` have one entry per output."""
 
     required: tuple[str, ...]
     encoding: Callable[[Mapping[str, Constant]], str]

@@ -1,8 +1,7 @@
-"""Where the files of a model lie: which of its two forms a folder has, and what in it decides what the model computes.
+"""The two forms of a model folder, where its model file is, and which files decide what the model computes.
 
 Follows coremltools' packages (`.mlpackage`: a manifest names the model file below `Data/`) and the folders of Apple's
-compiler (`.mlmodelc`). Both forms may keep weights anywhere in the folder; everything in it counts but what is named
-here.
+compiler (`.mlmodelc`). Both may have weights anywhere in the folder, so every file counts except those named here.
 """
 
 from __future__ import annotations
@@ -17,47 +16,47 @@ from bksdm_demo.mil.files import inside, read_file
 _USUAL_MODEL = PurePosixPath("com.apple.CoreML/model.mlmodel")
 MANIFEST = "Manifest.json"
 LITTER = ".DS_Store"
-BESIDE_COMPILED = ("metadata.json", "coremldata.bin", "analytics/")  # say of the program what it says itself, and dates
+BESIDE_COMPILED = ("metadata.json", "coremldata.bin", "analytics/")  # repeat what the program says, and add dates
 
 
 def is_compiled(path: Path) -> bool:
-    """Whether the model at `path` is read as a compiled one (`.mlmodelc`), and not as a package."""
+    """Whether the model at `path` is a compiled one (`.mlmodelc`), not a package."""
     return path.suffix == ".mlmodelc" or (path / "model.mil").is_file()
 
 
 def counts(name: str, compiled: bool) -> bool:
-    """Whether a file of that name in a model's folder may decide what the model computes; others hold no weights."""
+    """Whether a file of that name in a model's folder may decide what the model computes."""
     beside = BESIDE_COMPILED if compiled else (MANIFEST,)
     listed = any(name.startswith(other) if other.endswith("/") else name == other for other in beside)
     return not listed and name.rpartition("/")[2] != LITTER
 
 
 def find_model(path: Path) -> Path:
-    """The model file of the package at `path`: the manifest's root entry, or the usual place if it names none."""
+    """The model file of the package at `path`: the manifest's root entry, or the usual place without one."""
     if not path.is_dir():
         what = "is a file, not a package folder" if path.exists() else "does not exist"
-        raise PackageError(f"{path} {what}; give the path of an .mlpackage folder.")
+        raise PackageError(f"{path} {what}; pass the path of an .mlpackage folder.")
     if is_compiled(path):
-        raise PackageError(f"{path} is a compiled model (.mlmodelc); give the .mlpackage it was compiled from.")
+        raise PackageError(f"{path} is a compiled model (.mlmodelc); pass the .mlpackage it was compiled from.")
     model = named_model(path)
     if not model.is_file():
-        raise PackageError(f"{path} has no {model.relative_to(path)}: it is incomplete, download it again.")
+        raise PackageError(f"{path} has no {model.relative_to(path)}; it is incomplete, download it again.")
     return model
 
 
 def named_model(path: Path) -> Path:
-    """Where the package at `path` says its model file is; it need not be there."""
+    """The path that the package at `path` names for its model file; it may not exist."""
     manifest = inside(path, MANIFEST, str(path))
     root = _root_entry(manifest) if manifest.exists() else None
     return inside(path, os.path.join("Data", str(root or _USUAL_MODEL)), str(manifest))
 
 
 def _root_entry(manifest: Path) -> str | None:
-    """The path of the manifest's root model, or None where it names none."""
+    """The path of the manifest's root model, or None."""
     try:
         content = json.loads(read_file(manifest))
         if not isinstance(content, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
         entries = content.get("itemInfoEntries", {})
         root = str(content.get("rootModelIdentifier", "")).casefold()  # the case of these identifiers varies
         found = [entry["path"] for key, entry in entries.items() if key.casefold() == root]

@@ -1,8 +1,8 @@
-"""MIL's element types: width in bits, the numpy type that holds a decoded element, and decoding from stored bytes.
+"""MIL's element types: their width in bits, their numpy types, and decoding from stored bytes.
 
 Follows the storage rules of MIL's blob format version 2: little-endian; types below a byte are a bit stream with the
-least significant bit first, and elements may straddle bytes. numpy knows no bfloat16 and no 8-bit floats: they decode
-to float32 and float16, which hold every value exactly. Reads only.
+least significant bit first, and elements may straddle bytes. numpy has no bfloat16 and no 8-bit floats; they decode to
+float32 and float16, which hold every value exactly. Reads only.
 """
 
 from __future__ import annotations
@@ -33,29 +33,29 @@ _NUMPY: dict[str, str] = {
 
 
 MOST_DIMENSIONS = 32  # numpy's limit before version 2; Core ML's own is lower
-MOST_ELEMENTS = 2**40  # of a tensor a file may declare; counts are exact integers and strides fit far below 2**63
+MOST_ELEMENTS = 2**40  # of a tensor that a file may declare; strides then stay far below 2**63
 
 
 def check_shape(shape: Sequence[int | None]) -> None:
-    """ValueError for a shape beyond all reason, open dimensions counted as one."""
+    """Raise ValueError for an impossibly large shape; an open dimension counts as one."""
     if len(shape) > MOST_DIMENSIONS or prod(max(dim or 1, 1) for dim in shape) > MOST_ELEMENTS:
         raise ValueError(f"a tensor of {len(shape)} dimensions or too many elements")
 
 
 def numpy_type(dtype: str) -> np.dtype:
-    """The numpy type that holds decoded elements of the MIL type `dtype`; KeyError for a name MIL does not have."""
+    """The numpy type for decoded elements of the MIL type `dtype`; KeyError for an unknown name."""
     return np.dtype(_NUMPY[dtype])
 
 
 def stored_size(dtype: str, count: int) -> int:
-    """The bytes that `count` elements take in a file."""
+    """The bytes of `count` elements in a file."""
     return -(-count * BITS[dtype] // 8)
 
 
 def from_bytes(data: NDArray[np.uint8], dtype: str, count: int) -> NDArray:
-    """`count` elements from `data`, flat uint8 of at least `stored_size` bytes.
+    """The first `count` elements in `data`, flat uint8 of at least `stored_size` bytes.
 
-    A view of `data` for the types of whole bytes that numpy knows, else a new array.
+    A view of `data` for whole-byte types that numpy has, else a new array.
     """
     bits = BITS[dtype]
     if bits < 8:

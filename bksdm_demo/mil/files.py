@@ -1,6 +1,6 @@
-"""Files of a model folder, opened with care: nothing outside the folder, no device, nothing endless.
+"""Opens the files of a model folder safely: nothing outside the folder, no devices, nothing too large.
 
-Names are compared as written; a link may lead elsewhere in the folder or, as in the hub's download cache, from
+Names are compared as written. A link may lead elsewhere in the folder or, as in the hub's download cache, from
 `snapshots/` to the `blobs/` beside it, and nowhere else.
 """
 
@@ -11,29 +11,31 @@ from pathlib import Path
 
 from bksdm_demo.errors import PackageError
 
-MOST_BYTES = 64 * 2**20  # of a file that is read whole; the largest published programs have 8 MB
+MOST_BYTES = 64 * 2**20  # of a file that is read whole; the largest published program has 8 MB
 
 LONGEST_NAME = 512  # characters
 
 
 def inside(folder: Path, name: str, source: str) -> Path:
-    """`folder / name`, refused where `name`, or a link it meets, leads out of the folder; it need not exist.
+    """The path `folder / name`, which may not exist.
 
-    `source` says who names it. Raises PackageError.
+    Raises PackageError if `name`, or a link on the way, leads out of the folder; `source` says who names the file.
     """
     joined = os.path.normpath(name)
     if len(name) > LONGEST_NAME:
-        raise PackageError(f"{source} refers to a file by a name of {len(name)} characters, {name[:40]!r} and so on.")
+        raise PackageError(
+            f"{source} refers to {name[:40]!r}..., a name of {len(name)} characters; the limit is {LONGEST_NAME}."
+        )
     outside = os.path.isabs(name) or "\\" in name or "\0" in name or joined.split(os.sep)[0] == os.pardir
     path = folder if outside else folder / joined
     try:
         outside = outside or not _stays(folder.resolve(), path.resolve())
-    except (OSError, RuntimeError, ValueError) as error:  # links in a circle, a name no file system takes
+    except (OSError, RuntimeError, ValueError) as error:  # a circle of links, or a name that no file system allows
         raise PackageError(f"{source} refers to {name!r}, which cannot be followed ({error}).") from error
     if outside:
         raise PackageError(
-            f"{source} refers to {name!r}, outside the package; this package is not trustworthy. If a link of"
-            " your own leads there, put the file itself in its place."
+            f"{source} refers to {name!r}, outside the package; do not trust this package. If you made a link that"
+            " leads there, replace it by the file itself."
         )
     return path
 
@@ -44,15 +46,15 @@ def _stays(folder: Path, file: Path) -> bool:
 
 
 def read_file(path: Path, most: int = MOST_BYTES) -> bytes:
-    """All bytes of a plain file. Raises PackageError, also for one of more than `most` bytes."""
+    """All bytes of a regular file. Raises PackageError, also for more than `most` bytes."""
     try:
         if path.exists() and not path.is_file():
-            raise PackageError(f"{path} is no plain file; the model is not whole.")
+            raise PackageError(f"{path} is not a regular file; the model is incomplete.")
         with path.open("rb") as file:
             data = file.read(most + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise PackageError(f"{path} cannot be read: {reason}.") from error
     if len(data) > most:
-        raise PackageError(f"{path} has more than {most} bytes; no published model's file is so large.")
+        raise PackageError(f"{path} has more than {most} bytes, more than any published model needs.")
     return data

@@ -1,7 +1,7 @@
-"""From the messages of a parsed model file to a Program: picks the main function and hands each operation on.
+"""Turns the parsed messages of a model file into a Program: picks the main function and passes each operation on.
 
 Follows MIL.proto, including where exporters differ: values inline or by name, parameters among the inputs or the
-attributes. Refuses nested blocks. What the operations mean together is the builder's business.
+attributes. Refuses nested blocks. The builder checks how the operations fit together.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from bksdm_demo.mil.schema import Message, check_immediate, immediate_array, ten
 
 
 def read_function(model: Message, open_weights: OpenWeights, source: str, name: str | None = None) -> Program:
-    """The function `name` of `model`, or its main one; `open_weights` opens a weight file by the name the model uses.
+    """The function `name` of `model`, or its main one. Raises PackageError.
 
-    Raises PackageError.
+    `open_weights` opens a weight file by the name that the model uses.
     """
     name = name or main_name(sorted(model.mlProgram.functions), model.description.defaultFunctionName, source)
     function = model.mlProgram.functions[name]
     if function.opset not in function.block_specializations:
-        raise PackageError(f"{source}: function {name} has no body for its opset {function.opset!r}; it is damaged.")
+        raise PackageError(
+            f"{source}: function {name} has no body for its opset {function.opset!r}; the file is damaged."
+        )
     block = function.block_specializations[function.opset]
     builder = ProgramBuilder(open_weights, source)
     inputs = tuple(Value(x.name, tensor_type(x.type, f"{source}: input {x.name}")) for x in function.inputs)
@@ -47,7 +49,7 @@ def read_function(model: Message, open_weights: OpenWeights, source: str, name: 
 
 
 def main_name(names: list[str], default: str, source: str) -> str:
-    """The function "main", else the default function that the model names, else its only function."""
+    """The name of the function "main", else of the model's default function, else of its only function."""
     for candidate in ("main", default):
         if candidate in names:
             return candidate
@@ -92,7 +94,7 @@ def _arguments(message: Message, where: str) -> Mapping[str, list[Argument]]:
             _written(binding.value, f"{where}.{key}") if binding.WhichOneof("binding") == "value" else binding.name
             for binding in message.inputs[key].arguments
         ]
-        for key in sorted(message.inputs)  # protobuf keeps no order
+        for key in sorted(message.inputs)  # protobuf has no order
     }
 
 
@@ -105,7 +107,7 @@ def _written(value: Message, where: str) -> Written:
 
 
 def _operation_name(message: Message, position: int) -> str:
-    """The name the file gives, else the first output's; unique only together with the outputs."""
+    """The operation's name in the file, else its first output's; it need not be unique."""
     if "name" in message.attributes:
         strings = message.attributes["name"].immediateValue.tensor.strings.values
         if strings and strings[0]:

@@ -1,9 +1,9 @@
 """The identity of a part by its content, so that equal networks share one loaded engine and one compiled result.
 
-A part is what its model file and its weights say, wherever they lie in its folder, and what its maker wrote about it
-(a decoder's scaling factor stands there). Names, manifests, dates and analytics do not count. Digests are remembered by
-path, size, inode and times of change, so a file is read once and again only after it changed; `remember_digests` makes
-large files' survive the process, because reading gigabytes takes longer than loading them.
+The identity covers the model file and the weights, wherever they are in the folder, and the maker's metadata (such as
+a decoder's scaling factor). Names, manifests, dates and analytics do not count. Digests are cached by path, size, inode
+and times of change, so a file is read again only after it changed. `remember_digests` stores those of large files for
+later processes, because reading gigabytes takes longer than loading them.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from bksdm_demo.mil.metadata import read_notes
 
 Stamp = tuple[int, int, int, int]  # size, inode, time of the last write, time of the last change of any kind (ns)
 
-WORTH_REMEMBERING = 1 << 20  # bytes; a smaller file is read as fast as looked up
-SETTLED_NS = 2_000_000_000  # a file changed more recently than this could change again within the clock's resolution
+WORTH_STORING = 1 << 20  # bytes; reading a smaller file is as fast as looking it up
+SETTLED_NS = 2_000_000_000  # a more recent change could be followed by one with the same time stamp
 MOST_REMEMBERED = 1000  # files
-TOOLS = "com.github.apple."  # how the names of what the converter notes about itself begin: versions and dates
+TOOLS = "com.github.apple."  # prefix of what the converter notes about itself: versions and dates
 
 _digests: dict[str, tuple[Stamp, bytes]] = {}
 _lock = threading.Lock()
@@ -35,13 +35,13 @@ _logger = logging.getLogger(__name__)
 
 
 def content_identity(part: Path) -> str:
-    """A digest over the names and contents of the files that make the part; `part` may also be one file.
+    """A digest over the names and contents of the files that make up the part; `part` may also be one file.
 
-    Raises PackageError where there is nothing to read, or nothing that could be a model.
+    Raises PackageError if there is nothing to read, or nothing that could be a model.
     """
     files, links = _contents(part)
     if not files:
-        raise PackageError(f"{part} holds no model: neither a file nor a Core ML package or compiled model.")
+        raise PackageError(f"{part} holds no model; pass a file, a Core ML package or a compiled model.")
     whole = hashlib.blake2b(digest_size=20)
     for file in files:
         whole.update(os.fsencode(file.relative_to(part).as_posix()) + b"\0" + _digest(file))
@@ -55,14 +55,14 @@ def content_files(part: Path) -> list[Path]:
 
 
 def _contents(part: Path) -> tuple[list[Path], list[tuple[str, str]]]:
-    """The files of the part, and the folders that a link leads to a second time, each with its first name.
+    """The files of the part, and the folders that links reach again, each with the name it was reached by first.
 
-    A folder is entered once, so links in a circle end.
+    Each folder is entered once, so a circle of links ends.
     """
     if part.is_file():
         return [part], []
     files, links, compiled = [], [], is_compiled(part)
-    met: dict[str, str] = {}  # real folder -> the name it was met by
+    met: dict[str, str] = {}  # real folder -> the name it was reached by first
     for folder, inner, names in os.walk(part, followlinks=True):
         name = Path(folder).relative_to(part).as_posix()
         first = met.setdefault(os.path.realpath(folder), name)
@@ -77,7 +77,7 @@ def _contents(part: Path) -> tuple[list[Path], list[tuple[str, str]]]:
 
 
 def _said(part: Path) -> list[tuple[str, str]]:
-    """What decides beside the files: which of them is the package's model, or what a compiled model's maker noted."""
+    """What counts besides the files: which one is the package's model, or the metadata of a compiled model."""
     if not is_compiled(part):
         return [("model", named_model(part).relative_to(part).as_posix())]
     noted = read_notes(part).metadata if os.path.lexists(part / "metadata.json") else {}
@@ -109,7 +109,7 @@ def _digest(file: Path) -> bytes:
         raise PackageError(f"{file} cannot be read: {error.strerror}.") from error
     with _lock:
         _digests[key] = (stamp, digest)
-        if settled and stamp[0] >= WORTH_REMEMBERING and _notebook is not None:
+        if settled and stamp[0] >= WORTH_STORING and _notebook is not None:
             _note(_notebook, {key: (stamp, digest)})
     return digest
 

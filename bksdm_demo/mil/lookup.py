@@ -1,7 +1,7 @@
-"""Looks up table values by indices packed in a bit stream, many at a time: decoding then costs what memory costs.
+"""Looks up table values by indices packed in a bit stream, several at a time, at the speed of memory.
 
-A code of 8, 12 or 16 bits holds several indices; the table is spread out once so that a single look-up yields all
-values of a code. Chunks of codes stay in the processor's cache.
+A code of 8, 12 or 16 bits holds several indices. The table is expanded once, so that one look-up yields all values of a
+code. Chunks of codes stay in the processor's cache.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _CHUNK = 1 << 16  # codes
-_WORTH_PAIRS = 1 << 18  # elements from which on a table of pairs of 8-bit indices pays
+_WORTH_PAIRS = 1 << 18  # elements; from here on a table for pairs of 8-bit indices pays off
 
 
 def look_up(data: NDArray[np.uint8], bits: int, table: NDArray, count: int) -> NDArray:
@@ -35,7 +35,7 @@ def look_up(data: NDArray[np.uint8], bits: int, table: NDArray, count: int) -> N
 
 
 def _spread(table: NDArray, together: int) -> NDArray:
-    """[size ^ together, together]: the values that each code of so many indices stands for."""
+    """The table [size ^ together, together] of the values for each code of so many indices."""
     size = table.size
     spread = np.empty((size**together, together), table.dtype)
     for place in range(together):
@@ -44,7 +44,7 @@ def _spread(table: NDArray, together: int) -> NDArray:
 
 
 def _codes(data: NDArray[np.uint8], bits: int) -> Iterator[NDArray]:
-    """The bit stream as codes of 8, 12 or 16 bits; the last ones are filled up with zeros."""
+    """The bit stream as codes of 8, 12 or 16 bits, padded with zeros."""
     step = {8: _CHUNK, 12: _CHUNK // 2 * 3, 16: _CHUNK * 2}[bits]
     for start in range(0, data.size, step):
         chunk = data[start : start + step]

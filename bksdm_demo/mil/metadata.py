@@ -1,7 +1,7 @@
-"""What `metadata.json` says of a compiled Core ML model (`.mlmodelc`): interface, metadata, operations by count.
+"""Reads `metadata.json` of a compiled Core ML model (`.mlmodelc`): interface, metadata, counts of operations.
 
-Follows the files that Apple's compiler wrote from 2022 on. The older of them give outputs the shape "[]": then the
-output's own line in `model.mil` is asked. Leaves out the program itself, and compiled neural networks.
+Follows the files of Apple's compiler from 2022 on. In older ones outputs have the shape "[]"; then the shape comes from
+the output's line in `model.mil`. Leaves out the program itself, and compiled neural networks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bksdm_demo.mil.elements import SCALARS, check_shape
 from bksdm_demo.mil.files import inside, read_file
 from bksdm_demo.mil.program import TensorType, Value
 
-# Element types as the file names them; of the many only the first four are the types of published models' interfaces.
+# Element types as the file names them. The interfaces of published models use only the first four.
 ELEMENT_TYPES = {"Float16": "fp16", "Float32": "fp32", "Int32": "int32", "Double": "fp64"}
 ELEMENT_TYPES |= {
     dtype.replace("uint", "UInt").replace("int", "Int") if "int" in dtype else dtype.capitalize(): dtype
@@ -28,13 +28,13 @@ ELEMENT_TYPES |= {
 
 MOST_BYTES = 8 * 2**20  # of metadata.json
 
-# What a model says of itself -> its key in the file.
+# A model's description of itself -> its key in the file.
 ABOUT = {"description": "shortDescription", "author": "author", "licence": "license", "version": "version"}
 
 
 @dataclass(frozen=True)
 class Notes:
-    """What a model's maker wrote about it: user-defined metadata; description, author, licence, version where given."""
+    """What a model's maker wrote about it. `about` has its description, author, licence and version, if given."""
 
     metadata: Mapping[str, str] = field(default_factory=dict)
     specification_version: int = 0
@@ -50,13 +50,13 @@ class CompiledFacts:
     metadata: Mapping[str, str]
     operations: Mapping[str, int]
     specification_version: int
-    about: Mapping[str, str] = field(default_factory=dict)  # description, author, licence, version where given
+    about: Mapping[str, str] = field(default_factory=dict)  # as in Notes
 
 
 def read_metadata(path: Path) -> CompiledFacts:
     """The facts of the compiled model in the folder `path`.
 
-    Raises PackageError, or UnsupportedModelError for an interface of other things than arrays of numbers.
+    Raises PackageError, and UnsupportedModelError for inputs or outputs other than arrays of numbers.
     """
     with _content(path) as content:
         notes = _notes(content)
@@ -72,7 +72,7 @@ def read_metadata(path: Path) -> CompiledFacts:
 
 
 def read_notes(path: Path) -> Notes:
-    """The notes alone: the program itself tells its interface. Raises PackageError."""
+    """The notes alone, without the interface. Raises PackageError."""
     with _content(path) as content:
         return _notes(content)
 
@@ -87,7 +87,7 @@ def _notes(content: Mapping[str, Any]) -> Notes:
 
 @contextmanager
 def _content(path: Path) -> Iterator[Mapping[str, Any]]:
-    """What the file says; whatever cannot be understood in the `with` block means that it is damaged."""
+    """The content of the file; errors in the `with` block mean that the file is damaged."""
     file = inside(path, "metadata.json", str(path))
     try:
         (content,) = json.loads(read_file(file, MOST_BYTES))
@@ -110,15 +110,15 @@ def _shape(item: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _value(item: Mapping[str, Any]) -> Value:
-    """An input or output; where its shape may vary, the dimensions that vary are open."""
+    """An input or output; dimensions that may vary are open."""
     if item.get("type", "MultiArray") != "MultiArray":
-        raise UnsupportedModelError(f"{item['name']} is of the type {item['type']}; only MultiArray is supported.")
+        raise UnsupportedModelError(f"{item['name']} has the type {item['type']}; only MultiArray is supported.")
     shape: tuple[int | None, ...] = _shape(item)
     if str(item.get("hasShapeFlexibility", "0")) != "0":
         ranges = json.loads(item["shapeRange"]) if item.get("shapeRange") else [[0, 1]] * len(shape)
         shape = tuple(dim if low == high else None for dim, (low, high) in zip(shape, ranges, strict=True))
     if item["dataType"] not in ELEMENT_TYPES:
-        raise UnsupportedModelError(f"{item['name']} holds {item['dataType']}; such elements are not known.")
+        raise UnsupportedModelError(f"{item['name']} has the unknown element type {item['dataType']}.")
     return Value(str(item["name"]), TensorType(ELEMENT_TYPES[item["dataType"]], shape))
 
 

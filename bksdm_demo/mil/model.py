@@ -1,4 +1,4 @@
-"""One door for a Core ML model in either form: an `.mlpackage`, or the `.mlmodelc` compiled from one."""
+"""Reads a Core ML model in either form: an `.mlpackage`, or the `.mlmodelc` compiled from one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_functions(path: Path) -> list[Program]:
 
 
 def user_metadata(path: Path) -> Mapping[str, str]:
-    """What the model at `path` says of itself, without reading more of it than needs be: a compiled program is long.
+    """The user-defined metadata of the model at `path`. Reads no more than it must: a compiled program is long.
 
     Raises PackageError.
     """

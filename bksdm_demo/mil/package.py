@@ -1,8 +1,7 @@
 """Reads an `.mlpackage` folder into a Program.
 
 Follows the package layout of coremltools: `Manifest.json` names the model file below `Data/`, and the model file names
-its weight files relative to its own folder. Leaves out bare `.mlmodel` files, neural networks and pipelines, which are
-refused.
+its weight files relative to its own folder. Refuses bare `.mlmodel` files, neural networks and pipelines.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from bksdm_demo.mil.function import read_function
 from bksdm_demo.mil.program import Program
 from bksdm_demo.mil.schema import Message, model_kind, parse_model
 
-MODEL_PATH = "@model_path/"  # how a model file spells its own folder
+MODEL_PATH = "@model_path/"  # the model file's own folder
 
 
 def read_package(path: Path) -> Program:
@@ -49,8 +48,8 @@ def _check_kind(model: Message, model_file: Path) -> None:
     if kind == "mlProgram":
         return
     what: dict[str, str] = {
-        "": "an empty or cut off model file; download it again",
-        "pipeline": "a pipeline of several models; give the packages of its parts one by one",
+        "": "an empty or truncated model file; download it again",
+        "pipeline": "a pipeline of several models; pass the packages of its parts one by one",
         "serializedModel": "an encrypted or serialized model, which only Core ML itself can run",
     }
     older = f"a {kind} model, not an ML Program; convert it again for macOS 13 or later"
@@ -70,12 +69,14 @@ class WeightFiles:
         if name not in self._open:
             relative = os.path.normpath(os.path.join(self._folder, name.removeprefix(MODEL_PATH)))
             if not counts(Path(relative).as_posix(), is_compiled(self._package)):
-                raise PackageError(f"The model keeps weights in {relative!r}, which is no weight file; it is damaged.")
+                raise PackageError(
+                    f"The model refers to weights in {relative!r}, which cannot be a weight file; it is damaged."
+                )
             self._open[name] = WeightFile.open(inside(self._package, relative, "The model"))
         return self._open[name]
 
 
 def package_bytes(path: Path) -> int:
-    """The bytes of all files below `path`; a file's own size, links followed."""
+    """The bytes of all files below `path`; links count as the files they lead to."""
     files: Any = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
     return sum(file.stat().st_size for file in files)

@@ -1,7 +1,7 @@
 """Palettized weights: each element is an index of 1 to 8 bits into a small table of values.
 
 Follows `constexpr_lut_to_dense` of iOS16 (one flat table, bit-packed indices) and of iOS18 (a table per group of
-channels, and tables of vectors). Pure numpy; what it returns equals coremltools' own decompression bit for bit.
+channels, and tables of vectors). Pure numpy; the results equal coremltools' own decompression bit for bit.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from bksdm_demo.mil.lookup import look_up
 
-_MOST_BLOCKS = 4096  # tables that are gone through one by one
-INDEX_BITS = (1, 2, 4, 6, 8)  # what the flat iOS16 form allows; iOS18 adds 3
+_MOST_BLOCKS = 4096  # tables to decode one by one
+INDEX_BITS = (1, 2, 4, 6, 8)  # of the flat iOS16 form; iOS18 adds 3
 
 
 def index_bits(table_size: int) -> int:
@@ -40,8 +40,8 @@ def decode_flat(indices: NDArray[np.uint8], table: NDArray, shape: tuple[int, ..
 def decode_grouped(indices: NDArray, tables: NDArray, vector_axis: int | None = None) -> NDArray:
     """The dense array from `indices` [d_0 .. d_K-1] and `tables` [g_0 .. g_K-1, 2^n, vector size].
 
-    Position i along axis a uses table i // (d_a / g_a). Each index yields a vector that is laid along `vector_axis`.
-    ValueError where the ranks or sizes do not fit each other.
+    Position i along axis a uses table i // (d_a / g_a). Each index yields a vector along `vector_axis`.
+    ValueError for ranks or sizes that do not fit each other.
     """
     if indices.dtype != np.uint8:
         raise ValueError(f"indices of the type {indices.dtype}")
@@ -77,7 +77,7 @@ def decode_grouped(indices: NDArray, tables: NDArray, vector_axis: int | None = 
 
 
 def _one_table(indices: NDArray[np.uint8], table: NDArray) -> NDArray:
-    """The rows of `table` [2^n] or [2^n, vector size], n <= 8, that `indices` of any shape name."""
+    """The rows of `table` [2^n] or [2^n, vector size], n <= 8, at `indices` of any shape."""
     if table.ndim > 1 and table.shape[1] > 1:
         return table[indices]
     whole = np.zeros(256, table.dtype)
@@ -86,7 +86,7 @@ def _one_table(indices: NDArray[np.uint8], table: NDArray) -> NDArray:
 
 
 def _group_numbers(shape: tuple[int, ...], groups: tuple[int, ...]) -> NDArray[np.intp]:
-    """For each position the number of its table, in row-major order of the groups; broadcasts against `shape`."""
+    """The number of the table for each position, in row-major order of the groups; broadcasts to `shape`."""
     number = np.zeros((1,) * len(shape), np.intp)
     for axis, (dim, group) in enumerate(zip(shape, groups, strict=True)):
         along = np.arange(dim) // (dim // group) if dim else np.arange(0)

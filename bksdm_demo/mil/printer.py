@@ -1,9 +1,9 @@
-"""Writes programs as MIL text, the inverse of text.py: what is read back is the same program, every number bit for bit.
+"""Writes programs as MIL text, the inverse of text.py: reading it gives the same program, every number bit for bit.
 
 Follows the files of Apple's compiler: both its spellings, arguments in alphabetical order, hexadecimal floats, each
-constant before the first operation that reads it. Constants whose names are no identifiers (the generated names of
-inline values) are written inline again. Nothing is shortened and weights stay in their files, so a long program takes
-no memory. A NaN keeps its sign, not its payload. Leaves out weight files, which compiled_writer.py brings along.
+constant before the first operation that reads it. Constants whose names are not identifiers (the generated names of
+inline values) are written inline again. Text is written line by line and weights stay in their files, so a long program
+takes no memory. A NaN keeps its sign, not its payload. Leaves out weight files; compiled_writer.py copies them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from bksdm_demo.mil.elements import SCALARS
 from bksdm_demo.mil.program import OPSETS, Constant, Operation, Program, TensorType, Value
 
 SPELLINGS = ("1.0", "1.3")
-NEW_SPELLING = 9  # the specification version from which on Apple's compiler writes 1.3
+NEW_SPELLING = 9  # the first specification version for which Apple's compiler writes 1.3
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 _TO_ESCAPE = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029]')
@@ -31,10 +31,10 @@ _OFFSET = TensorType("uint64")
 
 
 def write_text(functions: Sequence[Program], file: TextIO, spelling: str | None = None) -> None:
-    """Writes `functions`, each a Program of the same file, line by line to `file`.
+    """Write `functions`, each a Program of the same file, line by line to `file`.
 
-    `spelling` is one of SPELLINGS; None takes the one that the specification version goes with. Raises
-    UnsupportedModelError for what has no text form here: names that are no identifiers, values that are no tensors.
+    `spelling` is one of SPELLINGS; None chooses by the specification version. Raises UnsupportedModelError for names
+    that are not identifiers and values that are not tensors: they have no text form here.
     """
     newest = max((program.specification_version for program in functions), default=0)
     printer = _Printer(spelling or SPELLINGS[newest >= NEW_SPELLING])
@@ -43,11 +43,11 @@ def write_text(functions: Sequence[Program], file: TextIO, spelling: str | None 
 
 
 class _Printer:
-    """One spelling."""
+    """Prints in one spelling."""
 
     def __init__(self, spelling: str) -> None:
         if spelling not in SPELLINGS:
-            raise ValueError(f"the spelling {spelling!r}; known are {', '.join(SPELLINGS)}")
+            raise ValueError(f"the spelling {spelling!r}; there are {', '.join(SPELLINGS)}")
         self._spelling = spelling
 
     def file(self, functions: Sequence[Program]) -> Iterator[str]:
@@ -67,7 +67,7 @@ class _Printer:
         yield f"        }} -> ({', '.join(map(_identifier, program.outputs))});\n"
 
     def _statements(self, program: Program) -> Iterator[str]:
-        """Constants keep their order; each stands before the first operation that reads it or a later one."""
+        """All statements; constants keep their order, and each comes before the first operation that reads it."""
         constants = list(program.constants.items())
         places = {name: place for place, (name, _) in enumerate(constants)}
         names = {id(constant): name for name, constant in constants}
@@ -111,7 +111,9 @@ class _Printer:
         if _IDENTIFIER.fullmatch(name):
             return name
         if isinstance(constant, Compressed):
-            raise UnsupportedModelError(f"The weight {reader} is made of another one that has no name to write.")
+            raise UnsupportedModelError(
+                f"The weight {reader} is decoded from another one that has no name; MIL text cannot say that."
+            )
         return self._value(constant)
 
     def _operation(self, operation: Operation, constants: Mapping[str, Constant]) -> str:
@@ -135,7 +137,9 @@ class _Printer:
 
     def _type(self, type_: TensorType) -> str:
         if type_.dtype not in SCALARS:
-            raise UnsupportedModelError(f"A value of the type {type_.dtype} cannot be written; only tensors can.")
+            raise UnsupportedModelError(
+                f"A value of the type {type_.dtype} cannot be written as MIL text; only tensors can."
+            )
         if self._spelling != "1.0" and not type_.shape:
             return type_.dtype
         return f"tensor<{type_.dtype}, [{', '.join('?' if dim is None else str(dim) for dim in type_.shape)}]>"
@@ -149,7 +153,7 @@ class _Printer:
             offset = f"{self._type(_OFFSET)}({constant.offset})"
             return f"{type_}(BLOBFILE(path = {self._text(constant.file_name)}, offset = {offset}))"
         if isinstance(constant, Compressed):
-            raise UnsupportedModelError(f"{constant.where} has no name to write.")
+            raise UnsupportedModelError(f"{constant.where} has no name; MIL text cannot say that.")
         if prod(dim or 0 for dim in constant.type.shape) == 0:
             return f"{type_}([])"
         return f"{type_}({_elements(constant.array().tolist())})"
@@ -162,12 +166,14 @@ def _made_with(constant: Constant, other: Compressed) -> bool:
 
 def _identifier(name: str) -> str:
     if not _IDENTIFIER.fullmatch(name):
-        raise UnsupportedModelError(f"{name!r} is no identifier (letters, digits, _ and .); MIL text cannot spell it.")
+        raise UnsupportedModelError(
+            f"{name!r} is not an identifier (letters, digits, _ and .); MIL text cannot spell it."
+        )
     return name
 
 
 def _elements(item: Any) -> str:
-    """Nested lists of numbers, truth values or texts."""
+    """An element, or nested lists of them: numbers, bools or strings."""
     if isinstance(item, list):
         return f"[{', '.join(map(_elements, item))}]"
     if isinstance(item, bool):

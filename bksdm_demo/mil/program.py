@@ -1,9 +1,9 @@
-"""A Core ML ML Program as plain data: values, constants and operations in order; knows no runtime.
+"""A Core ML ML Program as plain data: values, constants and operations in order. Knows no runtime.
 
-Follows the MIL of coremltools (MIL.proto). Both readers (package.py for `.mlpackage`, compiled.py for `.mlmodelc`)
-end here, and translate/ starts here. Constants (`const` and every `constexpr_*`) are kept apart from operations
-and decoded only when asked; inline argument values get a generated constant name, so an operation's inputs are
-always names. One function per program ("main"); nested blocks are refused by the readers.
+Follows the MIL of coremltools (MIL.proto). Both readers make it (package.py from `.mlpackage`, compiled.py from
+`.mlmodelc`), and translate/ reads it. Constants (`const` and every `constexpr_*`) are separate from operations and
+decoded on demand. Inline argument values get generated constant names, so an operation's inputs are always names. A
+program has one function; the readers refuse nested blocks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-# An opset as text files spell it -> as packages do.
+# An opset in the spelling of text files -> in that of packages.
 OPSETS = {"ios15": "CoreML5", "ios16": "CoreML6", "ios17": "CoreML7", "ios18": "CoreML8", "ios26": "CoreML9"}
 
 
@@ -23,7 +23,7 @@ OPSETS = {"ios15": "CoreML5", "ios16": "CoreML6", "ios17": "CoreML7", "ios18": "
 class TensorType:
     """An element type in MIL's spelling ("fp16", "fp32", "int32", "bool", "string", "uint8", ...) and a shape.
 
-    A dimension is None where the file leaves it open (`?`); a scalar has the shape ().
+    An open dimension (`?` in the file) is None; a scalar has the shape ().
     """
 
     dtype: str
@@ -44,9 +44,9 @@ class Value:
 class Constant(Protocol):
     """A value known from the file alone, decoded on demand.
 
-    `encoding` names the storage for people: "immediate", "float16", "palette6", "affine8", "sparse", "cast"...;
-    `stored_bytes` is what it occupies in the file; `array()` is the decoded value (a numpy array of the MIL element
-    type, fp16 as float16; strings as a plain `str` in a 0-d object array).
+    `encoding` names the storage for people: "immediate", "float16", "palette6", "affine8", "sparse", "cast"...
+    `stored_bytes` is its size in the file. `array()` is the decoded value: a numpy array of the MIL element type, fp16
+    as float16; a string as a `str` in a 0-d object array.
     """
 
     @property
@@ -63,7 +63,7 @@ class Constant(Protocol):
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation: `kind` is MIL's name ("conv"); each input key maps to value or constant names, in order."""
+    """One operation: `kind` is MIL's name ("conv"); each input key maps to names of values or constants, in order."""
 
     kind: str
     name: str
@@ -73,7 +73,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Program:
-    """The main function of an ML Program. `outputs` are names of values; operations stand in execution order."""
+    """A function of an ML Program. `outputs` are names of values; operations are in execution order."""
 
     inputs: tuple[Value, ...]
     outputs: tuple[str, ...]
@@ -85,7 +85,7 @@ class Program:
     extra: Mapping[str, Any] = field(default_factory=dict)  # reader-specific facts for `inspect`, never needed to run
 
     def type_of(self, name: str) -> TensorType:
-        """The type of an input, a constant, or what an operation yields; KeyError for an unknown name."""
+        """The type of an input, a constant or an operation's output; KeyError for an unknown name."""
         return self._types[name]
 
     @cached_property

@@ -1,8 +1,8 @@
-"""Affine-quantized and sparse weights as pure numpy functions.
+"""Decodes affine-quantized and sparse weights, in pure numpy.
 
 Follows `constexpr_affine_dequantize` and `constexpr_sparse_to_dense` of iOS16 and `constexpr_blockwise_shift_scale` of
-iOS18. Returns what coremltools' own decompression returns, bit for bit. Leaves out iOS18's joint forms (a table or
-scales applied to sparse data).
+iOS18. The results equal coremltools' own decompression bit for bit. Leaves out iOS18's joint forms (a table or scales
+applied to sparse data); constants.py combines them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bksdm_demo.mil.elements import unpack_bits
 def dequantize(data: NDArray, scale: NDArray, zero_point: NDArray, axis: int) -> NDArray:
     """scale * (data - zero_point) in float32, returned in the type of `scale`.
 
-    Scale and zero point are scalars or hold one value per channel along `axis`. ValueError where they do not fit.
+    Scale and zero point are scalars or hold one value per channel along `axis`. ValueError if they do not fit.
     """
     channels = _along(scale, data, axis), _along(zero_point, data, axis)
     return (channels[0].astype(np.float32) * (data.astype(np.float32) - channels[1])).astype(scale.dtype)
@@ -35,7 +35,7 @@ def _along(values: NDArray, data: NDArray, axis: int) -> NDArray:
 def shift_scale(data: NDArray, scale: NDArray, offset: NDArray | None) -> NDArray:
     """scale * (data - offset) in the type of `scale`; scale and offset [b_0 .. b_K-1] hold one value per block.
 
-    ValueError where the blocks do not divide the data.
+    ValueError if the blocks do not divide the data.
     """
     blocks = scale.shape
     fits = len(blocks) == data.ndim and all(b and d % b == 0 for d, b in zip(data.shape, blocks, strict=False))
@@ -57,7 +57,7 @@ def _expand(blocks: NDArray, shape: tuple[int, ...]) -> NDArray:
 def scatter(mask: NDArray[np.uint8], nonzero: NDArray, shape: tuple[int, ...]) -> NDArray:
     """Zeros of `shape` with the values of `nonzero` where the bit stream `mask` (uint8, low bit first) has ones.
 
-    ValueError where the mask's length or its number of ones does not fit.
+    ValueError if the mask's length or its number of ones does not fit.
     """
     count = prod(shape)
     if mask.size != -(-count // 8):
@@ -66,7 +66,7 @@ def scatter(mask: NDArray[np.uint8], nonzero: NDArray, shape: tuple[int, ...]) -
 
 
 def scatter_mask(mask: NDArray[np.uint8], nonzero: NDArray) -> NDArray:
-    """The same with one element of 0 or 1 per position in `mask`, which gives the shape."""
+    """The same for a `mask` in the final shape, with an element of 0 or 1 per position."""
     chosen = mask.astype(bool)
     if int(chosen.sum()) != nonzero.size:
         raise ValueError(f"a mask with {int(chosen.sum())} ones for {nonzero.size} values")

@@ -1,9 +1,9 @@
 """The protobuf side of a Core ML file: loads the message classes, parses bytes, turns types and values into plain data.
 
-Follows Model.proto, FeatureTypes.proto and MIL.proto of coremltools, whose generated classes it uses: the only file
-that touches them. `import coremltools` takes seconds and pulls torch in where it is installed, so its `proto` folder
-is loaded under a name of our own; the classes live in protobuf's one descriptor pool, and a later real
-`import coremltools` finds and shares them. Leaves out list, tuple and dictionary values: no image model holds one.
+Follows Model.proto, FeatureTypes.proto and MIL.proto of coremltools, and is the only file that uses its generated
+classes. `import coremltools` takes seconds and imports torch if it is installed, so only its `proto` folder is loaded,
+under a name of our own. The classes are in protobuf's one descriptor pool, where a later `import coremltools` finds
+them. Leaves out list, tuple and dictionary values, which no image model has.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _load_messages() -> ModuleType:
     found = importlib.util.find_spec("coremltools")
     folders = found.submodule_search_locations if found else None
     if not folders:
-        raise ImportError("coremltools is not installed; it holds the Core ML file format: pip install coremltools")
+        raise ImportError("coremltools is not installed; it defines the Core ML file format: pip install coremltools")
     folder = Path(next(iter(folders))) / "proto"
     entry = folder / "__init__.py"
     spec = importlib.util.spec_from_file_location(_ALIAS, entry, submodule_search_locations=[str(folder)])
@@ -51,7 +51,7 @@ def _load_messages() -> ModuleType:
 
 _messages = _load_messages()
 
-# Element types in MIL's spelling, by the number the file stores.
+# Element types in MIL's spelling, by their number in the file.
 _SPELLING = {"FLOAT16": "fp16", "FLOAT32": "fp32", "FLOAT64": "fp64", "BFLOAT16": "bf16"} | {
     "FLOAT8E4M3FN": "fp8e4m3fn",
     "FLOAT8E5M2": "fp8e5m2",
@@ -64,27 +64,27 @@ ELEMENT_TYPES: dict[int, str] = {
 def parse_model(data: bytes, source: str) -> Message:
     """The `CoreML.Specification.Model` in `data`; `source` names the file in errors. Raises PackageError."""
     if data.startswith(b"version https://git-lfs"):
-        raise PackageError(f"{source} is a Git LFS pointer, not the model: run `git lfs pull` or download it again.")
+        raise PackageError(f"{source} is a Git LFS pointer, not the model; run `git lfs pull` or download it again.")
     model = _messages.Model_pb2.Model()
     try:
         model.ParseFromString(data)
     except DecodeError as error:
         raise PackageError(
-            f"{source} ({len(data)} bytes) is not a Core ML model, or it is cut off: {error}. Download it again."
+            f"{source} ({len(data)} bytes) is not a Core ML model, or it is truncated ({error}); download it again."
         ) from error
     return model
 
 
 def model_kind(model: Message) -> str:
-    """Which kind of model the file holds: "mlProgram", "neuralNetwork", "pipeline", ...; "" when it holds none."""
+    """The kind of model in the file: "mlProgram", "neuralNetwork", "pipeline", ...; "" for none."""
     return model.WhichOneof("Type") or ""
 
 
 def tensor_type(value_type: Message, where: str) -> TensorType:
-    """A MIL type as plain data. A type that is no tensor comes back under its kind ("list", "tuple", ...), shape ()."""
+    """A MIL type as plain data. Other types than tensors have their kind as dtype ("list", ...) and the shape ()."""
     kind = value_type.WhichOneof("type")
     if kind is None:
-        raise PackageError(f"{where} has no type; the file is damaged or made by a broken exporter.")
+        raise PackageError(f"{where} has no type; the file is damaged, or its exporter is broken.")
     if kind != "tensorType":
         return TensorType(kind.removesuffix("Type"))
     tensor = value_type.tensorType
@@ -99,7 +99,7 @@ def tensor_type(value_type: Message, where: str) -> TensorType:
 
 
 def check_immediate(value: Message, type_: TensorType, where: str) -> Message:
-    """The `TensorValue` inside an immediate `Value`, with its element count checked against `type_`."""
+    """The `TensorValue` of an immediate `Value`, its element count checked against `type_`."""
     kind = value.immediateValue.WhichOneof("value")
     if kind != "tensor" or type_.dtype not in ELEMENT_TYPES.values():
         raise PackageError(f"{where} is a {kind or type_.dtype} value; only tensors are supported.")
@@ -118,7 +118,7 @@ def check_immediate(value: Message, type_: TensorType, where: str) -> Message:
 def immediate_array(tensor: Message, type_: TensorType, where: str = "a constant") -> NDArray:
     """The array of a checked `TensorValue` in the element type and shape of `type_`.
 
-    Raises PackageError for numbers that the type cannot hold.
+    Raises PackageError for numbers that do not fit the type.
     """
     shape = fixed_shape(type_, where)
     field = tensor.WhichOneof("value")
@@ -129,12 +129,12 @@ def immediate_array(tensor: Message, type_: TensorType, where: str = "a constant
     try:
         return np.array(list(getattr(tensor, field).values), dtype=numpy_type(type_.dtype)).reshape(shape)
     except (ValueError, OverflowError, TypeError) as error:
-        raise PackageError(f"{where} holds numbers that are no {type_} ({error}); the file is damaged.") from error
+        raise PackageError(f"{where} holds numbers that do not fit {type_} ({error}); the file is damaged.") from error
 
 
 def fixed_shape(type_: TensorType, where: str) -> tuple[int, ...]:
-    """The shape, refused when a dimension is open."""
+    """The shape. Raises PackageError if a dimension is open."""
     shape = tuple(dim for dim in type_.shape if dim is not None)
     if len(shape) != len(type_.shape):
-        raise PackageError(f"{where} is a constant of the open shape {type_}; a constant must have a fixed one.")
+        raise PackageError(f"{where} is a constant of the open shape {type_}; a constant needs a fixed one.")
     return shape

@@ -1,9 +1,8 @@
-"""Parser of `model.mil`, the text form of an ML Program that Apple's compiler writes.
+"""Parses `model.mil`, the text form of an ML Program that Apple's compiler writes.
 
 Reads both spellings, in any mix: `program(1.0)` with scalars as `tensor<int32, []>(1)`, and `program(1.3)` with
-`int32(1)`. One forward pass. Attributes of the program and of functions are skipped. Leaves out nested blocks and
-list, tuple and dictionary values, each refused with file, line and column; nothing here calls itself, so no text nests
-too deep for it.
+`int32(1)`. One forward pass. Skips attributes of the program and of functions. Refuses nested blocks and list, tuple
+and dictionary values, naming file, line and column. Nothing here is recursive, so deep nesting does no harm.
 """
 
 from __future__ import annotations
@@ -26,7 +25,11 @@ from bksdm_demo.mil.tokens import Tokens
 _COMPOUND = frozenset({"list", "dict", "tuple", "state"})
 _GROUPING = frozenset("[],")
 _LONGEST_SIZE = 12  # digits of a dimension
-_LIMITS = {"fp16": 65520.0, "fp32": 2.0**128 - 2.0**103, "bf16": 2.0**128 - 2.0**103}  # what rounds to infinity
+_LIMITS = {
+    "fp16": 65520.0,
+    "fp32": 2.0**128 - 2.0**103,
+    "bf16": 2.0**128 - 2.0**103,
+}  # from here on, numbers round to infinity
 _NARROW = {"int4": (-8, 7)} | {f"uint{bits}": (0, 2**bits - 1) for bits in (1, 2, 3, 4, 6)}
 _TRUTH = {"true": True, "false": False}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
@@ -39,7 +42,7 @@ Plain = TypeVar("Plain", str, int)
 
 @dataclass(frozen=True)
 class TextOperation:
-    """One operation as written; `name` is its name attribute, or its first output where it has none."""
+    """One operation as written; `name` is its name attribute, or else its first output."""
 
     kind: str
     name: str
@@ -60,14 +63,14 @@ class TextFunction:
 
 
 class TextProgram:
-    """A file of MIL text. Its functions are found at once, their operations read when asked for.
+    """A file of MIL text. It finds the functions at once, and reads their operations on demand.
 
     Every method raises PackageError with file, line and column.
     """
 
     def __init__(self, text: str, source: str) -> None:
         self._tokens = Tokens(text, source)
-        self._types: dict[tuple[str, ...], TensorType] = {}  # by their tokens: a program repeats a few types
+        self._types: dict[tuple[str, ...], TensorType] = {}  # by their tokens, because a program repeats a few types
         self.functions = tuple(self._heads())
 
     def operations(self, function: TextFunction) -> Iterator[TextOperation]:
@@ -105,7 +108,7 @@ class TextProgram:
         tokens.expect(">", "(")
         inputs = tuple(tokens.separated(self._declaration, ")"))
         if tokens.peek() == "[":
-            tokens.skip_balanced()  # the shapes that flexible inputs may take
+            tokens.skip_balanced()  # the possible shapes of flexible inputs
         body = tokens.at + 1
         tokens.skip_body()
         tokens.expect("->")
@@ -133,13 +136,13 @@ class TextProgram:
         named = attributes.pop("name", None)
         name = outputs[0].name if named is None else _only(named, str)
         if name is None:
-            tokens.fail(f"the name of {outputs[0].name} is no string")
+            tokens.fail(f"the name of {outputs[0].name} is not a string")
         return TextOperation(kind, name, tuple(outputs), arguments, attributes, start)
 
     def _by_key(self, pairs: list[tuple[str, Item]]) -> dict[str, Item]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            self._tokens.fail(f"of {', '.join(key for key, _ in pairs)} one is there twice")
+            self._tokens.fail(f"one of {', '.join(key for key, _ in pairs)} is given twice")
         return found
 
     def _declaration(self) -> Value:
@@ -161,7 +164,7 @@ class TextProgram:
         return key, self._value()
 
     def _item(self) -> Argument:
-        """A value, or the name of one: a name is not followed by a type's or a value's bracket."""
+        """A value, or the name of one; the bracket of a type or value follows only a value."""
         tokens = self._tokens
         name = tokens.word()
         if tokens.peek() not in ("<", "("):
@@ -184,7 +187,7 @@ class TextProgram:
         try:
             end = tokens.list.index("]", start) + 2
         except ValueError:
-            tokens.fail("this type is never closed, the text is cut off")
+            tokens.fail("this type is never closed; the text is truncated")
         key = tuple(tokens.list[start:end])
         known = self._types.get(key)
         if known is None:
@@ -193,7 +196,7 @@ class TextProgram:
         return known
 
     def _tensor_type(self) -> TensorType:
-        """What follows "tensor"."""
+        """The rest of a type after "tensor"."""
         tokens = self._tokens
         tokens.expect("<")
         dtype = tokens.word()
@@ -256,7 +259,7 @@ class TextProgram:
         return key, value
 
     def _literal(self, type_: TensorType) -> Written:
-        """The elements of a tensor, row-major; brackets only group them, and some writers drop the outermost."""
+        """The elements of a tensor in row-major order. Brackets only group them; some writers omit the outermost."""
         tokens, start = self._tokens, self._tokens.at
         if tokens.list[start + 1 : start + 2] == [")"]:
             written, balanced = [tokens.take()], True
@@ -268,16 +271,16 @@ class TextProgram:
             array = _array(written, type_)
         except (ValueError, OverflowError) as error:
             tokens.at = start
-            tokens.fail(f"this is no value of the type {type_} ({str(error)[:200]})")
+            tokens.fail(f"this is not a value of the type {type_} ({str(error)[:200]})")
         return Written(type_, read=lambda: array)
 
     def _bracketed(self) -> tuple[list[str], bool]:
-        """The tokens up to the closing parenthesis without brackets and commas, and whether the brackets match."""
+        """The tokens before the closing parenthesis, less brackets and commas; and whether the brackets match."""
         tokens = self._tokens
         try:
             end = tokens.list.index(")", tokens.at)
         except ValueError:
-            tokens.fail("this value is never closed, the text is cut off")
+            tokens.fail("this value is never closed; the text is truncated")
         body = tokens.list[tokens.at : end]
         tokens.at = end
         written = [token for token in body if token not in _GROUPING]
@@ -285,14 +288,14 @@ class TextProgram:
 
 
 def _only(value: Written, kind: type[Plain]) -> Plain | None:
-    """The single element of an immediate value, or None where it is another kind of value."""
+    """The single element of an immediate value if it has that type, else None."""
     array = value.read() if value.read else None
     found = array.item() if array is not None and array.size == 1 else None
     return found if isinstance(found, kind) else None
 
 
 def _array(written: list[str], type_: TensorType) -> NDArray:
-    """The elements as an array. ValueError or OverflowError for what the type cannot hold."""
+    """The elements as an array. ValueError or OverflowError for any that do not fit the type."""
     elements = [_element(token, type_.dtype) for token in written]
     target = numpy_type(type_.dtype)
     limit = _LIMITS.get(type_.dtype)
@@ -312,7 +315,7 @@ def _element(token: str, dtype: str) -> Any:
         if token[0] != '"':
             raise ValueError(f"{token} instead of a string")
         if not _STRING.fullmatch(token):
-            raise ValueError("a string that its line leaves open")
+            raise ValueError("a string that is not closed on its line")
         return _unescape(token[1:-1]) if "\\" in token else token[1:-1]
     if dtype == "bool":
         if token not in _TRUTH:
@@ -327,7 +330,7 @@ def _element(token: str, dtype: str) -> Any:
 
 
 def _unescape(text: str) -> str:
-    """The text without its escapes; two escapes may stand for one character beyond \\uffff. ValueError for halves."""
+    """The text without its escapes. Characters beyond \\uffff are two escapes; ValueError for one alone."""
     plain = _ESCAPE.sub(_unescaped, text)
     return plain.encode("utf-16", "surrogatepass").decode("utf-16")
 

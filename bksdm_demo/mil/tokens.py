@@ -1,7 +1,7 @@
-"""A cursor over the tokens of MIL text: strings, names, numbers and single signs; spaces and comments are skipped.
+"""A cursor over the tokens of MIL text: strings, names, numbers and single signs. Skips spaces and comments.
 
-All tokens are cut at once, which is fast and takes time in proportion to the text, whatever it holds; line and column
-are worked out only for an error message.
+Splits the whole text at once, in time proportional to its length whatever it holds. Line and column are computed only
+for an error message.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from bksdm_demo.errors import PackageError
 MOST_NESTED = 64  # brackets within brackets; real files have a dozen
 
 _TOKEN = re.compile(
-    r"""(?:\s|//[^\n]*+)*+                              # space and comments, never given back
-    ( "(?:[^"\\\n]|\\.)*+"?                             # a string; one that its line leaves open lacks the quote
+    r"""(?:\s|//[^\n]*+)*+                              # space and comments, without backtracking
+    ( "(?:[^"\\\n]|\\.)*+"?                             # a string; without its closing quote if the line ends first
     | [A-Za-z_][\w.]*+                                  # a name, a keyword, inf, nan
     | ->
     | [-+]?(?:0x[0-9a-fA-F.]++(?:[pP][-+]?\d++)?|inf\b|nan\b|(?:\d++\.?\d*+|\.\d++)(?:[eE][-+]?\d++)?)
@@ -44,22 +44,22 @@ class Tokens:
         return self.list[self.at]
 
     def take(self) -> str:
-        """The token here, and past it."""
+        """The token here; moves past it."""
         token = self.list[self.at]
         if not token:
-            self.fail("the text ends here, it is cut off")
+            self.fail("the text ends here; it is truncated")
         self.at += 1
         return token
 
     def expect(self, *wanted: str) -> None:
-        """Past these tokens, or an error."""
+        """Move past these tokens; any other is an error."""
         for token in wanted:
             if self.list[self.at] != token:
                 self.fail(f"expected {token!r}, found {self.shown()}")
             self.at += 1
 
     def word(self) -> str:
-        """A name, and past it."""
+        """The name here; moves past it."""
         token = self.list[self.at]
         if not (token[:1].isalpha() or token[:1] == "_"):
             self.fail(f"expected a name, found {self.shown()}")
@@ -67,7 +67,7 @@ class Tokens:
         return token
 
     def separated(self, read: Callable[[], Item], end: str) -> list[Item]:
-        """What `read` reads, between commas, up to and past `end`; there may be none."""
+        """The items that `read` reads, separated by commas, until `end`; moves past `end`. There may be none."""
         found = []
         while self.list[self.at] != end:
             found.append(read())
@@ -78,7 +78,7 @@ class Tokens:
         return found
 
     def skip_balanced(self) -> None:
-        """Past the bracket that closes the one here."""
+        """Move past the bracket that closes the one here."""
         if self.peek() not in _CLOSING:
             self.fail(f"expected a bracket, found {self.shown()}")
         waiting = [_CLOSING[self.take()]]
@@ -94,7 +94,7 @@ class Tokens:
                 self.fail(f"{token!r} closes a bracket that is not open")
 
     def skip_body(self) -> None:
-        """Past the brace that closes the one here, whatever other brackets lie between them; fast."""
+        """Move past the brace that closes the one here, ignoring other brackets in between; fast."""
         start = self.at
         self.expect("{")
         opened = 1
@@ -105,19 +105,19 @@ class Tokens:
                 self.at = end + 1
         except ValueError:
             self.at = start
-            self.fail("this brace is never closed, the text is cut off")
+            self.fail("this brace is never closed; the text is truncated")
 
     def shown(self) -> str:
-        """The token here for a message, a long one shortened."""
+        """The token here for a message, shortened if it is long."""
         token = self.peek()
         return repr(token if len(token) <= 60 else f"{token[:60]}...") if token else "'the end'"
 
     def fail(self, what: str) -> NoReturn:
-        """A PackageError that names file, line and column of the token here."""
+        """Raise a PackageError that names file, line and column of the token here."""
         raise PackageError(f"{self._source}:{self.position()}: {what}.")
 
     def position(self, at: int | None = None) -> str:
-        """Where the token `at` (None: the one here) starts, as "line:column", both from 1."""
+        """The start of the token `at` (None: the one here), as "line:column", both from 1."""
         number = self.at if at is None else at
         start = next(islice(_TOKEN.finditer(self._text), number, None)).start(1)
         return f"{self._text.count(chr(10), 0, start) + 1}:{start - self._text.rfind(chr(10), 0, start)}"

@@ -100,7 +100,7 @@ def test_an_empty_folder_called_data_hides_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["metadata.json", "coremldata.bin", "analytics/weight.bin"])
 def test_files_that_do_not_count_hold_no_weights(tmp_path: Path, name: str) -> None:
     model = compiled_of(tmp_path / "a.mlmodelc", 1, name)
-    with pytest.raises(PackageError, match="which is no weight file"):
+    with pytest.raises(PackageError, match="which cannot be a weight file"):
         read_model(model)
 
 
@@ -170,7 +170,7 @@ def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a new process: nothing is known, and no notebook is kept."""
     monkeypatch.setattr(identity, "_digests", {})
     monkeypatch.setattr(identity, "_notebook", None)
-    monkeypatch.setattr(identity, "WORTH_REMEMBERING", 1)
+    monkeypatch.setattr(identity, "WORTH_STORING", 1)
     monkeypatch.setattr(identity, "SETTLED_NS", 0)
 
 

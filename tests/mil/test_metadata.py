@@ -90,13 +90,13 @@ def test_a_bad_file_is_refused(entry: Any, message: str, tmp_path: Path) -> None
 def test_an_interface_of_other_things_than_numbers_is_unsupported(schema: str, tmp_path: Path) -> None:
     image = {"name": "photo", "type": "Image", "width": "64", "height": "64", "colorspace": "BGR"}
     model = compiled(tmp_path, content(**{schema: [image]}))
-    with pytest.raises(UnsupportedModelError, match="photo is of the type Image; only MultiArray"):
+    with pytest.raises(UnsupportedModelError, match="photo has the type Image; only MultiArray"):
         read_metadata(model)
     assert read_notes(model).specification_version == 7
 
 
 def test_an_unknown_element_type_is_unsupported(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedModelError, match="x holds Complex"):
+    with pytest.raises(UnsupportedModelError, match="x has the unknown element type Complex"):
         read_metadata(compiled(tmp_path, content(inputSchema=[port("x", "Complex", "[1]")])))
 
 

@@ -227,17 +227,17 @@ def unknown_encoding(model: Any) -> None:
         (no_output, "the function's outputs refers to 'nowhere'"),
         (no_body, "no body for its opset 'CoreML99'"),
         (no_main, "no function called main; it has first, second"),
-        (wrong_type, r"const \w+ at byte 64 of .*weight\.bin: the file holds fp16, the model declares fp32"),
-        (wrong_count, r"const \w+ at byte 64 .* holds 576 bytes, fp16\[9, 4, 3, 3\] needs 648"),
-        (beyond_the_file, r"const \w+ at byte 64000 .* cut off"),
+        (wrong_type, r"const \w+ at byte 64 of .*weight\.bin: the file holds fp16, but the model declares fp32"),
+        (wrong_count, r"const \w+ at byte 64 .* holds 576 bytes, but fp16\[9, 4, 3, 3\] needs 648"),
+        (beyond_the_file, r"const \w+ at byte 64000 .* truncated"),
         (missing_weights, r"other\.bin cannot be opened"),
         (escaping_weights, "outside the package"),
         (absolute_weights, "outside the package"),
         (no_value, r"const \w+ has no value"),
         (empty_value, r"const \w+\.val is a string value"),
         (network, "a neuralNetwork model, not an ML Program; convert it again"),
-        (pipeline, "a pipeline of several models; give the packages of its parts"),
-        (nothing, "an empty or cut off model file"),
+        (pipeline, "a pipeline of several models; pass the packages of its parts"),
+        (nothing, "an empty or truncated model file"),
         (unknown_encoding, "constexpr_of_tomorrow cannot be decoded"),
     ],
 )
@@ -252,7 +252,7 @@ def test_a_bad_model_is_refused(change: Callable[[Any], None], message: str, tmp
     ("content", "message"),
     [
         ("{", r"Manifest\.json is damaged"),
-        ("[]", "no JSON object"),
+        ("[]", "not a JSON object"),
         ('{"rootModelIdentifier": "a", "itemInfoEntries": {"A": {}}}', "is damaged"),
         ('{"rootModelIdentifier": "a", "itemInfoEntries": []}', "is damaged"),
         (
@@ -279,7 +279,7 @@ def test_a_bad_manifest_is_refused(content: str, message: str, tmp_path: Path) -
 def test_a_cut_off_weight_file_is_refused(cut: int, tmp_path: Path) -> None:
     package = copy("converted", tmp_path)
     (package / WEIGHTS).write_bytes((package / WEIGHTS).read_bytes()[:cut])
-    with pytest.raises(PackageError, match=r"weight\.bin.*(cut off|download it again)"):
+    with pytest.raises(PackageError, match=r"weight\.bin.*(truncated|download it again)"):
         read_package(package)
 
 
