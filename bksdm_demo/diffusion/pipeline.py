@@ -71,7 +71,7 @@ class Pipeline:
 
     @property
     def decoder(self) -> Engine:
-        """The engine that turns latents into pictures. Pipelines that share it give the same latents the same colours."""
+        """The engine that turns latents into pictures; pipelines that share it map latents to the same colours."""
         return self.vae.engine
 
     def load(self) -> None:

@@ -1,9 +1,9 @@
-"""Unpacks a system's zip archive: all entries are judged before a byte is written, and the folder appears whole.
+"""Unpacks a system's zip archive: checks all entries before it writes a byte, and makes the folder visible whole.
 
-Archives come from outside, so nothing they say is trusted: names that leave the folder, links and devices, encrypted
-or doubled entries, and absurd sizes or ratios refuse the whole archive. Files stream to a folder beside the archive,
-each against its declared size and checksum (zipfile's own check), and one rename makes them visible. Litter of
-archivers is skipped. Leaves out permissions, owners and dates: files are made as this process makes files.
+Archives come from outside and are not trusted. Names that leave the folder, links, devices, encrypted or doubled
+entries, and absurd sizes or ratios make it refuse the whole archive. Files stream to a folder beside the archive;
+zipfile checks each against its declared size and checksum. One rename makes them visible. Skips the litter of
+archivers. Ignores permissions, owners and dates: the files get this process's defaults.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from bksdm_demo.units import format_bytes
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MOST_ENTRIES = 10_000
 MOST_BYTES = 16 * 2**30  # unpacked; the largest published system has 3.3e9
-MOST_RATIO = 200  # unpacked to packed; repetitive model text reaches some 30, weights hardly 2
-RATIO_FROM = 2**20  # bytes; smaller entries may pack as well as they like
+MOST_RATIO = 200  # unpacked to packed; repetitive model text reaches about 30, weights hardly 2
+RATIO_FROM = 2**20  # bytes; smaller entries may have any ratio
 CHUNK = 2**20  # bytes
 
 
@@ -41,15 +41,15 @@ def unpack(
     free: FreeBytes = free_bytes,
     extra: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Unpack the zip `archive` into the new folder `target`, with the `extra` files beside, then remove the archive.
+    """Unpack the zip `archive` into the new folder `target`, add the `extra` files, then remove the archive.
 
-    Raises PackageError for an archive that is broken or refused (the archive stays), ModelUnavailableError when the
-    disk is full or the folder cannot be written, CancelledError when `cancelled` is set. Then nothing is left behind.
-    The caller sees to it that no other process unpacks the same archive and that no folder is left of one that was
-    killed; both folders are on one disk.
+    Raises PackageError for a broken or refused archive, which stays; ModelUnavailableError when the disk is full or the
+    folder cannot be written; CancelledError when `cancelled` is set. An error leaves no files behind. The caller makes
+    sure that no other process unpacks the same archive, that a killed process left no folder, and that both folders
+    are on one disk.
     """
     if target.exists():
-        raise ModelUnavailableError(f"{target} exists already; remove it to have the model unpacked there again.")
+        raise ModelUnavailableError(f"{target} exists already; remove it to unpack the model there again.")
     staging = archive.with_suffix(".unpacking")
     with _sentences(archive, target), zipfile.ZipFile(archive) as zipped:
         entries = accepted_entries(zipped.infolist(), archive.name)
@@ -62,18 +62,18 @@ def unpack(
 
 
 def unpacked_bytes(tail: bytes) -> int | None:
-    """Bytes of all files of a zip, read from its last bytes alone; None where they do not hold its whole directory."""
+    """Bytes of all files of a zip, read from its last bytes; None if these do not hold its whole directory."""
     try:
-        with zipfile.ZipFile(io.BytesIO(tail)) as zipped:  # offsets count back from the end, so a tail will do
+        with zipfile.ZipFile(io.BytesIO(tail)) as zipped:  # offsets count back from the end, so the last bytes suffice
             return sum(entry.file_size for entry in zipped.infolist() if not _is_litter(entry))
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return None
 
 
 def accepted_entries(entries: Sequence[zipfile.ZipInfo], name: str) -> list[zipfile.ZipInfo]:
-    """The files to unpack, litter and folders left out; PackageError for anything that no honest archive holds."""
+    """The files to unpack, without litter and folders. Raises PackageError for anything no honest archive holds."""
     if len(entries) > MOST_ENTRIES:
-        raise PackageError(f"{name} is refused: {len(entries)} entries, at most {MOST_ENTRIES} are taken.")
+        raise PackageError(f"{name} is refused: it has {len(entries)} entries; the limit is {MOST_ENTRIES}.")
     for entry in entries:
         if (fault := _fault(entry)) is not None:
             raise PackageError(f"{name} is refused: its entry {entry.filename!r} {fault}.")
@@ -84,7 +84,7 @@ def accepted_entries(entries: Sequence[zipfile.ZipInfo], name: str) -> list[zipf
     total = sum(entry.file_size for entry in files)
     if total > MOST_BYTES:
         raise PackageError(
-            f"{name} is refused: {format_bytes(total)} unpacked, at most {format_bytes(MOST_BYTES)} are taken."
+            f"{name} is refused: it unpacks to {format_bytes(total)}; the limit is {format_bytes(MOST_BYTES)}."
         )
     return files
 
@@ -93,15 +93,15 @@ def _fault(entry: zipfile.ZipInfo) -> str | None:
     """What is wrong with one entry by itself, as the end of a sentence."""
     path = PurePosixPath(entry.filename)
     if any(letter in entry.filename for letter in "\\:") or any(ord(letter) < 32 for letter in entry.filename):
-        return "has letters in its name that no model file has"
+        return "has characters in its name that no model file has"
     if path.is_absolute() or ".." in path.parts or not path.parts:
-        return "would leave the folder it is unpacked to"
+        return "would leave the target folder"
     kind = stat.S_IFMT(entry.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"
     if entry.flag_bits & 1:
         return "is encrypted"
-    if entry.compress_type not in METHODS:  # zipfile unpacks the others without a limit on memory
+    if entry.compress_type not in METHODS:  # zipfile unpacks other methods without a limit on memory
         return "is neither stored nor deflated"
     if entry.file_size > RATIO_FROM and entry.file_size > MOST_RATIO * entry.compress_size:
         return f"claims to unpack to more than {MOST_RATIO} times its size"
@@ -114,14 +114,12 @@ def _is_litter(entry: zipfile.ZipInfo) -> bool:
 
 
 def _check_distinct(files: Sequence[zipfile.ZipInfo], name: str) -> None:
-    """No two files in one place, nor a file where another needs a folder, also on disks that ignore case."""
+    """Refuse two files with one path, and a file where another needs a folder, also on disks that ignore case."""
     places: dict[str, str] = {}
     for entry in files:
         place = _place(PurePosixPath(entry.filename))
         if place in places:
-            raise PackageError(
-                f"{name} is refused: {places[place]!r} and {entry.filename!r} are one and the same file."
-            )
+            raise PackageError(f"{name} is refused: {places[place]!r} and {entry.filename!r} are the same file.")
         places[place] = entry.filename
     for entry in files:
         for folder in PurePosixPath(entry.filename).parents:
@@ -147,7 +145,7 @@ def _write_all(
         with zipped.open(entry) as source, path.open("xb") as file:
             while chunk := source.read(CHUNK):
                 if cancelled is not None and cancelled.is_set():
-                    raise CancelledError("The model was not unpacked: stopped on request.")
+                    raise CancelledError("Unpacking was stopped on request; nothing was unpacked.")
                 file.write(chunk)
                 meter.add(len(chunk))
             flush(file)
@@ -155,10 +153,10 @@ def _write_all(
 
 @contextmanager
 def _sentences(archive: Path, target: Path) -> Iterator[None]:
-    """Turn what zipfile, its decompressors and the disk raise into sentences."""
+    """Turn errors of zipfile, its decompressors and the disk into sentences."""
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeDecodeError) as error:
-        raise PackageError(f"{archive.name} is not a sound zip archive ({error}).") from error
+        raise PackageError(f"{archive.name} cannot be read as a zip archive ({error}).") from error
     except OSError as error:
         raise disk_error(error, target.parent) from error

@@ -1,4 +1,4 @@
-"""From the parts of a system to a pipeline: opens every part and hands each to its stage; loads nothing yet."""
+"""Builds a pipeline from the parts of a system: opens every part and hands it to its stage; loads nothing yet."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ OpenPart = Callable[[Path, bool], Engine]
 
 
 def assemble(parts: Parts, open_part: OpenPart) -> Pipeline:
-    """The pipeline of these parts; `open_part(path, exact)` opens one, `exact` asking for float32.
+    """The pipeline of these parts. `open_part(path, exact)` opens one, in float32 if `exact`.
 
-    The text encoder and the safety checker are asked for in float32: they are small and decide much.
-    Raises PackageError where the safety checker is missing, and whatever `open_part` raises.
+    The text encoder and the safety checker run in float32, because they are small and decide much.
+    Raises PackageError if the safety checker is missing or the prediction type is unknown, and as `open_part` does.
     """
     checker = parts.checker()
     text_encoder = TextEncoder(open_part(parts.text_encoder, True))

@@ -104,6 +104,10 @@ class Catalog:
                 self._systems = (*self._embedded(), *self._published(), *self._local())
             return self._systems
 
+    def by_key(self) -> dict[str, System]:
+        """All systems, unavailable ones included, by key."""
+        return {system.key: system for system in self.systems()}
+
     def refresh(self) -> None:
         """Look again at the next question."""
         with self._lock:
@@ -112,7 +116,7 @@ class Catalog:
 
     def get(self, key: str) -> System:
         """The available system of that key; ModelUnavailableError says why not, or which ones there are."""
-        systems = {system.key: system for system in self.systems()}
+        systems = self.by_key()
         system = systems.get(key)
         if system is None:
             usable = ", ".join(name for name, other in systems.items() if other.available) or "none"

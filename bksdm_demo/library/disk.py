@@ -1,6 +1,6 @@
-"""Room on a disk: how much there is, whether it will do, and the sentence when it will not.
+"""Free space on a disk: how much there is, whether it suffices, and the sentence if it does not.
 
-Every function that needs room takes `free` as an argument, so that a full disk can be tried without filling one.
+Functions that need space take `free` as an argument, so that tests can simulate a full disk.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from pathlib import Path
 from bksdm_demo.errors import ModelUnavailableError
 from bksdm_demo.units import format_bytes
 
-SPARE_BYTES = 256 * 2**20  # left free for everybody else
+SPARE_BYTES = 256 * 2**20  # stay free for other programs
 FreeBytes = Callable[[Path], int]
 
 
 def free_bytes(folder: Path) -> int:
-    """Bytes that may still be written to the disk of `folder`, which exists."""
+    """Free bytes on the disk of `folder`, which must exist."""
     return shutil.disk_usage(folder).free
 
 
 def check_room(folder: Path, needed: int, free: FreeBytes, what: str) -> None:
-    """ModelUnavailableError saying by how much the disk of `folder` is too full for `needed` bytes and some spare."""
+    """Raise ModelUnavailableError if the disk of `folder` lacks room for `needed` bytes and SPARE_BYTES."""
     short = needed + SPARE_BYTES - free(folder)
     if short > 0:
         wanted = format_bytes(needed + SPARE_BYTES)
@@ -33,9 +33,9 @@ def check_room(folder: Path, needed: int, free: FreeBytes, what: str) -> None:
 
 
 def disk_error(error: OSError, folder: Path) -> ModelUnavailableError:
-    """The sentence for a file system that refuses."""
+    """The error for a file system that refuses to write."""
     reason = error.strerror or str(error)
     return ModelUnavailableError(
         f"Files cannot be written to {folder}: {reason}. "
-        "Free some space, mend its permissions or choose another models directory."
+        "Free some space, fix its permissions or choose another models directory."
     )

@@ -1,9 +1,9 @@
-"""Downloads one file of the hub: resumed where it stopped, checked against the hub's hash, every failure a sentence.
+"""Downloads one file from the hub: resumes where it stopped, checks the hub's hash, explains every failure.
 
-Follows the hub's `resolve` protocol through huggingface_hub's own addresses, headers, session and errors, so a token,
-HF_HUB_OFFLINE, HF_ENDPOINT, proxies and time limits work as everywhere else. The transfer itself is written out here
-because that client starts again from nothing after a kill. It goes by plain HTTP ranges; leaves out the hub's chunked
-storage (xet) and the shared cache: an archive is unpacked once and thrown away.
+Follows the hub's `resolve` protocol through huggingface_hub's addresses, headers, session and errors, so a token,
+HF_HUB_OFFLINE, HF_ENDPOINT, proxies and time limits work as usual. The transfer itself is here, because that client
+starts from zero after a kill. It uses plain HTTP ranges. Leaves out the hub's chunked storage (xet) and the shared
+cache, because an archive is unpacked once and then deleted.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from bksdm_demo.library.published import HubFile
 Outcome = TypeVar("Outcome")
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each further try after a broken connection
-MOST_QUESTIONS = 3  # tries to look a file up: without a network a person should not wait long to be told so
-GAIN = 2**20  # bytes a try must bring for the count of tries to begin anew
+MOST_QUESTIONS = 3  # tries to look a file up, few so that a missing network shows soon
+GAIN = 2**20  # bytes that a try must transfer to reset the count of tries
 CHUNK = 2**20  # bytes
 TAIL = 2**16 + 22  # bytes; a zip's end record, its comment and, in front of them, a directory of some hundred files
-PASSING = (408, 500, 502, 503, 504)  # statuses of a server that may be well in a moment
+PASSING = (408, 500, 502, 503, 504)  # statuses of a server that may soon work again
 DIGEST = re.compile("[0-9a-f]{64}|[0-9a-f]{40}")  # SHA-256 of a large file, git's SHA-1 of a small one
 
 
@@ -48,7 +48,7 @@ DIGEST = re.compile("[0-9a-f]{64}|[0-9a-f]{40}")  # SHA-256 of a large file, git
 class RemoteFile:
     """A file as the hub describes it: `file.revision` is a commit, `digest` its SHA-256 (or git's SHA-1) in hex.
 
-    `unpacked_bytes` is what a zip holds, None for other files and for zips that do not tell.
+    `unpacked_bytes` is the size of a zip's contents; None for other files and if unknown.
     """
 
     file: HubFile
@@ -60,7 +60,7 @@ class RemoteFile:
 def look_up(file: HubFile, *, cancelled: threading.Event | None = None, pauses: Sequence[float] = PAUSES) -> RemoteFile:
     """Ask the hub for size, hash and commit of a file.
 
-    Raises ModelUnavailableError with the reason, CancelledError when `cancelled` is set.
+    Raises ModelUnavailableError with the reason, and CancelledError when `cancelled` is set.
     """
 
     def ask() -> HfFileMetadata:
@@ -82,11 +82,11 @@ def download(
     cancelled: threading.Event | None = None,
     pauses: Sequence[float] = PAUSES,
 ) -> None:
-    """Fetch a file to `path`, going on from `path`.incomplete if an earlier download was cut off.
+    """Download a file to `path`, continuing `path`.incomplete if an earlier download was interrupted.
 
-    Only a file with the hub's hash gets its name; a present one is taken as it is. Raises CancelledError when
-    `cancelled` is set and ModelUnavailableError otherwise; both keep what has come, except a wrong hash. The caller
-    sees to it that no other process downloads to the same path.
+    Only a file with the hub's hash gets its final name. A file already at `path` is not downloaded again. Raises
+    CancelledError when `cancelled` is set, else ModelUnavailableError; both keep the downloaded bytes unless the hash
+    is wrong. The caller makes sure that no other process downloads to the same path.
     """
     partial = path.with_name(f"{path.name}.incomplete")
     stop = cancelled or threading.Event()
@@ -96,8 +96,8 @@ def download(
         _receive_all(remote, partial, report, stop, pauses)
         if discard_damaged(partial, remote, report=report, cancelled=stop):
             raise ModelUnavailableError(
-                f"{remote.file.name} arrived damaged: its hash is not the one the hub announces, so it was thrown "
-                "away. Download again; if that does not help, a proxy between here and the hub changes files."
+                f"{remote.file.name} arrived damaged: its hash differs from the hub's, so it was deleted. "
+                "Download it again. If that does not help, a proxy between here and the hub changes files."
             )
         rename_durably(partial, path)
 
@@ -105,7 +105,7 @@ def download(
 def discard_damaged(
     path: Path, remote: RemoteFile, *, report: Report = silent, cancelled: threading.Event | None = None
 ) -> bool:
-    """Remove a file that has not the hub's hash; whether it was removed. Raises as `download` does."""
+    """Remove the file if its hash is not the hub's; return whether it was removed. Raises as `download` does."""
     with _sentences(remote.file, path.parent):
         damaged = _digest(path, remote, report, cancelled or threading.Event()) != remote.digest
         if damaged:
@@ -118,26 +118,26 @@ def _address(file: HubFile) -> str:
 
 
 def _headers(**more: str) -> dict[str, str]:
-    """Who we are, with the token if there is one, and no compression, which would break ranges and sizes."""
+    """Our name, the token if there is one, and no compression, which would break ranges and sizes."""
     return build_hf_headers(library_name="bksdm-demo", headers={"Accept-Encoding": "identity", **more})
 
 
 def _zip_contents(remote: RemoteFile) -> int | None:
-    """Bytes a zip on the hub unpacks to, from its last bytes; None where the server does not give them."""
+    """Bytes that a zip on the hub unpacks to, from its last bytes; None if the server does not send those."""
     first = max(remote.size_bytes - TAIL, 0)
     headers = _headers(Range=f"bytes={first}-{remote.size_bytes - 1}")
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     try:
         with get_session().stream("GET", _address(remote.file), headers=headers, timeout=timeout) as response:
             return unpacked_bytes(response.read()) if response.status_code == 206 else None
-    except httpx2.HTTPError:  # a guess will do in its place
+    except httpx2.HTTPError:  # the caller estimates the size instead
         return None
 
 
 def _receive_all(
     remote: RemoteFile, partial: Path, report: Report, stop: threading.Event, pauses: Sequence[float]
 ) -> None:
-    """Receive until all is there and on the disk."""
+    """Receive until the whole file is on the disk."""
     with partial.open("ab") as file:
         if file.tell() > remote.size_bytes:
             _empty(file)
@@ -153,9 +153,9 @@ def _patiently(
     pauses: Sequence[float],
     place: Callable[[], int] = lambda: 0,
 ) -> Outcome:
-    """What an attempt gives, made again after passing failures as often as there are pauses.
+    """The result of `attempt`, tried again after passing failures, once per pause.
 
-    Where an attempt moved `place` by GAIN bytes, the count begins anew.
+    An attempt that moves `place` by GAIN bytes resets the count.
     """
     tries = 0
     while True:
@@ -170,14 +170,14 @@ def _patiently(
 
 
 def _receive(remote: RemoteFile, file: BinaryIO, meter: Meter, stop: threading.Event) -> None:
-    """Append the rest of the file in one request; raises httpx2.TransportError when it ends early."""
+    """Append the rest of the file in one request. Raises httpx2.TransportError if the response ends early."""
     _check_stop(stop)
     headers = _headers(Range=f"bytes={file.tell()}-") if file.tell() else _headers()
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     with get_session().stream("GET", _address(remote.file), headers=headers, timeout=timeout) as response:
         hf_raise_for_status(response)
         if file.tell() and not response.headers.get("Content-Range", "").startswith(f"bytes {file.tell()}-"):
-            _empty(file)  # a server that knows no ranges sends everything again
+            _empty(file)  # a server without ranges sends everything again
             meter.restart(0)
         for chunk in response.iter_bytes():
             if file.tell() + len(chunk) > remote.size_bytes:
@@ -195,20 +195,20 @@ def _empty(file: BinaryIO) -> None:
 
 
 def _check_stop(stop: threading.Event, seconds: float = 0) -> None:
-    """Raise CancelledError if the download is to stop, at once or within so many seconds."""
+    """Raise CancelledError if `stop` is set, now or within `seconds`."""
     if stop.wait(seconds) if seconds else stop.is_set():
-        raise CancelledError("The download was stopped; what has come is kept, and fetching again goes on from there.")
+        raise CancelledError("The download was stopped. Its bytes are kept, and fetching again continues there.")
 
 
 def _passing(error: Exception) -> bool:
-    """Whether trying again in a few seconds can help."""
+    """Whether another try in a few seconds can help."""
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in PASSING
     return not isinstance(error, (httpx2.ProxyError, httpx2.UnsupportedProtocol))
 
 
 def _digest(path: Path, remote: RemoteFile, report: Report, stop: threading.Event) -> str:
-    """The hash of a file in the kind the hub announced, in hex."""
+    """The file's hash in hex, of the same kind as the hub's."""
     if len(remote.digest) == 64:
         hasher = hashlib.sha256()
     else:
@@ -224,19 +224,18 @@ def _digest(path: Path, remote: RemoteFile, report: Report, stop: threading.Even
 
 @contextmanager
 def _sentences(file: HubFile, folder: Path | None = None) -> Iterator[None]:
-    """Turn what the hub's client, its transport and the disk raise into sentences for a person."""
+    """Turn errors of the hub's client, its transport and the disk into sentences for people."""
     try:
         yield
     except HfHubHTTPError as error:
         raise ModelUnavailableError(_refusal(error, file)) from error
     except OfflineModeIsEnabled as error:
         raise ModelUnavailableError(
-            f"{file.name} is not on this machine and the hub is switched off by HF_HUB_OFFLINE; "
-            "unset it and fetch again."
+            f"{file.name} is not on this machine, and HF_HUB_OFFLINE turns the hub off; unset it and fetch again."
         ) from error
     except FileMetadataError as error:
         raise ModelUnavailableError(
-            f"{constants.ENDPOINT} does not answer as the hub does ({error}); check HF_ENDPOINT and any proxy between."
+            f"{constants.ENDPOINT} does not answer like the hub ({error}); check HF_ENDPOINT and any proxy."
         ) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise ModelUnavailableError(_lost(error, file)) from error
@@ -251,29 +250,29 @@ def _disk(error: OSError, folder: Path | None) -> DemoError:
 
 
 def _refusal(error: HfHubHTTPError, file: HubFile) -> str:
-    """What an answer of 400 or more means for a person, and what to do."""
+    """A sentence about a status of 400 or more, and what to do."""
     status = error.response.status_code
     page = f"{constants.ENDPOINT}/{file.repo}"
     if isinstance(error, GatedRepoError) or status == 403:
         return (
             f"The hub does not let you read {file.repo} ({status}): open {page}, accept its conditions if it asks "
-            "for it, and use a token that may read it (`hf auth login` or HF_TOKEN)."
+            "you to, and use a token with read access (`hf auth login` or HF_TOKEN)."
         )
     if status == 401:
         return (
-            f"The hub does not know you, and {file.repo} is not open to everybody (401): log in with `hf auth login` "
-            "or set HF_TOKEN. If you did, the token has run out: make a new one, or unset it to read as a guest."
+            f"The hub does not know you, and {file.repo} is not public (401): log in with `hf auth login` or set "
+            "HF_TOKEN. If you did, the token has expired: make a new one, or unset it to read as a guest."
         )
     if status == 404:
         return (
             f"The hub has no {file.name} in {file.repo} at {file.revision} (404): it was moved or removed. "
-            f"See {page}; a zip fetched by hand can be unpacked into a folder of the models directory."
+            f"See {page}. You can also unpack a zip by hand into a folder of the models directory."
         )
     if status == 429:
         when = _when(error)
-        return f"The hub has had too many requests from here (429): fetch again {when}. Logging in raises the limit."
+        return f"The hub got too many requests from this address (429): fetch again {when}. A login raises the limit."
     if status >= 500:
-        return f"The hub is not well just now ({status}): fetch again in a few minutes. What has come is kept."
+        return f"The hub failed with status {status}: fetch again in a few minutes. The downloaded bytes are kept."
     return f"The hub refused {file.name} of {file.repo} with status {status}; see {page}."
 
 
@@ -285,12 +284,12 @@ def _when(error: HfHubHTTPError) -> str:
 
 
 def _lost(error: Exception, file: HubFile) -> str:
-    """What a failing connection means for a person, and what to do."""
+    """A sentence about a failed connection, and what to do."""
     if isinstance(error, httpx2.ProxyError):
         return f"The proxy refused to reach {constants.ENDPOINT} ({error}): check HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
     if isinstance(error, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol, httpx2.InvalidURL)):
         return (
             f"{constants.ENDPOINT} cannot be reached ({error}): check the network, HTTPS_PROXY and HF_ENDPOINT. "
-            "What is already on this machine works without it."
+            "The models on this machine work without it."
         )
-    return f"The connection broke off while {file.name} was coming ({error}): fetch again, it goes on where it stopped."
+    return f"The connection broke during the download of {file.name} ({error}): fetch again, it continues there."

@@ -1,10 +1,10 @@
-"""Fetch a published system into the models directory: look up, check the disk, download, unpack, under one lock.
+"""Fetches a published system into the models directory: look up, check the disk, download, unpack, under one lock.
 
-Everything unfinished lies in the hidden folder `.fetch` of the models directory and is found again after a kill; the
-system's own folder appears by one rename. However many processes and threads ask at once, one of them fetches and
-the others wait for it. An archive that the disk has spoilt is thrown away, so that the next fetch brings it anew. A
-record in the folder says which commit it came from; files that another fetched system has too are stored once. Leaves
-out updating: a folder that is there is left alone.
+Unfinished files are in the hidden folder `.fetch` of the models directory, where the next fetch finds them after a
+kill. The system's own folder appears by one rename. Of all processes and threads that ask at once, one fetches and the
+others wait for it. An archive damaged on the disk is deleted, so that the next fetch downloads it again. A record in
+the folder states the commit. Files that another fetched system has too are stored once. Leaves out updates: an existing
+folder stays as it is.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from bksdm_demo.library.progress import Progress, Report, Stage, silent
 from bksdm_demo.library.published import PublishedSystem
 from bksdm_demo.library.record import NAME, record_of
 
-WORK = ".fetch"  # folder of unfinished business in the models directory
-POLL = 0.1  # seconds between two looks whether the other process has finished
-SWELL = 1.25  # unpacked to packed, where a zip does not tell: weights hardly shrink
+WORK = ".fetch"  # folder of unfinished downloads in the models directory
+POLL = 0.1  # seconds between two checks whether the other process has finished
+SWELL = 1.25  # unpacked to packed, assumed if the zip's size is unknown: weights hardly shrink
 
 
 def fetch(
@@ -41,10 +41,10 @@ def fetch(
     free: FreeBytes = free_bytes,
     pauses: Sequence[float] = PAUSES,
 ) -> Path:
-    """The folder of a published system below `models_dir`, fetched unless it is there.
+    """The folder of a published system below `models_dir`, fetched if necessary.
 
-    `attention` chooses among its archives. Raises CancelledError when `cancelled` is set (what has come is kept),
-    PackageError for an archive that is refused, ModelUnavailableError for everything else that stands in the way.
+    `attention` chooses among its archives. Raises CancelledError when `cancelled` is set (the downloaded bytes stay),
+    PackageError for a refused archive, ModelUnavailableError for every other obstacle.
     """
     archive = system.archive(attention)
     target = models_dir / system.folder_name(archive)
@@ -52,7 +52,7 @@ def fetch(
     if target.exists():
         return target
     with _alone(models_dir, target.name, report, stop):
-        if not target.exists():  # another one may have fetched it while this one waited
+        if not target.exists():  # another process may have fetched it meanwhile
             remote = look_up(archive.file, cancelled=stop, pauses=pauses)
             work = _workplace(models_dir, target.name, remote)
             _check_disk(remote, work, free)
@@ -68,7 +68,7 @@ def fetch(
 
 
 def _workplace(models_dir: Path, name: str, remote: RemoteFile) -> Path:
-    """Where the archive is to lie, named by its content; remains of other contents and of a killed unpacking go."""
+    """The path for the archive, named by its content. Removes other archives and the remains of a killed unpacking."""
     work = models_dir / WORK / name / f"{remote.digest}.zip"
     try:
         work.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def _workplace(models_dir: Path, name: str, remote: RemoteFile) -> Path:
 
 
 def _check_disk(remote: RemoteFile, work: Path, free: FreeBytes) -> None:
-    """Room for what is still to come and for all of it unpacked, before the first byte is asked for."""
+    """Check the room for the rest of the download and for the unpacked files, before the first request."""
     here = sum(path.stat().st_size for path in work.parent.iterdir())
     unpacked = remote.unpacked_bytes if remote.unpacked_bytes is not None else int(remote.size_bytes * SWELL)
     needed = max(remote.size_bytes - here, 0) + unpacked
@@ -91,18 +91,18 @@ def _check_disk(remote: RemoteFile, work: Path, free: FreeBytes) -> None:
 
 
 def _blame(error: PackageError, remote: RemoteFile, work: Path, report: Report, stop: threading.Event) -> DemoError:
-    """Why an archive cannot be unpacked: the disk spoilt it, and it is thrown away, or the hub has it so."""
+    """Why an archive cannot be unpacked: the disk damaged it, and it is deleted, or the hub has it like that."""
     if discard_damaged(work, remote, report=report, cancelled=stop):
         return ModelUnavailableError(
-            f"{remote.file.name} had come whole but is damaged on this disk, so it was thrown away. Download again."
+            f"{remote.file.name} was downloaded whole but damaged on this disk, so it was deleted. Download it again."
         )
     reason = str(error).replace(work.name, remote.file.name)
-    return PackageError(f"{reason} {remote.file.repo} has it like that: fetching again will not help.")
+    return PackageError(f"{reason} The file in {remote.file.repo} is the same: fetching again will not help.")
 
 
 @contextmanager
 def _alone(models_dir: Path, name: str, report: Report, stop: threading.Event) -> Iterator[None]:
-    """Holds the system's lock, waiting for whoever has it; the lock of a killed process is free."""
+    """Hold the system's lock; wait while another process holds it. The lock of a killed process is free."""
     folder = models_dir / WORK
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,4 +124,4 @@ def _acquire(lock: FileLock, report: Report, stop: threading.Event) -> None:
         except Timeout:
             report(Progress(Stage.WAITING))
         if stop.wait(POLL):
-            raise CancelledError("The download was not waited for any longer: stopped on request.")
+            raise CancelledError("Waiting for another process's download was stopped on request.")

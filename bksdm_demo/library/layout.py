@@ -1,11 +1,11 @@
-"""Which files of a folder are the parts of one text-to-image system, told by their names alone.
+"""Finds the parts of one text-to-image system in a folder, by their names alone.
 
 Two layouts are known: package folders as Apple's converter writes them (`*_text_encoder.mlpackage`, `*_unet.mlpackage`
 or `*_unet_chunk1/2.mlpackage`, ...) and compiled "Resources" folders as its Swift pipeline reads them
 (`TextEncoder.mlmodelc`, `Unet.mlmodelc` or `UnetChunk1/2.mlmodelc`, ...), both with `vocab.json` and `merges.txt`.
 Packages with a compiled copy in `Resources`, as the converter bundles them, are one system and run as packages; the
-vocabulary may be the copy's. The parts may lie in the folder or up to DEPTH folders below it; archives' litter is
-ignored. What a part contains is not looked at here.
+vocabulary may be the copy's. The parts may be in the folder or up to DEPTH folders below it, where a
+`scheduler_config.json` may be too. Ignores archives' litter. Does not look into the parts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bksdm_demo.errors import PackageError
 DEPTH = 2  # folders between the given folder and the parts
 SCHEDULER_CONFIGS = ("scheduler_config.json", "scheduler/scheduler_config.json")  # diffusers' places for it
 
-# role -> (ending of a package's name without suffix, a compiled model's whole name without suffix)
+# role -> (ending of a package's name, whole name of a compiled model), both without suffix
 NAMES = {
     "text encoder": ("_text_encoder", "TextEncoder"),
     "U-Net": ("_unet", "Unet"),
@@ -53,13 +53,13 @@ class Parts:
 
     @property
     def models(self) -> tuple[Path, ...]:
-        """Every Core ML part that is there, in the order of a picture's way through them."""
+        """Every Core ML part of the system, in the order of use; those that a system may lack come last."""
         optional = (self.vae_encoder, self.safety_checker)
         found = tuple(path for path in optional if path is not None)
         return (self.text_encoder, *self.unet, self.vae_decoder, *found)
 
     def role(self, path: Path) -> str:
-        """What one of `models` does, in words: a key of NAMES."""
+        """The role of one of `models` in words, a key of NAMES."""
         if path in self.unet:
             return UNET_ROLES[0] if len(self.unet) == 1 else UNET_ROLES[1 + self.unet.index(path)]
         others = {
@@ -71,7 +71,7 @@ class Parts:
         return others[path]
 
     def checker(self) -> Path:
-        """The safety checker; raises PackageError where it is missing: no picture leaves without a verdict."""
+        """The safety checker. Raises PackageError if it is missing, because no picture is shown without a verdict."""
         if self.safety_checker is None:
             raise PackageError(
                 f"{self.unet[0].parent} has no safety checker, and no picture is shown without one. "
@@ -81,13 +81,13 @@ class Parts:
 
 
 def describe(role: str) -> str:
-    """A role with the file names it is found by."""
+    """A role with the file names that identify it."""
     ending, compiled = NAMES[role]
     return f"{role} (*{ending}.mlpackage or {compiled}.mlmodelc)"
 
 
 def find_systems(folder: Path) -> tuple[Path, ...]:
-    """The folders that hold a U-Net: `folder` itself, else those on the first level below that has any, sorted."""
+    """The folders that hold a U-Net: `folder` itself, else all on the first level below that has one, sorted."""
     level = [folder]
     for _ in range(DEPTH + 1):
         found = [place for place in level if any(_candidates(place, role) for role in UNET_ROLES)]
@@ -98,9 +98,9 @@ def find_systems(folder: Path) -> tuple[Path, ...]:
 
 
 def find_parts(folder: Path, shared: Path | None = None) -> Parts:
-    """The parts of the one system in `folder`; what it lacks is taken from `shared`.
+    """The parts of the one system in `folder`; missing ones come from `shared`, except a scheduler configuration.
 
-    Raises PackageError for a folder without a system, with several, or with parts missing, all named at once.
+    Raises PackageError for a folder without a system, with several systems, or with missing parts, naming them all.
     """
     places = find_systems(folder)
     if not places:
@@ -128,7 +128,7 @@ def find_parts(folder: Path, shared: Path | None = None) -> Parts:
 
 
 def _unet(found: dict[str, Path | None]) -> tuple[Path, ...]:
-    """The whole U-Net where there is one, else both chunks, else nothing."""
+    """The whole U-Net if there is one, else both chunks, else nothing."""
     whole, first, second = (found[role] for role in UNET_ROLES)
     if whole is not None:
         return (whole,)
@@ -167,12 +167,12 @@ def _upwards(place: Path, top: Path) -> Iterator[Path]:
 
 
 def _compiled_copies(place: Path) -> list[Path]:
-    """Where the models in `place` may lie compiled: only there Apple's converter and repositories put a vocabulary."""
+    """The folders for compiled copies of the models in `place`: Apple puts the vocabulary only there."""
     return [place / "Resources", *([place.with_name("compiled")] if place.name == "packages" else [])]
 
 
 def _subfolders(place: Path) -> list[Path]:
-    """Folders below that may hold a system; models themselves, hidden folders and archives' litter may not."""
+    """The folders below that may hold a system: all but models, hidden folders and archives' litter."""
     litter = ("__MACOSX", "__pycache__")
     models = (".mlpackage", ".mlmodelc")
     return [
@@ -183,7 +183,7 @@ def _subfolders(place: Path) -> list[Path]:
 
 
 def _listing(place: Path) -> list[Path]:
-    """What lies in `place`, sorted; nothing where it cannot be read."""
+    """The contents of `place`, sorted; nothing if it cannot be read."""
     try:
         return sorted(place.iterdir())
     except OSError:

@@ -1,8 +1,8 @@
-"""Files that two fetched systems have in common are stored once: hard links, made after comparing every byte.
+"""Stores the files that fetched systems have in common once, as hard links, after comparing every byte.
 
-All published systems have the same text encoder, decoder and safety checker. A link is put in the place of the copy by
-one rename, so a system is whole at every moment; where the disk knows no links, copies stay copies. Removing one
-system leaves the other's files. Only folders with a fetch record take part: a person's own folders are left alone.
+All published systems have the same text encoder, decoder and safety checker. One rename replaces a copy by a link, so a
+system is whole at every moment. On a disk without links, the copies stay. Removing one system leaves the other's files.
+Only folders with a fetch record take part: the user's own folders stay as they are.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from bksdm_demo.library.record import NAME
 logger = logging.getLogger(__name__)
 
 LINK_FROM = 2**20  # bytes; smaller files are not worth a comparison
-PENDING = ".linking"  # ending of a link that is not in its place yet
+PENDING = ".linking"  # ending of a link that is not yet in its place
 
 
 def link_same_files(folder: Path) -> int:
-    """Replace files in a fetched system by links to the same ones of its neighbours; the bytes of disk this saved."""
+    """Replace files of a fetched system by links to equal files of its neighbours; return the saved bytes."""
     neighbours = [path for path in folder.parent.iterdir() if path != folder and (path / NAME).is_file()]
     known: dict[int, list[Path]] = {}
     for neighbour in neighbours:
@@ -37,7 +37,7 @@ def link_same_files(folder: Path) -> int:
                 _replace(file, twin)
                 saved += size
     except OSError as error:
-        logger.info("%s keeps copies of its own: %s", folder.name, error)
+        logger.info("Files of %s stay copies: %s", folder.name, error)
     return saved
 
 

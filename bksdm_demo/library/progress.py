@@ -1,7 +1,7 @@
-"""How far a fetch is: the record that is reported, and the meter that turns byte counts into speed and time left.
+"""The progress of a fetch: the record that is reported, and the meter that derives speed and time left from bytes.
 
-Speed is measured over the last few seconds, so that it follows a changing line; reports are thinned, so that a page
-or a terminal is not flooded. Leaves out words: numbers are put into sentences where they are shown.
+The speed is an average over the last few seconds, so that it follows changes of the connection. Reports are limited in
+number, so that they do not flood a page or a terminal. Leaves out words: the page and the command line write those.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 WINDOW = 5.0  # seconds over which speed is measured
-INTERVAL = 0.2  # seconds between two reports at least
+INTERVAL = 0.2  # seconds between two reports, at least
 
 
 class Stage(StrEnum):
-    """What a fetch is doing; WAITING means that another process fetches the same system."""
+    """The stage of a fetch. WAITING means that another process fetches the same system."""
 
     WAITING = "waiting"
     DOWNLOADING = "downloading"
@@ -27,7 +27,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Progress:
-    """One report: bytes done of `total_bytes` in this stage, bytes a second and seconds left (None: not known yet)."""
+    """One report: bytes done of `total_bytes` in this stage, bytes per second and seconds left (None if unknown)."""
 
     stage: Stage
     done_bytes: int = 0
@@ -40,13 +40,13 @@ Report = Callable[[Progress], None]
 
 
 def silent(progress: Progress) -> None:
-    """A report that nobody reads."""
+    """A report that does nothing."""
 
 
 class Meter:
-    """Counts the bytes of one stage and reports: at once at the start and the end, in between every INTERVAL seconds.
+    """Counts the bytes of one stage. Reports at the start, at the end, and every INTERVAL seconds in between.
 
-    `done_bytes` already there do not count as speed. Used by one thread.
+    The speed leaves out the `done_bytes` of the start. For use by one thread.
     """
 
     def __init__(
@@ -60,22 +60,22 @@ class Meter:
         self._stage, self._total, self._report, self._clock = stage, total_bytes, report, clock
         self._samples: deque[tuple[float, int]] = deque()
         self.done_bytes = done_bytes
-        self._tell(clock())
+        self._send(clock())
 
     def add(self, count: int) -> None:
         """`count` more bytes are done."""
         self.done_bytes += count
         now = self._clock()
         if now - self._samples[-1][0] >= INTERVAL or self.done_bytes >= self._total:
-            self._tell(now)
+            self._send(now)
 
     def restart(self, done_bytes: int) -> None:
-        """The count jumps to `done_bytes`, as when a server cannot continue; speed is measured anew."""
+        """Set the count to `done_bytes` and measure the speed anew, because the server cannot continue."""
         self.done_bytes = done_bytes
         self._samples.clear()
-        self._tell(self._clock())
+        self._send(self._clock())
 
-    def _tell(self, now: float) -> None:
+    def _send(self, now: float) -> None:
         self._samples.append((now, self.done_bytes))
         while len(self._samples) > 2 and now - self._samples[0][0] > WINDOW:
             self._samples.popleft()

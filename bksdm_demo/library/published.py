@@ -1,9 +1,8 @@
-"""The five published Core ML systems as data: where their archives are, what they weigh, what governs them.
+"""The five published Core ML systems as data: their archives, sizes and licences.
 
-Follows the model cards and repositories named in each entry; parameter counts are those of BK-SDM's card, and for
-Small Stable Diffusion, whose card gives the blocks of BK-SDM-Base (v1.4 with one layer per block), those of Base. Sizes
-are decimal bytes rounded as published and only for telling people beforehand: a download takes size and hash from the
-hub.
+Follows the model cards and repositories named in each entry. Parameter counts are those of BK-SDM's card. The card of
+Small Stable Diffusion describes the blocks of BK-SDM-Base (v1.4 with one layer per block), so it has Base's counts.
+Sizes are decimal bytes, rounded as published, and only shown beforehand: a download takes size and hash from the hub.
 Leaves out loose model folders in the repositories: every system is fetched as one archive.
 """
 
@@ -18,8 +17,8 @@ OPENRAIL_M_URL = "https://huggingface.co/spaces/CompVis/stable-diffusion-license
 NOTA_REVISION = "c5fb4e797b9f33438b316de15185a75dba111a2b"
 APPLE_REVISION = "2f36b5d37f234ef41df5e25b55240083bd6a95ee"
 
-# Numbers of weights that every system here has in common with Stable Diffusion v1, counted on the networks of
-# transformers and diffusers with its configuration.
+# Weights of the parts that every system here shares with Stable Diffusion v1, counted on the networks of transformers
+# and diffusers with its configuration.
 TEXT_ENCODER_WEIGHTS = 123_060_480
 IMAGE_DECODER_WEIGHTS = 49_490_199
 SAFETY_CHECKER_WEIGHTS = 303_981_588
@@ -27,7 +26,7 @@ SAFETY_CHECKER_WEIGHTS = 303_981_588
 
 @dataclass(frozen=True)
 class HubFile:
-    """One file of a model repository on the hub, at a commit or, where none is pinned yet, at a branch."""
+    """One file of a model repository on the hub, at a commit, or at a branch if none is pinned yet."""
 
     repo: str
     revision: str
@@ -36,7 +35,7 @@ class HubFile:
 
 @dataclass(frozen=True)
 class Archive:
-    """One zip of a system: the attention it was converted with, and its size in bytes (None: not published)."""
+    """One zip of a system: the attention of its conversion, and its size in bytes (None: not published)."""
 
     file: HubFile
     attention: str
@@ -45,10 +44,10 @@ class Archive:
 
 @dataclass(frozen=True)
 class PublishedSystem:
-    """One system of the table. The first archive is the one for any machine; others suit other compute units.
+    """One system of the table. The first archive suits every machine, the others certain compute units.
 
-    `parameters` and `unet_parameters` are numbers of weights (None where the card does not say), `size_bytes` is the
-    published size of the whole pipeline. Steps, guidance and scheduler are recommendations.
+    `parameters` and `unet_parameters` are numbers of weights (None if the card does not state them). `size_bytes` is
+    the published size of the whole pipeline. Steps, guidance and scheduler are recommendations.
     """
 
     key: str
@@ -69,7 +68,7 @@ class PublishedSystem:
     scheduler: str = "dpmpp-2m"
 
     def archive(self, attention: str | None = None) -> Archive:
-        """The archive with that attention, by default the first; ModelUnavailableError names those there are."""
+        """The archive with that attention, by default the first. Raises ModelUnavailableError listing the choices."""
         for archive in self.archives:
             if attention in (None, archive.attention):
                 return archive
@@ -77,11 +76,11 @@ class PublishedSystem:
         raise ModelUnavailableError(f"{self.name} is not published with attention {attention!r}; choose {kinds}.")
 
     def folder_name(self, archive: Archive) -> str:
-        """The folder and key of an archive that is here: the system's key, for a further archive with its attention."""
+        """The folder and key of an unpacked archive: the system's key; a further archive's attention is added."""
         return self.key if archive == self.archives[0] else f"{self.key}-{archive.attention}"
 
     def title(self, archive: Archive) -> str:
-        """What an archive is called: the system's name, for a further archive with its attention."""
+        """The name of an archive: the system's name; a further archive's attention is added."""
         return self.name if archive == self.archives[0] else f"{self.name} ({archive.attention} attention)"
 
 
@@ -145,7 +144,7 @@ PUBLISHED = (
         card_url="https://huggingface.co/OFA-Sys/small-stable-diffusion-v0",
         archives=tuple(
             Archive(
-                HubFile(  # the repository has no pinned commit yet: what the branch resolves to is reported and used
+                HubFile(  # no commit is pinned yet; a fetch records the commit of the branch
                     "pcuenq/coreml-small-stable-diffusion-v0",
                     "main",
                     f"coreml-small-stable-diffusion-v0_{attention}_compiled.zip",
@@ -163,9 +162,9 @@ PUBLISHED = (
 
 
 def published_system(key: str) -> PublishedSystem:
-    """The published system of that key; ModelUnavailableError lists the keys there are."""
+    """The published system of that key. Raises ModelUnavailableError listing the keys."""
     for system in PUBLISHED:
         if system.key == key:
             return system
     keys = ", ".join(system.key for system in PUBLISHED)
-    raise ModelUnavailableError(f"No published model is called {key!r}; there are {keys}.")
+    raise ModelUnavailableError(f"No published model is called {key!r}; choose one of {keys}.")

@@ -1,7 +1,7 @@
-"""The record that a fetched system carries: which file of the hub, at which commit, with which hash it came from.
+"""The record of a fetched system: its file on the hub, the commit and the hash.
 
-Written into the system's folder before that becomes visible. A branch is pinned by it: what is here stays what it is,
-whatever the branch means later. Nothing depends on the record; a missing or spoilt one is the same as none.
+Written into the system's folder before that becomes visible. The record names the commit even if a branch was asked
+for, because the branch may move later. Nothing depends on it: a damaged record counts as a missing one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAME = "fetched.json"
 
 @dataclass(frozen=True)
 class FetchRecord:
-    """Where a system came from; `revision` is a commit, `asked` what it was asked for: the same, or a branch."""
+    """The origin of a system. `revision` is a commit; `asked` is the requested revision, the same or a branch."""
 
     repo: str
     file: str
@@ -32,13 +32,13 @@ class FetchRecord:
 
 
 def record_of(remote: RemoteFile, asked: str) -> FetchRecord:
-    """The record of an archive that was asked for at `asked`."""
+    """The record of an archive that was requested at the revision `asked`."""
     file = remote.file
     return FetchRecord(file.repo, file.name, file.revision, asked, remote.digest, remote.size_bytes)
 
 
 def read_record(folder: Path) -> FetchRecord | None:
-    """The record in a system's folder, if there is a sound one."""
+    """The record in a system's folder; None if it is missing or damaged."""
     try:
         record = FetchRecord(**json.loads((folder / NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

@@ -1,8 +1,8 @@
-"""Which parts the systems of this machine have in common, by content, and the bytes that this saves.
+"""Finds the parts that the systems of this machine have in common, by content, and the bytes that this saves.
 
-A part that several systems share is loaded once; it may lie on disk once (one path, or links) or several times. Files
-of different sizes differ and links are the same, so contents are read only where neither decides. Parts that cannot be
-read share nothing here; the catalogue tells why.
+A part that several systems share is loaded once. It may be on disk once (one path, or links) or several times. Files of
+different sizes differ and links are equal, so contents are read only if neither decides. Unreadable parts are left out
+here; the catalogue shows why.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Inodes = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class SharedPart:
-    """One part that several systems have: what it does, their keys, its bytes, and how often it lies on the disk."""
+    """One part that several systems have: its role, their keys, its bytes, and its number of copies on disk."""
 
     role: str
     systems: tuple[str, ...]
@@ -30,13 +30,13 @@ class SharedPart:
 
     @property
     def saved_bytes(self) -> int:
-        """What every system but the first saves by sharing it in memory."""
+        """The bytes of memory that all systems but the first save by sharing it."""
         return self.size_bytes * (len(self.systems) - 1)
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """What is shared, and bytes: the parts' files on disk, each counted once, and as if every system had its own."""
+    """The shared parts, the bytes of all parts' files on disk, and the bytes if every system had files of its own."""
 
     parts: tuple[SharedPart, ...] = ()
     disk_bytes: int = 0
@@ -48,7 +48,7 @@ class Sharing:
 
 
 def find_sharing(systems: Sequence[System]) -> Sharing:
-    """What the available ones of these systems share."""
+    """The parts that these systems share; systems without parts are left out."""
     found: dict[tuple[str, int], list[tuple[str, Path]]] = defaultdict(list)
     files: dict[tuple[int, int], int] = {}
     separate = 0
@@ -73,7 +73,7 @@ def find_sharing(systems: Sequence[System]) -> Sharing:
 
 
 def _groups(users: Sequence[tuple[str, Path]]) -> list[list[tuple[str, Path]]]:
-    """Users of parts of one role and size, put together where the content is the same."""
+    """Group the users of parts of one role and size by content."""
     by_files: dict[Inodes, list[tuple[str, Path]]] = defaultdict(list)
     for key, part in users:
         by_files[_inodes(part)].append((key, part))

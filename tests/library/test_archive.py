@@ -77,12 +77,12 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../out.bin", "/etc/out.bin", "a/../../out.bin", "a/..", "/", ".", "./"])
 def test_names_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
-    assert "would leave the folder" in refused(tmp_path, with_entry(name))
+    assert "would leave the target folder" in refused(tmp_path, with_entry(name))
 
 
 @pytest.mark.parametrize("name", ["..\\out.bin", "C:/out.bin", "a\nb"])
 def test_names_of_other_systems_are_refused(tmp_path: Path, name: str) -> None:
-    assert "letters in its name" in refused(tmp_path, with_entry(name))
+    assert "characters in its name" in refused(tmp_path, with_entry(name))
 
 
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
@@ -103,11 +103,11 @@ def test_other_ways_of_packing_are_refused(tmp_path: Path, method: int) -> None:
 
 @pytest.mark.parametrize("name", ["good.bin", "GOOD.bin"])
 def test_doubled_files_are_refused(tmp_path: Path, name: str) -> None:
-    assert "one and the same file" in refused(tmp_path, with_entry(name))
+    assert "are the same file" in refused(tmp_path, with_entry(name))
 
 
 def test_names_that_differ_in_form_alone_are_refused(tmp_path: Path) -> None:
-    assert "one and the same file" in refused(tmp_path, zip_bytes({"caf\u00e9": b"1", "cafe\u0301": b"2"}))
+    assert "are the same file" in refused(tmp_path, zip_bytes({"caf\u00e9": b"1", "cafe\u0301": b"2"}))
 
 
 def test_a_file_that_is_also_a_folder_is_refused(tmp_path: Path) -> None:
@@ -127,12 +127,12 @@ def test_repetitive_text_and_small_files_may_shrink_as_they_like(tmp_path: Path)
 
 def test_an_absurd_total_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MOST_BYTES", len(WEIGHTS))
-    assert "unpacked, at most" in refused(tmp_path, ZIP)
+    assert "the limit is 300 kB" in refused(tmp_path, ZIP)
 
 
 def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MOST_ENTRIES", len(FILES) - 1)
-    assert "5 entries, at most 4" in refused(tmp_path, ZIP)
+    assert "5 entries; the limit is 4" in refused(tmp_path, ZIP)
 
 
 def test_an_archive_of_nothing_but_litter_is_refused(tmp_path: Path) -> None:
@@ -143,19 +143,19 @@ def test_more_than_an_entry_declares_is_not_written(tmp_path: Path) -> None:
     data = bytearray(with_entry("odd", b"y" * 1000))
     at = data.rindex(b"PK\x01\x02") + 24  # the unpacked size of the last directory entry
     data[at : at + 4] = (10).to_bytes(4, "little")
-    assert "not a sound zip" in refused(tmp_path, bytes(data))
+    assert "cannot be read as a zip" in refused(tmp_path, bytes(data))
 
 
 @pytest.mark.parametrize("data", [b"", b"no zip at all" * 100, ZIP[: len(ZIP) // 2], ZIP[:-30]])
 def test_what_is_no_whole_zip_is_refused(tmp_path: Path, data: bytes) -> None:
-    assert "not a sound zip" in refused(tmp_path, data)
+    assert "cannot be read as a zip" in refused(tmp_path, data)
 
 
 @pytest.mark.parametrize("method", archive.METHODS)
 def test_a_spoilt_byte_is_noticed(tmp_path: Path, method: int) -> None:
     data = bytearray(zip_bytes({"weight.bin": WEIGHTS}, method))
     data[len(data) // 2] ^= 0x55
-    assert "not a sound zip" in refused(tmp_path, bytes(data))
+    assert "cannot be read as a zip" in refused(tmp_path, bytes(data))
 
 
 def test_a_full_disk_is_noticed_before_anything_is_written(tmp_path: Path) -> None:

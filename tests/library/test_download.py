@@ -154,7 +154,7 @@ def test_a_dropped_connection_is_taken_up_where_it_broke(hub: HubServer, tmp_pat
 
 def test_a_connection_that_keeps_breaking_is_given_up_and_what_came_is_kept(hub: HubServer, tmp_path: Path) -> None:
     hub.faults.drops = [10_000] * 10
-    assert "broke off while tiny.zip was coming" in complaint(tmp_path, hub)
+    assert "broke during the download of tiny.zip" in complaint(tmp_path, hub)
     assert len(hub.bodies()) == 1 + len(AT_ONCE)
     kept = (tmp_path / "tiny.zip.incomplete").stat().st_size
     assert kept > 10_000
@@ -169,7 +169,7 @@ def test_a_server_that_falls_silent_is_a_broken_connection(
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.3)
     hub.faults.stall_after = 100_000
     remote = look_up(FILE)
-    with pytest.raises(ModelUnavailableError, match="broke off while"):
+    with pytest.raises(ModelUnavailableError, match="broke during"):
         download(remote, tmp_path / "tiny.zip", pauses=())
     assert (tmp_path / "tiny.zip.incomplete").stat().st_size > 0
 
@@ -212,7 +212,7 @@ def test_cancelling_keeps_what_came(hub: HubServer, tmp_path: Path) -> None:
 
     presser = threading.Thread(target=press_cancel)
     presser.start()
-    with pytest.raises(CancelledError, match="what has come is kept"):
+    with pytest.raises(CancelledError, match="bytes are kept"):
         bring(tmp_path, cancelled=stop)
     presser.join()
     assert 0 < (tmp_path / "tiny.zip.incomplete").stat().st_size < len(ZIP)
@@ -240,7 +240,7 @@ def test_cancelling_during_a_pause_does_not_wait_for_its_end(hub: HubServer, tmp
 
 def test_a_wrong_hash_throws_the_file_away(hub: HubServer, tmp_path: Path) -> None:
     hub.faults.spoilt = True
-    assert "arrived damaged: its hash is not the one the hub announces" in complaint(tmp_path, hub)
+    assert "arrived damaged: its hash differs from the hub's" in complaint(tmp_path, hub)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -256,8 +256,8 @@ def test_a_wrong_hash_throws_the_file_away(hub: HubServer, tmp_path: Path) -> No
         (429, {}, "fetch again in a few minutes"),
         (429, {"Retry-After": "17"}, "fetch again in 17 seconds"),
         (429, {"RateLimit": '"resolvers";r=0;t=55'}, "fetch again in 55 seconds"),
-        (500, {}, "The hub is not well just now (500)"),
-        (503, {}, "The hub is not well just now (503)"),
+        (500, {}, "The hub failed with status 500"),
+        (503, {}, "The hub failed with status 503"),
         (418, {}, "refused tiny.zip of someone/coreml-tiny with status 418"),
     ],
 )
@@ -288,7 +288,7 @@ def test_a_hub_that_does_not_show_the_end_of_a_zip_tells_no_unpacked_size(hub: H
 
 def test_looking_up_gives_up_soon_and_at_once_when_cancelled(hub: HubServer) -> None:
     hub.faults.statuses = [503] * 100
-    with pytest.raises(ModelUnavailableError, match="not well just now"):
+    with pytest.raises(ModelUnavailableError, match="failed with status 503"):
         look_up(FILE, pauses=(0.0,) * 10)
     assert len(hub.log) == MOST_QUESTIONS
     stop = threading.Event()
@@ -305,14 +305,14 @@ def test_a_missing_file_and_a_missing_repository_are_named(hub: HubServer) -> No
 
 def test_offline_mode_is_respected(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    assert "switched off by HF_HUB_OFFLINE" in complaint(tmp_path, hub)
+    assert "HF_HUB_OFFLINE turns the hub off" in complaint(tmp_path, hub)
     assert hub.log == []
 
 
 def test_a_hub_out_of_reach_is_a_sentence(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
     template = "http://127.0.0.1:9/{repo_id}/resolve/{revision}/{filename}"  # the discard port: nobody listens
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    with pytest.raises(ModelUnavailableError, match=r"cannot be reached .* What is already on this machine works"):
+    with pytest.raises(ModelUnavailableError, match=r"cannot be reached .* The models on this machine work"):
         look_up(FILE, pauses=AT_ONCE)
 
 
@@ -326,12 +326,12 @@ def test_a_bad_endpoint_is_a_sentence(hub: HubServer, monkeypatch: pytest.Monkey
 
 def test_some_other_web_server_is_no_hub(hub: HubServer, tmp_path: Path) -> None:
     hub.faults.plain = True
-    assert "does not answer as the hub does" in complaint(tmp_path, hub)
+    assert "does not answer like the hub" in complaint(tmp_path, hub)
 
 
 def test_a_hash_of_no_known_kind_is_refused(hub: HubServer, tmp_path: Path) -> None:
     hub.faults.announced = "W/1234"
-    assert "does not answer as the hub does" in complaint(tmp_path, hub)
+    assert "does not answer like the hub" in complaint(tmp_path, hub)
 
 
 def test_more_bytes_than_announced_are_not_written(hub: HubServer, tmp_path: Path) -> None:

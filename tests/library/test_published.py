@@ -70,5 +70,5 @@ def test_archives_are_chosen_by_attention() -> None:
 
 
 def test_an_unknown_key_lists_those_there_are() -> None:
-    with pytest.raises(ModelUnavailableError, match="there are sd-v1-4-palettized, bk-sdm-base-2m"):
+    with pytest.raises(ModelUnavailableError, match="choose one of sd-v1-4-palettized, bk-sdm-base-2m"):
         published_system("sdxl")
