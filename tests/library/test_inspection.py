@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bksdm_demo.errors import PackageError
-from bksdm_demo.library.inspection import Encoding, Tensor, inspect_package
-from tests.mil.samples import compiled
+from bksdm_demo.engines.base import Engine
+from bksdm_demo.errors import PackageError, UnsupportedModelError
+from bksdm_demo.library.inspection import Encoding, Inspection, Tensor, find_models, inspect_all, inspect_package
+from tests.mil.samples import compiled, copy
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "mil"
 
@@ -72,3 +73,32 @@ def test_a_compiled_model_has_the_same_facts(tmp_path: Path) -> None:
     package, model = inspect_package(GOLDEN / "ios16.mlpackage"), inspect_package(compiled("ios16", tmp_path, "1.0"))
     same = ("inputs", "outputs", "operations", "encodings", "opset", "functions")
     assert [getattr(model, name) for name in same] == [getattr(package, name) for name in same]
+
+
+def test_models_are_found_at_a_path_and_below_it(tmp_path: Path) -> None:
+    package = copy("converted", tmp_path / "deep")
+    model = compiled("ios18", tmp_path / "deeper", "1.3")
+    assert find_models(package) == [package]
+    assert find_models(tmp_path) == [package, model]
+    assert find_models(tmp_path / "nothing") == [tmp_path / "nothing"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "refusal", "runs", "runs_here"),
+    [({}, None, True, None), ({}, "", True, True), ({}, "Too large.", False, False), ({"conv": 1}, None, False, False)],
+)
+def test_a_model_runs_here_only_after_a_trial_load(
+    missing: dict[str, int], refusal: str | None, runs: bool, runs_here: bool | None
+) -> None:
+    inspection = Inspection(inspect_package(GOLDEN / "converted.mlpackage", lambda program: missing), refusal)
+    assert inspection.runs is runs
+    assert inspection.as_json()["runs_here"] is runs_here
+    assert inspection.as_json()["refusal"] == (refusal or None)
+
+
+def test_a_refused_trial_load_is_the_reason() -> None:
+    def refuse(path: Path, exact: bool) -> Engine:
+        raise UnsupportedModelError(f"{path.name} is too large.")
+
+    (inspection,) = inspect_all(GOLDEN / "converted.mlpackage", refuse)
+    assert inspection.refusal == "converted.mlpackage is too large."
