@@ -78,7 +78,7 @@ class ModelRow:
 
     name: str
     key: str
-    cells: tuple[str, ...]
+    texts: tuple[str, ...]
     licence: str
     licence_url: str
     card_url: str
@@ -253,7 +253,7 @@ def _model(material: Material, key: str) -> ModelRow:
     if system is None:
         size = next((_size(cell) for cell in material.job.cells if cell.model == key and cell.result), "")
         return ModelRow(key, key, (NOTHING, NOTHING, size or NOTHING, NOTHING, NOTHING), "", "", "")
-    cells = (
+    texts = (
         format_count(system.unet_parameters) if system.unet_parameters else NOTHING,
         format_count(system.parameters) if system.parameters else NOTHING,
         format_bytes(system.size_bytes) if system.size_bytes else NOTHING,
@@ -261,7 +261,7 @@ def _model(material: Material, key: str) -> ModelRow:
         system.attention or NOTHING,
     )
     licence, licence_url = system.licence or "unknown", _safe_link(system.licence_url)
-    return ModelRow(system.name, key, cells, licence, licence_url, _safe_link(system.card_url))
+    return ModelRow(system.name, key, texts, licence, licence_url, _safe_link(system.card_url))
 
 
 def _size(cell: Cell) -> str:

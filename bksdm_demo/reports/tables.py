@@ -37,7 +37,7 @@ class StepRow:
     """The step times of one picture. `line` holds the points of their curve, on one scale for all pictures."""
 
     name: str
-    cells: tuple[str, ...]
+    texts: tuple[str, ...]
     line: str
     label: str
 
@@ -65,9 +65,9 @@ def step_rows(names: Sequence[str], timings: Sequence[Timings]) -> tuple[StepRow
         if middle is None:
             continue
         shown = (min(timing.steps), middle, max(timing.steps))
-        cells = (str(len(timing.steps)), *(_milliseconds(seconds) for seconds in shown))
-        label = f"{plural(len(timing.steps), 'step')} between {cells[1]} and {cells[3]} milliseconds"
-        rows.append(StepRow(name, cells, step_line(timing.steps, slowest), label))
+        texts = (str(len(timing.steps)), *(_milliseconds(seconds) for seconds in shown))
+        label = f"{plural(len(timing.steps), 'step')} between {texts[1]} and {texts[3]} milliseconds"
+        rows.append(StepRow(name, texts, step_line(timing.steps, slowest), label))
     return tuple(rows)
 
 
@@ -76,8 +76,8 @@ def every_step_table(names: Sequence[str], timings: Sequence[Timings]) -> Table:
     longest = max((len(timing.steps) for timing in timings), default=0)
     rows = []
     for name, timing in zip(names, timings, strict=True):
-        cells = [_milliseconds(seconds) for seconds in timing.steps]
-        rows.append((name, *cells, *[NOTHING] * (longest - len(cells))))
+        texts = [_milliseconds(seconds) for seconds in timing.steps]
+        rows.append((name, *texts, *[NOTHING] * (longest - len(texts))))
     return Table(("Milliseconds", *(str(number) for number in range(1, longest + 1))), tuple(rows))
 
 
