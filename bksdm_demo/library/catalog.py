@@ -72,8 +72,8 @@ class Catalog:
     system always stands for its first archive. Further archives that are here are listed by the name of their folder.
 
     `read_metadata` returns the user-defined metadata of a part: its parameter count and what it predicts.
-    `read_shapes` returns its inputs' shapes. It is asked only where no file states what a U-Net predicts. A DemoError
-    from either makes the system unavailable, because such a part cannot run either.
+    `read_shapes` returns its inputs' shapes; the catalogue needs them only if no file states what a U-Net predicts. A
+    DemoError from either reader makes the system unavailable, because such a part cannot run either.
     """
 
     def __init__(
@@ -237,7 +237,7 @@ class Catalog:
         return int(text) if text.isdecimal() else None
 
     def _metadata_of(self, part: Path) -> Mapping[str, str]:
-        """The part's metadata, read once; empty where the catalogue has no reader."""
+        """The part's metadata, read once; empty if the catalogue has no reader."""
         if self._read_metadata is None:
             return {}
         if part not in self._metadata:
@@ -318,7 +318,7 @@ def _plain(name: str) -> str:
 
 
 def _unused(key: str, taken: set[str]) -> str:
-    """`key`, or `key-2`, `key-3`... where it is taken."""
+    """`key`, or `key-2`, `key-3`... if it is taken."""
     candidate, number = key, 2
     while candidate in taken:
         candidate, number = f"{key}-{number}", number + 1

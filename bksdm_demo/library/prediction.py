@@ -1,8 +1,8 @@
 """Reads what the U-Net of a system predicts: the noise ("epsilon") or the velocity ("v_prediction").
 
-A Core ML interface looks the same for both, so somebody has to say it. diffusers writes it into `scheduler_config.json`
-as `prediction_type`; a U-Net's metadata may carry the same key. The file wins over the metadata. Where neither says it,
-"epsilon" is assumed: right for SD v1 and SD 2-base, wrong for SD 2.x at 768 pixels. Ignores the file's other entries.
+The Core ML interface is the same for both. diffusers writes the type into `scheduler_config.json` as `prediction_type`;
+a U-Net's metadata may have the same key. The file wins over the metadata. If neither states it, "epsilon" is assumed:
+right for SD v1 and SD 2-base, wrong for SD 2.x at 768 pixels. Ignores the other entries of the file.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ ReadShapes = Callable[[Path], Mapping[str, tuple[int | None, ...]]]
 
 
 def read_prediction(parts: Parts, read_metadata: ReadMetadata) -> str:
-    """One of PREDICTIONS as the system's files state it, "" where they do not.
+    """The prediction type that the system's files state, one of PREDICTIONS; "" if they state none.
 
-    Raises PackageError for any other value, for a file that is no JSON object, and as `read_metadata` does.
+    Raises PackageError for any other value and for a file that is not a JSON object, and as `read_metadata` does.
     """
     if parts.scheduler_config is not None:
         config = _read_config(parts.scheduler_config)

@@ -9,7 +9,9 @@ from rich.console import RenderableType
 
 from bksdm_demo.cli import tables
 from bksdm_demo.cli.console import console_on, plain_text
+from bksdm_demo.library.sharing import Sharing
 from tests.cli.test_progress import snapshots
+from tests.ui.records import SYSTEMS, system
 
 
 def text_of(block: RenderableType) -> str:
@@ -28,6 +30,12 @@ def test_history_table_says_how_many_more_there_are():
     assert text.splitlines()[1].split()[0] == "id"
     assert text.splitlines()[-1] == "2 more; --limit shows more of them."
     assert text_of(tables.history_table([], 0)) == "No stored comparison matches."
+
+
+def test_systems_table_shows_the_notes_about_usable_models():
+    noted = system("wide", "Wide", note="No file states its prediction_type.")
+    text = text_of(tables.systems_table([SYSTEMS["a"], noted], Sharing()))
+    assert text.splitlines()[-1] == "wide: No file states its prediction_type."
 
 
 @pytest.mark.parametrize(("count", "words"), [(None, ""), (4_878_308, "4.9 M"), (0, "0.0 M")])

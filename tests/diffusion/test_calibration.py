@@ -1,4 +1,4 @@
-"""Calibration over fake engines: what is watched, that it is the same each time, and who is left alone."""
+"""Calibration over fake engines: which steps they observe, that these never change, and which engines it skips."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def test_a_fake_engine_needs_none():
 
 
 def test_whole_trajectories_are_watched_once():
-    unet, told = watched(parts.unet()), []
+    unet, reported = watched(parts.unet()), []
     pipe = pipeline(unet)
     assert needs_calibration(pipe)
-    calibrate(pipe, lambda *step: told.append(step))
+    calibrate(pipe, lambda *step: reported.append(step))
     count = len(PROMPTS) * STEPS
     assert unet.seen == count
-    assert told == [(done, count) for done in range(1, count + 1)]
+    assert reported == [(done, count) for done in range(1, count + 1)]
     assert len({call["timestep"].tobytes() for call in unet.calls}) == STEPS
     assert len({call["encoder_hidden_states"].tobytes() for call in unet.calls}) == len(PROMPTS)
     assert not pipe.vae.engine.loaded

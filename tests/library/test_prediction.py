@@ -1,4 +1,4 @@
-"""What a U-Net predicts: stated by a file, by metadata or by nobody; other values and broken files are refused."""
+"""The prediction type from a file, from metadata or unstated; refusals of other values and broken files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which parts systems share: by one path, by links, by equal bytes; told with what it saves."""
+"""Which parts systems share: by one path, by links, by equal bytes; and the bytes that this saves."""
 
 from __future__ import annotations
 

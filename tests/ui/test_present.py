@@ -209,6 +209,8 @@ def test_systems_in_words() -> None:
     assert present.choice_label(SYSTEMS["b"]) == "Beta · 12.1 MB on disk"
     (view,) = present.preview_views([system("e", "E", summary=f"As SD. {EMOJI_NOTE}")])
     assert view.detail == "As SD."
+    (view,) = present.preview_views([system("w", "W", summary="Found in w.", note="No file states it.")])
+    assert view.detail == "Found in w. No file states it."
     lost = system("x", "X", availability=Availability.UNAVAILABLE, reason="its U-Net is missing.")
     assert present.unavailable_facts([SYSTEMS["a"], lost]) == (("X", "its U-Net is missing."),)
     assert present.unavailable_title(1) == "1 more model cannot be chosen yet"

@@ -1,7 +1,7 @@
 """The scheduler contract, what all schedulers share, and the registry of schedulers by name.
 
-A scheduler is built from the training schedule and a number of steps. It serves one picture and is thrown away, because
-its multistep history lives in it. To add one: write a subclass of `Sampler` with a `step`, decorate its builder with
+A scheduler is built from the training schedule and a number of steps. Every picture needs a new one, because it holds
+the history of its steps. To add one: write a subclass of `Sampler` with a `step`, decorate its builder with
 `@register("name")`, import its file in `__init__.py`, and describe it in `bksdm_demo/schedulers.py`.
 """
 

@@ -1,7 +1,7 @@
-"""What the network predicts, kept apart from how a sampler integrates.
+"""Derives the clean latents and the noise from a network's output, whichever of them the network predicts.
 
-Every sampler needs the clean latents, the noise or both. This file derives them from the network's output. A noisy
-sample is always `signal * clean + level * noise`. Leaves out networks that return the clean latents.
+A noisy sample is always `signal * clean + level * noise`. Samplers use the derived values and need not know the
+prediction type. Leaves out networks that return the clean latents.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every sampler must do whatever the reference says, and the parts that they are made of."""
+"""Properties of every sampler that need no reference, and tests of the samplers' own parts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_true_noise_gives_the_clean_latents_back(name: str, steps: int) -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 20, 150])
 def test_true_noise_with_karras_spacing(steps: int) -> None:
-    """There the network is told rounded times; the truth is taken at the exact ratio."""
+    """There the network gets rounded times; the truth is taken at the exact ratio."""
     training = TrainingSchedule()
     scheduler = build_scheduler("dpmpp-2m-karras", training, steps)
     sigmas = karras_sigmas(training, steps)
