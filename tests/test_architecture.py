@@ -69,7 +69,7 @@ HEAVY = {
     "torch": (),
     "diffusers": (),
 }
-WITHOUT_A_RUNTIME = {f"{PACKAGE}.mil": "openvino", f"{PACKAGE}.translate.passes": "openvino"}  # by whatever way
+WITHOUT_A_RUNTIME = {f"{PACKAGE}.mil": "openvino", f"{PACKAGE}.translate.passes": "openvino"}  # not even indirectly
 SETTINGS = f"{PACKAGE}.settings"
 IMPORTS_BY_NAME = (f"{PACKAGE}.engines.registry",)  # where import_module is allowed: it picks an engine
 LONGEST_FILE = 400  # lines

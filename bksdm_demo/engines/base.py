@@ -69,7 +69,7 @@ class Engine(Protocol):
     EngineError for a wrong name, shape or type, naming all three, and for a failure of the runtime.
     """
 
-    kind: str  # "openvino", "coreml", "fake"
+    kind: str  # as registered in registry.py
 
     @property
     def inputs(self) -> tuple[Port, ...]: ...

@@ -25,12 +25,12 @@ Stamp = tuple[int, int, int, int]  # size, inode, time of the last write, time o
 
 WORTH_STORING = 1 << 20  # bytes; reading a smaller file is as fast as looking it up
 SETTLED_NS = 2_000_000_000  # a more recent change could be followed by one with the same time stamp
-MOST_REMEMBERED = 1000  # files
+MOST_STORED = 1000  # files
 TOOLS = "com.github.apple."  # prefix of what the converter notes about itself: versions and dates
 
 _digests: dict[str, tuple[Stamp, bytes]] = {}
 _lock = threading.Lock()
-_notebook: Path | None = None
+_digest_file: Path | None = None
 _logger = logging.getLogger(__name__)
 
 
@@ -45,7 +45,7 @@ def content_identity(part: Path) -> str:
     whole = hashlib.blake2b(digest_size=20)
     for file in files:
         whole.update(os.fsencode(file.relative_to(part).as_posix()) + b"\0" + _digest(file))
-    whole.update(repr((links, [] if part.is_file() else _said(part))).encode())
+    whole.update(repr((links, [] if part.is_file() else _counting_facts(part))).encode())
     return whole.hexdigest()
 
 
@@ -76,23 +76,23 @@ def _contents(part: Path) -> tuple[list[Path], list[tuple[str, str]]]:
     return sorted(files), sorted(links)
 
 
-def _said(part: Path) -> list[tuple[str, str]]:
+def _counting_facts(part: Path) -> list[tuple[str, str]]:
     """What counts besides the files: which one is the package's model, or the metadata of a compiled model."""
     if not is_compiled(part):
         return [("model", named_model(part).relative_to(part).as_posix())]
-    noted = read_notes(part).metadata if os.path.lexists(part / "metadata.json") else {}
-    return sorted((key, text) for key, text in noted.items() if not key.startswith(TOOLS))
+    found = read_notes(part).metadata if os.path.lexists(part / "metadata.json") else {}
+    return sorted((key, text) for key, text in found.items() if not key.startswith(TOOLS))
 
 
 def remember_digests(folder: Path) -> None:
-    """Keep the digests of large files in `folder` from now on, and trust those found there whose file is unchanged.
+    """Store the digests of large files in `folder` from now on, and use those stored there for unchanged files.
 
-    A notebook that cannot be read or written is ignored: files are then read again.
+    If the store cannot be read or written, that is logged, and files are read again.
     """
-    global _notebook
+    global _digest_file
     with _lock:
-        _notebook = folder / "digests.json"
-        _digests.update(_recall(_notebook))
+        _digest_file = folder / "digests.json"
+        _digests.update(_load(_digest_file))
 
 
 def _digest(file: Path) -> bytes:
@@ -109,8 +109,8 @@ def _digest(file: Path) -> bytes:
         raise PackageError(f"{file} cannot be read: {error.strerror}.") from error
     with _lock:
         _digests[key] = (stamp, digest)
-        if settled and stamp[0] >= WORTH_STORING and _notebook is not None:
-            _note(_notebook, {key: (stamp, digest)})
+        if settled and stamp[0] >= WORTH_STORING and _digest_file is not None:
+            _store(_digest_file, {key: (stamp, digest)})
     return digest
 
 
@@ -119,30 +119,30 @@ def _stamp(file: Path) -> Stamp:
     return status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
-def _recall(notebook: Path) -> dict[str, tuple[Stamp, bytes]]:
+def _load(digest_file: Path) -> dict[str, tuple[Stamp, bytes]]:
     try:
-        noted = json.loads(notebook.read_bytes())
-        return {str(path): (_four(stamp), bytes.fromhex(digest)) for path, (stamp, digest) in noted.items()}
+        found = json.loads(digest_file.read_bytes())
+        return {str(path): (_as_stamp(stamp), bytes.fromhex(digest)) for path, (stamp, digest) in found.items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        _logger.info("The digests in %s cannot be used (%s); files are read again.", notebook, error)
+        _logger.info("The digests in %s cannot be used (%s); files will be read again.", digest_file, error)
         return {}
 
 
-def _four(numbers: list[int]) -> Stamp:
+def _as_stamp(numbers: list[int]) -> Stamp:
     size, inode, written, changed = map(int, numbers)
     return size, inode, written, changed
 
 
-def _note(notebook: Path, fresh: dict[str, tuple[Stamp, bytes]]) -> None:
-    """Adds to the notebook, replaced in one step; of two processes at once, one note is lost and made again."""
-    known = _recall(notebook)
+def _store(digest_file: Path, fresh: dict[str, tuple[Stamp, bytes]]) -> None:
+    """Add to the digest file in one step; of two processes at once, one loses its digests and makes them again."""
+    known = _load(digest_file)
     known = {path: value for path, value in known.items() if path not in fresh} | fresh
-    latest = list(known.items())[-MOST_REMEMBERED:]
+    latest = list(known.items())[-MOST_STORED:]
     text = json.dumps({path: (stamp, digest.hex()) for path, (stamp, digest) in latest})
     try:
-        notebook.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(notebook, text.encode(), PRIVATE)
+        digest_file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(digest_file, text.encode(), PRIVATE)
     except OSError as error:
-        _logger.info("The digests cannot be kept in %s: %s.", notebook, error)
+        _logger.info("Digests cannot be stored in %s: %s. Files will be read again.", digest_file, error)

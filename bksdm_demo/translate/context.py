@@ -35,7 +35,7 @@ def element_type(dtype: str) -> ov.Type:
         return ov.Type.boolean
     if dtype.startswith(("int", "uint")):
         return ov.Type.i32
-    raise UnsupportedModelError(f"Values of type {dtype!r} cannot be computed with.")
+    raise UnsupportedModelError(f"OpenVINO cannot compute with values of the type {dtype!r}.")
 
 
 def partial_shape(shape: Sequence[int | None]) -> ov.PartialShape:
@@ -163,7 +163,7 @@ def constant_node(array: NDArray) -> Node:
         if array.size and (array.max() > np.iinfo(np.int32).max or array.min() < np.iinfo(np.int32).min):
             raise UnsupportedModelError("An integer constant does not fit into 32 bits.")
         return op.constant(array.astype(np.int32))
-    raise UnsupportedModelError(f"A constant of type {array.dtype} cannot be computed with.")
+    raise UnsupportedModelError(f"OpenVINO cannot compute with a constant of the type {array.dtype}.")
 
 
 class _Memory:

@@ -1,4 +1,4 @@
-"""Compiled results on disk: what is kept comes back, and nothing damaged, half-written or too much ever does."""
+"""Compiled results on disk: what is stored comes back; nothing damaged or half-written does, and the limit holds."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_replacing_an_entry_evicts_no_other(tmp_path: Path) -> None:
     assert sorted(names(store)) == ["a", "b"]
 
 
-def test_what_never_fits_is_not_kept_and_evicts_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_never_fits_is_not_stored_and_evicts_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = CompiledStore(tmp_path, 3 * PAGE)
     store.save("a", {}, {"main": content(2 * PAGE)})
     for _ in range(2):
@@ -181,7 +181,7 @@ def test_a_share_of_the_disk_is_left_to_others(
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_full_disk_is_said_once_and_leaves_nothing(
+def test_a_full_disk_is_logged_once_and_leaves_nothing(
     store: CompiledStore, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> None:
@@ -197,7 +197,7 @@ def test_a_full_disk_is_said_once_and_leaves_nothing(
     assert store.save("key", FACTS, {"main": content(PAGE)})
 
 
-def test_a_folder_that_cannot_be_made_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_folder_that_cannot_be_made_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("no folder")
     store = CompiledStore(tmp_path / "file" / "kept", LIMIT)
     for _ in range(2):
@@ -320,7 +320,7 @@ def test_a_kill_while_writing_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_a_turn_that_begins_leaves_alone_what_is_being_written(
     store: CompiledStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Facts and table are kept without a turn, while another thread or process may begin one."""
+    """Facts and tables are stored without the lock, while another thread or process may take it."""
     write = compiled_store._write
 
     def slow(*arguments: object) -> None:

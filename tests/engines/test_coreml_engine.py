@@ -1,4 +1,4 @@
-"""The Core ML engine: its own logic against a stand-in for coremltools anywhere, the real thing on a Mac only."""
+"""The Core ML engine: its own logic against a stand-in for coremltools; on a Mac also Core ML itself."""
 
 import inspect
 import json

@@ -1,4 +1,4 @@
-"""The OpenVINO engine and its disk: the second load compiles nothing, and nothing stale or damaged is ever run."""
+"""The OpenVINO engine's cache: the second load compiles nothing, and nothing stale or damaged is ever run."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_compiled_model_keeps_its_own(options: EngineOptions, tmp_path: Path) 
         assert engine.from_cache is found
 
 
-def test_copies_of_a_part_share_what_is_kept(options: EngineOptions, tmp_path: Path) -> None:
+def test_copies_of_a_part_share_their_results(options: EngineOptions, tmp_path: Path) -> None:
     OpenVinoEngine(UNET, options).load()
     copy = OpenVinoEngine(shutil.copytree(UNET, tmp_path / "renamed.mlpackage"), options)
     copy.load()
@@ -169,7 +169,7 @@ def test_any_change_of_the_code_changes_its_digest(tmp_path: Path, monkeypatch: 
     assert len({whole, one, fresh()}) == 3
 
 
-def test_without_readable_code_nothing_is_kept(options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_readable_code_nothing_is_stored(options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_engine, "sources_digest", lambda: "")
     OpenVinoEngine(UNET, options).load()
     assert not options.cache_dir.exists()
@@ -204,7 +204,7 @@ def test_an_entry_the_runtime_refuses_is_made_again(
     assert "made by another build" in caplog.text
 
 
-def test_a_disk_that_takes_nothing_is_said_once(
+def test_a_disk_that_takes_nothing_is_logged_once(
     options: EngineOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def full(*_: object) -> None:
@@ -266,7 +266,7 @@ def test_an_output_may_be_a_constant(tmp_path: Path) -> None:
     np.testing.assert_array_equal(engine.run({"x": np.zeros(2, np.float32)})["y"], [1, 2])
 
 
-def test_facts_survive_being_kept() -> None:
+def test_facts_survive_being_stored() -> None:
     facts = PartFacts.of(read_model(UNET))
     assert PartFacts.from_data(facts.data()) == facts
     assert facts.weights > 1000

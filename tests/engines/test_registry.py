@@ -1,4 +1,4 @@
-"""Which engine is picked where, and that a new one takes one file and one line; nothing is loaded by picking."""
+"""The choice of an engine on each system, and adding one: a file and a line. Choosing loads nothing."""
 
 from __future__ import annotations
 

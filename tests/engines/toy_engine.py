@@ -1,4 +1,4 @@
-"""A third engine, as somebody would add one: this file, and a line that registers it (test_registry.py)."""
+"""A third engine, as a newcomer would add one: this file, and one line to register it (see test_registry.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random programs for property tests, their weight file included, and what it means that two are the same."""
+"""Random programs with weight files for property tests, and a check that two programs are equal."""
 
 from __future__ import annotations
 

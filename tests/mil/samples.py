@@ -29,7 +29,7 @@ def compiled(name: str, folder: Path, spelling: str) -> Path:
 
 
 def edited(folder: Path, change: Callable[[Any], object], name: str = "converted") -> Path:
-    """A copy of a golden package whose model message `change` has changed."""
+    """A copy of a golden package after `change` has edited its model message."""
     package = copy(name, folder)
     model = parse_model((package / MODEL).read_bytes(), "model")
     change(model)

@@ -1,4 +1,4 @@
-"""Compiled models read into the very program of the package they stand for, in both spellings."""
+"""Compiled models in both spellings give the same program as the package they were compiled from."""
 
 import json
 from pathlib import Path

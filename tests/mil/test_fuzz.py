@@ -1,4 +1,4 @@
-"""Damaged files of every kind end in an error of the demo, soon and in little memory, never in another exception.
+"""Damaged files of every kind raise an error of the demo, quickly and in little memory, never another exception.
 
 Seeded: each case is one mutation of a sound file, chosen by its number. Every file that still reads is used to the end:
 all constants are decoded, the program is printed and translated.
@@ -29,7 +29,7 @@ from bksdm_demo.mil.printer import write_text
 from bksdm_demo.translate.graph import translate
 from tests.mil.samples import GOLDEN, MODEL, WEIGHTS
 
-SECONDS = 20  # of processor time for one small file: far beyond any slow machine, it tells a hang
+SECONDS = 20  # of processor time for one small file: far more than any slow machine needs; exceeding it means a hang
 MEMORY = 160 * 2**20  # bytes of address space above what is in use
 CASES = 150
 NAMES = ("converted", "ios16", "ios18", "joint")

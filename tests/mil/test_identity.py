@@ -1,4 +1,4 @@
-"""Content identity: the same for copies whatever their names and manifests, another for one changed byte."""
+"""Content identity: equal for copies with any names and manifests, different after one changed byte."""
 
 from __future__ import annotations
 
@@ -167,9 +167,9 @@ def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
 
 @pytest.fixture
 def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in a new process: nothing is known, and no notebook is kept."""
+    """As in a new process: no digest is known, and none is stored."""
     monkeypatch.setattr(identity, "_digests", {})
-    monkeypatch.setattr(identity, "_notebook", None)
+    monkeypatch.setattr(identity, "_digest_file", None)
     monkeypatch.setattr(identity, "WORTH_STORING", 1)
     monkeypatch.setattr(identity, "SETTLED_NS", 0)
 
@@ -208,7 +208,9 @@ def test_a_change_with_the_old_size_and_date_is_seen(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.usefixtures("no_memory")
-def test_a_file_that_has_just_changed_is_not_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_digest_of_a_file_that_has_just_changed_is_not_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(identity, "SETTLED_NS", 3600 * 10**9)
     remember_digests(tmp_path / "cache")
     content_identity(write_package(tmp_path / "a_unet.mlpackage", b"weights"))
@@ -217,7 +219,7 @@ def test_a_file_that_has_just_changed_is_not_noted(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.usefixtures("no_memory")
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}', '{"a": [[1, 2], "00"]}', '{"a": [[1, 2, 3, 4], "zz"]}'])
-def test_a_damaged_notebook_is_no_obstacle(tmp_path: Path, text: str) -> None:
+def test_a_damaged_digest_file_is_ignored(tmp_path: Path, text: str) -> None:
     part = write_package(tmp_path / "a_unet.mlpackage", b"weights")
     (tmp_path / "digests.json").write_text(text)
     remember_digests(tmp_path)
@@ -227,7 +229,7 @@ def test_a_damaged_notebook_is_no_obstacle(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.usefixtures("no_memory")
-def test_a_folder_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     remember_digests(tmp_path / "file" / "cache")
     assert content_identity(write_package(tmp_path / "a_unet.mlpackage", b"weights"))

@@ -1,4 +1,4 @@
-"""The table forms as numpy statements and published examples; whole packages are compared in test_constants.py."""
+"""All forms of tables against numpy and published examples; test_constants.py compares whole packages."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is printed reads back as the same program: made-up ones of every kind, and all packages of the repository."""
+"""Printed programs read back the same: made-up ones of every kind, and all packages of the repository."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The message classes load without coremltools itself, and coremltools still works in the same process afterwards."""
+"""The message classes load without coremltools itself, and coremltools still works later in the same process."""
 
 import subprocess
 import sys

@@ -22,7 +22,7 @@ def parsed(body: str, inputs: str = "tensor<fp16, [1, 4]> x", outputs: str = "y"
 
 
 def value(written: str) -> Any:
-    """The array of a constant whose value is written so."""
+    """The array of a constant with this text as its value."""
     (operation,) = parsed(f"int32 y = const()[val = {written}];")
     read = operation.attributes["val"].read
     assert read is not None

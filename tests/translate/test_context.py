@@ -1,4 +1,4 @@
-"""What an operation reads, and the check of each made value against its declaration."""
+"""Reading the inputs of an operation, and checking each value against its declared type."""
 
 from __future__ import annotations
 

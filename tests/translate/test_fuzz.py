@@ -1,4 +1,4 @@
-"""Programs that contradict themselves end in an error of the demo or are translated, never in another exception.
+"""Programs that contradict themselves are translated or raise an error of the demo, never another exception.
 
 Seeded: each case is one to three mutations of a sound program, chosen by its number.
 """

@@ -1,4 +1,4 @@
-"""From a program to a model: all missing ops at once, errors that name the operation, inputs and outputs by name."""
+"""From a program to a model: missing ops all at once, errors that name the operation, named inputs and outputs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ BAD = {
 
 @pytest.mark.parametrize(("kind", "inputs"), BAD.values(), ids=BAD)
 def test_whatever_contradicts_itself_names_the_operation(kind, inputs):
-    """Some of these are found by a pass, which cannot tell which operation is to blame."""
+    """A pass finds some of these, and cannot say which operation is to blame."""
     b = Builder()
     x = b.input("x", (1, 4, 1, 8))
     rows = {"values": [x]} if kind == "concat" else {"x": x}

@@ -1,6 +1,6 @@
-"""Programs that once killed the process, or read memory that is not theirs; each is refused, or computed, in its own.
+"""Programs that once killed the process or read foreign memory; each runs in a process of its own.
 
-OpenVINO's shapes check no bound, its kernels no index, and a processor answers some divisions with a signal.
+OpenVINO's shapes do not check bounds, its kernels do not check indices, and some divisions raise a signal.
 """
 
 from __future__ import annotations

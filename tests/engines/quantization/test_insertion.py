@@ -42,7 +42,7 @@ def names(model: ov.Model, kind: str) -> list[str]:
 
 
 def reads(model: ov.Model, name: str) -> str:
-    """The kind of operation whose value that one reads."""
+    """The kind of the operation that makes this input."""
     (node,) = [node for node in model.get_ops() if node.get_friendly_name() == name]
     return str(node.input_value(0).get_node().get_type_name())
 

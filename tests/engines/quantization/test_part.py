@@ -1,4 +1,4 @@
-"""int8 as the engine offers it: by name, for U-Nets, after a calibration that is kept and checked, or not at all."""
+"""int8 in the engine: only by name, only for U-Nets, only after a calibration that is checked and stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.translate.programs import psnr
 
 PARTS = GOLDEN.parent / "parts"
 UNET = PARTS / "unet_split.mlpackage"
-FLOOR = 24.0  # dB against f32: a U-Net of 32 channels at random weights, of which little can be rounded well
+FLOOR = 24.0  # dB against f32: a U-Net of 32 channels with random weights, few of which can be rounded well
 TIMES = (981, 501, 21)
 
 
@@ -78,7 +78,7 @@ def test_a_later_engine_finds_the_calibration_and_the_compiled_model(tmp_path):
     assert second.from_cache
 
 
-def test_without_a_folder_it_is_kept_in_memory():
+def test_without_a_folder_it_stays_in_memory():
     unet = calibrate(engine(None))
     before = noise(unet)
     unet.unload()
@@ -106,7 +106,7 @@ def test_what_was_observed_is_what_floats_give(tmp_path):
     np.testing.assert_allclose(seen, noise(OpenVinoEngine(UNET)), atol=0.05 * np.ptp(seen))
 
 
-def test_an_interrupted_calibration_keeps_nothing(tmp_path):
+def test_an_interrupted_calibration_stores_nothing(tmp_path):
     unet = engine(tmp_path)
 
     def interrupted() -> None:

@@ -12,7 +12,7 @@ GENERATOR = np.random.default_rng(7)
 
 
 def noise(values: np.ndarray, weights: np.ndarray, rounding: Rounding) -> float:
-    """Signal to noise in dB of values [n, C] times weights [O, C], both rounded, against neither."""
+    """Signal to noise in dB: rounded values [n, C] times rounded weights [O, C], against unrounded ones."""
     whole, scales = round_weights(weights * rounding.spread, rounding.power)
     equalised = (rounding.rounded(values) - rounding.centre) / rounding.spread
     made = equalised @ (whole * scales[:, None]).T + weights @ rounding.centre

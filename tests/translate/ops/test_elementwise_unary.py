@@ -1,4 +1,4 @@
-"""Ops on each element alone, against numpy."""
+"""Ops on single elements, against numpy."""
 
 from __future__ import annotations
 

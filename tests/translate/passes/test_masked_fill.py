@@ -1,4 +1,4 @@
-"""The masked fill: one hit in the converter's form, near misses that must go on scattering."""
+"""The masked fill: one hit in the converter's form, near misses that must keep scattering."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Form:
     mode: str | None = "update"
     cast: bool = True
     rows: bool = False  # the mask covers rows, not elements
-    narrow: bool = False  # the mask covers the first column alone
+    narrow: bool = False  # the mask covers only the first column
     counted: bool = False  # the mask is a count, not a bool
     filler: tuple[float, ...] = (0.0,)
     computed: bool = False  # the updates are data

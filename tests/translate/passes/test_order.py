@@ -1,4 +1,4 @@
-"""All passes together: what hits is counted by name, and a program without any pattern comes back as it was."""
+"""All passes together: each counts its sites by name, and a program without any pattern does not change."""
 
 from __future__ import annotations
 

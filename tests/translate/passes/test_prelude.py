@@ -1,4 +1,4 @@
-"""Cutting the timestep's sinusoid out: what is cut, what stays, and that both halves compute the whole."""
+"""Cutting the timestep's sinusoid out: what is cut, what stays, and both halves together compute the same."""
 
 from __future__ import annotations
 

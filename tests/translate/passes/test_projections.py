@@ -1,4 +1,4 @@
-"""Parted projections: in both layouts, near misses that must go on splitting."""
+"""Divided projections: hits in both layouts, near misses that must keep their split."""
 
 from __future__ import annotations
 
