@@ -17,7 +17,7 @@ from PIL import Image
 from bksdm_demo.errors import RequestError
 from bksdm_demo.parameters import links
 from bksdm_demo.parameters.partial_request import PartialRequest
-from bksdm_demo.records import Phase, Request
+from bksdm_demo.records import Request
 from bksdm_demo.runs.comparisons import NOT_YOURS, Comparisons
 from bksdm_demo.settings import Settings
 from bksdm_demo.ui.form import Form, recommended
@@ -27,7 +27,6 @@ from bksdm_demo.ui.handlers import Handlers
 from bksdm_demo.ui.prefill import LONGEST_UPLOAD, form_values, read_upload
 from bksdm_demo.ui.thumbnails import Thumbnails
 from bksdm_demo.ui.visitors import Visitors
-from bksdm_demo.wording.comparison import COUNTED
 from tests.fakes import FAMILY, fake_comparisons
 from tests.ui.records import SYSTEMS, blocked, done, job, system
 
@@ -101,7 +100,7 @@ def test_a_card_in_words() -> None:
     assert [cell.tone for cell in view.thumbnails] == ["done", "blocked"]
     assert view.thumbnails[0].picture.endswith("&width=192")
     assert view.thumbnails[1].picture == ""
-    assert (view.models, view.status) == ("Alpha, Beta", f"1 picture, 1 {COUNTED[Phase.BLOCKED]}")
+    assert (view.models, view.status) == ("Alpha, Beta", "1 picture, 1 blocked")
     assert (view.when, view.until) == ("23 Nov 2026, 07:40", "does not expire")
 
 

@@ -43,7 +43,7 @@ def test_shorten(text: str, limit: int, line: str) -> None:
         (Cell("a", Phase.DECODING, 20, 20), "working", "Decoding the picture", "", 1.0),
         (Cell("a", Phase.CHECKING, 20, 20), "working", "Safety check", "", 1.0),
         (done("a"), "done", "Done", "", None),
-        (blocked("a"), "blocked", wording.OUTCOMES[Phase.BLOCKED][0], "Not for this page.", None),
+        (blocked("a"), "blocked", "Picture blocked", "Not for this page.", None),
         (Cell("a", Phase.FAILED, message="No memory."), "failed", "This model failed", "No memory.", None),
         (Cell("a", Phase.CANCELLED, 3, 20, message="Stopped."), "stopped", "Stopped", "Stopped.", None),
         (Cell("a", Phase.INTERRUPTED), "stopped", "Interrupted", present.PHASE_DEFAULTS[Phase.INTERRUPTED], None),
@@ -97,7 +97,7 @@ def test_a_model_unknown_to_the_catalogue_goes_by_its_key() -> None:
         ([Phase.DONE, Phase.LOADING], 0, "Drawing 2 of 2: Beta"),
         ([Phase.DONE, Phase.DONE], 0, "2 pictures from the same noise"),
         ([Phase.DONE], 0, "1 picture"),
-        ([Phase.DONE, Phase.BLOCKED, Phase.FAILED], 0, f"1 picture, 1 {wording.COUNTED[Phase.BLOCKED]}, 1 failed"),
+        ([Phase.DONE, Phase.BLOCKED, Phase.FAILED], 0, "1 picture, 1 blocked, 1 failed"),
         ([Phase.CANCELLED, Phase.CANCELLED], 0, "No picture, 2 stopped"),
     ],
 )
