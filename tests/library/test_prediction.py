@@ -16,7 +16,9 @@ from bksdm_demo.library.prediction import read_prediction, unstated_note
 from bksdm_demo.records import Request
 from bksdm_demo.runs.generation import generate
 from bksdm_demo.runs.pipeline_cache import PipelineCache
-from tests.fakes import FakeParts, write_fetched
+from bksdm_demo.settings import Settings
+from bksdm_demo.start import start
+from tests.fakes import FakeParts, write_compiled, write_fetched
 from tests.library.test_assemble import copy_words
 
 CONFIG = "scheduler_config.json"
@@ -164,3 +166,18 @@ def test_a_changed_file_changes_the_pictures(folder: Path) -> None:
     assert pictures[0] is not None
     assert pictures[1] is not None
     assert (pictures[0] != pictures[1]).any()
+
+
+@pytest.mark.parametrize(("width", "noted"), [(768, False), (1024, True)])
+def test_the_demo_reads_real_interfaces(tmp_path: Path, width: int, noted: bool) -> None:
+    """From the compiled U-Net's metadata.json to the note in the catalogue of the started demo."""
+    text = {"name": "encoder_hidden_states", "dataType": "Float32", "shape": f"[2, {width}, 1, 77]"}
+    for role in ("TextEncoder", "Unet", "VAEDecoder", "SafetyChecker"):
+        part = write_compiled(tmp_path / "models" / "mine" / f"{role}.mlmodelc")
+        (part / "metadata.json").write_text(json.dumps([{"inputSchema": [text], "outputSchema": [text]}]))
+    copy_words(tmp_path / "models" / "mine")
+    services = start(Settings(models_dir=tmp_path / "models"))
+    try:
+        assert bool(services.catalog.get("mine").note) is noted
+    finally:
+        services.close()
