@@ -107,7 +107,7 @@ def test_what_goes_wrong_with_listings(tmp_path: Path):
     assert inspect(tmp_path / "gone.mlpackage", "--mil").exit_code == exit_codes.UNAVAILABLE
     taken = inspect(package, "--mlmodelc", tmp_path)
     assert taken.exit_code == exit_codes.UNAVAILABLE
-    assert "is already there" in taken.stderr
+    assert "exists already" in taken.stderr
     assert list(tmp_path.iterdir()) == [package]
 
 
