@@ -21,9 +21,9 @@ PART = "Safety checker"
 FLAGS, SCORES = "has_nsfw_concepts", "concept_scores"
 ADJUSTMENT = 0.0  # the published strictness; a higher value adds to the scores of special-care concepts
 
-FLAGGED = "The safety checker found something it does not let through, so this picture is not shown."
-FAILED = "The safety checker could not judge this picture, so it is not shown."
-MISSING = "This model has no safety checker, so its pictures are not shown."
+FLAGGED = "The safety checker blocked this picture, because it found a concept on its list."
+FAILED = "The safety checker could not check this picture, so the picture is blocked."
+MISSING = "This model has no safety checker, so its pictures are blocked."
 
 _log = logging.getLogger(__name__)
 

@@ -32,7 +32,7 @@ SHARED = "shared"  # the folder beside the systems for parts that several of the
 
 EMOJI_FAMILY = "Emoji miniatures"
 EMOJI_NOTE = (
-    "A miniature trained on emoji, shipped with this demo so that everything can be tried without a download. "
+    "A miniature trained on emoji, included so that you can try everything without a download. "
     "It is no substitute for BK-SDM."
 )
 
@@ -56,9 +56,9 @@ def _emoji(variant: str, blocks: str) -> System:
 
 EMBEDDED = (
     _emoji("original", "The block structure of Stable Diffusion v1.4 in miniature."),
-    _emoji("base", "As BK-SDM-Base: fewer blocks in the outer stages, distilled from Emoji Original."),
-    _emoji("small", "As BK-SDM-Small: Emoji Base without the mid stage, distilled from Emoji Original."),
-    _emoji("tiny", "As BK-SDM-Tiny: Emoji Small without the innermost stages, distilled from Emoji Original."),
+    _emoji("base", "Like BK-SDM-Base: fewer blocks in the outer stages. Distilled from Emoji Original."),
+    _emoji("small", "Like BK-SDM-Small: Emoji Base without the mid stage. Distilled from Emoji Original."),
+    _emoji("tiny", "Like BK-SDM-Tiny: Emoji Small without the innermost stages. Distilled from Emoji Original."),
 )
 
 
