@@ -170,10 +170,11 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Loading:
-    """How far the loading of a model is: its `number`-th part of `count`, begun at `began` (seconds since the epoch).
+class LoadProgress:
+    """The part of a model that is being loaded: number `number` of `count`.
 
-    `number` is 0 while the files are still read, then counts the parts that were not loaded yet.
+    `number` is 0 while the files are still read; parts that were loaded before are not counted. `began` is when the
+    loading of the model began, in seconds since the epoch.
     """
 
     part: str
@@ -200,7 +201,7 @@ class Cell:
     seed: int = 0
     preview: NDArray | None = None
     earlier: Cell | None = None
-    loading: Loading | None = None  # only while LOADING, once there is something to load
+    loading: LoadProgress | None = None  # only while LOADING, once there is something to load
 
     @property
     def shown(self) -> bool:

@@ -93,16 +93,16 @@ def start(settings: Settings) -> Services:
         queue_size=settings.queue_size,
     )
     status_board = StatusBoard()
-    fetches = DownloadQueue(
+    downloads = DownloadQueue(
         catalog,
         models_dir or default_models_dir(os.environ),
         PUBLISHED,
         status_board,
-        needs=memory_estimates(settings),
+        memory_estimates=memory_estimates(settings),
         allowed=settings.downloads_allowed,
     )
-    prewarm = Prewarm(cache, fetches, status_board, settings.prewarm)
-    background = Background(status_board, fetches, prewarm)
+    prewarm = Prewarm(cache, downloads, status_board, settings.prewarm)
+    background = Background(status_board, downloads, prewarm)
     return Services(catalog, cache, comparisons, background, choices, opened)
 
 
@@ -127,13 +127,13 @@ def engine_options(settings: Settings) -> EngineOptions:
 def memory_estimates(settings: Settings) -> dict[str, MemoryEstimate]:
     """What each published system will take of memory, by key; {} where the choice of engine is refused."""
     exact = TEXT_ENCODER_WEIGHTS + SAFETY_CHECKER_WEIGHTS
-    needs = {}
+    estimates = {}
     with suppress(EngineError):  # told when a part is opened
         for offer in PUBLISHED:
             weights = (offer.unet_parameters or 0) + IMAGE_DECODER_WEIGHTS
             expected = expected_memory(weights, exact, offer.size_bytes, engine_options(settings))
-            needs[offer.key] = MemoryEstimate(expected, settings.memory_bytes)
-    return needs
+            estimates[offer.key] = MemoryEstimate(expected, settings.memory_bytes)
+    return estimates
 
 
 def retention(settings: Settings) -> Retention:

@@ -361,15 +361,15 @@ def write_fetched(models_dir: Path, key: str) -> Path:
 def fake_background(
     comparisons: Comparisons,
     offers: Sequence[PublishedSystem] = (),
-    bring: FetchSystem | None = None,
+    fetch: FetchSystem | None = None,
     *,
     prewarm: Sequence[str] = (),
     **options: Any,
 ) -> Background:
-    """A real Background beside such a service; `bring` takes the place of the download. Close it."""
+    """A real Background beside such a service; `fetch` replaces the download. Close it."""
     status_board, models_dir = StatusBoard(), comparisons.catalog.models_dir or Path("nowhere")
-    fetches = DownloadQueue(comparisons.catalog, models_dir, offers, status_board, bring=bring or _no_hub, **options)
-    return Background(status_board, fetches, Prewarm(comparisons.cache, fetches, status_board, prewarm))
+    downloads = DownloadQueue(comparisons.catalog, models_dir, offers, status_board, fetch=fetch or _no_hub, **options)
+    return Background(status_board, downloads, Prewarm(comparisons.cache, downloads, status_board, prewarm))
 
 
 def _no_hub(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:

@@ -15,7 +15,7 @@ from bksdm_demo.cli import run
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine
 from bksdm_demo.environment import unet_precisions
-from bksdm_demo.records import Loading, Request, Step
+from bksdm_demo.records import LoadProgress, Request, Step
 from bksdm_demo.runs.pipeline_cache import CALIBRATING
 from bksdm_demo.settings import Settings
 from bksdm_demo.start import Services, start
@@ -57,7 +57,7 @@ def test_int8_stays_near_f32(cache, key):
         befores = [np.repeat(step.latents, 2, axis=0) for step in steps[:-1]]  # what the next step starts from
         points = [(before, after.timestep, hidden) for before, after in zip(befores, steps[1:], strict=True)]
         predicted = [pipeline.unet.predict(*point) for point in points]
-    told: list[Loading] = []
+    told: list[LoadProgress] = []
     with services(cache, "int8") as rounded, rounded.cache.lease(key, told.append) as lease:
         distances = [
             psnr(lease.pipeline.unet.predict(*point), noise) for point, noise in zip(points, predicted, strict=True)
@@ -86,7 +86,7 @@ def test_the_picture_does_not_depend_on_who_calibrated(cache, tmp_path):
     """Calibrated here, by an earlier process, or by another machine's cache: the same picture."""
     pictures, calibrated = [], []
     for folder in (tmp_path, tmp_path, tmp_path / "another"):
-        told: list[Loading] = []
+        told: list[LoadProgress] = []
         with services(folder, "int8") as rounded, rounded.cache.lease("emoji-tiny", told.append) as lease:
             pictures.append(draw(lease.pipeline)[1])
         calibrated.append(any(loading.part.startswith(CALIBRATING) for loading in told))

@@ -164,7 +164,7 @@ def test_previews_have_the_latents_sides(services: Services) -> None:
         decoder = previews.decoder(pipeline, steps[0].latents)
         observer = previews.observer(1, lambda preview, words: shown.append((preview, words)))
         for step in steps[:2]:
-            observer.look(pipeline, step)
+            observer.observe(pipeline, step)
             decoder.seconds = 1e9  # from now on too slow to be asked
     assert [preview is not None and preview.shape for preview, _ in shown] == [PICTURE, (*LATENT[1:], 3)]
     assert decoder.colours.picture_size == PICTURE[:2]

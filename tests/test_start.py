@@ -57,7 +57,7 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         services.close()
 
 
-def test_what_auto_came_to_is_told_and_a_refused_choice_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_environment_shows_what_auto_chose_and_no_refused_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     class Telling(FakeEngine):
         precision = "bf16"
 
@@ -80,12 +80,12 @@ def test_what_auto_came_to_is_told_and_a_refused_choice_is_not(tmp_path: Path, m
         services.close()
 
 
-def test_parts_of_one_name_are_told_apart(tmp_path: Path):
+def test_parts_with_one_name_get_different_names(tmp_path: Path):
     assets, models = tmp_path / "assets", tmp_path / "models"
     assert part_name(models / "one" / "Unet.mlmodelc", assets, models) == "one/Unet"
     assert part_name(models / "two" / "packages" / "v1.4_unet.mlpackage", assets, models) == "two/packages/v1.4_unet"
     assert part_name(assets / "emoji" / "a.mlpackage", assets, None) == "emoji/a"
-    assert part_name(tmp_path / "Unet.mlmodelc", assets, models) == "Unet"  # no folder of this machine is told
+    assert part_name(tmp_path / "Unet.mlmodelc", assets, models) == "Unet"  # without the folders of this machine
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="Core ML runs there")

@@ -17,11 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bksdm_demo.cli.console import console_on
-from bksdm_demo.downloads.status import download_line, loading_words
+from bksdm_demo.downloads.status import download_line
 from bksdm_demo.library.progress import Progress, Stage
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports.contact_sheet import time_line
 from bksdm_demo.wording.comparison import COUNTED, PHASE_TITLES
+from bksdm_demo.wording.loading import loading_words
 
 PHASE_WORDS = {phase: title.lower() for phase, title in PHASE_TITLES.items()} | COUNTED
 SHARES = 10  # lines per stage of a download without a terminal
@@ -63,7 +64,7 @@ class LiveLine:
         text = Text(line, overflow="fold")
         if share is None:
             return text
-        bar = ProgressBar(total=1.0, completed=share, width=BAR)
+        bar = ProgressBar(total=1.0, completed=share, width=BAR, complete_style="green", finished_style="green")
         if self._console.width < WIDE:
             return Group(text, bar)
         row = Table.grid(padding=(0, 2, 0, 0))

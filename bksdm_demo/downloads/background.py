@@ -1,4 +1,4 @@
-"""What goes on behind the page's back: downloads, prewarming, and the status board that tells of both."""
+"""The background services of the page: downloads, prewarming, and the status board that reports on both."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bksdm_demo.downloads.status_board import StatusBoard
 
 @dataclass(frozen=True)
 class Background:
-    """The services behind it; nothing goes on until a download or `prewarm` is started. `close()` it when done."""
+    """The services. Nothing runs until a download or `prewarm` is started. Call `close()` at the end."""
 
     status_board: StatusBoard
-    fetches: DownloadQueue
+    downloads: DownloadQueue
     prewarm: Prewarm
 
     def close(self) -> None:
-        """Stop everything; what has come of a download is kept."""
-        self.fetches.close()
+        """Stop everything. The bytes of an unfinished download stay on disk."""
+        self.downloads.close()
         self.prewarm.close()

@@ -1,8 +1,9 @@
-"""Downloads of published systems in the background: one worker, a queue, progress that anyone may watch, cancel.
+"""Downloads published systems in the background: one queue, one worker, progress that anyone can watch.
 
-library/fetch.py downloads a system. Here it is downloaded once, however many visitors press the button. Progress goes to
-the status board as frozen notices, and the catalogue is reread at the end, so no restart is needed. Only the bytes of
-an unfinished file survive a restart; the next download resumes from them.
+library/fetch.py downloads a system. The queue downloads each system once, however many visitors press the button.
+Progress goes to the status board as frozen notices. After a download the catalogue is read again, so no restart is
+needed. The queue itself does not survive a restart, but the bytes of an unfinished file do; the next download resumes
+from them.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ from bksdm_demo.library.published import PublishedSystem
 
 logger = logging.getLogger(__name__)
 
-NOT_ALLOWED = "Downloads from this page are switched off by whoever runs it."
-CLOSING = "The demo is shutting down and downloads nothing more."
-UNEXPECTED = "An unexpected error stopped the download; the server's log says more."
-STOPPED = "Stopped. What has come is kept: downloading again goes on from there."
+NOT_ALLOWED = "The operator of this page has switched off downloads."
+CLOSING = "The demo is shutting down and starts no more downloads."
+UNEXPECTED = "An unexpected error stopped the download. The server's log has the details."
+STOPPED = "Stopped. The downloaded part stays on disk, and the next download continues from there."
 
 
 class DownloadState(StrEnum):
-    """Where a download stands; the last three are final. WAITING means that another process is at it."""
+    """The state of a download; the last three are final. WAITING: another process downloads the same system."""
 
     QUEUED = "queued"
     ASKING = "asking"
@@ -50,7 +51,7 @@ class DownloadState(StrEnum):
         return self in (DownloadState.DONE, DownloadState.FAILED, DownloadState.CANCELLED)
 
 
-STATES = {
+STATE_OF_STAGE = {
     Stage.WAITING: DownloadState.WAITING,
     Stage.DOWNLOADING: DownloadState.DOWNLOADING,
     Stage.VERIFYING: DownloadState.VERIFYING,
@@ -60,9 +61,10 @@ STATES = {
 
 @dataclass(frozen=True)
 class Download:
-    """A snapshot of one download: bytes, speed and seconds left are those of the present state.
+    """A snapshot of one download. Bytes, speed and seconds left refer to the current state.
 
-    `message` is a sentence for the visitor once it failed or was stopped; `stopping` says that somebody cancelled it.
+    `message` is a sentence for the visitor after a failure or a stop. `stopping` is true after a cancel, until the
+    worker has stopped.
     """
 
     key: str
@@ -82,19 +84,19 @@ class Download:
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """About the bytes of memory that a system takes once loaded, and the budget for loaded models."""
+    """The estimated bytes of memory that a loaded system takes, and the budget for loaded models."""
 
     memory_bytes: int
     budget_bytes: int
 
     @property
     def short_bytes(self) -> int:
-        """By how much it does not fit; 0 when it does."""
+        """The bytes missing in the budget; 0 if the system fits."""
         return max(self.memory_bytes - self.budget_bytes, 0)
 
 
 class FetchSystem(Protocol):
-    """library.fetch.fetch, or what a test puts in its place."""
+    """The type of library.fetch.fetch and of its replacements in tests."""
 
     def __call__(
         self, system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event
@@ -102,10 +104,10 @@ class FetchSystem(Protocol):
 
 
 class DownloadQueue:
-    """The service; safe to use from several threads. `close()` it to stop its worker.
+    """The service. Safe to use from several threads. `close()` stops its worker.
 
-    `offers` are the systems there are to download into `models_dir`, which is made when the first one comes. With
-    `allowed` false nobody but the operator may start or stop one. `needs` says what each system will take of memory.
+    `offers` are the systems that can be downloaded into `models_dir`; the first download creates that folder. Unless
+    `allowed`, only the operator may start or stop downloads. `memory_estimates` are by system key.
     """
 
     def __init__(
@@ -115,29 +117,31 @@ class DownloadQueue:
         offers: Sequence[PublishedSystem],
         status_board: StatusBoard,
         *,
-        needs: Mapping[str, MemoryEstimate] | None = None,
+        memory_estimates: Mapping[str, MemoryEstimate] | None = None,
         allowed: bool = True,
-        bring: FetchSystem = fetch,
+        fetch: FetchSystem = fetch,
     ) -> None:
         self.catalog, self.models_dir, self.status_board, self.allowed = catalog, models_dir, status_board, allowed
         self._offers = {offer.key: offer for offer in offers}
-        self.needs = dict(needs or {})
-        self._bring = bring
+        self.memory_estimates = dict(memory_estimates or {})
+        self._fetch = fetch
         self._queue: deque[str] = deque()
-        self._stops: dict[str, threading.Event] = {}  # of downloads that have begun or wait
+        self._stops: dict[str, threading.Event] = {}  # one for each waiting or running download
         self._closed = False
         self._changed = threading.Condition(threading.RLock())
         self._worker: threading.Thread | None = None
 
     def start(self, key: str, *, operator: bool = False) -> Download:
-        """Queue a download, or join the one that is on its way.
+        """Queue a download, or return the one that is already waiting or running.
 
-        Raises ModelUnavailableError for a system that is not published or when downloads are switched off, BusyError
-        while shutting down.
+        Raises ModelUnavailableError for a system that is not published or if downloads are switched off, BusyError
+        during shutdown.
         """
         offer = self._offers.get(key)
         if offer is None:
-            raise ModelUnavailableError(f"No published model is called {key!r}; there are {', '.join(self._offers)}.")
+            raise ModelUnavailableError(
+                f"No published model is called {key!r}; choose one of {', '.join(self._offers)}."
+            )
         if not (self.allowed or operator):
             raise ModelUnavailableError(NOT_ALLOWED)
         with self._changed:
@@ -152,48 +156,48 @@ class DownloadQueue:
             return self.get(key)
 
     def get(self, key: str) -> Download:
-        """The present snapshot. Raises RequestError for a system whose download was never asked for."""
-        notice = self.status_board.posted().notices.get((Download, key))
+        """Return the current snapshot. Raises RequestError for a system whose download was never started."""
+        notice = self.status_board.snapshot().notices.get((Download, key))
         if not isinstance(notice, Download):
-            raise RequestError(f"No download of {key!r} was asked for.")
+            raise RequestError(f"No download of {key!r} was started.")
         return notice
 
     def cancel(self, key: str, *, operator: bool = False) -> Download:
-        """Stop a download: at once while it waits, within moments while it runs. What has come is kept.
+        """Stop a download: at once while it waits, within moments while it runs. The downloaded part stays on disk.
 
-        Raises RequestError for one that was never asked for, ModelUnavailableError when downloads are switched off.
+        Raises RequestError for a download that was never started, ModelUnavailableError if downloads are switched off.
         """
         if not (self.allowed or operator):
             raise ModelUnavailableError(NOT_ALLOWED)
         with self._changed:
-            present = self.get(key)
+            current = self.get(key)
             if key in self._queue:
                 self._queue.remove(key)
-                self._end(replace(present, state=DownloadState.CANCELLED, message=STOPPED))
+                self._end(replace(current, state=DownloadState.CANCELLED, message=STOPPED))
             elif key in self._stops:
                 self._stops[key].set()
-                self._post(replace(present, stopping=True))
+                self._post(replace(current, stopping=True))
             return self.get(key)
 
     def watch(self, key: str, heartbeat: float | None = None) -> Iterator[Download]:
-        """Snapshots from now to the final one; may be left and taken up again. Raises RequestError at once.
+        """Yield snapshots up to the final one. Raises RequestError at once. A caller may stop and watch again later.
 
-        With `heartbeat` (seconds) the present snapshot comes again when nothing changed for so long.
+        With `heartbeat` (seconds), the current snapshot is repeated whenever nothing changed for that time.
         """
         self.get(key)
         return self._watch(key, heartbeat)
 
     def _watch(self, key: str, heartbeat: float | None) -> Iterator[Download]:
-        posted = self.status_board.posted()
+        board = self.status_board.snapshot()
         while True:
-            seen = self.get(key)
-            yield seen
-            if seen.state.final:
+            download = self.get(key)
+            yield download
+            if download.state.final:
                 return
-            posted = self.status_board.newer(posted.version, heartbeat)
+            board = self.status_board.newer(board.version, heartbeat)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Take no more, stop what runs and wait for it; what has come is kept."""
+        """Refuse new downloads, stop all others and wait for the worker, at most `timeout` seconds."""
         with self._changed:
             self._closed = True
             for key in list(self._stops):
@@ -204,7 +208,7 @@ class DownloadQueue:
 
     def _ensure_worker(self) -> None:
         if self._worker is None:
-            self._worker = threading.Thread(target=self._work, name="fetches", daemon=True)
+            self._worker = threading.Thread(target=self._work, name="downloads", daemon=True)
             self._worker.start()
 
     def _work(self) -> None:
@@ -226,7 +230,7 @@ class DownloadQueue:
                 self._post(
                     replace(
                         self.get(offer.key),
-                        state=STATES[progress.stage],
+                        state=STATE_OF_STAGE[progress.stage],
                         done_bytes=progress.done_bytes,
                         total_bytes=progress.total_bytes,
                         bytes_per_second=progress.bytes_per_second,
@@ -236,27 +240,27 @@ class DownloadQueue:
 
         state, message = DownloadState.DONE, ""
         try:
-            self._bring(offer, self.models_dir, report=report, cancelled=stop)
-            self._look_again(offer)
+            self._fetch(offer, self.models_dir, report=report, cancelled=stop)
+            self._refresh_catalog(offer)
         except CancelledError:
             state, message = DownloadState.CANCELLED, STOPPED
         except DemoError as error:
-            state, message = DownloadState.FAILED, self._told(error)
+            state, message = DownloadState.FAILED, self._public_message(error)
         except Exception:
             logger.exception("The download of %s failed unexpectedly", offer.name)
             state, message = DownloadState.FAILED, UNEXPECTED
         with self._changed:
             self._end(replace(self.get(offer.key), state=state, message=message))
 
-    def _look_again(self, offer: PublishedSystem) -> None:
-        """Make the system that has come selectable; ModelUnavailableError says why it is not."""
+    def _refresh_catalog(self, offer: PublishedSystem) -> None:
+        """Read the catalogue again. Raises ModelUnavailableError if the downloaded system cannot be used."""
         self.catalog.refresh()
-        system = next((system for system in self.catalog.systems() if system.key == offer.key), None)
+        system = self.catalog.by_key().get(offer.key)
         if system is not None and system.availability is Availability.UNAVAILABLE:
-            raise ModelUnavailableError(f"{offer.name} has come, but it cannot be used: {system.reason}")
+            raise ModelUnavailableError(f"{offer.name} is downloaded, but it cannot be used: {system.reason}")
 
-    def _told(self, error: DemoError) -> str:
-        """The error's text for a visitor, who need not know where on this machine the models lie."""
+    def _public_message(self, error: DemoError) -> str:
+        """Return the error's text without the folders of this machine."""
         text = str(error)
         for folder in (self.models_dir, self.models_dir.resolve()):
             text = text.replace(f"{folder}{os.sep}", "").replace(str(folder), "the models directory")

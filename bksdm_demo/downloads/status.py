@@ -1,35 +1,26 @@
-"""Records -> words on where models stand: to download, on their way, being loaded. Pure functions, no markup.
-
-The command line tells downloads in the same words. Leaves out comparisons, which are present.py's.
-"""
+"""Downloads, prewarming and memory estimates in words, for the page and the command line. Pure functions, no markup."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bksdm_demo.downloads.download_queue import Download, DownloadState, MemoryEstimate
+from bksdm_demo.downloads.download_queue import STATE_OF_STAGE, Download, DownloadState, MemoryEstimate
 from bksdm_demo.downloads.prewarm import Warming, WarmState
 from bksdm_demo.library.catalog import Availability, System
-from bksdm_demo.library.progress import Progress, Stage
+from bksdm_demo.library.progress import Progress
 from bksdm_demo.library.record import FetchRecord
-from bksdm_demo.records import Loading
 from bksdm_demo.units import duration, format_bytes, format_count
+from bksdm_demo.wording.loading import loading_words
 
-STATES = {
+STATE_WORDS = {
     DownloadState.QUEUED: "waiting for another download",
     DownloadState.ASKING: "asking the hub",
     DownloadState.WAITING: "waiting for another process that downloads it",
     DownloadState.DOWNLOADING: "downloading",
-    DownloadState.VERIFYING: "checking what has come",
+    DownloadState.VERIFYING: "checking the downloaded file",
     DownloadState.UNPACKING: "unpacking",
     DownloadState.DONE: "downloaded",
-}
-STAGES = {
-    Stage.WAITING: DownloadState.WAITING,
-    Stage.DOWNLOADING: DownloadState.DOWNLOADING,
-    Stage.VERIFYING: DownloadState.VERIFYING,
-    Stage.UNPACKING: DownloadState.UNPACKING,
 }
 WITH_BYTES = (DownloadState.DOWNLOADING, DownloadState.VERIFYING, DownloadState.UNPACKING)
 SWITCHED_OFF = "Downloads from this page are switched off. Where you run the demo yourself, press Download or type"
@@ -37,10 +28,10 @@ SWITCHED_OFF = "Downloads from this page are switched off. Where you run the dem
 
 @dataclass(frozen=True)
 class OfferView:
-    """A system to download in words. `tone` is offered, working, done or failed.
+    """A published system and its download in words. `tone` is offered, working, done or failed.
 
-    `line` tells how it goes or went, `progress` is in [0, 1], None where nothing measurable happens. `download` and
-    `cancel` are the buttons' labels, "" for a button that is not there.
+    `line` describes the download, `progress` is in [0, 1], None when it cannot be measured. `download` and `cancel` are
+    the labels of buttons, "" for no button.
     """
 
     name: str
@@ -56,90 +47,91 @@ class OfferView:
     cancel: str = ""
 
 
-def offer_view(system: System, fetch: Download | None, need: MemoryEstimate | None, allowed: bool) -> OfferView:
-    """One published system and its download, if there is or was one."""
+def offer_view(system: System, download: Download | None, estimate: MemoryEstimate | None, allowed: bool) -> OfferView:
+    """Describe one published system and its latest download. Unless `allowed`, visitors get no buttons."""
     here = system.available
-    tone, download = "done" if here else "offered", "" if here or not allowed else "Download"
-    line, cancel, progress = "Here now: choose it in the list above." if here else "", "", None
-    if fetch is not None and fetch.active:
-        tone, line, progress = "working", download_line(fetch), download_share(fetch)
-        download, cancel = "", ("Stopping…" if fetch.stopping else "Cancel") if allowed else ""
-    elif fetch is not None and fetch.state is DownloadState.FAILED and not here:
-        tone, line, download = "failed", fetch.message, download and "Try again"
-    elif fetch is not None and fetch.state is DownloadState.CANCELLED and not here:
-        line, download = fetch.message, download and "Go on"
+    tone, button = "done" if here else "offered", "" if here or not allowed else "Download"
+    line, cancel, progress = "Downloaded: choose it in the list above." if here else "", "", None
+    if download is not None and download.active:
+        tone, line, progress = "working", download_line(download), download_share(download)
+        button, cancel = "", ("Stopping…" if download.stopping else "Cancel") if allowed else ""
+    elif download is not None and download.state is DownloadState.FAILED and not here:
+        tone, line, button = "failed", download.message, button and "Try again"
+    elif download is not None and download.state is DownloadState.CANCELLED and not here:
+        line, button = download.message, button and "Continue"
     elif system.availability is Availability.UNAVAILABLE:
-        tone, line, download = "failed", f"It cannot be used: {system.reason}", ""
+        tone, line, button = "failed", f"It cannot be used: {system.reason}", ""
     return OfferView(
         name=system.name,
-        facts=offer_facts(system, need),
-        warning="" if here else memory_warning(need),
+        facts=offer_facts(system, estimate),
+        warning="" if here else memory_warning(estimate),
         licence=system.licence,
         licence_url=system.licence_url,
         card_url=system.card_url,
         tone=tone,
         line=line,
         progress=progress,
-        download=download,
+        download=button,
         cancel=cancel,
     )
 
 
-def offer_facts(system: System, need: MemoryEstimate | None) -> tuple[str, ...]:
-    """Bytes to download, weights, memory."""
+def offer_facts(system: System, estimate: MemoryEstimate | None) -> tuple[str, ...]:
+    """Return the size of the download, the number of weights and the memory estimate."""
     facts = [format_bytes(system.size_bytes)]
     facts += [f"U-Net {format_count(system.unet_parameters)} weights"] if system.unet_parameters else []
-    facts += [f"about {format_bytes(need.memory_bytes)} of memory"] if need is not None else []
+    facts += [f"about {format_bytes(estimate.memory_bytes)} of memory"] if estimate is not None else []
     return tuple(facts)
 
 
-def memory_warning(need: MemoryEstimate | None) -> str:
-    """A sentence where a system will not fit into the memory budget, "" where it will."""
-    if need is None or not need.short_bytes:
+def memory_warning(estimate: MemoryEstimate | None) -> str:
+    """Return a warning if a system will probably exceed the memory budget, "" if it fits."""
+    if estimate is None or not estimate.short_bytes:
         return ""
     return (
-        f"It will probably not fit here: it needs about {format_bytes(need.short_bytes)} more than the "
-        f"{format_bytes(need.budget_bytes)} that models may take."
+        f"It will probably not fit here: it needs about {format_bytes(estimate.short_bytes)} more than the "
+        f"{format_bytes(estimate.budget_bytes)} that models may take."
     )
 
 
-def memory_words(need: MemoryEstimate) -> str:
-    """One line for the command line: what a system takes once loaded, and whether there is as much."""
-    about = f"about {format_bytes(need.memory_bytes)} of memory once loaded"
-    if not need.short_bytes:
-        return f"{about}; the budget for models is {format_bytes(need.budget_bytes)}"
+def memory_words(estimate: MemoryEstimate) -> str:
+    """Return the memory estimate and the budget as one line for the command line."""
+    about = f"about {format_bytes(estimate.memory_bytes)} of memory once loaded"
+    if not estimate.short_bytes:
+        return f"{about}; the budget for models is {format_bytes(estimate.budget_bytes)}"
     return (
-        f"{about}, {format_bytes(need.short_bytes)} more than the budget for models "
-        f"({format_bytes(need.budget_bytes)}): it may be refused here"
+        f"{about}, {format_bytes(estimate.short_bytes)} more than the budget for models "
+        f"({format_bytes(estimate.budget_bytes)}): it may be refused here"
     )
 
 
 def origin_words(record: FetchRecord) -> str:
-    """ "from someone/repo at commit 0123456789ab", and which branch that was pinned from, if any."""
+    """ "from someone/repo at commit 0123456789ab", and the branch that is pinned to this commit, if any."""
     pinned = "" if record.asked == record.revision else f", to which its branch {record.asked} is pinned here"
     return f"from {record.repo} at commit {record.revision[:12]}{pinned}"
 
 
-def download_line(fetch: Download | Progress) -> str:
-    """ "downloading, 512 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left"; what is not known yet is left out."""
-    state = STAGES[fetch.stage] if isinstance(fetch, Progress) else fetch.state
-    parts = [STATES[state]]
-    if state in WITH_BYTES and fetch.total_bytes:
-        parts.append(f"{format_bytes(fetch.done_bytes)} of {format_bytes(fetch.total_bytes)}")
-        if fetch.bytes_per_second is not None:
-            parts.append(f"{format_bytes(int(fetch.bytes_per_second))} a second")
-        if fetch.seconds_left:
-            parts.append(f"{duration(fetch.seconds_left)} left")
+def download_line(download: Download | Progress) -> str:
+    """ "downloading, 512 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left", as far as the numbers are known."""
+    state = STATE_OF_STAGE[download.stage] if isinstance(download, Progress) else download.state
+    parts = [STATE_WORDS[state]]
+    if state in WITH_BYTES and download.total_bytes:
+        parts.append(f"{format_bytes(download.done_bytes)} of {format_bytes(download.total_bytes)}")
+        if download.bytes_per_second is not None:
+            parts.append(f"{format_bytes(int(download.bytes_per_second))} a second")
+        if download.seconds_left:
+            parts.append(f"{duration(download.seconds_left)} left")
     return ", ".join(parts)
 
 
-def download_share(fetch: Download) -> float | None:
-    """The share of the present stage that is done; None where nothing is counted."""
-    return fetch.done_bytes / fetch.total_bytes if fetch.state in WITH_BYTES and fetch.total_bytes else None
+def download_share(download: Download) -> float | None:
+    """Return the finished share of the current stage; None if the stage counts no bytes."""
+    counted = download.state in WITH_BYTES and download.total_bytes
+    return download.done_bytes / download.total_bytes if counted else None
 
 
 def panel_title(views: Sequence[OfferView]) -> str:
-    """The line that folds the systems to download."""
+    """Return the title of the folded panel of published systems."""
     working = sum(view.tone == "working" for view in views)
     left = sum(view.tone in ("offered", "failed") for view in views)
     if working:
@@ -147,28 +139,19 @@ def panel_title(views: Sequence[OfferView]) -> str:
     return f"Published models: {left} to download" if left else "Published models: all are here"
 
 
-def loading_words(loading: Loading, now: float) -> str:
-    """ "text encoder, 1 of 4, 12 s"; `now` in seconds since the epoch."""
-    spent = duration(max(int(now - loading.began), 0))
-    place = f", {loading.number} of {loading.count}" if loading.number else ""
-    return f"{loading.part}{place}, {spent}"
-
-
-def loading_share(loading: Loading) -> float | None:
-    """The share of parts that are loaded; None while the files are still read."""
-    return (loading.number - 1) / loading.count if loading.number else None
-
-
 def warming_lines(warmings: Sequence[Warming], now: float) -> tuple[tuple[str, str], ...]:
-    """(tone, sentence) on every system that is being prewarmed or could not be; "" is told of those that are ready."""
+    """Return (tone, sentence) for every system that prewarming has not loaded yet or could not load.
+
+    `now` is in seconds since the epoch.
+    """
     lines = []
     for warming in warmings:
         if warming.state is WarmState.LOADING and warming.loading is not None:
             lines.append(("working", f"Loading {warming.name}: {loading_words(warming.loading, now)}"))
         elif warming.state is WarmState.FETCHING:
-            lines.append(("working", f"{warming.name} is being downloaded, then loaded"))
+            lines.append(("working", f"Downloading {warming.name}; it loads after that"))
         elif warming.state is WarmState.QUEUED:
-            lines.append(("waiting", f"{warming.name} is loaded after that"))
+            lines.append(("waiting", f"{warming.name} is waiting to load"))
         elif warming.state is WarmState.FAILED and warming.message:
             lines.append(("failed", f"{warming.name} was not loaded at the start: {warming.message}"))
     return tuple(lines)

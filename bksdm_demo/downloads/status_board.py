@@ -1,7 +1,7 @@
-"""The newest notice about each of several things that go on in the background, for anyone who watches them.
+"""The status board: the newest notice about each background task, for anyone who watches.
 
-Downloads and prewarming post here; the page reads here. Notices are frozen records; a watcher that is slow misses some
-in between, never the last.
+Downloads and prewarming post notices here, and the page reads them. Notices are frozen records. A slow watcher misses
+some notices, but never the last one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Notice(Protocol):
-    """What is posted: about `key`, and whether there is more to come."""
+    """A notice about `key`; `active` while more notices will follow."""
 
     @property
     def key(self) -> str: ...
@@ -25,38 +25,38 @@ class Notice(Protocol):
 
 @dataclass(frozen=True)
 class StatusSnapshot:
-    """All notices at one moment by (kind, key); `version` grows with every change."""
+    """All notices at one moment, by (kind, key). `version` grows with every change."""
 
     version: int
     notices: Mapping[tuple[type, str], Notice]
 
     @property
     def active(self) -> bool:
-        """Whether there is more to come."""
+        """Whether more notices will follow."""
         return any(notice.active for notice in self.notices.values())
 
 
 class StatusBoard:
-    """A board of notices, one of each kind and key. Safe to use from several threads."""
+    """Holds one notice of each kind and key. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._posted = StatusSnapshot(0, MappingProxyType({}))
+        self._snapshot = StatusSnapshot(0, MappingProxyType({}))
 
     def post(self, notice: Notice) -> None:
-        """Put a notice in the place of the earlier one of its kind and key."""
+        """Post a notice, which replaces the earlier one of its kind and key."""
         with self._changed:
-            notices = {**self._posted.notices, (type(notice), notice.key): notice}
-            self._posted = StatusSnapshot(self._posted.version + 1, MappingProxyType(notices))
+            notices = {**self._snapshot.notices, (type(notice), notice.key): notice}
+            self._snapshot = StatusSnapshot(self._snapshot.version + 1, MappingProxyType(notices))
             self._changed.notify_all()
 
-    def posted(self) -> StatusSnapshot:
-        """All notices as they are now."""
+    def snapshot(self) -> StatusSnapshot:
+        """Return all current notices."""
         with self._changed:
-            return self._posted
+            return self._snapshot
 
     def newer(self, seen: int, timeout: float | None = None) -> StatusSnapshot:
-        """All notices once their version is above `seen`, or as they are after `timeout` seconds."""
+        """Wait until the version is above `seen`, at most `timeout` seconds, and return all notices."""
         with self._changed:
-            self._changed.wait_for(lambda: self._posted.version > seen, timeout)
-            return self._posted
+            self._changed.wait_for(lambda: self._snapshot.version > seen, timeout)
+            return self._snapshot

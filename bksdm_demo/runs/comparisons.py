@@ -1,9 +1,9 @@
-"""Comparisons: one request through several models and seeds, one after the other, each seed from the same noise.
+"""The service of comparisons: one request with several models and seeds; all models start from the same noise.
 
-The page and the command line ask here and nowhere deeper. Each model with each seed is a cell of the job; a cell
-that fails does so with a sentence and the others go on. Queueing and watching are jobs.py's, drawing generation.py's,
-keeping store.py's: a job is kept when it is queued, a cell when it is final. A store that fails costs a job its
-permanence and nothing else.
+The page and the command line use only this service. Each model with each seed is a cell of the job. A cell that fails
+gets a message, and the others go on. jobs.py queues and watches jobs, generation.py draws pictures, and the store
+saves a job when it is queued and a cell when it is final. If the store fails, the comparison still runs but ends with
+the process.
 """
 
 from __future__ import annotations
@@ -18,29 +18,28 @@ from numpy.typing import NDArray
 from bksdm_demo.errors import CancelledError, DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.parameters.png_writer import decode_png, encode_png, plain_png
-from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Cell, Job, Loading, Phase, Request, Result
+from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Cell, Job, LoadProgress, Phase, Request, Result
 from bksdm_demo.runs.generation import generate
 from bksdm_demo.runs.jobs import RUNNING, UNEXPECTED, JobQueue, Run, new_id
 from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.runs.previews import PREVIEW_SHARE, Previews
 from bksdm_demo.store.contract import Filter, Page, Store, StoreError, Usage
 from bksdm_demo.store.sqlite import open_store
-from bksdm_demo.wording.comparison import NO_PICTURE
+from bksdm_demo.wording.comparison import NO_PICTURE, OUTCOMES
 
 logger = logging.getLogger(__name__)
 
-BLOCKED = "The safety checker blocked this picture. Try another prompt or another seed."
-NOT_YOURS = "Another visitor or a program asked for this comparison; you can run it again, not star or delete it."
-ELSEWHERE = "Another process of this demo runs this comparison; its end can be seen here, nothing else."
-POLL_SECONDS = 1.0  # between two looks at a job that another process runs
+NOT_YOURS = "Another visitor or a program started this comparison. You can run it again, but not star or delete it."
+ELSEWHERE = "Another process of this demo runs this comparison. Here you can only watch it."
+POLL_SECONDS = 1.0  # between two reads of a job that another process runs
 
 
 class Comparisons:
-    """The service; safe to use from several threads. `close()` it to stop its worker.
+    """The service. Safe to use from several threads. `close()` stops its worker and closes the store.
 
-    `store` keeps the comparisons, in memory when left out; it is closed with the service. `environment` describes
-    this machine, for the job's record and inside its pictures. `preview_share` limits the time that previews may take,
-    as a part of the time of denoising.
+    The default store is in memory. `environment` returns a description of this machine, for the job's record and for
+    its pictures. `queue_size`, `remembered_jobs` and `remembered_seconds` limit the JobQueue. `preview_share` is the
+    largest part of the denoising time that previews may take.
     """
 
     def __init__(
@@ -50,8 +49,8 @@ class Comparisons:
         store: Store | None = None,
         environment: Callable[[], Mapping[str, Any]] = dict,
         queue_size: int = 16,
-        keep_jobs: int = 8,
-        keep_seconds: float = 3600.0,
+        remembered_jobs: int = 8,
+        remembered_seconds: float = 3600.0,
         preview_share: float = PREVIEW_SHARE,
     ) -> None:
         self.cache = cache
@@ -59,7 +58,11 @@ class Comparisons:
         self._store: Store = open_store(None) if store is None else store
         self._environment = environment
         self._jobs = JobQueue(
-            self._run, ended=self._end, queue_size=queue_size, keep_jobs=keep_jobs, keep_seconds=keep_seconds
+            self._run,
+            ended=self._end,
+            queue_size=queue_size,
+            remembered_jobs=remembered_jobs,
+            remembered_seconds=remembered_seconds,
         )
 
     @property
@@ -77,15 +80,15 @@ class Comparisons:
         preview_every: int = 0,
         owner: str = "",
     ) -> Job:
-        """Queue a comparison of every model with every seed; what is named twice runs once.
+        """Queue a comparison of every model with every seed. Repeated models and seeds run once.
 
-        Without `seeds` the request's own is the only one. `preview_every` steps there is a look at the picture on its
-        way, 0 for none. `owner` is a digest (store.owner_digest). Raises RequestError without any model and for seeds
-        that are out of range or too many, ModelUnavailableError for an unknown or unavailable model, BusyError when
-        the queue is full.
+        Without `seeds`, the request's own seed is the only one. `preview_every` is the number of steps between two
+        previews, 0 for none. `owner` is a digest (store.owner_digest). Raises RequestError without a model and for
+        seeds that are out of range or too many, ModelUnavailableError for an unknown or unavailable model, BusyError
+        if the queue is full.
         """
         if isinstance(models, str) or not models:
-            raise RequestError("No model is chosen: choose at least one.")
+            raise RequestError("No model is chosen. Choose at least one.")
         if not isinstance(preview_every, int) or not 0 <= preview_every <= STEPS_RANGE[1]:
             raise RequestError(f"preview_every is {preview_every!r}; it must be between 0 (off) and {STEPS_RANGE[1]}.")
         chosen = tuple(dict.fromkeys(models))
@@ -102,10 +105,10 @@ class Comparisons:
             environment=self._environment(),
         )
         with self._jobs.reserved(job.id):
-            return self._jobs.submit(replace(job, note=self._kept(lambda: self._store.add(job))))
+            return self._jobs.submit(replace(job, note=self._stored(lambda: self._store.add(job))))
 
     def cancel(self, job_id: str) -> Job:
-        """Stop a comparison: at once while it waits, after the present step while it runs; finished cells stay."""
+        """Stop a comparison: at once while it waits, after the current step while it runs. Finished cells stay."""
         job = self.get(job_id)
         if self._jobs.known(job_id) is not None:
             return self._jobs.cancel(job_id)
@@ -114,22 +117,22 @@ class Comparisons:
         return job
 
     def resume(self, job_id: str) -> Job:
-        """Queue the cells of a finished comparison that ended without a verdict: interrupted, stopped or failed.
+        """Queue the unfinished cells of a finished comparison: those that were interrupted, stopped or failed.
 
-        Same id, same request. Raises RequestError where there is none of them or the comparison still runs,
-        ModelUnavailableError and BusyError as `submit`.
+        The id and the request stay. Raises RequestError if there is no such cell or the comparison still runs, and
+        ModelUnavailableError and BusyError as `submit` does.
         """
         with self._jobs.reserved(job_id):
             job = self._finished(job_id)
             if not job.resumable:
-                raise RequestError("Every picture of this comparison is there; nothing is left to run.")
+                raise RequestError("Every picture of this comparison is finished. Nothing is left to run.")
             return self._again(job, job.resumable)
 
     def rerun(self, job_id: str, index: int) -> Job:
-        """Queue one cell of a finished comparison once more. What it has is replaced when there is a new verdict.
+        """Queue one cell of a finished comparison again. A new verdict replaces its earlier one.
 
-        Raises RequestError for an index that is not there or a comparison that still runs, ModelUnavailableError and
-        BusyError as `submit`.
+        Raises RequestError for a missing index or a comparison that still runs, and ModelUnavailableError and
+        BusyError as `submit` does.
         """
         with self._jobs.reserved(job_id):
             job = self._finished(job_id)
@@ -141,26 +144,26 @@ class Comparisons:
         """Interrupt everything, stop the worker, unload the models and close the store."""
         self._jobs.close()
         self.cache.clear()
-        self._kept(self._store.close)
+        self._stored(self._store.close)
 
-    # --- Looking ---------------------------------------------------------------------------------------------------
+    # --- Reading ---------------------------------------------------------------------------------------------------
 
     def get(self, job_id: str) -> Job:
-        """The present snapshot, of a running job or a kept one. Raises RequestError for an unknown id, StoreError."""
+        """Return the current snapshot of a running or stored job. Raises RequestError for an unknown id, StoreError."""
         return self._jobs.known(job_id) or self._store.get(job_id)
 
     def watch(self, job_id: str, heartbeat: float | None = None) -> Iterator[Job]:
-        """Snapshots from now to the finished one; may be left and taken up again.
+        """Yield the current snapshot, then the newest one after each change, up to the finished one.
 
-        A slow watcher misses snapshots in between, never the last. With `heartbeat` (seconds) the present snapshot
-        comes again when nothing changed for so long. Raises as `get` does, at once.
+        A slow watcher misses some snapshots, but never the last one. With `heartbeat` (seconds), the current snapshot
+        is repeated whenever nothing changed for that time. Raises the errors of `get` at once.
         """
         return self._watch(self.get(job_id), heartbeat)
 
     def picture(self, job_id: str, index: int) -> bytes:
-        """The PNG of one cell, parameters inside. Raises RequestError where there is none to show, StoreError.
+        """Return the PNG of one cell, with its parameters inside. A cell that runs again has its earlier picture.
 
-        A cell that is being run again still has its earlier one.
+        Raises RequestError if there is no picture to show, StoreError.
         """
         job = self.get(job_id)
         cell = job.cells[index] if 0 <= index < len(job.cells) else None
@@ -175,37 +178,34 @@ class Comparisons:
             return self._png(cell.result)
 
     def preview(self, job_id: str, index: int) -> bytes:
-        """The present preview of a cell as a small PNG. Raises RequestError where there is none."""
+        """Return the current preview of a cell as a small PNG. Raises RequestError if there is none."""
         job = self._jobs.get(job_id)
         preview = job.cells[index].preview if 0 <= index < len(job.cells) else None
         if preview is None:
-            raise RequestError("There is no preview of this picture at present.")
+            raise RequestError("This picture has no preview now.")
         return plain_png(preview)
 
     def with_pictures(self, job: Job) -> Job:
-        """The same snapshot with every picture in memory: for a report, an export, a contact sheet.
-
-        Raises StoreError where a picture's file is gone.
-        """
+        """Return the snapshot with every picture in memory, for reports. Raises StoreError if a file is missing."""
         return replace(job, cells=tuple(self._with_picture(job, index) for index in range(len(job.cells))))
 
-    # --- Keeping ---------------------------------------------------------------------------------------------------
+    # --- Storing ---------------------------------------------------------------------------------------------------
 
     @property
     def problem(self) -> str:
-        """Why comparisons end with this process although a folder was named for them; "" when all is well."""
+        """Why comparisons are not stored in the chosen folder but end with this process; "" if they are stored."""
         return self._store.problem
 
     def gallery(self, wanted: Filter | None = None, offset: int = 0, limit: int = 24) -> Page:
-        """Some of the comparisons that fit, newest first, those that run included. Raises StoreError."""
+        """Return one page of the comparisons that match, newest first, running ones included. Raises StoreError."""
         page = self._store.list(wanted or Filter(), offset, limit)
         return replace(page, jobs=tuple(self._jobs.known(job.id) or job for job in page.jobs))
 
     def star(self, job_id: str, starred: bool, owner: str | None = None) -> Job:
-        """Put or take the star, which keeps a comparison from expiring.
+        """Add or remove the star. A starred comparison does not expire.
 
-        `owner` is the asking visitor's digest, None for the operator. Raises RequestError for an unknown id or
-        another visitor's job, BusyError when stars take their share of the place, StoreError.
+        `owner` is the visitor's digest, None for the operator. Raises RequestError for an unknown id or another
+        visitor's job, BusyError if starred comparisons fill their share of the quota, StoreError.
         """
         self._check_owner(self.get(job_id), owner)
         job = self._store.star(job_id, starred)
@@ -213,24 +213,24 @@ class Comparisons:
         return self._jobs.known(job_id) or job
 
     def delete(self, job_id: str, owner: str | None = None) -> None:
-        """Remove a finished comparison with its pictures. `owner` and errors as in `star`; RequestError if it runs."""
+        """Delete a finished comparison and its pictures. `owner` and errors as in `star`; RequestError if it runs."""
         self._check_owner(self._finished(job_id), owner)
         in_memory = self._jobs.known(job_id) is not None
         self._jobs.forget(job_id)
         try:
             self._store.delete(job_id)
         except RequestError:
-            if not in_memory:  # else it could never be kept
+            if not in_memory:  # a job in memory may never have been stored
                 raise
 
     def usage(self) -> Usage:
-        """How much is kept, and how much may be. Raises StoreError."""
+        """Return the size of the store and its quota. Raises StoreError."""
         return self._store.usage()
 
     # --- Inside ----------------------------------------------------------------------------------------------------
 
     def _finished(self, job_id: str) -> Job:
-        """A job on which nobody works any more. Raises RequestError for any other."""
+        """Return a finished job whose end is recorded. Raises RequestError if it still runs."""
         job = self.get(job_id)
         if not job.finished:
             raise RequestError(RUNNING)
@@ -242,7 +242,7 @@ class Comparisons:
             self.catalog.get(key)
         cells = (cell.again() if index in indexes else cell for index, cell in enumerate(job.cells))
         again = replace(job, cells=tuple(cells), cancelled=False, environment=self._environment())
-        return self._jobs.submit(replace(again, note=self._kept(lambda: self._store.claim(again, indexes))))
+        return self._jobs.submit(replace(again, note=self._stored(lambda: self._store.claim(again, indexes))))
 
     def _watch(self, job: Job, heartbeat: float | None) -> Iterator[Job]:
         yield job
@@ -251,11 +251,11 @@ class Comparisons:
             yield job
 
     def _newer(self, seen: Job, heartbeat: float | None) -> Job:
-        """The next snapshot; from the store where another process runs the job or this one has forgotten it."""
+        """Wait for the next snapshot. The store has it if another process runs the job or the queue forgot it."""
         if self._jobs.known(seen.id) is not None:
             try:
                 return self._jobs.newer(seen, heartbeat)
-            except RequestError:  # finished, and forgotten at once
+            except RequestError:  # finished and already forgotten
                 return self._store.get(seen.id)
         self._jobs.wait(POLL_SECONDS if heartbeat is None else min(heartbeat, POLL_SECONDS))
         return self._store.get(seen.id)
@@ -268,46 +268,46 @@ class Comparisons:
         return replace(cell, result=replace(cell.result, image=image))
 
     def _run(self, run: Run) -> None:
-        """Every cell that waits."""
+        """Draw every waiting cell of the job."""
         job = run.job
         for index in job.order:
             if job.cells[index].phase is Phase.QUEUED and not run.stopped():
                 self._run_cell(run, index)
 
     def _run_cell(self, run: Run, index: int) -> None:
-        """Draw one cell and leave it final: done, blocked, failed or cancelled."""
+        """Draw one cell and make it final: done, blocked or failed. The queue marks cancelled cells."""
         model, request = run.job.cells[index].model, run.job.request_of(index)
 
         def report(phase: Phase, step: int, steps: int) -> None:
             run.change(index, phase, step=step, steps=steps, loading=None)
 
-        def loading(part: Loading) -> None:
-            run.change(index, Phase.LOADING, loading=part)
+        def report_loading(progress: LoadProgress) -> None:
+            run.change(index, Phase.LOADING, loading=progress)
 
         def show(preview: NDArray | None, message: str) -> None:
             run.change(index, Phase.DENOISING, preview=preview, message=message)
 
         every = run.job.preview_every
         observer = self._previews.observer(every, show) if every else None
-        sentence: Callable[[Exception], str] = str
+        public_message: Callable[[Exception], str] = str
         try:
-            sentence = self.catalog.get(model).public_error
-            result = generate(self.cache, model, request, report, run.stopped, loading, observer)
+            public_message = self.catalog.get(model).public_error
+            result = generate(self.cache, model, request, report, run.stopped, report_loading, observer)
         except CancelledError:
-            return  # the queue marks every unfinished cell
+            return  # the queue makes every unfinished cell final
         except DemoError as error:
-            self._fail(run, index, sentence(error))
+            self._fail(run, index, public_message(error))
         except Exception:
             logger.exception("%s failed unexpectedly", model)
             self._fail(run, index, UNEXPECTED)
         else:
             blocked = result.image is None
-            message = (result.verdict.reason or BLOCKED) if blocked else ""
+            message = (result.verdict.reason or OUTCOMES[Phase.BLOCKED][1]) if blocked else ""
             phase = Phase.BLOCKED if blocked else Phase.DONE
             self._put(run, index, run.job.cells[index].verdict(phase, result, message))
 
     def _fail(self, run: Run, index: int, message: str) -> None:
-        """Leave the cell failed, or as it was before it was run again: then the store has it already."""
+        """Make the cell failed, or as it was before it ran again; the store already has the earlier outcome."""
         cell = run.job.cells[index]
         ended = cell.ended(Phase.FAILED, message)
         if cell.earlier is None:
@@ -316,41 +316,41 @@ class Comparisons:
             run.put(index, ended)
 
     def _put(self, run: Run, index: int, cell: Cell) -> None:
-        """Keep a final cell, then show it; by now the parts that drew it have told how they run."""
+        """Store a final cell, then show it. The environment now says how the parts that drew it run."""
 
-        def keep() -> None:
+        def write() -> None:
             picture = self._png(cell.result) if cell.shown and cell.result is not None else None
             self._store.save_cell(run.job.id, index, cell, picture)
 
-        note = self._kept(keep)
+        note = self._stored(write)
         run.update(environment=self._environment(), note=note or run.job.note)
         run.put(index, cell)
 
     def _end(self, job: Job) -> None:
-        """Nothing of the job runs any more, and every part that drew has told how it runs."""
+        """Record the end of a job in the store, with the environment of every part that drew."""
         ended = replace(job, environment=self._environment())
-        self._kept(lambda: self._store.end(ended))
+        self._stored(lambda: self._store.end(ended))
         self._jobs.update(job.id, environment=ended.environment, expires=self._expires(job.id))
 
     def _expires(self, job_id: str) -> float | None:
-        """When the store may drop the job; None where it does not keep it."""
+        """Return when the store may delete the job; None if the store does not have it."""
         try:
             return self._store.get(job_id).expires
         except DemoError:
             return None
 
-    def _kept(self, keep: Callable[[], None]) -> str:
-        """What to tell when something could not be kept; "" when it was."""
+    def _stored(self, write: Callable[[], None]) -> str:
+        """Write to the store. Return a note for the visitor if that fails, else ""."""
         try:
-            keep()
+            write()
         except DemoError as error:
-            logger.warning("A comparison could not be kept: %s", error)
-            return f"This comparison will be gone when the server stops: {error}"
+            logger.warning("A comparison could not be stored: %s", error)
+            return f"This comparison is lost when the server stops: {error}"
         return ""
 
     def _png(self, result: Result) -> bytes:
-        name = next((system.name for system in self.catalog.systems() if system.key == result.model), result.model)
-        return encode_png(result, name, self._environment())
+        system = self.catalog.by_key().get(result.model)
+        return encode_png(result, result.model if system is None else system.name, self._environment())
 
     def _check_owner(self, job: Job, owner: str | None) -> None:
         if owner is not None and owner != job.owner:
@@ -358,13 +358,13 @@ class Comparisons:
 
 
 def _cells(request: Request, models: Sequence[str], seeds: Sequence[int]) -> tuple[Cell, ...]:
-    """Seed by seed, the models in their order under each. Raises RequestError for what is out of range."""
+    """Return the cells seed by seed, with the models in their order. Raises RequestError if there are too many."""
     if len(seeds) > SEEDS_LIMIT:
-        raise RequestError(f"{len(seeds)} seeds are asked for; one comparison takes at most {SEEDS_LIMIT}.")
+        raise RequestError(f"There are {len(seeds)} seeds. One comparison takes at most {SEEDS_LIMIT}.")
     if len(seeds) * len(models) > CELLS_LIMIT:
         raise RequestError(
-            f"{len(models)} models with {len(seeds)} seeds make {len(models) * len(seeds)} pictures; "
-            f"one comparison takes at most {CELLS_LIMIT}."
+            f"{len(models)} models with {len(seeds)} seeds make {len(models) * len(seeds)} pictures. "
+            f"One comparison takes at most {CELLS_LIMIT}."
         )
     for seed in seeds:
         replace(request, seed=seed)

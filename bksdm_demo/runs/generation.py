@@ -1,7 +1,7 @@
-"""One picture by one model, every phase timed; knows nothing of jobs or cells.
+"""Draws one picture with one model and times every phase. Knows nothing of jobs or cells.
 
-The caller hears of each phase and step through `report` and stops the run through `cancelled`, which is asked between
-steps and phases. A picture that the checker did not pass is dropped here and is in no Result.
+`report` receives each phase and step. `cancelled` is asked between steps and between phases, and stops the run. A
+blocked picture is dropped here: no Result holds it.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.pipeline import Encoded, Pipeline
 from bksdm_demo.errors import CancelledError
-from bksdm_demo.records import Loading, Phase, Request, Result, Timings
+from bksdm_demo.records import LoadProgress, Phase, Request, Result, Timings
 from bksdm_demo.runs.pipeline_cache import Lease, PipelineCache, ReportLoading
 from bksdm_demo.runs.previews import PreviewObserver
 
-Report = Callable[[Phase, int, int], None]  # the present phase, denoising steps finished, denoising steps in all
+Report = Callable[[Phase, int, int], None]  # the current phase, finished denoising steps, all denoising steps
 Cancelled = Callable[[], bool]
 Outcome = TypeVar("Outcome")
 
 
-def _silent(phase: Phase, step: int, steps: int) -> None:
-    """Nobody listens."""
+def _ignore_phase(phase: Phase, step: int, steps: int) -> None:
+    pass
 
 
-def _unheard(loading: Loading) -> None:
-    """Nobody listens."""
+def _ignore_progress(progress: LoadProgress) -> None:
+    pass
 
 
 def _never() -> bool:
@@ -40,27 +40,26 @@ def generate(
     cache: PipelineCache,
     model: str,
     request: Request,
-    report: Report = _silent,
+    report: Report = _ignore_phase,
     cancelled: Cancelled = _never,
-    loading: ReportLoading = _unheard,
+    report_loading: ReportLoading = _ignore_progress,
     observer: PreviewObserver | None = None,
 ) -> Result:
-    """The picture of `request` by the system `model`, loading it first where needed; `loading` hears of each part.
+    """Draw `request` with the system `model`, which is loaded first if necessary. `report_loading` receives each part.
 
-    `observer` looks at the picture on its way; what that takes is in no timing but its own.
-    Raises CancelledError soon after `cancelled()` turns true, and the DemoErrors of the cache, the engines and the
-    pipeline.
+    `observer` makes previews; their time counts only as `Timings.preview`. Raises CancelledError soon after
+    `cancelled()` turns true, and the DemoErrors of the cache, the engines and the pipeline.
     """
     start = time.perf_counter()
     run = _Run(request, report, cancelled, observer)
     run.enter(Phase.LOADING)
-    with cache.lease(model, loading, cancelled) as lease:
+    with cache.lease(model, report_loading, cancelled) as lease:
         return run.draw(lease, start)
 
 
 @dataclass
 class _Run:
-    """The phases of one picture and the seconds they took."""
+    """Runs the phases of one picture and collects their seconds."""
 
     request: Request
     report: Report
@@ -68,22 +67,22 @@ class _Run:
     observer: PreviewObserver | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     steps: list[float] = field(default_factory=list)
-    count: int = 0  # steps in all, known with the first: some schedulers take one more than asked for
+    count: int = 0  # all steps, known after the first one: some schedulers take one more than requested
 
     def enter(self, phase: Phase) -> None:
-        """Begin a phase, unless the run was cancelled."""
+        """Begin a phase. Raises CancelledError if the run was cancelled."""
         self.check()
-        self.tell(phase)
+        self.show(phase)
 
     def check(self) -> None:
         if self.cancelled():
             raise CancelledError("Stopped by the visitor.")
 
-    def tell(self, phase: Phase) -> None:
+    def show(self, phase: Phase) -> None:
         self.report(phase, len(self.steps), self.count or self.request.steps)
 
     def draw(self, lease: Lease, start: float) -> Result:
-        """The Result of the leased pipeline; `start` is when the work on this picture began."""
+        """Draw with the leased pipeline. `start` is when the work on this picture began, by time.perf_counter()."""
         pipeline = lease.pipeline
         self.enter(Phase.ENCODING)
         encoded = self._timed("encode", lambda: pipeline.encode(self.request))
@@ -91,7 +90,7 @@ class _Run:
         self.enter(Phase.DECODING)
         image = self._timed("decode", lambda: pipeline.decode(latents))
         if self.observer is not None:
-            self.observer.learn(pipeline, latents, image, self.seconds["decode"])
+            self.observer.learn_from(pipeline, latents, image, self.seconds["decode"])
         self.enter(Phase.CHECKING)
         verdict = self._timed("safety", lambda: pipeline.check(image))
         image.setflags(write=False)
@@ -101,10 +100,10 @@ class _Run:
             verdict=verdict,
             timings=Timings(
                 load=lease.load_seconds,
-                total=time.perf_counter() - start - self._looking(),
+                total=time.perf_counter() - start - self._preview_seconds(),
                 steps=tuple(self.steps),
                 cold=lease.cold,
-                preview=self._looking(),
+                preview=self._preview_seconds(),
                 **self.seconds,
             ),
             image=image if verdict.blocked is False else None,
@@ -114,25 +113,25 @@ class _Run:
         )
 
     def _denoise(self, pipeline: Pipeline, encoded: Encoded) -> NDArray:
-        """The latents after the last step; a run that is cancelled in between asks for no further step."""
+        """Return the latents after the last step."""
         latents: NDArray | None = None
         self.enter(Phase.DENOISING)
         for step in pipeline.steps(self.request, encoded):
             latents, self.count = step.latents, step.count
             self.steps.append(step.seconds)
-            self.tell(Phase.DENOISING)
+            self.show(Phase.DENOISING)
             self.check()
             if self.observer is not None:
-                self.observer.look(pipeline, step)
+                self.observer.observe(pipeline, step)
         assert latents is not None, "a request has at least one step"
         return latents
 
     def _timed(self, phase: str, work: Callable[[], Outcome]) -> Outcome:
-        start, looking = time.perf_counter(), self._looking()
+        start, previews = time.perf_counter(), self._preview_seconds()
         outcome = work()
-        self.seconds[phase] = time.perf_counter() - start - (self._looking() - looking)
+        self.seconds[phase] = time.perf_counter() - start - (self._preview_seconds() - previews)
         return outcome
 
-    def _looking(self) -> float:
-        """Seconds spent on previews so far."""
+    def _preview_seconds(self) -> float:
+        """Return the seconds spent on previews so far."""
         return 0.0 if self.observer is None else self.observer.seconds

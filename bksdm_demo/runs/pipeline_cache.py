@@ -1,8 +1,8 @@
-"""Loaded models: parts shared by content, one load however many ask, least recently used out at a byte budget.
+"""The cache of loaded models. Systems share parts with equal content, and each part loads once.
 
-A caller leases a pipeline and gives it back by leaving the `with` block; leased parts stay loaded. Loading tells which
-part is on its way and can be stopped between two parts. Bytes are what the engines expect their parts to occupy in
-memory; the process itself and what a picture needs on its way are left out.
+A caller leases a pipeline for a `with` block; leased parts stay loaded. Above the byte budget, the least recently used
+parts are unloaded. Loading reports each part and can be stopped between two parts. The budget counts the memory that
+the engines expect for their parts. It leaves out the process itself and the working memory of a picture.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from bksdm_demo.library.assemble import OpenPart, assemble
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.library.layout import Parts
 from bksdm_demo.mil.identity import content_identity
-from bksdm_demo.records import Loading
+from bksdm_demo.records import LoadProgress
 from bksdm_demo.units import format_bytes
 
-POLL = 0.1  # seconds between two looks whether a caller who waits for somebody else's loading has been stopped
+POLL = 0.1  # seconds between two checks for a cancel while another caller loads a part
 READING = "reading its files"
 CALIBRATING = "U-Net, calibrated once for int8"
 
-ReportLoading = Callable[[Loading], None]
+ReportLoading = Callable[[LoadProgress], None]
 Cancelled = Callable[[], bool]
 Assemble = Callable[[Parts, OpenPart], Pipeline]
 PartKey = tuple[str, bool]  # content identity, exact
 
 
-def _silent(loading: Loading) -> None:
-    """Nobody listens."""
+def _ignore_progress(progress: LoadProgress) -> None:
+    pass
 
 
 def _never() -> bool:
@@ -47,9 +47,9 @@ def _never() -> bool:
 
 @dataclass(frozen=True)
 class Lease:
-    """A loaded pipeline for the time of a `with` block; `load_seconds` is the whole wait for it.
+    """A loaded pipeline for the time of a `with` block. `load_seconds` is the whole time from the call to the lease.
 
-    `cold` says that at least one part was not loaded when the lease was asked for.
+    `cold` is true if at least one part was not loaded before the call.
     """
 
     system: System
@@ -60,7 +60,10 @@ class Lease:
 
 @dataclass(frozen=True)
 class CacheState:
-    """What the cache holds (names of loaded parts, bytes in memory) and did so far (parts found loaded, loads, ...)."""
+    """The loaded parts (name, bytes in memory), the budget, and counts since the start.
+
+    `hits` counts parts that were loaded already, `loads` parts that had to be loaded, `evictions` unloaded parts.
+    """
 
     parts: tuple[tuple[str, int], ...]
     budget_bytes: int
@@ -75,7 +78,7 @@ class CacheState:
 
 @dataclass(eq=False)
 class _Part:
-    """One engine: `loading` is set from the decision to load until unloaded; `leases` counts its present users."""
+    """One engine. `loading` is set from the decision to load until the part is unloaded; `leases` counts its users."""
 
     path: Path
     engine: Engine
@@ -90,13 +93,13 @@ class _Part:
 
     @property
     def usable(self) -> bool:
-        """False once the files it was opened from are gone; those of another system with the same content may do."""
+        """False once its files are gone and it is not loaded. Equal files of another system can replace them."""
         return self.loading is not None or self.path.exists()
 
 
 @dataclass(frozen=True)
 class _Assembled:
-    """A pipeline, its parts and what each of them does, in words."""
+    """A pipeline, its parts, and the role of each part in words."""
 
     pipeline: Pipeline
     parts: tuple[_Part, ...]
@@ -104,21 +107,21 @@ class _Assembled:
 
 
 @dataclass
-class _Told:
-    """What the caller has heard of its loading."""
+class _LoadReporter:
+    """Reports the parts of one load to its caller."""
 
     report: ReportLoading
     began: float  # seconds since the epoch
     number: int = 0
     count: int = 0
 
-    def tell(self, part: str) -> None:
-        self.report(Loading(part, self.number, self.count, self.began))
+    def show(self, part: str) -> None:
+        self.report(LoadProgress(part, self.number, self.count, self.began))
 
     def next(self, part: str) -> None:
-        """One further part; one that is tried again, as somebody else was stopped, is not counted twice."""
+        """Report the next part. A part that is tried again after another caller's cancel is not counted twice."""
         self.number = min(self.number + 1, self.count)
-        self.tell(part)
+        self.show(part)
 
 
 @dataclass
@@ -130,9 +133,9 @@ class _Counts:
 
 
 class PipelineCache:
-    """Pipelines by system key over shared parts. Safe to use from several threads.
+    """Pipelines by system key, built from shared parts. Safe to use from several threads.
 
-    `open_part(path, exact)` opens a part without loading it. `assemble` builds a pipeline of parts.
+    `open_part(path, exact)` opens a part without loading it. `assemble` builds a pipeline from parts.
     """
 
     def __init__(
@@ -147,38 +150,40 @@ class PipelineCache:
         self._assembling = threading.Lock()
 
     @contextmanager
-    def lease(self, key: str, report: ReportLoading = _silent, cancelled: Cancelled = _never) -> Iterator[Lease]:
-        """The loaded pipeline of a system; `report` hears of each part that is not loaded yet.
+    def lease(
+        self, key: str, report: ReportLoading = _ignore_progress, cancelled: Cancelled = _never
+    ) -> Iterator[Lease]:
+        """Lease the loaded pipeline of a system; `report` is called for each part that has to be loaded.
 
-        Raises ModelUnavailableError for an unknown key, BusyError when it does not fit beside what is leased,
-        CancelledError between two parts once `cancelled()` is true (parts loaded so far stay), and the error of a
-        part that cannot be opened or loaded; a later lease tries again.
+        Raises ModelUnavailableError for an unknown key, BusyError if the system does not fit beside the leased parts,
+        and CancelledError between two parts once `cancelled()` is true; parts loaded so far stay loaded. An error from
+        opening or loading a part is raised as it is; a later lease tries again.
         """
         start = time.perf_counter()
-        told = _Told(report, time.time())
+        reporter = _LoadReporter(report, time.time())
         system = self.catalog.get(key)
-        told.tell(READING)
+        reporter.show(READING)
         assembled = self._assembled(system)
         self._hold(assembled.parts)
         try:
-            cold = self._make_ready(system, assembled, told, cancelled)
+            cold = self._make_ready(system, assembled, reporter, cancelled)
             yield Lease(system, assembled.pipeline, time.perf_counter() - start, cold)
         finally:
             self._release(assembled.parts)
 
     def state(self) -> CacheState:
-        """A snapshot for people."""
+        """Return the loaded parts and the counts."""
         with self._lock:
             loaded = tuple((part.path.stem, part.memory_bytes) for part in self._parts.values() if part.ready)
             return CacheState(loaded, self.budget_bytes, self._counts.hits, self._counts.loads, self._counts.evictions)
 
     def clear(self) -> None:
-        """Unload everything that is not leased."""
+        """Unload every part that is not leased."""
         with self._lock:
             self._evict(self._idle())
 
     def _assembled(self, system: System) -> _Assembled:
-        """The system's pipeline, assembled at its first lease and again when the content of a file has changed."""
+        """Return the system's pipeline, assembled at its first lease and again after a file has changed."""
         parts = system.parts
         if parts is None:
             raise ModelUnavailableError(f"{system.name} cannot be used: {system.reason}")
@@ -198,7 +203,7 @@ class PipelineCache:
             return self._pipelines[identity]
 
     def _part(self, path: Path, exact: bool) -> _Part:
-        """The part of that content, opened if need be; called by one thread at a time."""
+        """Return the part with this content, opened if necessary. Called by one thread at a time."""
         key = (content_identity(path), exact)
         known = self._parts.get(key)
         if known is not None and known.usable:
@@ -209,27 +214,28 @@ class PipelineCache:
             self._parts[key] = part
         return part
 
-    def _make_ready(self, system: System, assembled: _Assembled, told: _Told, cancelled: Cancelled) -> bool:
-        """Load what is not loaded and wait for what others load, until all is there; whether there was any of it."""
+    def _make_ready(self, system: System, assembled: _Assembled, reporter: _LoadReporter, cancelled: Cancelled) -> bool:
+        """Load the missing parts and wait for those that other callers load. Return whether any part was missing."""
         cold = False
         roles = dict(zip(assembled.parts, assembled.roles, strict=True))
         while True:
             own, others = self._claim(system, assembled.parts, again=cold)
             if not own and not others:
                 return cold
-            told.count = told.count or len(own) + len(others)
-            self._load({part: roles[part] for part in own}, assembled.pipeline, told, cancelled)
+            reporter.count = reporter.count or len(own) + len(others)
+            self._load({part: roles[part] for part in own}, assembled.pipeline, reporter, cancelled)
             for part, loading in others.items():
-                told.next(roles[part])
+                reporter.next(roles[part])
                 _wait(loading, cancelled)
             cold = True
 
     def _claim(
         self, system: System, parts: Sequence[_Part], again: bool
     ) -> tuple[list[_Part], dict[_Part, Future[None]]]:
-        """Make room; the parts that this caller must load from now on, and those that others are loading.
+        """Make room, and return the parts that this caller must load and those that other callers are loading.
 
-        Large parts come first: compiling one takes far more than keeping it, which fits best while little is loaded.
+        Large parts come first: compiling a part takes far more memory than the loaded part. It fits best while little
+        else is loaded.
         """
         with self._lock:
             own = [part for part in parts if part.loading is None]
@@ -243,34 +249,34 @@ class PipelineCache:
             return own, others
 
     def _make_room(self, system: System, parts: Sequence[_Part], needed: int) -> None:
-        """Unload idle parts, least recently used first, until the `needed` bytes of the system's parts fit."""
+        """Unload idle parts, least recently used first, until `needed` bytes fit. Raises BusyError if they cannot."""
         occupied = sum(part.memory_bytes for part in self._parts.values() if part.loading is not None)
         idle = self._idle()
         excess = occupied + needed - self.budget_bytes
         short = excess - sum(part.memory_bytes for part in idle)
         if short > 0:
             raise BusyError(self._no_room(system, parts, short))
-        going = []
+        evicted = []
         while excess > 0:
             part = idle.pop(0)
             excess -= part.memory_bytes
-            going.append(part)
-        self._evict(going)
+            evicted.append(part)
+        self._evict(evicted)
 
     def _no_room(self, system: System, parts: Sequence[_Part], short: int) -> str:
-        """What is needed, by how much it does not fit, and what to do."""
+        """Return the message of the BusyError: the memory needed, the bytes missing, and a way out."""
         total = sum(part.memory_bytes for part in parts)
-        head = f"{system.name} needs {format_bytes(total)} of memory, {format_bytes(short)} more than there is: "
+        head = f"{system.name} needs {format_bytes(total)} of memory, {format_bytes(short)} more than is available: "
         budget = f"the budget for loaded models is {format_bytes(self.budget_bytes)}"
         if total > self.budget_bytes:
             return f"{head}{budget}. Raise the memory budget, or choose a smaller model."
         others = (part for part in self._parts.values() if part.leases and part.loading is not None)
         used = sum(part.memory_bytes for part in others if part not in parts)
-        in_use = f"{format_bytes(used)} of it are in use"
+        in_use = f"{format_bytes(used)} of it is in use"
         return f"{head}{budget}, and {in_use}. Try again later, or raise the memory budget."
 
     def _idle(self) -> list[_Part]:
-        """Loaded parts nobody leases, least recently used first."""
+        """Return the loaded parts without a lease, least recently used first."""
         idle = [part for part in self._parts.values() if part.ready and not part.leases]
         return sorted(idle, key=lambda part: part.last_used)
 
@@ -280,11 +286,13 @@ class PipelineCache:
             part.loading = None
             self._counts.evictions += 1
 
-    def _load(self, own: Mapping[_Part, str], pipeline: Pipeline, told: _Told, cancelled: Cancelled) -> None:
-        """Load one's own parts; the first error is raised after all are tried.
+    def _load(
+        self, own: Mapping[_Part, str], pipeline: Pipeline, reporter: _LoadReporter, cancelled: Cancelled
+    ) -> None:
+        """Load this caller's parts. Tries all of them, then raises the first error.
 
-        Every one is settled whatever happens, and before anybody else's is waited for, so that no two callers wait
-        for each other.
+        Every part is settled, with or without an error, before the caller waits for the parts of others. So no two
+        callers can wait for each other.
         """
         errors: list[BaseException] = []
         for part, role in own.items():
@@ -292,14 +300,14 @@ class PipelineCache:
                 errors.append(_stopped())
                 self._settle(part, errors[-1])
             else:
-                told.next(role)
-                error = self._load_part(part, lambda engine: _calibrate(engine, pipeline, told, cancelled))
+                reporter.next(role)
+                error = self._load_part(part, lambda engine: _calibrate(engine, pipeline, reporter, cancelled))
                 errors += [] if error is None else [error]
         if errors:
             raise errors[0]
 
     def _load_part(self, part: _Part, prepare: Callable[[Engine], None]) -> BaseException | None:
-        """Load a part, settling its future for everyone who waits; the error if it failed."""
+        """Load a part, settle its future for all waiting callers, and return the error, if any."""
         failure: BaseException | None = None
         try:
             prepare(part.engine)
@@ -310,7 +318,7 @@ class PipelineCache:
         return failure
 
     def _settle(self, part: _Part, failure: BaseException | None) -> None:
-        """Wake everyone who waits for a part: it is loaded, or nobody is loading it any longer."""
+        """Wake the callers that wait for a part: it is loaded, or its load has failed."""
         future = part.loading
         assert future is not None
         with self._lock:
@@ -332,21 +340,21 @@ class PipelineCache:
                 part.last_used = next(self._counts.clock)
 
 
-def _calibrate(engine: Engine, pipeline: Pipeline, told: _Told, cancelled: Cancelled) -> None:
-    """Have an engine that must know which values to expect watch a few pictures being made, if it never did."""
+def _calibrate(engine: Engine, pipeline: Pipeline, reporter: _LoadReporter, cancelled: Cancelled) -> None:
+    """Calibrate an engine that needs it, by the values it observes while a few pictures are drawn."""
     if not (isinstance(engine, Calibrated) and engine.needs_calibration):
         return
 
-    def tell(done: int, count: int) -> None:
+    def show(done: int, count: int) -> None:
         if cancelled():
             raise _stopped()
-        told.tell(f"{CALIBRATING} (step {done} of {count})")
+        reporter.show(f"{CALIBRATING} (step {done} of {count})")
 
-    calibrate(pipeline, tell)
+    calibrate(pipeline, show)
 
 
 def _wait(loading: Future[None], cancelled: Cancelled) -> None:
-    """Wait until somebody else has loaded a part or was stopped; raises why it failed, or CancelledError."""
+    """Wait until another caller has loaded a part or was stopped. Raises the load's error, or CancelledError."""
     while not cancelled():
         try:
             failure = loading.exception(POLL)

@@ -33,13 +33,13 @@ class BackgroundHandlers:
     """The events of `offers`: the keys of the systems that can be downloaded, in the order of their cards."""
 
     def __init__(self, background: Background, catalog: Catalog, offers: Sequence[str], pause: float = PAUSE) -> None:
-        self.status_board, self.fetches = background.status_board, background.fetches
+        self.status_board, self.downloads = background.status_board, background.downloads
         self.catalog, self.offers, self.pause = catalog, tuple(offers), pause
 
     def watch(self) -> Iterator[Values]:
         """Yield the current values, then every change, until nothing is active; unchanged values are gr.skip()."""
         seen: Values = ()
-        snapshot = self.status_board.posted()
+        snapshot = self.status_board.snapshot()
         while True:
             values = self.values(snapshot)
             yield tuple(
@@ -56,9 +56,9 @@ class BackgroundHandlers:
 
         def start() -> Iterator[Values]:
             try:
-                self.fetches.start(key)
+                self.downloads.start(key)
             except DemoError as error:
-                values = list(self.values(self.status_board.posted()))
+                values = list(self.values(self.status_board.snapshot()))
                 values[0] = notice(str(error))
                 yield tuple(values)
                 return
@@ -71,7 +71,7 @@ class BackgroundHandlers:
 
         def stop() -> dict[str, Any]:
             try:
-                self.fetches.cancel(key)
+                self.downloads.cancel(key)
             except DemoError:  # it ended before the button was pressed
                 return gr.update(visible=False)
             return gr.update(value="Stopping…", interactive=False)
@@ -97,9 +97,10 @@ class BackgroundHandlers:
         )
 
     def _view(self, system: System, snapshot: StatusSnapshot) -> OfferView:
-        fetch = snapshot.notices.get((Download, system.key))
-        need = self.fetches.needs.get(system.key)
-        return offer_view(system, fetch if isinstance(fetch, Download) else None, need, self.fetches.allowed)
+        download = snapshot.notices.get((Download, system.key))
+        estimate = self.downloads.memory_estimates.get(system.key)
+        known = download if isinstance(download, Download) else None
+        return offer_view(system, known, estimate, self.downloads.allowed)
 
 
 def _cancel_button(view: OfferView) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _build(
             notice = gr.HTML(apply_default_css=False, elem_id="bk-said")
             form = Form(prompt, models, seed, locked, seeds, *build_settings(systems[0] if systems else None))
             if background is not None:
-                shelf = build_shelf(offers, background.fetches.allowed)
+                shelf = build_shelf(offers, background.downloads.allowed)
             picture = gr.HTML(UPLOAD, js_on_load=UPLOAD_JS, apply_default_css=False, elem_id="bk-upload")
             gr.HTML(_notes(catalog, offers), apply_default_css=False, elem_id="bk-about")
         with gr.Column(elem_id="bk-results", min_width=280):

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 from zlib import crc32
 
-from bksdm_demo.downloads.status import loading_share, loading_words
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.records import Cell, Job, Phase, Request
 from bksdm_demo.reports.folder import cell_name, picture_name
@@ -18,6 +17,7 @@ from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui.labels import Labels, job_labels
 from bksdm_demo.units import format_bytes, format_count
 from bksdm_demo.wording.comparison import OUTCOMES, PHASE_TITLES, outcome_words, plural, setting_facts, shorten
+from bksdm_demo.wording.loading import loading_share, loading_words
 from bksdm_demo.wording.timing import cell_speed, drawing_seconds, format_seconds
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading

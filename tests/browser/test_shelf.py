@@ -95,7 +95,7 @@ def test_a_model_is_downloaded_and_chosen_without_a_restart(
     other.click(f"#bk-offer-{SMALL} .bk-download")
     card(other, SMALL, "waiting for another download")
     other.click(f"#bk-offer-{SMALL} .bk-stop")
-    card(other, SMALL, "What has come is kept")
+    card(other, SMALL, "The downloaded part stays on disk")
     assert other.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
     hub.released.set()
     gate.set()

@@ -80,7 +80,7 @@ def test_a_model_comes_with_progress_and_its_licence(fetch: Fetch, tmp_path: Pat
     assert "CreativeML OpenRAIL-M, https://" in first
     assert last == f"Tiny: from someone/coreml-tiny at commit {COMMIT[:12]}"
     assert lines[0].startswith("Tiny: downloading, 0 B of")
-    assert any("checking what has come" in line for line in lines)
+    assert any("checking the downloaded file" in line for line in lines)
     assert lines[-1].startswith("Tiny: unpacking")
 
 

@@ -72,7 +72,7 @@ def test_a_terminal_gets_a_live_line_that_is_wiped(monkeypatch: pytest.MonkeyPat
         ),
         (
             Progress(Stage.VERIFYING, 5_000_000, 5_000_000, 9e6, 0.0),
-            "checking what has come, 5.00 MB of 5.00 MB, 9.00 MB a second",
+            "checking the downloaded file, 5.00 MB of 5.00 MB, 9.00 MB a second",
         ),
     ],
 )

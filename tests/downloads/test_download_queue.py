@@ -1,4 +1,4 @@
-"""Downloads in the background: asked for once, told step by step, cancelled, failed in a sentence, found afterwards."""
+"""The download queue: one download per system, its progress, cancels, failures, and the system afterwards."""
 
 from __future__ import annotations
 
@@ -53,26 +53,28 @@ class Line:
 
 
 def refusing(error: Exception) -> FetchSystem:
-    def bring(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
+    def fetch_system(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
         raise error
 
-    return bring
+    return fetch_system
 
 
 @contextmanager
-def running(folder: Path, bring: FetchSystem, *, allowed: bool = True) -> Iterator[tuple[DownloadQueue, Catalog]]:
+def running(
+    folder: Path, fetch_system: FetchSystem, *, allowed: bool = True
+) -> Iterator[tuple[DownloadQueue, Catalog]]:
     models = folder / "models"
     catalog = fake_catalog(folder, models, PUBLISHED)
-    fetches = DownloadQueue(catalog, models, PUBLISHED, StatusBoard(), allowed=allowed, bring=bring)
+    downloads = DownloadQueue(catalog, models, PUBLISHED, StatusBoard(), allowed=allowed, fetch=fetch_system)
     try:
-        yield fetches, catalog
+        yield downloads, catalog
     finally:
-        fetches.close()
+        downloads.close()
 
 
-def ended(fetches: DownloadQueue, key: str) -> DownloadState:
+def ended(downloads: DownloadQueue, key: str) -> DownloadState:
     """The final state of a download."""
-    return [snapshot.state for snapshot in fetches.watch(key, heartbeat=PATIENCE)][-1]
+    return [snapshot.state for snapshot in downloads.watch(key, heartbeat=PATIENCE)][-1]
 
 
 def available(catalog: Catalog) -> set[str]:
@@ -81,136 +83,138 @@ def available(catalog: Catalog) -> set[str]:
 
 def test_a_download_makes_its_system_selectable(tmp_path: Path) -> None:
     line = Line()
-    with running(tmp_path, line) as (fetches, catalog):
+    with running(tmp_path, line) as (downloads, catalog):
         assert TINY not in available(catalog)
-        assert fetches.start(TINY).state in (DownloadState.QUEUED, DownloadState.ASKING, DownloadState.DOWNLOADING)
+        assert downloads.start(TINY).state in (DownloadState.QUEUED, DownloadState.ASKING, DownloadState.DOWNLOADING)
         assert line.began.wait(PATIENCE)
-        snapshot = fetches.get(TINY)
+        snapshot = downloads.get(TINY)
         assert (snapshot.name, snapshot.state) == ("BK-SDM-Tiny-2M", DownloadState.DOWNLOADING)
         assert (snapshot.done_bytes, snapshot.total_bytes) == (700, 1400)
         assert (snapshot.bytes_per_second, snapshot.seconds_left) == (10.0, 70.0)
         line.released.set()
-        assert ended(fetches, TINY) is DownloadState.DONE
+        assert ended(downloads, TINY) is DownloadState.DONE
         assert TINY in available(catalog)
 
 
 def test_whoever_asks_joins_the_same_download(tmp_path: Path) -> None:
     line = Line()
-    with running(tmp_path, line) as (fetches, _):
+    with running(tmp_path, line) as (downloads, _):
         for _ in range(3):
-            fetches.start(TINY)
+            downloads.start(TINY)
         line.released.set()
-        assert ended(fetches, TINY) is DownloadState.DONE
+        assert ended(downloads, TINY) is DownloadState.DONE
         assert line.fetched == [TINY]
 
 
 def test_one_after_the_other(tmp_path: Path) -> None:
     line = Line()
-    with running(tmp_path, line) as (fetches, _):
-        fetches.start(TINY)
+    with running(tmp_path, line) as (downloads, _):
+        downloads.start(TINY)
         assert line.began.wait(PATIENCE)
-        assert fetches.start(SMALL).state is DownloadState.QUEUED
+        assert downloads.start(SMALL).state is DownloadState.QUEUED
         line.released.set()
-        assert ended(fetches, SMALL) is DownloadState.DONE
+        assert ended(downloads, SMALL) is DownloadState.DONE
         assert line.fetched == [TINY, SMALL]
 
 
 def test_a_running_download_is_cancelled_and_taken_up_again(tmp_path: Path) -> None:
     line = Line()
-    with running(tmp_path, line) as (fetches, _):
-        fetches.start(TINY)
+    with running(tmp_path, line) as (downloads, _):
+        downloads.start(TINY)
         assert line.began.wait(PATIENCE)
-        assert fetches.cancel(TINY).stopping
-        assert ended(fetches, TINY) is DownloadState.CANCELLED
-        assert fetches.get(TINY).message == STOPPED
-        assert not fetches.get(TINY).stopping
+        assert downloads.cancel(TINY).stopping
+        assert ended(downloads, TINY) is DownloadState.CANCELLED
+        assert downloads.get(TINY).message == STOPPED
+        assert not downloads.get(TINY).stopping
         line.released.set()
-        fetches.start(TINY)
-        assert ended(fetches, TINY) is DownloadState.DONE
+        downloads.start(TINY)
+        assert ended(downloads, TINY) is DownloadState.DONE
 
 
 def test_a_waiting_download_is_cancelled_at_once(tmp_path: Path) -> None:
     line = Line()
-    with running(tmp_path, line) as (fetches, _):
-        fetches.start(TINY)
+    with running(tmp_path, line) as (downloads, _):
+        downloads.start(TINY)
         assert line.began.wait(PATIENCE)
-        fetches.start(SMALL)
-        assert fetches.cancel(SMALL).state is DownloadState.CANCELLED
+        downloads.start(SMALL)
+        assert downloads.cancel(SMALL).state is DownloadState.CANCELLED
         line.released.set()
-        assert ended(fetches, TINY) is DownloadState.DONE
+        assert ended(downloads, TINY) is DownloadState.DONE
         assert line.fetched == [TINY]
-        assert fetches.cancel(TINY).state is DownloadState.DONE  # too late, and harmless
+        assert downloads.cancel(TINY).state is DownloadState.DONE  # too late, and harmless
 
 
 def test_a_watcher_that_left_takes_it_up_again(tmp_path: Path) -> None:
     line = Line()
-    with running(tmp_path, line) as (fetches, _):
-        fetches.start(TINY)
+    with running(tmp_path, line) as (downloads, _):
+        downloads.start(TINY)
         assert line.began.wait(PATIENCE)
-        assert next(iter(fetches.watch(TINY))).state is DownloadState.DOWNLOADING
+        assert next(iter(downloads.watch(TINY))).state is DownloadState.DOWNLOADING
         line.released.set()
-        assert ended(fetches, TINY) is DownloadState.DONE
+        assert ended(downloads, TINY) is DownloadState.DONE
 
 
 def test_a_failure_is_a_sentence_without_places_and_can_be_tried_again(tmp_path: Path) -> None:
     models = tmp_path / "models"
     error = ModelUnavailableError(f"Files cannot be written to {models}: No space left on device.")
-    with running(tmp_path, refusing(error)) as (fetches, catalog):
+    with running(tmp_path, refusing(error)) as (downloads, catalog):
         for _ in range(2):
-            fetches.start(TINY)
-            assert ended(fetches, TINY) is DownloadState.FAILED
-        assert fetches.get(TINY).message == "Files cannot be written to the models directory: No space left on device."
+            downloads.start(TINY)
+            assert ended(downloads, TINY) is DownloadState.FAILED
+        assert (
+            downloads.get(TINY).message == "Files cannot be written to the models directory: No space left on device."
+        )
         assert "emoji-tiny" in available(catalog)
 
 
-def test_an_unexpected_error_is_told_without_its_words_and_the_next_one_runs(tmp_path: Path) -> None:
-    with running(tmp_path, refusing(ZeroDivisionError("secret"))) as (fetches, _):
+def test_an_unexpected_error_hides_its_text_and_the_next_download_runs(tmp_path: Path) -> None:
+    with running(tmp_path, refusing(ZeroDivisionError("secret"))) as (downloads, _):
         for key in (TINY, SMALL):
-            fetches.start(key)
-            assert ended(fetches, key) is DownloadState.FAILED
-            assert fetches.get(key).message == UNEXPECTED
+            downloads.start(key)
+            assert ended(downloads, key) is DownloadState.FAILED
+            assert downloads.get(key).message == UNEXPECTED
 
 
 def test_a_system_that_came_broken_has_failed(tmp_path: Path) -> None:
-    def bring(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
+    def fetch_system(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
         (models_dir / system.key).mkdir(parents=True)
         return models_dir / system.key
 
-    with running(tmp_path, bring) as (fetches, _):
-        fetches.start(TINY)
-        assert ended(fetches, TINY) is DownloadState.FAILED
-        assert fetches.get(TINY).message.startswith("BK-SDM-Tiny-2M has come, but it cannot be used: ")
+    with running(tmp_path, fetch_system) as (downloads, _):
+        downloads.start(TINY)
+        assert ended(downloads, TINY) is DownloadState.FAILED
+        assert downloads.get(TINY).message.startswith("BK-SDM-Tiny-2M is downloaded, but it cannot be used: ")
 
 
 def test_switched_off_only_the_operator_downloads(tmp_path: Path) -> None:
     line = Line()
-    with running(tmp_path, line, allowed=False) as (fetches, _):
+    with running(tmp_path, line, allowed=False) as (downloads, _):
         with pytest.raises(ModelUnavailableError, match=NOT_ALLOWED):
-            fetches.start(TINY)
+            downloads.start(TINY)
         with pytest.raises(RequestError):
-            fetches.get(TINY)
-        fetches.start(TINY, operator=True)
+            downloads.get(TINY)
+        downloads.start(TINY, operator=True)
         with pytest.raises(ModelUnavailableError, match=NOT_ALLOWED):
-            fetches.cancel(TINY)
+            downloads.cancel(TINY)
         line.released.set()
-        assert ended(fetches, TINY) is DownloadState.DONE
+        assert ended(downloads, TINY) is DownloadState.DONE
 
 
 def test_what_is_not_published_is_refused(tmp_path: Path) -> None:
-    with running(tmp_path, Line()) as (fetches, _), pytest.raises(ModelUnavailableError, match=f"'sdxl'.*{TINY}"):
-        fetches.start("sdxl")
+    with running(tmp_path, Line()) as (downloads, _), pytest.raises(ModelUnavailableError, match=f"'sdxl'.*{TINY}"):
+        downloads.start("sdxl")
 
 
 def test_closing_stops_everything(tmp_path: Path) -> None:
     line = Line()
-    with running(tmp_path, line) as (fetches, _):
-        fetches.start(TINY)
+    with running(tmp_path, line) as (downloads, _):
+        downloads.start(TINY)
         assert line.began.wait(PATIENCE)
-        fetches.start(SMALL)
-        fetches.close()
-        assert [fetches.get(key).state for key in (TINY, SMALL)] == [DownloadState.CANCELLED] * 2
+        downloads.start(SMALL)
+        downloads.close()
+        assert [downloads.get(key).state for key in (TINY, SMALL)] == [DownloadState.CANCELLED] * 2
         with pytest.raises(BusyError):
-            fetches.start(TINY)
+            downloads.start(TINY)
 
 
 @pytest.mark.parametrize(("memory", "short"), [(9, 0), (10, 0), (13, 3)])
@@ -224,30 +228,30 @@ def test_needs(memory: int, short: int) -> None:
 @contextmanager
 def from_hub(folder: Path) -> Iterator[DownloadQueue]:
     models = folder / "models"
-    fetches = DownloadQueue(fake_catalog(folder, models, (SYSTEM,)), models, (SYSTEM,), StatusBoard(), bring=fetch)
+    downloads = DownloadQueue(fake_catalog(folder, models, (SYSTEM,)), models, (SYSTEM,), StatusBoard(), fetch=fetch)
     try:
-        yield fetches
+        yield downloads
     finally:
-        fetches.close()
+        downloads.close()
 
 
-def through(fetches: DownloadQueue) -> list[DownloadState]:
+def through(downloads: DownloadQueue) -> list[DownloadState]:
     """The states that a download goes through."""
-    fetches.start(SYSTEM.key)
-    return list(dict.fromkeys(snapshot.state for snapshot in fetches.watch(SYSTEM.key, heartbeat=PATIENCE)))
+    downloads.start(SYSTEM.key)
+    return list(dict.fromkeys(snapshot.state for snapshot in downloads.watch(SYSTEM.key, heartbeat=PATIENCE)))
 
 
 def test_cancelling_keeps_what_came_over_the_wire(hub: HubServer, tmp_path: Path) -> None:  # noqa: F811
     hub.faults.stall_after = 100_000
-    with from_hub(tmp_path) as fetches:
-        fetches.start(SYSTEM.key)
+    with from_hub(tmp_path) as downloads:
+        downloads.start(SYSTEM.key)
         assert hub.faults.stalled.wait(PATIENCE)
-        fetches.cancel(SYSTEM.key)
+        downloads.cancel(SYSTEM.key)
         hub.faults.release.set()
-        assert ended(fetches, SYSTEM.key) is DownloadState.CANCELLED
+        assert ended(downloads, SYSTEM.key) is DownloadState.CANCELLED
         hub.faults.stall_after = None
-        fetches.start(SYSTEM.key)
-        ended(fetches, SYSTEM.key)
+        downloads.start(SYSTEM.key)
+        ended(downloads, SYSTEM.key)
     first, second = hub.bodies()
     assert first == 0
     assert second > 0
@@ -255,7 +259,7 @@ def test_cancelling_keeps_what_came_over_the_wire(hub: HubServer, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("status", "sentence"),
-    [(401, "does not know you"), (403, "does not let you"), (404, "tiny.zip"), (429, "too many"), (503, "not well")],
+    [(401, "does not know you"), (403, "does not let you"), (404, "tiny.zip"), (429, "too many"), (503, "failed")],
 )
 def test_a_hub_that_refuses_is_a_sentence_on_the_page(
     hub: HubServer,  # noqa: F811
@@ -264,16 +268,16 @@ def test_a_hub_that_refuses_is_a_sentence_on_the_page(
     sentence: str,
 ) -> None:
     hub.faults.statuses = [status] * 100
-    with from_hub(tmp_path) as fetches:
-        assert through(fetches)[-1] is DownloadState.FAILED
-        assert sentence in fetches.get(SYSTEM.key).message
+    with from_hub(tmp_path) as downloads:
+        assert through(downloads)[-1] is DownloadState.FAILED
+        assert sentence in downloads.get(SYSTEM.key).message
 
 
 def test_an_archive_that_holds_no_system_has_failed(hub: HubServer, tmp_path: Path) -> None:  # noqa: F811
     hub.repos[REPO]["tiny.zip"] = zip_bytes({"readme.txt": b"x"})
-    with from_hub(tmp_path) as fetches:
-        states = through(fetches)
+    with from_hub(tmp_path) as downloads:
+        states = through(downloads)
         assert states[-1] is DownloadState.FAILED
-        message = fetches.get(SYSTEM.key).message
+        message = downloads.get(SYSTEM.key).message
         assert "cannot be used" in message
         assert str(tmp_path) not in message

@@ -1,4 +1,4 @@
-"""Prewarming: what is loaded beforehand is warm for the first visitor, and whatever goes wrong is told."""
+"""Prewarming: loaded systems are warm for the first visitor, and failures are reported."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def prewarming(
     folder: Path,
     *keys: str,
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    bring: FetchSystem | None = None,
+    fetch_system: FetchSystem | None = None,
     **limits: Any,
 ) -> Iterator[tuple[Comparisons, Background]]:
     comparisons = fake_comparisons(folder, options, models_dir=folder / "models", published=PUBLISHED, **limits)
-    background = fake_background(comparisons, PUBLISHED, bring, prewarm=keys)
+    background = fake_background(comparisons, PUBLISHED, fetch_system, prewarm=keys)
     background.prewarm.start()
     try:
         yield comparisons, background
@@ -40,16 +40,16 @@ def prewarming(
 
 
 def ended(background: Background) -> dict[str, Warming]:
-    """The notices once nothing goes on any longer."""
-    posted = background.status_board.posted()
-    while posted.active:
-        newer = background.status_board.newer(posted.version, PATIENCE)
-        assert newer is not posted, "nothing happened for too long"
-        posted = newer
-    return {notice.key: notice for notice in posted.notices.values() if isinstance(notice, Warming)}
+    """Wait until no notice is active and return the notices by key."""
+    snapshot = background.status_board.snapshot()
+    while snapshot.active:
+        newer = background.status_board.newer(snapshot.version, PATIENCE)
+        assert newer is not snapshot, "nothing happened for too long"
+        snapshot = newer
+    return {notice.key: notice for notice in snapshot.notices.values() if isinstance(notice, Warming)}
 
 
-def test_what_was_prewarmed_is_warm(tmp_path: Path) -> None:
+def test_a_prewarmed_system_is_warm(tmp_path: Path) -> None:
     with prewarming(tmp_path, "emoji-tiny", "emoji-base") as (comparisons, background):
         notices = ended(background)
         assert {key: notice.state for key, notice in notices.items()} == {
@@ -63,23 +63,23 @@ def test_what_was_prewarmed_is_warm(tmp_path: Path) -> None:
     assert comparisons.cache.state().parts == ()  # nothing stays leased
 
 
-def test_each_part_is_told(tmp_path: Path) -> None:
+def test_each_part_is_reported(tmp_path: Path) -> None:
     gate = threading.Event()
     with prewarming(tmp_path, "emoji-tiny", options={"unet": {"load_gate": gate}}) as (_, background):
-        posted = background.status_board.posted()
-        while (loading := posted.notices[Warming, "emoji-tiny"].loading) is None or loading.part != "U-Net":  # type: ignore[attr-defined]
-            posted = background.status_board.newer(posted.version, PATIENCE)
+        snapshot = background.status_board.snapshot()
+        while (loading := snapshot.notices[Warming, "emoji-tiny"].loading) is None or loading.part != "U-Net":  # type: ignore[attr-defined]
+            snapshot = background.status_board.newer(snapshot.version, PATIENCE)
         assert (loading.number, loading.count) == (1, 4)
         gate.set()
         assert ended(background)["emoji-tiny"].state is WarmState.READY
 
 
-def test_without_keys_nothing_is_said(tmp_path: Path) -> None:
+def test_without_keys_nothing_is_posted(tmp_path: Path) -> None:
     with prewarming(tmp_path) as (_, background):
-        assert background.status_board.posted().version == 0
+        assert background.status_board.snapshot().version == 0
 
 
-def test_an_unknown_key_and_a_broken_part_are_told_and_the_next_is_loaded(tmp_path: Path) -> None:
+def test_an_unknown_key_and_a_broken_part_are_reported_and_the_next_system_loads(tmp_path: Path) -> None:
     options = {"base_unet": {"load_failure": EngineError("The U-Net is torn.")}}
     with prewarming(tmp_path, "sdxl", "emoji-base", "emoji-tiny", options=options) as (_, background):
         notices = ended(background)
@@ -88,25 +88,25 @@ def test_an_unknown_key_and_a_broken_part_are_told_and_the_next_is_loaded(tmp_pa
     assert notices["emoji-base"].message == "The U-Net is torn."
 
 
-def test_those_that_do_not_fit_together_are_told(tmp_path: Path) -> None:
+def test_systems_that_do_not_fit_together_are_reported(tmp_path: Path) -> None:
     options = {"": {"memory_bytes": 10}}
     with prewarming(tmp_path, "emoji-base", "emoji-tiny", options=options, budget_bytes=40) as (_, background):
         notices = ended(background)
     assert notices["emoji-base"].state is WarmState.READY
-    assert "10 B more than there is" in notices["emoji-tiny"].message
+    assert "10 B more than is available" in notices["emoji-tiny"].message
 
 
-def test_what_is_not_here_is_downloaded_first(tmp_path: Path) -> None:
-    def bring(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
+def test_a_missing_system_is_downloaded_first(tmp_path: Path) -> None:
+    def fetch_system(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
         return write_fetched(models_dir, system.key)
 
-    with prewarming(tmp_path, TINY, bring=bring) as (comparisons, background):
+    with prewarming(tmp_path, TINY, fetch_system=fetch_system) as (comparisons, background):
         assert ended(background)[TINY].state is WarmState.READY
         with comparisons.cache.lease(TINY) as lease:
             assert not lease.cold
 
 
-def test_without_a_hub_the_reason_is_told_and_the_rest_is_loaded(tmp_path: Path) -> None:
+def test_without_a_hub_the_reason_is_reported_and_the_rest_loads(tmp_path: Path) -> None:
     with prewarming(tmp_path, TINY, "emoji-tiny") as (_, background):
         notices = ended(background)
     assert notices[TINY].message == "The hub of this test cannot be reached."
@@ -117,7 +117,7 @@ def test_closing_stops_between_two_parts(tmp_path: Path) -> None:
     gate = threading.Event()
     with prewarming(tmp_path, "emoji-tiny", options={"unet": {"load_gate": gate}}) as (comparisons, background):
         while comparisons.cache.state().loads == 0:
-            background.status_board.newer(background.status_board.posted().version, 0.01)
+            background.status_board.newer(background.status_board.snapshot().version, 0.01)
         closer = threading.Thread(target=background.prewarm.close, args=(PATIENCE,))
         closer.start()
         while not background.prewarm.closing:
@@ -131,10 +131,10 @@ def test_closing_stops_between_two_parts(tmp_path: Path) -> None:
 def test_a_failing_download_is_not_tried_for_ever(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    def bring(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
+    def fetch_system(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
         asked.append(system.key)
         raise ModelUnavailableError("No.")
 
-    with prewarming(tmp_path, TINY, bring=bring) as (_, background):
+    with prewarming(tmp_path, TINY, fetch_system=fetch_system) as (_, background):
         ended(background)
     assert asked == [TINY]

@@ -1,4 +1,4 @@
-"""Words on where models stand, by table."""
+"""The words of downloads, prewarming and memory estimates, by table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bksdm_demo.downloads.download_queue import Download, DownloadState, MemoryE
 from bksdm_demo.downloads.prewarm import Warming, WarmState
 from bksdm_demo.library.catalog import Availability, System
 from bksdm_demo.library.record import FetchRecord
-from bksdm_demo.records import Loading
+from bksdm_demo.records import LoadProgress
 from bksdm_demo.ui.models import offer_card, warming_list
 
 GB = 10**9
@@ -49,7 +49,7 @@ def test_a_download_on_its_way() -> None:
 
 @pytest.mark.parametrize(
     ("state", "tone", "download"),
-    [(DownloadState.FAILED, "failed", "Try again"), (DownloadState.CANCELLED, "offered", "Go on")],
+    [(DownloadState.FAILED, "failed", "Try again"), (DownloadState.CANCELLED, "offered", "Continue")],
 )
 def test_a_download_that_ended_without_a_system(state: DownloadState, tone: str, download: str) -> None:
     ended = Download("tiny", "Tiny", state, message="Why not.")
@@ -99,18 +99,11 @@ def test_titles(views: list[str], title: str) -> None:
     assert status.panel_title([replace(view, tone=tone) for tone in views]) == title
 
 
-def test_loading_is_told_with_its_seconds() -> None:
-    assert status.loading_words(Loading("text encoder", 1, 4, 100.0), now=112.4) == "text encoder, 1 of 4, 12 s"
-    assert status.loading_words(Loading("reading its files", 0, 0, 100.0), now=99.0) == "reading its files, 0 s"
-    assert status.loading_share(Loading("U-Net", 2, 4, 0.0)) == 0.25
-    assert status.loading_share(Loading("reading its files", 0, 0, 0.0)) is None
-
-
-def test_prewarming_is_told_until_it_is_done() -> None:
+def test_prewarming_has_a_line_until_the_system_is_ready() -> None:
     lines = status.warming_lines(
         [
             Warming("a", "A", WarmState.READY, seconds=3.0),
-            Warming("b", "B", WarmState.LOADING, Loading("U-Net", 2, 4, 100.0)),
+            Warming("b", "B", WarmState.LOADING, LoadProgress("U-Net", 2, 4, 100.0)),
             Warming("c", "C", WarmState.FETCHING),
             Warming("d", "D"),
             Warming("e", "E", WarmState.FAILED, message="It is torn."),
@@ -120,8 +113,8 @@ def test_prewarming_is_told_until_it_is_done() -> None:
     )
     assert lines == (
         ("working", "Loading B: U-Net, 2 of 4, 45 s"),
-        ("working", "C is being downloaded, then loaded"),
-        ("waiting", "D is loaded after that"),
+        ("working", "Downloading C; it loads after that"),
+        ("waiting", "D is waiting to load"),
         ("failed", "E was not loaded at the start: It is torn."),
     )
     assert 'data-active="true"' in warming_list((), active=True)
@@ -129,15 +122,15 @@ def test_prewarming_is_told_until_it_is_done() -> None:
 
 
 @pytest.mark.parametrize(
-    ("need", "words"),
+    ("estimate", "words"),
     [
         (FITS, "about 7.00 GB of memory once loaded; the budget for models is 9.00 GB"),
         (SHORT, "about 10.0 GB of memory once loaded, 1.00 GB more than the budget for models (9.00 GB): "
                 "it may be refused here"),
     ],
 )  # fmt: skip
-def test_needs(need: MemoryEstimate, words: str) -> None:
-    assert status.memory_words(need) == words
+def test_memory_estimates(estimate: MemoryEstimate, words: str) -> None:
+    assert status.memory_words(estimate) == words
 
 
 def test_origins() -> None:

@@ -28,18 +28,18 @@ class Toast:
 
 def test_the_newest_notice_of_each_kind_and_key_stays() -> None:
     status_board = StatusBoard()
-    assert (status_board.posted().version, status_board.posted().active) == (0, False)
+    assert (status_board.snapshot().version, status_board.snapshot().active) == (0, False)
     for notice in (Kettle("red", 20), Toast("red"), Kettle("blue", 30), Kettle("red", 90)):
         status_board.post(notice)
-    posted = status_board.posted()
-    assert posted.version == 4
-    assert set(posted.notices.values()) == {Kettle("red", 90), Kettle("blue", 30), Toast("red")}
-    assert posted.active
+    snapshot = status_board.snapshot()
+    assert snapshot.version == 4
+    assert set(snapshot.notices.values()) == {Kettle("red", 90), Kettle("blue", 30), Toast("red")}
+    assert snapshot.active
     status_board.post(Kettle("red", 100))
-    assert status_board.posted().active  # the blue one still is
+    assert status_board.snapshot().active  # the blue one still is
     status_board.post(Kettle("blue", 100))
-    assert not status_board.posted().active
-    assert posted.notices[Kettle, "red"] == Kettle("red", 90)  # an earlier look does not change
+    assert not status_board.snapshot().active
+    assert snapshot.notices[Kettle, "red"] == Kettle("red", 90)  # an earlier look does not change
 
 
 def test_a_watcher_is_woken_by_a_newer_version_only() -> None:

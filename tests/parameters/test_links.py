@@ -56,7 +56,7 @@ def test_a_jobs_link_names_the_job_first_and_all_its_seeds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "words"),
     [
         ("steps=0", "steps is 0"),
         ("steps=many", "steps must be a whole number, not 'many'"),
@@ -70,10 +70,10 @@ def test_a_jobs_link_names_the_job_first_and_all_its_seeds() -> None:
         (f"seeds={','.join(map(str, range(20)))}", "only the first 16 are used"),
     ],
 )
-def test_what_is_wrong_is_told_and_the_rest_kept(query: str, told: str) -> None:
+def test_a_wrong_value_gets_a_note_and_the_others_stay(query: str, words: str) -> None:
     partial = read(f"negative=grey&{query}")
     (note,) = partial.notes
-    assert told in note
+    assert words in note
     assert partial.negative_prompt == "grey"
     assert len(note) < 200
 

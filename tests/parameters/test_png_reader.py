@@ -72,13 +72,13 @@ def test_another_programs_text_gives_what_means_the_same_here() -> None:
     assert (partial.steps, partial.guidance_scale, partial.seeds) == (28, 6.5, (123456,))
     assert partial.scheduler == "dpmpp-2m"
     assert partial.models == ()
-    told = " ".join(partial.notes)
-    assert "'DPM++ 2M SDE Karras' is not here" in told
-    assert "graphics card" in told
-    assert "'odd, name: v1' is not here" in told
+    notes = " ".join(partial.notes)
+    assert "'DPM++ 2M SDE Karras' is not here" in notes
+    assert "graphics card" in notes
+    assert "'odd, name: v1' is not here" in notes
 
 
-def test_values_out_of_range_are_told_and_left_out() -> None:
+def test_values_out_of_range_are_left_out_with_a_note() -> None:
     partial = read_png(png(parameters="cat\nSteps: 900, Sampler: UniPC, CFG scale: x, Seed: -1, RNG: CPU"), MODELS)
     assert (partial.prompt, partial.steps, partial.guidance_scale, partial.seeds) == ("cat", None, None, ())
     assert partial.generator == "torch"
@@ -98,7 +98,7 @@ def test_a_record_that_is_not_ours_falls_back_to_the_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "words"),
     [
         (b"", "cannot be read as a PNG"),
         (b"GIF89a" + bytes(100), "cannot be read as a PNG"),
@@ -109,8 +109,8 @@ def test_a_record_that_is_not_ours_falls_back_to_the_text() -> None:
         (bytes(50_000_001), "at most 50 are read"),
     ],
 )
-def test_files_that_say_nothing_usable(data: bytes, told: str) -> None:
-    with pytest.raises(RequestError, match=told):
+def test_files_without_usable_parameters_are_refused(data: bytes, words: str) -> None:
+    with pytest.raises(RequestError, match=words):
         read_png(data, MODELS)
 
 

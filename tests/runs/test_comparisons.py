@@ -113,7 +113,7 @@ def test_a_full_queue_is_busy(start: Callable[..., Comparisons]) -> None:
         service.submit(REQUEST, ("emoji-tiny",))
 
 
-def test_a_known_error_is_told_and_the_others_go_on(start: Callable[..., Comparisons]) -> None:
+def test_a_known_error_is_shown_and_the_others_go_on(start: Callable[..., Comparisons]) -> None:
     job = run(start({"base_unet": {"failure": EngineError("The U-Net cannot run here.")}}))
     assert phases(job) == [Phase.DONE, Phase.FAILED, Phase.DONE, Phase.DONE]
     assert job.cells[1].message == "The U-Net cannot run here."

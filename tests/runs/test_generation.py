@@ -97,18 +97,18 @@ def test_a_blocked_picture_is_dropped(cache: PipelineCache) -> None:
 
 
 class Slow:
-    """An observer who says that each look took 100 s and learning 1000 s, in which nothing happened."""
+    """An observer that claims 100 s for each preview and 1000 s for learning, and does nothing."""
 
     seconds = 0.0
 
-    def look(self, pipeline: object, step: Step) -> None:
+    def observe(self, pipeline: object, step: Step) -> None:
         self.seconds += 100
 
-    def learn(self, pipeline: object, latents: NDArray, image: NDArray, seconds: float) -> None:
+    def learn_from(self, pipeline: object, latents: NDArray, image: NDArray, seconds: float) -> None:
         self.seconds += 1000
 
 
-def test_the_time_of_looking_is_taken_out_of_all_others(cache: PipelineCache) -> None:
+def test_preview_time_counts_in_no_other_timing(cache: PipelineCache) -> None:
     timings = generate(cache, MODEL, REQUEST, observer=Slow()).timings  # type: ignore[arg-type]
     assert timings.preview == 1500
     assert round(timings.denoise, -2) == -500

@@ -146,7 +146,7 @@ def test_cancel_while_running_is_seen_by_the_runner(start: Callable[..., JobQueu
     assert not queue.get(job.id).finished
     runner.gate.set()
     assert phases(finish(queue, job)) == [Phase.CANCELLED, Phase.CANCELLED]
-    assert queue.get(job.id).cells[0].step == 1  # how far it came is kept
+    assert queue.get(job.id).cells[0].step == 1  # its last step stays
 
 
 def test_cancel_after_the_end_changes_nothing(start: Callable[..., JobQueue], runner: Runner) -> None:
@@ -196,7 +196,7 @@ def test_unknown_ids_are_refused_at_once(start: Callable[..., JobQueue]) -> None
 
 def test_finished_jobs_are_forgotten_by_count(start: Callable[..., JobQueue], runner: Runner) -> None:
     runner.gate.set()
-    queue = start(keep_jobs=2)
+    queue = start(remembered_jobs=2)
     jobs = [finish(queue, queue.submit(new_job())) for _ in range(4)]
     assert [_known(queue, job) for job in jobs] == [False, False, True, True]
 
@@ -204,7 +204,7 @@ def test_finished_jobs_are_forgotten_by_count(start: Callable[..., JobQueue], ru
 def test_finished_jobs_are_forgotten_by_age(start: Callable[..., JobQueue], runner: Runner) -> None:
     now = [1000.0]
     runner.gate.set()
-    queue = start(keep_seconds=60.0, clock=lambda: now[0])
+    queue = start(remembered_seconds=60.0, clock=lambda: now[0])
     job = finish(queue, queue.submit(new_job()))
     now[0] += 60
     assert _known(queue, job)
@@ -220,7 +220,7 @@ def _known(queue: JobQueue, job: Job) -> bool:
 
 
 def test_a_running_job_is_never_forgotten(start: Callable[..., JobQueue], runner: Runner) -> None:
-    queue = start(keep_jobs=0, keep_seconds=0.0)
+    queue = start(remembered_jobs=0, remembered_seconds=0.0)
     job = queue.submit(new_job())
     assert runner.entered.acquire(timeout=PATIENCE)
     assert _known(queue, job)

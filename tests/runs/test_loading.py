@@ -1,4 +1,4 @@
-"""A comparison while its model loads: the cell says which part, and stopping ends it between two parts."""
+"""A comparison while its model loads: the cell shows the part, and a cancel stops between two parts."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ PATIENCE = 20.0  # seconds until a test that hangs fails
 
 
 def job_loading(service: Comparisons, part: str) -> Job:
-    """The job as soon as its only cell loads that part."""
+    """Return the job as soon as its only cell loads that part."""
     job = service.submit(REQUEST, ["emoji-tiny"])
     for snapshot in service.watch(job.id, PATIENCE):
         loading = snapshot.cells[0].loading
         if loading is not None and loading.part == part:
             return snapshot
-    raise AssertionError(f"{part} was never told")
+    raise AssertionError(f"{part} was never reported")
 
 
-def test_the_part_its_place_and_the_seconds_are_told_and_gone_afterwards(tmp_path: Path) -> None:
+def test_the_cell_shows_part_place_and_seconds_while_it_loads(tmp_path: Path) -> None:
     gate = threading.Event()
     service = fake_comparisons(tmp_path, {"unet": {"load_gate": gate}})
     try:

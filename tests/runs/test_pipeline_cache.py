@@ -13,7 +13,7 @@ import pytest
 
 from bksdm_demo.errors import BusyError, CancelledError, EngineError, ModelUnavailableError
 from bksdm_demo.mil.package import package_bytes
-from bksdm_demo.records import Loading
+from bksdm_demo.records import LoadProgress
 from bksdm_demo.runs.pipeline_cache import READING, PipelineCache
 from bksdm_demo.units import format_bytes
 from tests.fakes import FakeParts, fake_assemble, fake_catalog, write_compiled
@@ -214,7 +214,7 @@ def test_leased_parts_stay_and_what_does_not_fit_beside_them_is_refused(tmp_path
     cache, parts = build(tmp_path, budget=budget)
     with cache.lease("emoji-original"):
         short = format_bytes(family_bytes(tmp_path, "emoji-tiny"))  # its other parts are loaded
-        words = rf"Emoji Tiny needs .*, {short} more than there is: .* in use\. Try again later"
+        words = rf"Emoji Tiny needs .*, {short} more than is available: .* in use\. Try again later"
         with pytest.raises(BusyError, match=words):
             warm(cache, "emoji-tiny")
         assert parts.engine("original_unet").unloads == 0
@@ -227,7 +227,7 @@ def test_a_system_above_the_whole_budget_is_refused_saying_by_how_much(tmp_path:
     with pytest.raises(BusyError) as refusal:
         warm(cache, "emoji-tiny")
     assert str(refusal.value) == (
-        "Emoji Tiny needs 40.0 MB of memory, 15.0 MB more than there is: the budget for loaded models is 25.0 MB. "
+        "Emoji Tiny needs 40.0 MB of memory, 15.0 MB more than is available: the budget for loaded models is 25.0 MB. "
         "Raise the memory budget, or choose a smaller model."
     )
     assert not any(engine.loaded for engine in parts.opened.values())
@@ -282,38 +282,38 @@ def test_many_threads_over_a_tight_budget_lose_nothing(tmp_path: Path) -> None:
     assert not any(engine.loaded for engine in parts.opened.values())
 
 
-# --- Told and stopped while loading -----------------------------------------------------------------------------------
+# --- Reports and cancels while loading ----------------------------------------------------------------------------
 
 ROLES = ["U-Net", "safety checker", "text encoder", "image decoder"]  # largest first
 
 
-def test_every_part_that_is_loaded_is_told(tmp_path: Path) -> None:
+def test_every_part_that_loads_is_reported(tmp_path: Path) -> None:
     cache, _ = build(tmp_path)
-    told: list[Loading] = []
-    with cache.lease("emoji-base", told.append):
+    reported: list[LoadProgress] = []
+    with cache.lease("emoji-base", reported.append):
         pass
-    assert [(loading.part, loading.number, loading.count) for loading in told] == [
+    assert [(loading.part, loading.number, loading.count) for loading in reported] == [
         (READING, 0, 0),
         *((role, number, 4) for number, role in enumerate(ROLES, start=1)),
     ]
-    assert len({loading.began for loading in told}) == 1
-    told.clear()
-    with cache.lease("emoji-tiny", told.append):
+    assert len({loading.began for loading in reported}) == 1
+    reported.clear()
+    with cache.lease("emoji-tiny", reported.append):
         pass
-    assert [(loading.part, loading.number, loading.count) for loading in told] == [(READING, 0, 0), ("U-Net", 1, 1)]
+    assert [(loading.part, loading.number, loading.count) for loading in reported] == [(READING, 0, 0), ("U-Net", 1, 1)]
 
 
 def test_loading_is_stopped_between_two_parts_and_goes_on_from_there(tmp_path: Path) -> None:
     cache, parts = build(tmp_path)
-    told: list[str] = []
+    reported: list[str] = []
 
-    def report(loading: Loading) -> None:
-        told.append(loading.part)
+    def report(loading: LoadProgress) -> None:
+        reported.append(loading.part)
 
     stopped = pytest.raises(CancelledError, match="while the model was loading")
-    with stopped, cache.lease("emoji-tiny", report, lambda: told[-1] == "safety checker"):
+    with stopped, cache.lease("emoji-tiny", report, lambda: reported[-1] == "safety checker"):
         raise AssertionError("it was not stopped")
-    assert told == [READING, "U-Net", "safety checker"]
+    assert reported == [READING, "U-Net", "safety checker"]
     assert [parts.engine(word).loads for word in ("text_encoder", "unet", "vae", "safety")] == [0, 1, 0, 1]
     warm(cache, "emoji-tiny")
     assert [engine.loads for engine in parts.opened.values()] == [1, 1, 1, 1]
@@ -325,7 +325,7 @@ def test_one_who_waits_goes_on_alone_when_the_other_is_stopped(tmp_path: Path) -
     gate, stop, waits = threading.Event(), threading.Event(), threading.Event()
     cache, parts = build(tmp_path, {"text_encoder": {"load_gate": gate}})
 
-    def tell(loading: Loading) -> None:
+    def tell(loading: LoadProgress) -> None:
         if loading.number:
             waits.set()
 

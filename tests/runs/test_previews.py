@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bksdm_demo.errors import EngineError, RequestError
 from bksdm_demo.records import Cell, Job, Phase, Request, Step, Verdict
 from bksdm_demo.runs.comparisons import Comparisons
-from bksdm_demo.runs.previews import FAILED, HELD_BACK, ColourMap, PreviewObserver, Previews
+from bksdm_demo.runs.previews import BLOCKED, FAILED, ColourMap, PreviewObserver, Previews
 from tests.fakes import BLOCKED_WORD, FakeEngine, fake_comparisons
 from tests.runs.test_comparisons import arrays_in
 
@@ -81,7 +81,7 @@ def look(pipeline: Brush, every: int = 1, previews: Previews | None = None, seco
     wall = Wall()
     observer = (previews or pipeline.previews()).observer(every, wall)
     for index in range(1, STEPS + 1):
-        observer.look(pipeline, step(index, seconds))  # type: ignore[arg-type]
+        observer.observe(pipeline, step(index, seconds))  # type: ignore[arg-type]
     return wall, observer
 
 
@@ -131,7 +131,7 @@ def test_an_expensive_decoder_runs_once_and_the_map_goes_on() -> None:
 def test_finished_pictures_take_the_place_of_estimates() -> None:
     pipeline = Brush(decoding=2.0)
     wall, observer = look(pipeline, previews=(previews := pipeline.previews(share=1.0)))
-    observer.learn(pipeline, latents_of(0), np.full((64, 64, 3), 90, np.uint8), 2.0)
+    observer.learn_from(pipeline, latents_of(0), np.full((64, 64, 3), 90, np.uint8), 2.0)
     wall, _ = look(pipeline, previews=previews)
     preview = wall.shown[0][0]
     assert preview is not None
@@ -153,7 +153,7 @@ def test_more_steps_between_two_previews_leave_more_time_for_each() -> None:
     assert pipeline.decoded == 1 + 3
 
 
-def test_decoders_are_told_apart() -> None:
+def test_each_decoder_has_its_own_colours() -> None:
     first, second = Brush(decoding=2.0), Brush(decoding=2.0)
     previews = first.previews(share=1.0)
     second.clock = first.clock
@@ -180,7 +180,7 @@ def test_previews_take_no_more_than_their_share() -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "sentence"),
-    [(Verdict(True, "no"), HELD_BACK), (EngineError("fell over"), FAILED), (RuntimeError("?"), FAILED)],
+    [(Verdict(True, "no"), BLOCKED), (EngineError("fell over"), FAILED), (RuntimeError("?"), FAILED)],
 )
 def test_what_is_not_passed_is_not_shown_and_ends_the_previews(verdict: Any, sentence: str) -> None:
     wall, _ = look(Brush(verdict))
@@ -189,7 +189,7 @@ def test_what_is_not_passed_is_not_shown_and_ends_the_previews(verdict: Any, sen
 
 def test_a_verdict_that_is_no_clear_no_blocks() -> None:
     wall, _ = look(Brush(Verdict(None)))  # type: ignore[arg-type]
-    assert wall.shown == [(None, HELD_BACK)]
+    assert wall.shown == [(None, BLOCKED)]
 
 
 def test_a_decoder_that_fails_costs_the_preview_only() -> None:
@@ -197,7 +197,7 @@ def test_a_decoder_that_fails_costs_the_preview_only() -> None:
     pipeline.decode = lambda latents: (_ for _ in ()).throw(EngineError("no"))  # type: ignore[method-assign]
     wall, observer = look(pipeline)
     assert wall.shown == [(None, FAILED)]
-    observer.learn(pipeline, latents_of(1), "no picture", 1.0)  # type: ignore[arg-type]
+    observer.learn_from(pipeline, latents_of(1), "no picture", 1.0)  # type: ignore[arg-type]
 
 
 # --- In a comparison -------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def test_previews_come_while_denoising_and_go_at_the_end(service: Comparisons, m
     assert len(arrays_in(last)) == 1  # the picture
 
 
-def test_their_time_is_told_apart(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_their_time_counts_separately(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
     last = watch(service, Request("red apple", steps=STEPS), monkeypatch, preview_every=1)[-1]
     assert last.result is not None
     timings = last.result.timings
@@ -253,7 +253,7 @@ def test_their_time_is_told_apart(service: Comparisons, monkeypatch: pytest.Monk
 def test_a_blocked_prompt_shows_no_preview(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watch(service, Request(f"a {BLOCKED_WORD}", steps=STEPS), monkeypatch, preview_every=1)
     assert not any(arrays_in(cell) for cell in seen)
-    assert HELD_BACK in {cell.message for cell in seen}
+    assert BLOCKED in {cell.message for cell in seen}
     assert seen[-1].phase is Phase.BLOCKED
 
 
@@ -280,4 +280,4 @@ def test_an_onlooker_never_raises() -> None:
     def show(preview: NDArray | None, message: str) -> None:
         assert preview is None
 
-    PreviewObserver(Previews(), 1, show).look(Brush(ValueError("?")), step(1))  # type: ignore[arg-type]
+    PreviewObserver(Previews(), 1, show).observe(Brush(ValueError("?")), step(1))  # type: ignore[arg-type]

@@ -128,9 +128,9 @@ def test_a_finished_comparison_is_there_after_a_restart(start: Callable[..., Com
     assert arrays_in(read) == []  # nothing is in memory before it is asked for
     for index, cell in enumerate(job.cells):
         assert cell.result is not None
-        kept = read.cells[index].result
-        assert kept is not None
-        assert (kept.timings, kept.verdict) == (cell.result.timings, cell.result.verdict)
+        stored = read.cells[index].result
+        assert stored is not None
+        assert (stored.timings, stored.verdict) == (cell.result.timings, cell.result.verdict)
         assert np.array_equal(pixels(again.picture(job.id, index)), cell.result.image)
     whole = again.with_pictures(read)
     assert [cell.result.image.shape for cell in whole.cells if cell.result] == [(64, 64, 3)] * 4
@@ -146,7 +146,7 @@ def test_stored_pictures_carry_their_parameters(start: Callable[..., Comparisons
 
 
 def test_memory_does_not_grow_with_the_gallery(start: Callable[..., Comparisons]) -> None:
-    service = start(keep_jobs=2)
+    service = start(remembered_jobs=2)
     jobs = [run(service) for _ in range(5)]
     assert [bool(arrays_in(service.get(job.id))) for job in jobs] == [False, False, False, True, True]
     page = service.gallery()
@@ -155,7 +155,7 @@ def test_memory_does_not_grow_with_the_gallery(start: Callable[..., Comparisons]
 
 
 def test_large_pictures_leave_memory_first(start: Callable[..., Comparisons], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bksdm_demo.runs.jobs.KEPT_PIXELS", 3 * 64 * 64 * 3)
+    monkeypatch.setattr("bksdm_demo.runs.jobs.REMEMBERED_PIXELS", 3 * 64 * 64 * 3)
     service = start()
     jobs = [run(service) for _ in range(3)]
     assert [bool(arrays_in(service.get(job.id))) for job in jobs] == [False, False, True]
@@ -192,7 +192,7 @@ def test_a_store_that_fails_costs_permanence_only(
     monkeypatch.undo()
     service.close()
     later = start()
-    assert later.get(job.id).resumable == (0, 1)  # told as not kept, and can be run again
+    assert later.get(job.id).resumable == (0, 1)  # they run again
     assert phases(finish(later, later.resume(job.id))) == [Phase.DONE] * 2
 
 
@@ -217,7 +217,7 @@ def test_resume_runs_what_is_missing_and_nothing_else(start: Callable[..., Compa
     assert not again.cancelled
     assert engine(service, "original_unet").runs == runs
     assert again.cells[0].result == stopped.cells[0].result
-    with pytest.raises(RequestError, match="nothing is left"):
+    with pytest.raises(RequestError, match="Nothing is left"):
         service.resume(job.id)
     service.close()
     assert phases(start().get(job.id)) == [Phase.DONE] * 3

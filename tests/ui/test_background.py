@@ -103,9 +103,9 @@ def test_cancelling(tmp_path: Path) -> None:
         next(watching)
         assert handlers.stopper("bk-sdm-tiny-2m")()["value"] == "Stopping…"
         *_, last = watching
-        assert "What has come is kept" in card(last)
+        assert "The downloaded part stays on disk" in card(last)
         assert handlers.stopper("bk-sdm-small-2m")() == {"__type__": "update", "visible": False}  # never begun
-        assert not background.status_board.posted().active
+        assert not background.status_board.snapshot().active
 
 
 def test_without_a_hub_there_is_a_sentence_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -138,8 +138,8 @@ def test_a_model_downloaded_after_the_start_can_be_compared(tmp_path: Path) -> N
             prevent_thread_lock=True, quiet=True, server_port=free_port(), **launch_options(comparisons)
         )
         try:
-            background.fetches.start("bk-sdm-tiny-2m")
-            for _ in background.fetches.watch("bk-sdm-tiny-2m", PATIENCE):
+            background.downloads.start("bk-sdm-tiny-2m")
+            for _ in background.downloads.watch("bk-sdm-tiny-2m", PATIENCE):
                 pass
             wanted = values("red apple", models=["emoji-tiny", "bk-sdm-tiny-2m"])
             answer = shown(Client(address, verbose=False).submit(*wanted, api_name="/page_compare"))

@@ -59,8 +59,8 @@ def test_each_seed_has_its_own_baseline() -> None:
     rows = (done("a", 1.5), done("b", 0.5)), (Cell("a", Phase.FAILED), done("b")), (done("a", 0.5), done("b", 1.5))
     shown = Job("job", REQUEST, tuple(replace(one, seed=seed) for seed, row in enumerate(rows) for one in row))
     assert [baseline_of(shown, seed) for seed in range(4)] == [shown.cells[place] for place in (0, 3, 4)] + [None]
-    told = [cell_speed(shown, cell) for cell in shown.cells]
-    assert told == ["baseline", "2.00×", "", "baseline", "baseline", "0.50×"]
+    speeds = [cell_speed(shown, cell) for cell in shown.cells]
+    assert speeds == ["baseline", "2.00×", "", "baseline", "baseline", "0.50×"]
 
 
 def test_a_speed_needs_two_models_and_two_times() -> None:
