@@ -21,8 +21,8 @@ from bksdm_demo.downloads.status import download_line
 from bksdm_demo.library.progress import Progress, Stage
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports.contact_sheet import time_line
-from bksdm_demo.wording.comparison import COUNTED, PHASE_TITLES
 from bksdm_demo.wording.loading import loading_words
+from bksdm_demo.wording.outcomes import COUNTED, PHASE_TITLES
 
 PHASE_WORDS = {phase: title.lower() for phase, title in PHASE_TITLES.items()} | COUNTED
 SHARES = 10  # lines per stage of a download without a terminal

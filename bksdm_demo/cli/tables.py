@@ -15,7 +15,7 @@ from bksdm_demo.library.sharing import SharedPart, Sharing
 from bksdm_demo.parameters.result_json import timestamp
 from bksdm_demo.records import Job
 from bksdm_demo.units import format_bytes
-from bksdm_demo.wording.comparison import outcome_words
+from bksdm_demo.wording.outcomes import outcome_words
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds
 
 LONGEST_VALUE = LINE - 40  # characters of a prompt or of a metadata value

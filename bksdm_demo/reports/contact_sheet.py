@@ -19,7 +19,8 @@ from bksdm_demo.environment import unet_precisions
 from bksdm_demo.records import Cell, Job, Phase, Request, Result
 from bksdm_demo.reports.text_layout import lines_of
 from bksdm_demo.units import format_bytes
-from bksdm_demo.wording.comparison import GENERATOR_NAMES, OUTCOMES, SCHEDULER_NAMES, plural
+from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, plural
+from bksdm_demo.wording.outcomes import OUTCOMES
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds
 
 TILE = 384  # least width and height of a picture on the sheet, pixels

@@ -75,7 +75,7 @@ def build_report(comparisons: Comparisons, job_id: str, kind: str, base_url: str
 
 def gather_material(comparisons: Comparisons, job_id: str, base_url: str = "") -> Material:
     """The material for a report on a live or stored comparison. Raises RequestError for an unknown id, StoreError."""
-    systems = {system.key: system for system in comparisons.catalog.systems()}
+    systems = comparisons.catalog.by_key()
     return make_material(
         comparisons.get(job_id), systems, lambda index: comparisons.picture(job_id, index), base_url, stored=True
     )

@@ -27,7 +27,8 @@ from bksdm_demo.reports.tables import (
     timing_table,
 )
 from bksdm_demo.units import format_bytes, format_count
-from bksdm_demo.wording.comparison import OUTCOMES, outcome_words, plural, setting_facts, shorten, truncation_words
+from bksdm_demo.wording.comparison import plural, setting_facts, shorten, truncation_words
+from bksdm_demo.wording.outcomes import OUTCOMES, outcome_words, tone_of
 from bksdm_demo.wording.timing import (
     NOTHING,
     baseline_of,
@@ -39,7 +40,6 @@ from bksdm_demo.wording.timing import (
 
 ALT_LENGTH = 160  # characters of a prompt in a picture's description
 TITLE_LENGTH = 80  # characters of a prompt in the window's title
-TONES = {Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed"}
 MISSING_FILE = "The file of this picture is missing."
 UNFINISHED = ("Not drawn yet", "This picture was not finished when the report was made.")
 
@@ -199,7 +199,7 @@ def _cell(material: Material, index: int) -> ReportCell:
         index=index,
         name=f"{name}{seed}" if len(job.models) == 1 else name,
         seed=cell.seed,
-        tone=TONES.get(cell.phase, "stopped"),
+        tone=tone_of(cell) if cell.phase.final else "stopped",
         title=title,
         detail=cell.message or sentence if cell.phase.final else sentence,
         alt=f"{shorten(job.request.prompt, ALT_LENGTH)} – drawn by {name}{seed}" if shown else "",

@@ -25,7 +25,8 @@ from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.runs.previews import PREVIEW_SHARE, Previews
 from bksdm_demo.store.contract import Filter, Page, Store, StoreError, Usage
 from bksdm_demo.store.sqlite import open_store
-from bksdm_demo.wording.comparison import NO_PICTURE, OUTCOMES
+from bksdm_demo.wording.comparison import NO_PICTURE
+from bksdm_demo.wording.outcomes import OUTCOMES
 
 logger = logging.getLogger(__name__)
 

@@ -27,7 +27,8 @@ from bksdm_demo.store.contract import MOST_PER_PAGE, Filter, Page, Retention, St
 from bksdm_demo.store.database import Database
 from bksdm_demo.store.pictures import PictureFolder, PictureMemory, Pictures
 from bksdm_demo.store.process_locks import ProcessLocks
-from bksdm_demo.wording.comparison import NO_PICTURE, OUTCOMES, UNKNOWN
+from bksdm_demo.wording.comparison import NO_PICTURE, UNKNOWN
+from bksdm_demo.wording.outcomes import OUTCOMES
 
 logger = logging.getLogger(__name__)
 

@@ -125,7 +125,7 @@ class GalleryHandlers:
             line = gallery_line(usage_words(self.comparisons.usage(), self.visitors.own), self.comparisons.problem)
         except DemoError as error:
             return GalleryOutputs(notice(str(error)), *(gr.skip(),) * (len(GalleryOutputs._fields) - 1))
-        systems = {system.key: system for system in self.comparisons.catalog.systems()}
+        systems = self.comparisons.catalog.by_key()
         cards = [(card_view(job, systems, str(inputs.zone)), job) for job in page.jobs]
         empty = EMPTY_OWN_GALLERY if self.visitors.own else EMPTY_GALLERY
         words = EMPTY_FILTER if chosen != Filter() else empty

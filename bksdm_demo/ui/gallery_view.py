@@ -20,10 +20,10 @@ from bksdm_demo.ui.present import (
     picture_address,
     queue_words,
     status_words,
-    tone_of,
 )
 from bksdm_demo.units import DAY, format_bytes
-from bksdm_demo.wording.comparison import PHASE_TITLES, plural, shorten
+from bksdm_demo.wording.comparison import plural, shorten
+from bksdm_demo.wording.outcomes import PHASE_TITLES, tone_of
 
 THUMBNAILS_SHOWN = 4  # small pictures on a card
 NAMES_SHOWN = 3  # models named before "and n more"

@@ -185,7 +185,7 @@ class Handlers:
     @property
     def systems(self) -> dict[str, System]:
         """The systems of the catalogue, by key."""
-        return {system.key: system for system in self.catalog.systems()}
+        return self.catalog.by_key()
 
     def _known(self) -> set[str]:
         """The models that can be chosen."""

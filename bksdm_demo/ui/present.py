@@ -16,15 +16,15 @@ from bksdm_demo.reports.folder import cell_name, picture_name
 from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui.labels import Labels, job_labels
 from bksdm_demo.units import format_bytes, format_count
-from bksdm_demo.wording.comparison import OUTCOMES, PHASE_TITLES, outcome_words, plural, setting_facts, shorten
+from bksdm_demo.wording.comparison import plural, setting_facts, shorten
 from bksdm_demo.wording.loading import loading_share, loading_words
+from bksdm_demo.wording.outcomes import OUTCOMES, PHASE_TITLES, outcome_words, tone_of
 from bksdm_demo.wording.timing import cell_speed, drawing_seconds, format_seconds
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
 ALT_SHOWN = 160  # characters of a prompt in a picture's description
 
 PHASE_DEFAULTS = {phase: sentence for phase, (_, sentence) in OUTCOMES.items()}  # for a cell without a message
-TONES = {Phase.QUEUED: "waiting", Phase.DONE: "done", Phase.BLOCKED: "blocked", Phase.FAILED: "failed"}
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,6 @@ def cell_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tup
     """
     labels = job_labels(job, systems)
     return tuple(_cell_view(job, index, systems, labels, now) for index in range(len(job.cells)))
-
-
-def tone_of(cell: Cell) -> str:
-    """Return the word that colours a cell; see CellView."""
-    return TONES.get(cell.phase, "stopped" if cell.phase.final else "working")
 
 
 def preview_views(systems: Sequence[System]) -> tuple[CellView, ...]:
