@@ -38,8 +38,8 @@ BK_SDM = (
     "step, so fewer blocks make every step cheaper. The text encoder and the image decoder are unchanged.",
     "Each student starts from the original’s weights and learns three things at once: to denoise, to match the "
     "original’s output, and to match its intermediate features after every stage. The “-2M” models in this demo "
-    "saw 2.3 million image–text pairs from LAION-Aesthetics V2 6.25+, in 50,000 iterations of 256, on a single A100 "
-    f"([model card]({NOTA_CARD})).",
+    "were trained on 2.3 million image–text pairs from LAION-Aesthetics V2 6.25+, in 50,000 iterations of 256, on a "
+    f"single A100 ([model card]({NOTA_CARD})).",
 )
 
 SCORES_HEADER = ("Model", "FID ↓", "IS ↑", "CLIP ↑")
@@ -120,8 +120,9 @@ LIMITATIONS = Section(
             "the autoencoder loses detail",
             "they can reproduce pictures that occurred many times in the training data almost from memory",
         ),
-        "Compression adds its own. With fewer blocks, pictures follow the prompt less closely (see the CLIP column "
-        "above), and small objects and hands fail more often. Palettized weights shift colours and details a little.",
+        "Compression adds limits of its own. With fewer blocks, pictures follow the prompt less closely (see the CLIP "
+        "column above), and small objects and hands fail more often. Palettized weights shift colours and details a "
+        "little.",
         "This demo has limits too. The size of a picture is fixed by the model file: 512 pixels for the published "
         "models. There is no image-to-image and no LoRA. Prompts longer than 77 tokens are truncated, and the page "
         "shows the words that were dropped.",
@@ -147,8 +148,8 @@ SAFETY = Section(
     "safety",
     "Safety",
     (
-        "A safety checker sees every picture and every preview before it leaves the server. The published models come "
-        "with Stable Diffusion’s safety checker. It compares the picture’s CLIP embedding with those of blocked "
+        "A safety checker inspects every picture and every preview before it leaves the server. The published models "
+        "come with Stable Diffusion’s safety checker. It compares the picture’s CLIP embedding with those of blocked "
         f"concepts. [A study of the checker]({FILTER_STUDY}) found 17 such concepts, all aimed at sexual content; "
         "violence and gore get through. The checker makes mistakes in both directions.",
         (
@@ -240,7 +241,7 @@ def privacy(retention: Retention | None, stored: bool, own: bool) -> Section:
         (
             (
                 "**What the server keeps:** the prompt, the settings, the pictures that were not blocked, their times, "
-                "and a description of the machine. It keeps no name, no address of yours and no blocked picture.",
+                "and a description of the machine. It does not keep your name, your address or blocked pictures.",
                 f"**For how long:** {_how_long(retention, stored)}",
                 f"**Who can see a comparison:** anyone with its link. Nobody can guess the id in the link. {listing}",
                 f"**Who can change it:** anyone with the link can stop it while it runs, and run it again. {changing}",
@@ -258,9 +259,9 @@ def _how_long(retention: Retention | None, stored: bool) -> str:
     if retention is None:
         return "the stored comparisons cannot be read at the moment."
     room = f"the oldest are deleted first once all comparisons take {format_bytes(retention.quota_bytes)}"
-    place = "" if stored else " They are in the server’s memory only and are lost when it stops."
+    place = "" if stored else " They exist only in the server’s memory and are lost when it stops."
     if retention.keep_seconds is None:
-        return f"no age limit, but {room}. You can delete them in the gallery at any time.{place}"
+        return f"no age limit, but {room}. You can delete comparisons in the gallery at any time.{place}"
     days = retention.keep_seconds / DAY
     age = f"{days:g} {'day' if days == 1 else 'days'}"
-    return f"{age}, and {room}. Starred comparisons stay. You can delete them in the gallery at any time.{place}"
+    return f"{age}, and {room}. Starred comparisons stay. You can delete comparisons in the gallery at any time.{place}"

@@ -26,7 +26,7 @@ from bksdm_demo.ui.visitors import Visits
 EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</strong> They repeat BK-SDM’s recipe on
 128-pixel emoji, so you can try everything here without a download. They know 1,075 emoji and nothing else, and do not
 replace BK-SDM.
-A safety checker sees every picture before it leaves the server. Ask for “cigarette” to see it block one.</p>"""
+A safety checker inspects every picture before it leaves the server. Ask for “cigarette” to see it block one.</p>"""
 UPLOAD = """<p>To fill the form with the settings in a PNG, drop it anywhere on this page or
 <label>choose a file<input type="file" accept="image/png"></label>. PNGs from other tools work too.</p>"""
 UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js

@@ -158,10 +158,10 @@ def test_privacy_describes_this_server() -> None:
     assert "2.00 GB" in stored
     assert "only the comparisons started from this browser" in stored
     assert "Only you can star or delete it." in stored
-    assert "memory only" not in stored
+    assert "only in the server’s memory" not in stored
     fleeting = str(privacy(Retention(10**9, None), stored=False, own=False).contents)
     assert "no age limit" in fleeting
-    assert "memory only" in fleeting
+    assert "only in the server’s memory" in fleeting
     assert "everybody’s comparisons" in fleeting
     assert "cannot be read" in str(privacy(None, stored=False, own=False).contents)
 
