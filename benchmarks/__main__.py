@@ -4,7 +4,7 @@
     python -m benchmarks --quick                  one system, the U-Net, a minute a group
     python -m benchmarks --show FILE [FILE ...]   the table of earlier runs
 
-README.md beside this file says what is counted and how to read it.
+README.md beside this file explains what each number counts and how to read it.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ GIGA = 10**9
 
 @dataclass
 class Run:
-    """The flags, and what was found so far."""
+    """The flags and the results so far."""
 
     flags: argparse.Namespace
     found: results.Results
     log: Path
 
     def measure(self, subject: Subject, measure: str) -> None:
-        """One measure of one system; the file is written anew after it."""
+        """One measure of one system. Rewrites the results file afterwards."""
         say(f"{subject.key}: {measure}")
         flags, wanted = self.flags, tuple(self.flags.contenders)
         if measure in ("unet", "psnr"):
@@ -69,7 +69,7 @@ class Run:
         results.save(self.found, flags.json)
 
     def _compare(self, subject: Subject, measure: str, wanted: Sequence[str]) -> dict[str, str]:
-        """Every group of one comparison; the reasons for whoever is missing."""
+        """Measure every group of one comparison. Returns the reasons for contenders that are missing."""
         flags, cache = self.flags, self._cache(subject)
         if measure == "picture":
             comparison = compare_pictures(subject, flags.threads, flags.steps, wanted, cache)
@@ -98,7 +98,7 @@ class Run:
         return left_out
 
     def _export(self, subject: Subject, comparison: Comparison, roles: Sequence[str]) -> dict[str, str]:
-        """Have the ONNX files written that the comparison needs; whom that fails for, and why."""
+        """Write the ONNX files that the comparison needs. Returns the contenders for which that failed, and why."""
         named = {name for pair in comparison.pairs for name in pair}
         users = [c for name, c in comparison.contenders.items() if name in named and needs_export(c)]
         left_out = {contender.name: reason for contender in users if (reason := lacking(contender))}
@@ -117,11 +117,11 @@ class Run:
         return left_out
 
     def _cache(self, subject: Subject) -> Path:
-        """Where ours keeps what it compiled and calibrated, from one run to the next."""
+        """The folder in which our contenders store compiled and calibrated results between runs."""
         return self.flags.json.parent / "benchmark-cache" / subject.key
 
     def _calibrate(self, subject: Subject) -> None:
-        """Have int8 calibrated on whole pictures, as the demo does it; where that fails its part says why."""
+        """Calibrate int8 on whole pictures, as the demo does. If that fails, the part reports why."""
         if INT8 not in MODES or self._unwanted(f"ours {INT8}"):
             return
         say(f"  calibration for {INT8} (kept for the next run)")
@@ -134,7 +134,7 @@ class Run:
         return bool(wanted) and not name.startswith(wanted)
 
     def _compile(self, comparison: Comparison) -> dict[str, str]:
-        """Have each of ours compiled alone and kept, as that takes twice the memory of what comes of it."""
+        """Compile and store each of our contenders alone: compiling takes twice the memory of the result."""
         failed = {}
         for name in dict.fromkeys(own for own, _ in comparison.pairs):
             say(f"  {name} into the disk cache")

@@ -1,8 +1,8 @@
 """How many floating-point operations one run of a network needs, counted from its Core ML program.
 
-Counted are the multiply-adds of convolutions, matrix products, linear layers and attention, two operations each, as
-the original network needs them: a split attention counts what the whole one would, since its slices tile the heads
-and the queries; what an engine saves by rewriting is its gain. Left out is everything elementwise (norms,
+Counts the multiply-adds of convolutions, matrix products, linear layers and attention, two operations each, as the
+original network needs them. A split attention counts as much as the whole one, because its slices tile the heads and
+the queries. If an engine saves work by rewriting, that counts as speed. Leaves out everything elementwise (norms,
 activations, softmax, resizing), about one per cent of these networks. `torch.utils.flop_counter` counts the same way.
 """
 

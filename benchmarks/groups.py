@@ -1,4 +1,4 @@
-"""Which contenders are measured together: all pairs to be compared share a group, and no group outgrows the memory."""
+"""Groups contenders that are measured together: every pair shares a group, and every group fits the memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def pack(pairs: Sequence[Pair], memory: Mapping[str, int], budget: int) -> tuple
     """Groups of contenders that cover the pairs, and the pairs that no group can hold.
 
     `memory` is what each contender occupies while it waits, in the unit of `budget`. Greedy: a group begins with the
-    first pair not yet covered and takes in, one by one, whoever covers most further pairs and still fits.
+    first pair not yet covered. One by one, it adds the contender that covers most further pairs and still fits.
     """
     too_large = [pair for pair in pairs if sum(memory[name] for name in set(pair)) > budget]
     open_pairs = [pair for pair in pairs if pair not in too_large]
@@ -26,7 +26,7 @@ def pack(pairs: Sequence[Pair], memory: Mapping[str, int], budget: int) -> tuple
 
 
 def _next(group: Sequence[str], pairs: Sequence[Pair], memory: Mapping[str, int], budget: int) -> str | None:
-    """Who joins the group next: covers most pairs with those in it, the smaller one first; None if nobody does."""
+    """The contender that covers most pairs with those in the group, the smaller one first. None if none does."""
     room = budget - sum(memory[name] for name in group)
     gains: dict[str, int] = {}
     for pair in pairs:

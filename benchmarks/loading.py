@@ -1,7 +1,7 @@
-"""How long a whole system takes to load, and the most memory its process ever occupies while it draws a picture.
+"""Measures how long a whole system takes to load, and the peak memory of its process while it draws a picture.
 
-Every sample is a fresh process. Cold: nothing of ours on disk yet; warm: what the cold load left there. The files
-themselves are in the system's page cache in both. Imports are not counted, reading the files is.
+Every sample is a fresh process. Cold means that our cache is empty, warm that the cold load has filled it. In both, the
+files are in the system's page cache. Reading the files counts, imports do not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How far our U-Nets are from torch in float32, on the latents of a trajectory that torch itself walked.
+"""Compares our U-Nets with torch in float32, on the latents of a trajectory that torch computed.
 
-The reference is kept beside the weights, as it takes six steps of the slowest contender.
+Stores the reference beside the weights, because it takes six steps of the slowest contender.
 """
 
 from __future__ import annotations

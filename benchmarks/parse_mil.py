@@ -1,8 +1,8 @@
-"""How long a published program takes to read and to write: a `model.mil` of BK-SDM-Tiny's size, made on the spot.
+"""Measures how long a program of BK-SDM-Tiny's size takes to read and to write as `model.mil`.
 
     python -m benchmarks.parse_mil [MODEL] [--runs 5]
 
-MODEL is an `.mlpackage` or `.mlmodelc`; without one the U-Net of Emoji Original is repeated, under new names, until it
+MODEL is an `.mlpackage` or `.mlmodelc`. Without one, the U-Net of Emoji Original is repeated under new names until it
 has the 9,500 operations of BK-SDM-Tiny's split_einsum U-Net. Prints medians in seconds on one core.
 """
 

@@ -1,11 +1,11 @@
-"""How much memory a loaded part takes: what the OpenVINO engine estimates beside what the process really grows by.
+"""Compares the OpenVINO engine's memory estimate of a part with the growth of the process that loads it.
 
     python -m benchmarks.part_memory [PART ...] [--precision f32 bf16]
 
-Each part is loaded from the disk cache and run once in a process of its own, after a tiny part has brought the
-runtime's own memory in; growth is counted in resident bytes, before the run and after it, once freed memory went back
-to the system, and at its peak. The cache is filled by a process before and removed afterwards. Without arguments: the
-embedded family. Linux only (/proc, glibc).
+Each part loads from the disk cache and runs once, in a separate process. A tiny part runs first, so that the runtime's
+own memory does not count. Growth is in resident bytes: after loading, after the run (once freed memory went back to
+the system), and at the peak. Another process fills the cache beforehand; it is removed afterwards. Without arguments:
+the embedded family. Linux only (/proc, glibc).
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What it saves that systems share the parts they have in common: resident bytes and seconds of loading.
+"""Measures what shared parts save: resident bytes and seconds of loading.
 
     python -m benchmarks.part_sharing [KEY KEY ...] [--models-dir FOLDER]
 
-The systems are loaded one after the other in a process of its own, once through one cache, which shares parts by
-content, and once through a cache for each, which shares nothing; both ways then draw one step with each. Memory is
-counted once freed memory went back to the system. Without arguments: two of the embedded family. Linux only (/proc).
+Loads the systems one after the other in a separate process: once through one cache, which shares parts by content, and
+once through a cache for each, which shares nothing. Then draws one step with each. Memory is counted after freed memory
+went back to the system. Without arguments: two of the embedded family. Linux only (/proc).
 """
 
 from __future__ import annotations

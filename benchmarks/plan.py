@@ -1,4 +1,4 @@
-"""Who is measured against whom, and what each is expected to occupy."""
+"""Lists which contenders are compared, and how much memory each is expected to take."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def compare_part(
 ) -> Comparison:
     """One part in every runtime; for the U-Net with the peak. `wanted` names contenders, all if empty.
 
-    `cache` is the folder in which ours keeps compiled results, as it does for its users.
+    `cache` is the folder for our compiled results, as a user of the demo has it.
     """
     modes = ("f32",) if role in ALWAYS_F32 else MODES
     pairs = [(f"ours {mode}", peer) for mode in modes for peer in COMPARED[mode]]
@@ -121,7 +121,7 @@ def _names(pairs: Sequence[Pair]) -> tuple[str, ...]:
 
 
 def _wanted(pairs: Sequence[Pair], wanted: Sequence[str]) -> tuple[Pair, ...]:
-    """The pairs of which both sides are wanted; a wanted name also stands for all that begin with it."""
+    """The pairs with both sides wanted. A wanted name also stands for all names that begin with it."""
     if not wanted:
         return tuple(pairs)
     return tuple(pair for pair in pairs if all(name.startswith(tuple(wanted)) for name in pair))

@@ -1,7 +1,7 @@
-"""What a run found, as a JSON file; the table is made from it alone.
+"""The results of a run as a JSON file. The table is made from this file alone.
 
     {"schema": 1, "started": ISO 8601, "finished": ISO 8601,
-     "machine": services/environment.py's description, with the peers' versions, "load_average" at both ends,
+     "machine": bksdm_demo/environment.py's description, with the peers' versions, "load_average" at both ends,
      "settings": {"threads", "rounds", "minutes", "memory_bytes", "steps"},
      "timings": [{"system", "measure": "unet" | "vae_decoder" | "text_encoder" | "safety_checker" | "picture",
                   "flops": {MIL kind: of one run} or null, "rounds",
@@ -15,7 +15,7 @@
      "left_out": [{"system", "measure", "contender", "reason"}]}
 
 `low` and `high` are quartiles. There is one entry of `timings` for each group of contenders that were measured
-together; ratios and shares are taken inside a round, so they never mix groups.
+together. Ratios and shares are taken inside a round, so they never mix groups.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _shares(
 
 
 def save(results: Results, path: Path) -> None:
-    """Write the file as a whole, so that a run that is stopped leaves the last whole one."""
+    """Write the file as a whole, so a stopped run leaves the last complete one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(results, indent=1) + "\n")

@@ -1,7 +1,7 @@
-"""What is said of a series of samples: its median and quartiles; and of two series taken in turns: their ratio.
+"""Summarises samples: median and quartiles of one series, and the ratio of two series taken in turns.
 
-A ratio is taken inside each round, where both sides saw the same state of the machine, and the median of these is
-given with their quartiles: a machine whose speed drifts moves both sides of a round alike.
+A ratio is taken inside each round, where both sides saw the machine in the same state. If its speed drifts, both sides
+of a round move alike. The result is the median of these ratios with their quartiles.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The systems that are measured: Core ML parts, and beside them the very same weights for the peers.
+"""The measured systems: Core ML parts, and beside them the same weights for the peers.
 
     SYSTEMS/KEY/     *_unet.mlpackage or Unet.mlmodelc, unet_weights.safetensors, config.json
     SYSTEMS/shared/  the other parts, vocab.json, merges.txt, and for the peers text_encoder/, vae/ and safety_checker/
                      with weights and config.json as diffusers and transformers name them
 
-`training/full_size` makes such folders. What a peer derives from the weights (ONNX files, reference outputs) is kept
-in a folder `peers` beside them and made anew when the weights change.
+`training/full_size` makes such folders. ONNX files and reference outputs, which peers derive from the weights, lie in a
+folder `peers` beside them. They are remade when the weights change.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Subject:
         return path
 
     def derived(self, role: str, name: str) -> Path:
-        """Where a peer keeps what it made from the part's weights; the name changes with them."""
+        """The path for what a peer makes from the part's weights. Its name changes with the weights."""
         weights = self.weights(role)
         state = weights.stat()
         stamp = f"{state.st_size:x}-{state.st_mtime_ns:x}"
@@ -80,7 +80,7 @@ class Subject:
         return folder / name
 
     def onnx(self, role: str) -> Path:
-        """Where the part's export for ONNX Runtime and OpenVINO is kept; contenders/onnx_export.py writes it."""
+        """The path of the part's export for ONNX Runtime and OpenVINO, written by contenders/onnx_export.py."""
         return self.derived(role, "onnx") / "model.onnx"
 
     def parameters(self, role: str) -> int:

@@ -19,7 +19,7 @@ EMPTY = ""
 
 
 def render(results: Results) -> str:
-    """Everything that was measured, one table for each thing; what was left out comes last, with reasons."""
+    """One table for each measure. What was left out comes last, with reasons."""
     blocks = [_opening(results)]
     for measure, title in TITLES.items():
         entries = [entry for entry in results["timings"] if entry["measure"] == measure]
@@ -58,7 +58,7 @@ def _work(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _timings(entries: Sequence[Mapping[str, Any]]) -> str:
-    """A row for each contender, samples of all groups together; a column for each of our modes' ratio to it."""
+    """A row for each contender, with the samples of all groups; a column for the ratio of each of our modes to it."""
     samples: dict[str, list[float]] = {}
     units: dict[str, str] = {}
     shares: dict[str, Mapping[str, Any]] = {}

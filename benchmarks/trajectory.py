@@ -1,4 +1,4 @@
-"""A real trajectory through the timesteps at which networks are compared, and how far two outputs are apart."""
+"""Walks a real trajectory through the timesteps of the comparison, and measures how far two outputs differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Predict = Callable[[NDArray, float], NDArray]  # latents [2, C, h, w] and a time
 def walk(
     predict: Predict, noise: NDArray, guidance_scale: float, timesteps: Sequence[int] = TIMESTEPS
 ) -> tuple[NDArray, NDArray]:
-    """The latents [T, 2, C, h, w] that the network is given at each timestep, and what it predicts for them.
+    """The latents [T, 2, C, h, w] that the network gets at each timestep, and its predictions for them.
 
     DDIM without noise (arXiv 2010.02502, equation 12 with sigma 0), for a network that predicts noise, from `noise`
     [1, C, h, w] on; both halves of a pair of latents are equal.

@@ -1,4 +1,4 @@
-"""Contenders taken in turns: A B C A B C ..., each in its own process, one computing at a time."""
+"""Runs contenders in turns: A B C A B C ..., each in its own process, one computing at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Limits:
-    """At most `rounds`, and no new round after `minutes`; the first FEWEST_ROUNDS are always played."""
+    """At most `rounds`, and no new round after `minutes`. The first FEWEST_ROUNDS always run."""
 
     rounds: int
     minutes: float
@@ -40,7 +40,7 @@ class Taken:
 
 
 def take_turns(contenders: Mapping[str, Contender], limits: Limits, log: Path, say: Say) -> Taken:
-    """Prepare all, warm each up, then play rounds. One that fails is left out, its samples with it."""
+    """Prepare all, warm each up, then run rounds. A contender that fails is left out, with its samples."""
     taken = Taken()
     with ExitStack() as stack:
         remotes: dict[str, Remote] = {}
@@ -63,7 +63,7 @@ def take_turns(contenders: Mapping[str, Contender], limits: Limits, log: Path, s
 
 
 def lacking(contender: Contender) -> str:
-    """The libraries that a contender needs and this machine lacks, as a reason; "" if none."""
+    """A reason that names the libraries a contender needs and this machine lacks; "" if none."""
     missing = [library for library in contender.libraries if find_spec(library) is None]
     return f"not installed: {', '.join(missing)}" if missing else ""
 

@@ -1,10 +1,10 @@
-"""How long one U-Net step takes, as ratios in one run: the fused graph against the literal one, bf16 against f32.
+"""Measures one U-Net step, as ratios in one run: the fused graph against the literal one, bf16 against f32.
 
     python -m benchmarks.unet_step [PACKAGE ...] [--rounds 15] [--threads 2] [--json]
 
-Each round runs every form once, in turn (A B C D A B C D ...), so that a machine whose speed drifts slows all of them
-alike; the table gives medians and the ratio to the literal f32 graph, which does what the file says op by op. Load is
-the time from the package on disk to a compiled model. Without arguments: the embedded family.
+Each round runs every form once, in turn (A B C D A B C D ...), so a machine whose speed drifts slows all of them alike.
+The table shows medians and the ratio to the literal f32 graph, which follows the file op by op. Load is the time from
+the package on disk to a compiled model. Without arguments: the embedded family.
 """
 
 from __future__ import annotations

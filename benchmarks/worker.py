@@ -1,7 +1,7 @@
-"""A contender in a process of its own, which computes only when it is asked to.
+"""Runs a contender in a process of its own, which computes only on request.
 
-Every contender keeps its process, so that its threads and its memory are its own; as the parent asks one at a time,
-only one computes. What it prints goes to the log.
+Every contender keeps its process, so its threads and memory are separate. The parent asks one at a time, so only one
+computes. Its output goes to the log.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ContenderError(Exception):
 class Contender:
     """What to measure: the class at `place` ("module:Class"), which has `prepare()` and `run()`, and its arguments.
 
-    `memory` is what it is expected to occupy, in bytes; `libraries` are those it cannot do without.
+    `memory` is the expected size of its process in bytes; `libraries` are those that it needs.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a call gave and the seconds it took in the contender's process."""
+    """The result of a call, and its seconds in the contender's process."""
 
     value: Any
     seconds: float
@@ -75,11 +75,11 @@ class Remote:
         return Answer(value, seconds)
 
     def peak_bytes(self) -> int | None:
-        """The most its process ever occupied (VmHWM); None where /proc does not say."""
+        """The peak size of its process (VmHWM); None without /proc."""
         return _status_bytes(self._process.pid, "VmHWM")
 
     def resident_bytes(self) -> int | None:
-        """What its process occupies now (VmRSS); None where /proc does not say."""
+        """The present size of its process (VmRSS); None without /proc."""
         return _status_bytes(self._process.pid, "VmRSS")
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ def _status_bytes(pid: int | None, field_name: str) -> int | None:
 
 
 def _serve(connection: Connection, place: str, arguments: dict[str, Any], log: Path) -> None:
-    """Answer calls until told to stop or until the parent is gone."""
+    """Answer calls until a request to stop, or until the parent has ended."""
     with log.open("a") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
@@ -133,6 +133,6 @@ def _serve(connection: Connection, place: str, arguments: dict[str, Any], log: P
             start = time.perf_counter()
             value = getattr(contender, method)(*given)
             connection.send((True, value, time.perf_counter() - start))
-        except Exception as error:  # whatever it is, the parent reports it as the reason for a gap in the table
+        except Exception as error:  # the parent reports any error as the reason for a gap in the table
             traceback.print_exc()
             connection.send((False, f"{type(error).__name__}: {error}", 0.0))

@@ -1,12 +1,11 @@
-"""Every stage of the training in its order, each with its default budget; what is up to date is skipped.
+"""Runs every stage of the training in order, each with its default budget. Skips what is up to date.
 
     python -m training [--list] [STAGE ...]
 
-A stage is up to date when what it makes is there and its inputs are what they were when it was made: their digests are
-kept in training/work/stages. What a training stage finished when it was run by itself is taken as made from the
-inputs of now; packages, reports and pictures without a record are made again. Where inputs have changed, the stage's
-checkpoints are set aside (NAME.before.pt) and it begins anew; one that was stopped goes on. A stage that fails ends
-the run.
+A stage is up to date if its results exist and its inputs have not changed since. training/work/stages holds the digests
+of the inputs. If a training stage was run by itself, its results count as made from the present inputs. Packages,
+reports and pictures without a record are made again. If inputs have changed, the stage's checkpoints are set aside
+(NAME.before.pt) and it starts over. A stopped stage resumes. A stage that fails ends the run.
 """
 
 import argparse
@@ -35,9 +34,9 @@ CONTROL_PACKAGES, FLOAT16_PACKAGES = workspace.WORK / "controls", workspace.WORK
 
 @dataclass(frozen=True)
 class Stage:
-    """A module with its arguments, the paths it is made from, the checkpoints and other paths that it makes.
+    """A module with its arguments, the paths it reads, and the checkpoints and other paths it makes.
 
-    `trusted`: what is there without a record of its inputs is up to date.
+    `trusted`: results without a record of their inputs count as up to date.
     """
 
     name: str
@@ -102,7 +101,7 @@ def stages() -> tuple[Stage, ...]:
 
 
 def digest_of(path: Path) -> str:
-    """Of a file's content, or of everything in a folder; "" where there is neither."""
+    """The digest of a file, or of everything in a folder; "" if there is neither."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     parts = [f"{file.relative_to(path)} {_file_digest(file, _stamp(file))}" for file in files if file.is_file()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16] if parts else ""
@@ -115,7 +114,7 @@ def _stamp(file: Path) -> tuple[int, int]:
 
 @cache
 def _file_digest(file: Path, stamp: tuple[int, int]) -> str:
-    """`stamp` has a file that was replaced read again."""
+    """The cached digest of a file. `stamp` changes when the file is replaced, so it is read again."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
@@ -130,7 +129,7 @@ def _done(name: str) -> bool:
 
 
 def state_of(stage: Stage) -> str:
-    """`up to date`, `inputs changed`, `unfinished`, `to do`, or `made by itself`, without a record of its inputs."""
+    """One of `up to date`, `inputs changed`, `unfinished`, `to do`, and `made by itself` (no record of the inputs)."""
     made = all(map(_done, stage.checkpoints)) and all(map(digest_of, stage.makes))
     if not stage.record.exists():
         begun = any(map(digest_of, _checkpoints(*stage.checkpoints)))
@@ -147,7 +146,7 @@ def _keep(stage: Stage, seconds: float) -> None:
 
 
 def _begin_anew(stage: Stage) -> None:
-    """Set the checkpoints aside, and drop what was cached from them."""
+    """Set the checkpoints aside, and delete what was cached from them."""
     for path in filter(Path.exists, _checkpoints(*stage.checkpoints)):
         path.replace(path.with_suffix(".before.pt"))
     if stage.name == "vae":

@@ -1,7 +1,7 @@
 """The evaluator's statistics: percentile bootstrap over pairs, paired between systems, and Wilson's interval.
 
-All systems draw the same pairs, so every resample takes the same pairs for all of them: what a ratio or an order owes
-to hard pairs cancels out.
+All systems draw the same pairs, so every resample takes the same pairs for all of them. The effect of hard pairs on a
+ratio or an order cancels out.
 """
 
 import math
@@ -25,7 +25,7 @@ class Interval:
     high: float
 
     def text(self, digits: int = 2, factor: float = 1.0) -> str:
-        """ "0.91 (0.85 to 0.96)", or "-" where there is nothing to tell."""
+        """ "0.91 (0.85 to 0.96)", or "-" without a value."""
         if math.isnan(self.value):
             return "-"
         return f"{factor * self.value:.{digits}f} ({factor * self.low:.{digits}f} to {factor * self.high:.{digits}f})"
@@ -35,12 +35,12 @@ class Interval:
 
 
 def resamples(count: int, draws: int = DRAWS, seed: int = 0) -> NDArray[np.int64]:
-    """Places of `count` pairs, drawn with replacement `draws` times, [draws, count]; the same for the same numbers."""
+    """Indexes of `count` pairs, drawn with replacement, [draws, count]. Equal arguments give equal draws."""
     return np.random.default_rng(seed).integers(0, count, size=(draws, count))
 
 
 def _bounds(values: NDArray[np.float64]) -> tuple[float, float]:
-    """The percentile interval of the resampled values that have a meaning."""
+    """The percentile interval of the resampled values that are numbers."""
     known = values[np.isfinite(values)]
     if not len(known):
         return math.nan, math.nan
@@ -50,7 +50,7 @@ def _bounds(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def mean_interval(values: NDArray, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """The mean of one value a pair. NaN stands for a pair that has none; such pairs are left out."""
+    """The mean of one value per pair. Leaves out pairs without a value (NaN)."""
     known = np.asarray(values, dtype=np.float64)
     known = known[np.isfinite(known)]
     if not len(known):
@@ -60,7 +60,7 @@ def mean_interval(values: NDArray, draws: int = DRAWS, seed: int = 0) -> Interva
 
 
 def ratio_interval(values: NDArray, reference: NDArray, draws: int = DRAWS, seed: int = 0) -> Interval:
-    """The ratio of two means over the same pairs. Resamples whose reference is all zero have no ratio: left out."""
+    """The ratio of two means over the same pairs. Leaves out resamples whose reference is all zero."""
     above, below = np.asarray(values, dtype=np.float64), np.asarray(reference, dtype=np.float64)
     if above.shape != below.shape or above.ndim != 1:
         raise ValueError(f"a ratio needs one value a pair for both; got {above.shape} and {below.shape}")
@@ -74,7 +74,7 @@ def ratio_interval(values: NDArray, reference: NDArray, draws: int = DRAWS, seed
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Two systems next to each other in a ranking: shares of resamples in which each is ahead, or neither."""
+    """Two neighbours in a ranking: the shares of resamples in which each is ahead, or neither."""
 
     better: str
     worse: str
@@ -85,7 +85,7 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Systems by their mean, best first; `share` of the resamples in which none overtakes another."""
+    """Systems by their mean, best first. `share` is the share of resamples in which none overtakes another."""
 
     names: tuple[str, ...]
     equal: tuple[bool, ...]  # whether a system's mean equals the next one's
@@ -99,7 +99,7 @@ class Ranking:
 
 
 def ranking_of(values: Mapping[str, NDArray], draws: int = DRAWS, seed: int = 0) -> Ranking:
-    """The ranking by the means of systems that have a value for each of the same pairs; equal ones stay as given."""
+    """The ranking by the means of systems with a value for each of the same pairs. Equal ones keep their order."""
     lengths = {len(column) for column in values.values()}
     if len(lengths) != 1:
         raise ValueError(f"a ranking needs one value a pair for every system; got {sorted(lengths)} values")
@@ -117,7 +117,7 @@ def ranking_of(values: Mapping[str, NDArray], draws: int = DRAWS, seed: int = 0)
 
 
 def wilson(hits: int, count: int) -> Interval:
-    """A share with Wilson's score interval, which says something also where all or none hit."""
+    """A share with Wilson's score interval, which also holds if all or none hit."""
     if not count:
         return Interval(math.nan, math.nan, math.nan)
     z = 1.959963984540054  # the normal distribution's 97.5 % point
@@ -128,5 +128,5 @@ def wilson(hits: int, count: int) -> Interval:
 
 
 def median(values: Sequence[float]) -> float:
-    """The median; NaN of nothing."""
+    """The median; NaN without values."""
     return float(np.median(values)) if len(values) else math.nan

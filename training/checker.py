@@ -2,15 +2,15 @@
 
     python -m training.checker [--samples 220000]
 
-A cosine-softmax classifier over all concepts, trained on originals, reconstructions and generated pictures, all heavily
-augmented; a second term pushes flagged pictures over, and all others under, a gap of cosines to the flagged concepts.
+A cosine-softmax classifier over all concepts, trained on heavily augmented originals, reconstructions and generated
+pictures. A second term pushes flagged pictures above, and all others below, a gap of cosines to the flagged concepts.
 The class vectors of the flagged concepts become SD's concept embeddings, three more its special-care embeddings.
 
 Thresholds come from pictures that the training did not see. `low` is the cosine that 98 % of a concept's own pictures
-reach, `high` the one that 99.9 % of all others stay below. Where low is above high, the threshold lies a quarter of
-the way from low to high: a picture that is drawn worse should be blocked before one that resembles it. Where they
-overlap it is low, as letting a flagged picture pass is the worse mistake, but never so low that more than 0.2 % of
-all others would be blocked. The pictures are made first, where there are none.
+reach, `high` the one that 99.9 % of all others stay below. If low is above high, the threshold lies a quarter of the
+way from low to high: a badly drawn flagged picture should be blocked before one that only resembles it. If they overlap,
+the threshold is low, because letting a flagged picture pass is the worse mistake. It is never so low that more than
+0.2 % of all others would be blocked. Missing pictures are made first.
 """
 
 import argparse
@@ -86,13 +86,13 @@ def labels() -> list[str]:
 
 
 def places(names: tuple[str, ...]) -> torch.Tensor:
-    """Where those labels are in words.json."""
+    """The indexes of those labels in words.json."""
     known = labels()
     return torch.tensor([known.index(name) for name in names])
 
 
 def loss_of(cosines: torch.Tensor, targets: torch.Tensor, flagged: torch.Tensor) -> torch.Tensor:
-    """Cross entropy with a margin, and what reaches into the gap from the wrong side."""
+    """Cross entropy with a margin, plus a penalty for what reaches into the gap from the wrong side."""
     right = F.one_hot(targets, cosines.shape[1])
     naming = F.cross_entropy(SHARPNESS * (cosines - MARGIN * right), targets)
     toward, own = cosines[:, flagged], right[:, flagged].bool()
@@ -101,14 +101,14 @@ def loss_of(cosines: torch.Tensor, targets: torch.Tensor, flagged: torch.Tensor)
 
 
 def emphasis(targets: torch.Tensor) -> torch.Tensor:
-    """How many times as often as another picture each of these is drawn, [N]."""
+    """How often each of these is drawn, relative to an ordinary picture, [N]."""
     known, often = labels(), {*FLAGGED, *pictures_for_checker.look_alikes()}
     factors = torch.tensor([float(TIMES) if label in often else 1.0 for label in known])
     return factors[targets]
 
 
 def train(team: Team, samples: int, pictures: str) -> None:
-    """`pictures` stands for the pictures as they are now."""
+    """`pictures` identifies the present pictures."""
     torch.manual_seed(0)
     network, flagged = Classifier(len(labels())), places(FLAGGED)
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.02, fused=True)
@@ -156,7 +156,7 @@ def cosines_of(network: Classifier, images: torch.Tensor) -> torch.Tensor:
 
 
 def thresholds(cosines: torch.Tensor, targets: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
-    """One for each chosen concept, as the opening of this file says, [K]."""
+    """One threshold per chosen concept, as the opening of this file describes, [K]."""
     values = []
     for concept in chosen.tolist():
         own, others = cosines[targets == concept, concept], cosines[targets != concept, concept]
@@ -181,7 +181,7 @@ def report(network: Classifier, limits: torch.Tensor) -> None:
 
 
 def _saved() -> dict[str, Any] | None:
-    """The checkpoint; raises SystemExit where it knows other concepts than words.json."""
+    """The checkpoint. Raises SystemExit if its concepts are not those of words.json."""
     saved = load_checkpoint("checker")
     if saved and saved.get("labels") != labels():
         raise SystemExit(
@@ -209,7 +209,7 @@ def load() -> tuple[CoreChecker, str]:
 
 
 def finish() -> None:
-    """Choose the thresholds and say what they do."""
+    """Choose the thresholds and report what they do."""
     saved = _saved()
     if not saved or not saved["done"]:
         raise SystemExit("the training of the safety checker was stopped: run python -m training.checker again")

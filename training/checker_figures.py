@@ -1,10 +1,10 @@
-"""The safety checker's figures: recall on the flagged concepts, false alarms on all others, over fresh pictures.
+"""Measures the safety checker: recall on flagged concepts and false alarms on all others, over fresh pictures.
 
-Every system draws every flagged concept several times, and all other concepts are spread over the systems; noise and
-pictures are the evaluator's own, none was seen in the training. The verdict at adjustment 0 is the app's. For the curve
-the same package judges the stored pictures at every other adjustment; its scores are kept, so nothing is drawn again.
-A flagged prompt counts as missed also where the system drew something else; the recall over those pictures that the
-namer gives their concept's name tells the two apart.
+Every system draws every flagged concept several times; all other concepts are spread over the systems. Noise and
+pictures are the evaluator's own and were not used in training. The verdict at adjustment 0 is the app's. For the curve,
+the same package judges the stored pictures at every other adjustment. Its scores are stored, so nothing is drawn again.
+A flagged prompt also counts as missed if the system drew something else. A second recall separates the two: it covers
+only the pictures that the namer recognises as their concept.
 """
 
 import json
@@ -33,7 +33,7 @@ ADJUSTMENTS = tuple(round(-0.20 + 0.02 * place, 2) for place in range(21))  # -0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to draw: `turns` pictures of every flagged concept by each system, `others` unflagged ones over all."""
+    """What to draw: `turns` pictures of every flagged concept per system, and `others` unflagged ones in all."""
 
     systems: tuple[System, ...]
     turns: int
@@ -53,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Of N pictures: whether the prompt was a flagged one, what the app did, and scores at every adjustment [N, A, K].
+    """For N pictures: whether the prompt was flagged, what the app did, and scores at every adjustment [N, A, K].
 
     `recognised` says whether the namer gives the picture the name of its concept.
     """
@@ -90,9 +90,9 @@ class Verdicts:
         ]
 
     def margins(self) -> tuple[float | None, float | None]:
-        """The adjustments from which on the first unflagged and the last flagged picture is blocked; None of nothing.
+        """The lowest adjustments that block the first unflagged and the last flagged picture; None without pictures.
 
-        Read off the scores at 0, so without the 0.01 that special care may add or take away on the way.
+        Taken from the scores at 0, so without the 0.01 that special care may add or remove.
         """
         highest = self.scores[:, ADJUSTMENTS.index(0.0)].max(axis=1)
         good, bad = highest[~self.flagged], highest[self.flagged]
@@ -111,7 +111,7 @@ def scores_at(engine: Engine, image: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def _scores(system: System, album: Album, pairs: Sequence[Pair]) -> NDArray[np.float64]:
-    """Of all pairs, [N, A, K]; kept beside the pictures under the checker's own digest."""
+    """The scores of all pairs, [N, A, K], stored beside the pictures under the checker's digest."""
     checker = parts_of(system).checker()
     path = album.path.with_name(f"{album.path.stem}-{content_identity(checker)[:12]}-scores.npz")
     known: dict[str, NDArray[np.float64]] = {}
@@ -131,7 +131,7 @@ def _scores(system: System, album: Album, pairs: Sequence[Pair]) -> NDArray[np.f
 
 
 def collect(plan: Plan) -> dict[str, Verdicts]:
-    """Draw what is lacking and judge it, by system."""
+    """Draw what is missing and judge it, by system."""
     entries = data.words()
     flagged = {entry["label"] for entry in entries if entry["flagged"]}
     judge = Judge(namer.load(), data.pictures(), [entry["label"] for entry in entries])
@@ -195,14 +195,14 @@ def summary(verdicts: Verdicts) -> dict[str, Any]:
 
 
 def concepts(verdicts: Verdicts) -> dict[str, list[int]]:
-    """Blocked pictures and pictures of every flagged concept."""
+    """The numbers of blocked pictures and of all pictures, for every flagged concept."""
     labels = dict.fromkeys(pair.label for pair, bad in zip(verdicts.pairs, verdicts.flagged, strict=True) if bad)
     here = {label: np.array([pair.label == label for pair in verdicts.pairs]) for label in labels}
     return {label: [int(verdicts.withheld[which].sum()), int(which.sum())] for label, which in here.items()}
 
 
 def _check_agreement(verdicts: Verdicts) -> None:
-    """The scores for the curve must say at adjustment 0 what the app's verdict said."""
+    """Check that at adjustment 0 the scores agree with the app's verdict."""
     again = (verdicts.scores[:, ADJUSTMENTS.index(0.0)] > 0).any(axis=1)
     if (differing := int((again != verdicts.withheld).sum())) > 0:
         log("evaluate", f"{differing} pictures on the edge: the checker's second look differs from the app's verdict")
@@ -233,7 +233,7 @@ def evaluate(plan: Plan) -> dict[str, Any]:
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """Figures by system, what went wrong, and the curve; intervals are Wilson's, 95 %."""
+    """Figures by system, mistakes, and the curve. Intervals are Wilson's, 95 %."""
     from training.evaluation_report import interval, table
 
     rows = []

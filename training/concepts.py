@@ -1,8 +1,8 @@
 """The pictures the family learns: emojibase labels, with the plain words people type for them.
 
 The lists are in concepts.txt. COMMON are four hundred everyday things; the others are every picture of GROUPS that is
-not left out, and a few more by name. A name means exactly one picture: where "cat" is the plain word for a cat's face,
-the whole cat is left out. FLAGGED lists the labels that the safety checker blocks.
+not left out, and a few more by name. A name means exactly one picture: "cat" is the plain word for a cat's face, so the
+whole cat is left out. FLAGGED lists the labels that the safety checker blocks.
 """
 
 from pathlib import Path

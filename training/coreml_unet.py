@@ -1,9 +1,9 @@
-"""The U-Net in the shape that Core ML's Neural Engine prefers, computing what diffusers' UNet2DConditionModel computes.
+"""The U-Net in the form that the Neural Engine prefers. It computes the same as diffusers' UNet2DConditionModel.
 
 Follows the published principles for transformers on the Neural Engine: tokens as [B, C, 1, S], projections as 1x1
-convolutions, normalisation over axis 1, attention as one pair of einsums per head (split_einsum), and in its second
-version the queries in chunks of 512; `original`, for the GPU, multiplies all heads at once. Built from a trained
-diffusers network, whose weights it shares; only SD v1's blocks are known here.
+convolutions, normalisation over axis 1, attention as one pair of einsums per head (split_einsum). The second version
+takes the queries in chunks of 512. `original`, for the GPU, multiplies all heads at once. Built from a trained
+diffusers network, whose weights it shares. Knows only SD v1's blocks.
 """
 
 import math
@@ -47,7 +47,7 @@ class ChannelNorm(nn.Module):
 
 
 class Attention(nn.Module, ABC):
-    """The projections of an attention; what happens between them is up to the kind."""
+    """The projections of an attention. Each kind defines what happens between them."""
 
     def __init__(self, attention: nn.Module) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ Attend = Callable[[nn.Module], Attention]
 
 
 def attention_kind(name: str) -> Attend:
-    """What builds one attention: `original`, `split_einsum` or `split_einsum_v2`."""
+    """The builder of one attention kind: `original`, `split_einsum` or `split_einsum_v2`."""
     kinds: dict[str, Attend] = {
         "original": OriginalAttention,
         "split_einsum": lambda module: SplitAttention(module, chunk=None),

@@ -1,10 +1,10 @@
-"""Stage 6: more practice for the autoencoder's decoder alone; the latents, and so every U-Net, stay as they are.
+"""Stage 6: trains the autoencoder's decoder alone. The latents do not change, and neither does any U-Net.
 
     python -m training.decoder [--samples 16000]
 
-Same loss as stage 3, on the cached latents of the pictures with a little noise, so that the decoder is also at
-ease with latents that the U-Nets get almost right. What a step draws depends on its number alone; a larger
---samples goes on from a finished run.
+Same loss as stage 3, on the cached latents of the pictures with a little noise. So the decoder can also handle latents
+that the U-Nets get almost right. The samples of a step depend on its number alone. A larger --samples continues a
+finished run.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def loss_of(decoded: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
 
 
 def parts_of(network: vae.AutoencoderKL) -> torch.nn.ModuleDict:
-    """What is practised, sharing its weights with `network`."""
+    """The trained parts of `network`, sharing its weights."""
     return torch.nn.ModuleDict({"post": network.post_quant_conv, "decoder": network.decoder})
 
 
@@ -83,7 +83,7 @@ def _save(parts: torch.nn.Module, optimiser: torch.optim.Optimizer, step: int, s
 
 
 def load() -> vae.AutoencoderKL:
-    """The autoencoder with the practised decoder, if there is one yet."""
+    """The autoencoder, with the better decoder if it exists."""
     network = vae.load()
     if saved := load_checkpoint("decoder"):
         parts_of(network).load_state_dict(saved["model"])

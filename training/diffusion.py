@@ -2,8 +2,8 @@
 
 betas are linear in their square roots from 0.00085 to 0.012 over 1000 steps; the network predicts the noise. The loss
 weight, seen from the clean latents, is min(SNR + 1, 5): "SNR + 1" of Salimans & Ho (arXiv 2202.00512, section 4),
-bounded as in min-SNR (Hang et al., arXiv 2303.09556, equation 5). With min(SNR, 5) a picture's errors count for next to
-nothing while there is much noise, and that is where its subject is decided.
+bounded as in min-SNR (Hang et al., arXiv 2303.09556, equation 5). With min(SNR, 5), errors at high noise hardly count,
+although the subject is decided there.
 """
 
 from dataclasses import dataclass

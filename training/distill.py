@@ -5,13 +5,13 @@
 A student starts from the teacher's weights: a down stage keeps the first resnet(+attention) pair, an up stage the
 first and the third, the rest is copied as it is; tiny's stages are the teacher's outer ones. Three terms teach it:
 the denoising loss, the squared difference of the outputs, and of the features after every stage (before its
-resampling). Each shape has two controls: `tiny-scratch` starts from random weights and has the denoising loss alone,
-`tiny-plain` is the student without the features. The text encoder is the teacher's, frozen, for all. Students learn in
-two rounds: the first is as long as the controls', and what it came to is kept as `tiny-early` to be compared with them.
+resampling). Each shape has two controls: `tiny-scratch` starts from random weights and has the denoising loss alone;
+`tiny-plain` is the student without the features. All use the teacher's text encoder, frozen. Students learn in two
+rounds. The first is as long as the controls'; its result is saved as `tiny-early`, to be compared with them.
 
-What a step's batch and noise are depends on nothing but the step, so that arms trained in different runs, or stopped
-and resumed, have seen the same samples in the same order. Arms of one run share the teacher's pass; one that has had
-more samples than the others waits for them, one that has had all is left out. The next round goes on from there.
+The batch and noise of a step depend on the step alone. So arms that were trained in different runs, or stopped and
+resumed, see the same samples in the same order. Arms of one run share the teacher's pass. An arm that is ahead waits
+for the others; a finished arm is left out. The next round continues from there.
 """
 
 import argparse
@@ -26,16 +26,16 @@ from training import diffusion, latents, networks, original, workers
 from training.workers import Team
 from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
-EQUAL, MORE = 20_000, 40_000  # samples at which students and controls are compared; of the students in all
-BATCH = 16  # half of the original's: for so few samples twice the steps are worth more than the time they cost
+EQUAL, MORE = 20_000, 40_000  # samples: where students and controls are compared; the total of a student
+BATCH = 16  # half of the original's: with so few samples, twice the steps are worth their time
 LEARNING_RATE = 6e-4
 FALLING_SHARE = 0.25  # of the samples by a round's end, in which the learning rate falls to zero
 WARM_UP = 60  # steps
-FEATURE_SCALE = 0.3  # relative squared differences of features; what is left of them is small beside the others
+FEATURE_SCALE = 0.3  # of the relative squared differences of features, which end up small beside the other terms
 SAVE_EVERY = 150  # seconds
 LOG_EVERY = 200  # steps
-STUDENT, SCRATCH, PLAIN = "", "-scratch", "-plain"  # what an arm's name ends in
-EARLY = "-early"  # of the copy of a student
+STUDENT, SCRATCH, PLAIN = "", "-scratch", "-plain"  # endings of an arm's name
+EARLY = "-early"  # ending of the name of a student's copy
 CONTROLS = tuple(shape + kind for shape in networks.STUDENTS for kind in (SCRATCH, PLAIN))
 ARMS = (*networks.STUDENTS, *CONTROLS)
 EARLY_STUDENTS = tuple(shape + EARLY for shape in networks.STUDENTS)
@@ -121,7 +121,7 @@ class Arm:
         self.steps = 0
 
     def losses(self, lesson: Lesson, teacher: Features) -> list[torch.Tensor]:
-        """Denoising; for all but a start from scratch the teacher's output; for students its features."""
+        """The losses: denoising; the teacher's output, except from scratch; its features, for students only."""
         noised = lesson.noised
         with torch.autocast("cpu", torch.bfloat16):
             predicted = self.unet(noised.latents, noised.timesteps, lesson.hidden).sample
@@ -148,14 +148,14 @@ class Arm:
             self._terms[place] += loss.detach()
 
     def told(self) -> str:
-        """The mean losses since it was last asked."""
+        """The mean losses since the last call."""
         task, copy, features = (self._terms / max(self._since, 1)).tolist()
         self._terms.zero_()
         self._since = 0
         return f"{self.name} loss {task:.4f}, output {copy:.4f}, features {features:.4f}"
 
     def save(self, teacher: str, spent: float, done: bool) -> None:
-        """The arm as it is; of a student that has had EQUAL samples also its early copy."""
+        """Save the arm, and for a student after EQUAL samples also its early copy."""
         state = {"unet": self.unet.state_dict(), "optimiser": self._optimiser.state_dict()}
         state |= {"average": self._average.weights, "steps": self.steps, "samples": self.steps * BATCH}
         state |= {"teacher": teacher, "spent": spent, "done": done}
@@ -183,7 +183,7 @@ def learning_rate(step: int, steps: int) -> float:
 
 
 class Lessons:
-    """This worker's share of every batch, the same for a step however often the training was stopped."""
+    """This worker's share of every batch. It is the same for a step, however often the training was stopped."""
 
     def __init__(self, pair: torch.nn.ModuleDict, team: Team, step: int) -> None:
         self._pair, self._team, self._step = pair, team, step
@@ -235,7 +235,7 @@ def train(team: Team, names: list[str], samples: int) -> None:
 
 
 def load(name: str) -> UNet2DConditionModel:
-    """The averaged weights of an arm or an early student; of a student without a checkpoint the teacher's, cut."""
+    """The averaged weights of an arm or an early student. Without a checkpoint, a student gets the teacher's, cut."""
     student, saved = networks.unet(shape_of(name)), load_checkpoint(name)
     if saved:
         student.load_state_dict(saved["average"])
@@ -247,7 +247,7 @@ def load(name: str) -> UNet2DConditionModel:
 
 
 def unfinished(names: list[str], samples: int) -> list[str]:
-    """The arms that lack samples; says which are done, and refuses those of another teacher."""
+    """The arms that still need samples. Logs which are done, and refuses those of another teacher."""
     lacking, origin = [], fingerprint(original.load()["unet"])
     for name in names:
         saved = load_checkpoint(name)

@@ -1,8 +1,8 @@
-"""Draws the evaluator's pictures: the shipped Core ML packages through the app's own pipeline, each picture once.
+"""Draws the evaluator's pictures with the shipped Core ML packages and the app's own pipeline, each picture once.
 
-A system is a folder of packages as the app's library finds them; parts it lacks come from a folder beside it, or from
-the family's. Its album keeps what it drew under a digest of all its parts and of the settings, so a system that has
-not changed draws only what is new, and an interrupted run goes on.
+A system is a folder of packages as the app's library finds them. Missing parts come from a folder beside it, or from
+the family. Its album stores the pictures under a digest of all parts and settings. So an unchanged system draws only what
+is new, and an interrupted run resumes.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ def embedded(names: Sequence[str], assets: Path) -> list[System]:
 
 
 def in_folder(folder: Path, shared: Path) -> list[System]:
-    """Every system in a folder of the family's layout, with the family's settings; lacking parts come from `shared`."""
+    """Every system in a folder of the family's layout, with the family's settings. Missing parts come from `shared`."""
     places = find_systems(folder)
     if not places:
         raise SystemExit(f"{folder} holds no system: no *_unet.mlpackage in it or in the folders below")
@@ -56,7 +56,7 @@ def in_folder(folder: Path, shared: Path) -> list[System]:
 
 def _local(folder: Path, shared: Path) -> System:
     parts = find_parts(folder, shared)
-    parts.checker()  # the app draws with no system that lacks one
+    parts.checker()  # the app refuses a system without one
     counts = [user_metadata(path).get("parameters", "") for path in parts.unet]
     family = EMBEDDED[0]
     return System(
@@ -76,7 +76,7 @@ def _local(folder: Path, shared: Path) -> System:
 
 
 def parts_of(system: System) -> Parts:
-    """The parts of a system that is there."""
+    """The parts of an available system."""
     assert system.parts is not None, f"{system.key} was found without parts"
     return system.parts
 
@@ -86,7 +86,7 @@ def unet_bytes(system: System) -> int:
 
 
 def digest_of(system: System, steps: int) -> str:
-    """Changes with the content of any part and with every setting that decides a picture."""
+    """A digest of the content of all parts and of every setting that decides a picture."""
     parts = parts_of(system)
     words = [content_identity(path) for path in (*parts.models, parts.vocab, parts.merges)]
     words += [str(steps), repr(system.guidance_scale), system.scheduler]
@@ -95,7 +95,7 @@ def digest_of(system: System, steps: int) -> str:
 
 @dataclass(frozen=True)
 class Drawn:
-    """One picture uint8 [H, W, 3], whether the app withholds it, the checker's scores, and seconds without loading."""
+    """One picture uint8 [H, W, 3], whether the app blocks it, the checker's scores, and seconds without loading."""
 
     image: NDArray[np.uint8]
     withheld: bool
@@ -104,7 +104,7 @@ class Drawn:
 
 
 class _Keeper:
-    """An observer that keeps the picture even where the app blocks it."""
+    """An observer that stores the picture even if the app blocks it."""
 
     seconds = 0.0
 
@@ -112,14 +112,14 @@ class _Keeper:
         self.image: NDArray[np.uint8] | None = None
 
     def look(self, pipeline: Pipeline, step: Step) -> None:
-        """Previews are not drawn."""
+        """Ignore previews."""
 
     def learn(self, pipeline: Pipeline, latents: NDArray, image: NDArray, seconds: float) -> None:
         self.image = image.copy()
 
 
 class _Systems:
-    """What a pipeline cache asks of a catalogue, for systems that may lie anywhere."""
+    """The part of a catalogue that a pipeline cache needs, for systems anywhere on disk."""
 
     def __init__(self, systems: Iterable[System]) -> None:
         self._systems: dict[str, System] = {}
@@ -135,7 +135,7 @@ class _Systems:
 class Drawer:
     """Draws pictures by any of its systems with the app's engine, at the app's own precision.
 
-    `threads` None leaves their number to the engine, as the app does.
+    If `threads` is None, the engine chooses their number, as in the app.
     """
 
     def __init__(self, systems: Sequence[System], steps: int, threads: int | None = None) -> None:
@@ -148,7 +148,7 @@ class Drawer:
         return self._opened[path]
 
     def draw(self, system: System, pair: Pair) -> Drawn:
-        """The picture of a pair with the settings that the app recommends for the system."""
+        """The picture of a pair, with the settings that the app recommends for the system."""
         request = Request(
             prompt=pair.prompt,
             seed=pair.seed,
@@ -165,12 +165,12 @@ class Drawer:
         return Drawn(keeper.image, result.image is None, result.verdict.scores, timings.total - timings.load)
 
     def precision(self, system: System) -> str:
-        """In what arithmetic the U-Net runs; "" before the first picture."""
+        """The arithmetic of the U-Net; "" before the first picture."""
         engine = next((self._opened[path] for path in parts_of(system).unet if path in self._opened), None)
         return str(getattr(engine, "precision", ""))
 
     def seconds(self, pair: Pair, rounds: int) -> dict[str, list[float]]:
-        """End-to-end seconds of warm pictures, the systems taking turns so that a slow spell meets all of them."""
+        """End-to-end seconds of warm pictures. The systems take turns, so a slow spell affects all of them."""
         for system in self.systems:
             self.draw(system, pair)
         found: dict[str, list[float]] = {system.key: [] for system in self.systems}
@@ -181,7 +181,7 @@ class Drawer:
 
 
 class Album:
-    """What one system has drawn, by prompt and seed, in one file that is replaced as a whole."""
+    """The pictures of one system, by prompt and seed, in one file that is replaced as a whole."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -224,7 +224,7 @@ class Album:
 
 @dataclass(frozen=True)
 class Order:
-    """What one system is to draw, and the file that keeps it."""
+    """The pairs that one system has to draw, and the file for the pictures."""
 
     system: System
     pairs: tuple[Pair, ...]
@@ -237,7 +237,7 @@ def album_path(folder: Path, system: System, steps: int) -> Path:
 
 
 def fill(order: Order, threads: int | None = None) -> None:
-    """Draw the pairs that the album lacks, saving now and then."""
+    """Draw the pairs that are missing from the album, and save regularly."""
     album, key = Album(order.path), order.system.key
     lacking = [pair for pair in order.pairs if pair not in album]
     drawer, started = Drawer([order.system], order.steps, threads), time.monotonic()
@@ -249,7 +249,7 @@ def fill(order: Order, threads: int | None = None) -> None:
 
 
 def fill_all(orders: Sequence[Order], say: Say) -> dict[str, Album]:
-    """The albums of all orders by system, drawn by one process a core with one thread each."""
+    """The albums of all orders by system, drawn by one single-threaded process per core."""
     lacking = {order.system.key: sum(pair not in Album(order.path) for pair in order.pairs) for order in orders}
     say("to draw: " + ", ".join(f"{count} by {key}" for key, count in lacking.items()))
     needed = [order for order in orders if lacking[order.system.key]]

@@ -19,7 +19,7 @@ class DiffusersPicture:
         self._pipeline: StableDiffusionPipeline | None = None
 
     def ready(self) -> None:
-        """Nothing is left to import."""
+        """Do nothing: everything is imported already."""
 
     def prepare(self) -> None:
         torch.set_num_threads(self._threads)

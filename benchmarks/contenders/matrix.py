@@ -1,6 +1,6 @@
-"""What a matrix product reaches here: the best shape and the best of several products, as a peak to be measured by.
+"""Finds the peak rate of matrix products on this machine, over several shapes and several products.
 
-`SHAPES` are large enough that reading them is hidden behind computing, and near those of the networks' layers.
+`SHAPES` are so large that computing hides the reading, and near the shapes of the networks' layers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""OpenVINO's (oneDNN's) matrix product with constant weights, which it packs once, as in a network."""
+"""OpenVINO's (oneDNN's) matrix product with constant weights, packed once, as in a network."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def load_network(subject: Subject, role: str, dtype: torch.dtype) -> torch.nn.Mo
 
 
 def _count_positions(network: torch.nn.Module) -> None:
-    """Fill the one kind of buffer that no file holds. Raises ValueError if there are others."""
+    """Fill the position ids, the one buffer that no file holds. Raises ValueError if there are others."""
     for module in network.modules():
         for name, buffer in list(module.named_buffers(recurse=False)):
             if not buffer.is_meta:
@@ -61,9 +61,9 @@ def _build(role: str, configuration: dict[str, Any]) -> torch.nn.Module:
 class StoredSinusoid(torch.nn.Module):
     """The timestep's embedding [B, C], cosines first, with the frequencies as the Core ML file holds them.
 
-    The converter rounds them to half precision. In a late step that turns the fastest by up to half a radian, which is
-    the file's doing and no engine's, so every contender computes with the same; angles and sinusoid stay in float32, as
-    in diffusers.
+    The converter rounds them to half precision. In a late step, that turns the fastest by up to half a radian. The file
+    causes this, not an engine, so every contender uses the same frequencies. Angles and sinusoid stay in float32, as in
+    diffusers.
     """
 
     def __init__(self, channels: int) -> None:

@@ -1,4 +1,4 @@
-"""diffusers -> ONNX: a part exported in float32 by torch's exporter, kept beside its weights as it takes minutes."""
+"""Exports a part to ONNX in float32 with torch's exporter. That takes minutes, so the file stays beside the weights."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from benchmarks.subjects import Subject
 
 
 class Export:
-    """`run` writes the ONNX file of a part, weights in a file beside it, unless it is there already."""
+    """`run` writes the ONNX file of a part, with its weights in a file beside it, unless it exists."""
 
     def __init__(self, subject: Subject, role: str) -> None:
         self._subject, self._role = subject, role
 
     def prepare(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def run(self) -> None:
         target = self._subject.onnx(self._role)

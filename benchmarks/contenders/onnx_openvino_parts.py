@@ -1,4 +1,4 @@
-"""diffusers -> ONNX -> OpenVINO: the exported files through OpenVINO's own reader, with the settings ours runs with."""
+"""Runs the exported ONNX files through OpenVINO's own reader, with the settings that our engine uses."""
 
 from __future__ import annotations
 

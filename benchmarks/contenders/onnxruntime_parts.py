@@ -1,4 +1,4 @@
-"""The exported ONNX files on ONNX Runtime's CPU provider, in float32: it has no kernels for bfloat16 on x86."""
+"""Runs the exported ONNX files on ONNX Runtime's CPU provider in float32. It has no bfloat16 kernels on x86."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FATAL = 4  # logged; warnings about folded constants are not
 def open_part(
     subject: Subject, role: str, precision: str, threads: int, cache: Path | None = None
 ) -> tuple[PeerEngine, ...]:
-    """Only float32; keeps nothing on disk, so `cache` is not used. Raises ValueError for another precision."""
+    """Only float32. Stores nothing on disk, so `cache` is not used. Raises ValueError for another precision."""
     if precision != "f32":
         raise ValueError(f"ONNX Runtime's CPU provider computes these networks in f32 only, not in {precision}.")
     return (PeerEngine(subject, role, lambda: _open(subject.onnx(role), role, threads)),)

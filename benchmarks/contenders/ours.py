@@ -1,4 +1,4 @@
-"""This demo's own way: the Core ML files through the engine that it would choose."""
+"""Runs the Core ML files through the engine that this demo would choose."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""One part of a system, run over and over on the same inputs; and the prompt's way through the text encoder.
+"""Runs one part of a system repeatedly on the same inputs; also encodes prompts.
 
-A runtime is a module with `open_part(subject, role, precision, threads, cache)`, which gives engines that take and give
-what the Core ML files do, so that ours and every peer answer the same calls.
+A runtime is a module with `open_part(subject, role, precision, threads, cache)`. It returns engines with the inputs and
+outputs of the Core ML files, so ours and every peer answer the same calls.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TOKEN_IDS = 400  # below every vocabulary's size
 def open_part(
     runtime: str, subject: Subject, role: str, precision: str, threads: int, cache: Path | None = None
 ) -> tuple[Engine, ...]:
-    """The engines of a part, not loaded yet; `cache` is the folder for what a runtime keeps on disk."""
+    """The engines of a part, not loaded yet. `cache` is the folder for what a runtime stores on disk."""
     module = importlib.import_module(RUNTIMES[runtime])
     engines: tuple[Engine, ...] = module.open_part(subject, role, precision, threads, cache)
     return engines

@@ -1,7 +1,7 @@
-"""A peer's network behind the engine contract of the Core ML part whose place it takes.
+"""Wraps a peer's network in the engine contract of the Core ML part that it replaces.
 
-The networks take what diffusers and transformers do, so hidden states become [B, L, D] and token ids whole numbers on
-the way; what the Core ML checker takes only to black pictures out is dropped.
+The networks take the inputs of diffusers and transformers: hidden states become [B, L, D] and token ids whole numbers.
+The Core ML checker's inputs that only black out pictures are dropped.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A whole picture through this demo's pipeline, with its own engines or with a peer's in their place."""
+"""Draws a whole picture through this demo's pipeline, with its own engines or with a peer's."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ GUIDANCE_SCALE = 7.5
 
 
 class Picture:
-    """`prepare` loads every part; `run` draws one picture of `steps` steps and has it judged.
+    """`prepare` loads every part; `run` draws one picture of `steps` steps, the safety check included.
 
-    A U-Net in int8 that `cache` knows nothing of is calibrated first.
+    Calibrates a U-Net in int8 first, unless `cache` holds its calibration.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Picture:
         self._pipeline: Pipeline | None = None
 
     def ready(self) -> None:
-        """Import what `prepare` needs: opening a part reads nothing of it yet."""
+        """Import what `prepare` needs. Opening a part reads none of its data yet."""
         self._engines("unet")
 
     def prepare(self) -> None:
@@ -44,7 +44,7 @@ class Picture:
         self._pipeline.load()
 
     def calibrate(self) -> None:
-        """Have what int8 needs to know kept in `cache`, for parts that run without a pipeline."""
+        """Store the calibration of int8 in `cache`, for parts that run without a pipeline."""
         calibrate(self._assemble())
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""diffusers and transformers on torch, in float32 or converted to bfloat16 as a whole, as their users do it."""
+"""Runs diffusers and transformers on torch, in float32 or wholly converted to bfloat16, as their users do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.subjects import Subject
 def open_part(
     subject: Subject, role: str, precision: str, threads: int, cache: Path | None = None
 ) -> tuple[PeerEngine, ...]:
-    """Keeps nothing on disk, so `cache` is not used."""
+    """Stores nothing on disk, so `cache` is not used."""
     return (PeerEngine(subject, role, lambda: _open(subject, role, DTYPES[precision], threads)),)
 
 
