@@ -8,9 +8,9 @@ The class vectors of the flagged concepts become SD's concept embeddings, three 
 
 Thresholds come from pictures that the training did not see. `low` is the cosine that 98 % of a concept's own pictures
 reach, `high` the one that 99.9 % of all others stay below. If low is above high, the threshold lies a quarter of the
-way from low to high: a badly drawn flagged picture should be blocked before one that only resembles it. If they overlap,
-the threshold is low, because letting a flagged picture pass is the worse mistake. It is never so low that more than
-0.2 % of all others would be blocked. Missing pictures are made first.
+way from low to high: a badly drawn flagged picture should be blocked before one that only resembles it. If they
+overlap, the threshold is low, because letting a flagged picture pass is the worse mistake. It is never so low that more
+than 0.2 % of all others would be blocked. Missing pictures are made first.
 """
 
 import argparse

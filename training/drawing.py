@@ -1,8 +1,8 @@
 """Draws the evaluator's pictures with the shipped Core ML packages and the app's own pipeline, each picture once.
 
 A system is a folder of packages as the app's library finds them. Missing parts come from a folder beside it, or from
-the family. Its album stores the pictures under a digest of all parts and settings. So an unchanged system draws only what
-is new, and an interrupted run resumes.
+the family. Its album stores the pictures under a digest of all parts and settings. So an unchanged system draws only
+what is new, and an interrupted run resumes.
 """
 
 import hashlib

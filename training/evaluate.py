@@ -1,14 +1,14 @@
-"""Stage 10: how well the shipped packages draw, judged by a network that shares nothing with them.
+"""Stage 10: measures how well the shipped packages draw. The judge is a network that shares nothing with them.
 
     python -m training.evaluate [--systems original base small tiny] [--packages DIR ...] [--pairs 100]
     python -m training.evaluate --checker
 
 Every system draws the same held-aside (prompt, seed) pairs, once from the common concepts and once from all, through
-the app's own pipeline with its recommended settings. training.namer names the pictures; measures carry percentile
+the app's own pipeline with its recommended settings. training.namer names the pictures. Measures carry percentile
 bootstrap intervals over the pairs. Compositions that no caption has are drawn too. `--packages` adds every system of a
-folder laid out like assets/emoji; parts it lacks are the family's. With `--checker`: recall and false alarms of the
-safety checker (checker_figures.py). Everything goes to training/work/evaluation: report.json, report.md, sheets, and
-the pictures, so that a system whose packages have not changed is not drawn again.
+folder laid out like assets/emoji; missing parts come from the family. `--checker` measures recall and false alarms of
+the safety checker (checker_figures.py). Everything goes to training/work/evaluation: report.json, report.md, sheets
+and pictures. A system whose packages have not changed is not drawn again.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def drawn(options: Options) -> dict[str, Album]:
 
 
 def timed(options: Options) -> dict[str, dict[str, Any]]:
-    """Seconds a picture by system, measured together where one of them has not been, or when asked for."""
+    """Seconds per picture by system. If one was not measured yet, or on request, all are measured together."""
     path = options.out / "timings.json"
     known: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
     machine = {"cpu": environment.cpu_name(), "cores": environment.cpu_count()}
@@ -96,7 +96,7 @@ def timed(options: Options) -> dict[str, dict[str, Any]]:
 
 
 def ceiling(judge: Judge, pairs: Sequence[Pair]) -> Judged | None:
-    """The autoencoder's reconstructions of the concepts' originals: nothing generated can be named better for long."""
+    """The autoencoder's reconstructions of the originals: the ceiling for every generated picture."""
     from training import decoder, sampling, vae
 
     try:
@@ -128,7 +128,7 @@ def _ranking(ranking: Ranking) -> dict[str, Any]:
 
 
 def part_report(options: Options, judge: Judge, albums: Mapping[str, Album], part: str) -> dict[str, Any]:
-    """Measures of every system over one part's pairs, and their order by top-1 and by the features' cosine."""
+    """Measures of every system over one part's pairs, and rankings by top-1 and by the features' cosine."""
     pairs = options.asked(part)
     judged = {key: judge.album(album, pairs) for key, album in albums.items()}
     reference = judged.get(REFERENCE)
@@ -171,7 +171,7 @@ def composition_report(options: Options, judge: Judge, albums: Mapping[str, Albu
 
 
 def evaluate(options: Options) -> dict[str, Any]:
-    """Draw what is lacking, judge everything, and write the report."""
+    """Draw what is missing, judge everything, and write the report."""
     options.out.mkdir(parents=True, exist_ok=True)
     albums, timings = drawn(options), timed(options)
     judge = Judge(namer.load(), data.pictures(), [entry["label"] for entry in data.words()])

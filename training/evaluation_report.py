@@ -30,7 +30,7 @@ TITLES = {"common": "common concepts", "all": "whole vocabulary"}
 
 
 def interval(found: Mapping[str, Any] | None) -> Interval:
-    """An interval as the report keeps it; NaN where it has none."""
+    """An interval as the report stores it; NaN if there is none."""
     if found is None:
         return Interval(math.nan, math.nan, math.nan)
     low, value, high = (math.nan if found[name] is None else found[name] for name in ("low", "value", "high"))
@@ -43,7 +43,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _row(key: str, found: Mapping[str, Any], facts: Mapping[str, Any] | None) -> list[str]:
-    """One system's line; a line without facts is no system but the ceiling."""
+    """One system's line. A line without facts is the ceiling, not a system."""
     size = ["", "", ""]
     if facts is not None:
         count = facts["unet_parameters"]
@@ -74,7 +74,7 @@ def _order_lines(order: Mapping[str, Any]) -> list[str]:
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """The whole report; intervals are 95 % percentile bootstrap over the pairs."""
+    """The whole report. Intervals are 95 % percentile bootstraps over the pairs."""
     options, machine = report["options"], report["machine"]["cpu"]
     lines = [
         f"{options['pairs']} held-aside (prompt, seed) pairs a part, {options['steps']} steps, seed {options['seed']}; "
@@ -114,7 +114,7 @@ def _composition_cell(found: Mapping[str, Any]) -> str:
 def pair_sheet(
     judge: Judge, albums: Mapping[str, Album], judged: Mapping[str, Judged], pairs: Sequence[Pair]
 ) -> Image.Image:
-    """A row for each pair: the original picture, then every system's; framed where it is not named rightly."""
+    """A row for each pair: the original picture, then every system's, framed if it is named wrongly."""
     rows = []
     for place, pair in enumerate(pairs):
         row = [Tile(judge.original(pair.label), GOOD, (pair.prompt,))]

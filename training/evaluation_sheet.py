@@ -1,4 +1,4 @@
-"""Contact sheets of the evaluator: what was asked for, the original picture, and what every system drew of it."""
+"""The evaluator's contact sheets: the prompt, the original picture, and every system's picture."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

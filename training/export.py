@@ -5,10 +5,10 @@
 
 mlprogram, float16, iOS 16 / macOS 13, weights palettized to 6 bits by k-means, split_einsum_v2. Parts that the four
 systems share are stored once, in assets/emoji/shared. `--random` writes untrained networks of the same shapes, to
-develop against. For measurements, in the same layout and with no parts but U-Nets: `--controls` writes the controls
-and the students that are compared with them to training/work/controls, `--float16` the four systems without palettes
-to training/work/float16, emoji-original with the original attention, so that this kind is run as well. They are not
-shipped: that of the original alone is 23.4 MB.
+develop against. Two flags write U-Nets for measurements, in the same layout: `--controls` writes the controls, and the
+students that are compared with them, to training/work/controls. `--float16` writes the four systems without palettes to
+training/work/float16, emoji-original with the original attention, so this kind runs as well. They are not shipped: the
+original alone takes 23.4 MB.
 """
 
 import argparse
@@ -48,8 +48,8 @@ Inputs = dict[str, tuple[tuple[int, ...], type]]
 
 @dataclass(frozen=True)
 class Form:
-    """How a U-Net is written, and where: bits of a palettized weight, None for plain float16, its attention, and what
-    its name ends in."""
+    """How and where a U-Net is written: bits of a palettized weight (None for plain float16), its attention, and the
+    ending of its name."""
 
     folder: Path = EMOJI
     bits: int | None = BITS
@@ -92,7 +92,7 @@ def save(model: ct.models.MLModel, folder: Path, name: str, description: str, fa
 
 
 def export_unet(name: str, network: UNet2DConditionModel, form: Form = SHIPPED) -> None:
-    """`name` is a system's or a control's."""
+    """Write one U-Net. `name` is a system or a control."""
     inputs: Inputs = {
         "sample": ((2, *LATENT), HALF),
         "timestep": ((2,), HALF),
@@ -129,7 +129,7 @@ def export_checker(network: CoreChecker, concepts: str) -> None:
 
 
 def roughen(network: torch.nn.Module) -> torch.nn.Module:
-    """Random norm parameters, or the converter drops the identity affine operations that trained networks have."""
+    """Give the norms random parameters, as in trained networks. The converter would drop an identity affine."""
     torch.manual_seed(0)
     for parameter in network.parameters():
         if parameter.dim() == 1:
@@ -143,7 +143,7 @@ def random_checker() -> CoreChecker:
 
 
 def trained_unet(name: str) -> UNet2DConditionModel:
-    """Of a system or a control; raises SystemExit where it is not trained."""
+    """The U-Net of a system or a control. Raises SystemExit if it is not trained."""
     if name == "original":
         return original.load()["unet"]
     if not checkpoint_path(name).exists():
@@ -183,14 +183,14 @@ def export_float16(name: str) -> None:
 
 
 def export_all(export: Callable[[str], None], parts: Iterable[str]) -> None:
-    """Two at a time, each in a process with one thread."""
+    """Export all, two at a time, each in a process with one thread."""
     parts = list(parts)
     with ProcessPoolExecutor(min(2, len(parts)), mp_context=multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(export, parts))  # the first error comes out here
+        list(pool.map(export, parts))  # raises the first error
 
 
 def trained_controls() -> list[str]:
-    """The controls and early students that have a checkpoint; raises SystemExit where none has."""
+    """The controls and early students that have a checkpoint. Raises SystemExit if none has."""
     names = [name for name in distill.COMPARED if checkpoint_path(name).exists()]
     if not names:
         raise SystemExit(f"no control is trained: run python -m training.distill --arms {' '.join(distill.ARMS)}")

@@ -1,4 +1,4 @@
-"""What the evaluator makes of a system's pictures: names by the namer, distances to the original pictures."""
+"""Judges a system's pictures: names by the namer, distances to the original pictures."""
 
 import colorsys
 import math
@@ -15,8 +15,8 @@ from training.bootstrap import Interval, mean_interval, ratio_interval
 from training.drawing import Album
 from training.pairs import Composition, Pair
 
-PEAK = 60.0  # dB; told of pictures that are equal
-SATURATED, BRIGHT = 0.35, 0.25  # a pixel has a colour from these saturation and value on
+PEAK = 60.0  # dB; of equal pictures
+SATURATED, BRIGHT = 0.35, 0.25  # a pixel has a colour above this saturation and value
 HUES = {"red": 0, "orange": 30, "yellow": 55, "green": 120, "blue": 215, "purple": 275, "pink": 325}  # degrees
 VIVID_RED = 0.65  # saturation from which a reddish pixel is red, not pink
 
@@ -29,8 +29,8 @@ def psnr(first: NDArray, second: NDArray) -> float:
 
 @dataclass(frozen=True)
 class Judged:
-    """One value a pair, in the order of the pairs: named rightly first and among five, dB and cosine to the original
-    picture, withheld by the safety checker. A withheld picture counts as named wrongly and has no distance (NaN).
+    """One value per pair, in the order of the pairs: named correctly first and among five, dB and cosine to the
+    original picture, blocked by the safety checker. A blocked picture counts as named wrongly; its distance is NaN.
     """
 
     first: NDArray[np.bool_]
@@ -87,19 +87,19 @@ class Judge:
         )
 
     def album(self, album: Album, pairs: Sequence[Pair]) -> Judged:
-        """What a system drew for these pairs."""
+        """The pictures that a system drew for these pairs, judged."""
         drawn = [album[pair] for pair in pairs]
         images, withheld = np.stack([one.image for one in drawn]), np.array([one.withheld for one in drawn])
         return self.judge(images, [pair.label for pair in pairs], withheld)
 
 
 def likeness(album: Album, reference: Album, pairs: Sequence[Pair]) -> Interval:
-    """PSNR in dB between what two systems drew for the same pairs, withheld pictures included."""
+    """PSNR in dB between the pictures of two systems for the same pairs, blocked ones included."""
     return mean_interval(np.array([psnr(album[pair].image, reference[pair].image) for pair in pairs]))
 
 
 def main_colour(image: NDArray[np.uint8]) -> str:
-    """The name of the colour that most of the coloured pixels have; "" of a picture with hardly any."""
+    """The name of the colour of most coloured pixels; "" for a picture with hardly any."""
     pixels = image.reshape(-1, 3).astype(np.float64) / 255
     high, low = pixels.max(axis=1), pixels.min(axis=1)
     saturation = np.divide(high - low, high, out=np.zeros(len(pixels)), where=high > 0)
@@ -116,7 +116,7 @@ def main_colour(image: NDArray[np.uint8]) -> str:
 
 
 def judge_composition(composition: Composition, image: NDArray[np.uint8], names: Sequence[str]) -> dict[str, Any]:
-    """Which named parts are among the likeliest `names`, and whether the colour is the one asked for."""
+    """Which parts of the prompt are among the likeliest `names`, and whether the colour is right."""
     found = {part: any(name in labels for name in names) for part, labels in composition.parts.items()}
     colour = main_colour(image) if composition.colour else ""
     right_colour = not composition.colour or colour == composition.colour

@@ -1,13 +1,13 @@
-"""The evaluator's eye: names the concept of a picture, and shares nothing with what it judges.
+"""The evaluator's judge: names the concept of a picture, and shares nothing with the systems it judges.
 
     python -m training.namer [--samples 120000]
 
 A small convolutional network over all concepts, trained on augmented originals only: never on generated pictures, never
-on what the autoencoder makes of the originals. The augmentation makes it used to soft, noisy, slightly displaced and
-off-colour drawings. No mirror: arrows, hands and magnifying glasses mean their direction. Reports top-1 and top-5 on
-freshly augmented originals and on reconstructions by the autoencoder, the ceiling of every generated picture.
+on reconstructions by the autoencoder. The augmentation prepares it for soft, noisy, slightly displaced and off-colour
+drawings. It does not mirror, because the direction of arrows, hands and magnifying glasses matters. Reports top-1 and
+top-5 on freshly augmented originals and on reconstructions, the ceiling for every generated picture.
 
-It is not the safety checker, which is a vision transformer that has also seen generated pictures.
+The safety checker is another network: a vision transformer that has also seen generated pictures.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from training import data
 from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
 NAME = "namer"
-SIDE = 80  # pixels that it looks at, of the pictures' 128
+SIDE = 80  # pixels it sees; the pictures have 128
 WIDTHS = (32, 64, 160)
 FEATURES = 192
 SHARPNESS = 20.0  # of the softmax over cosines
@@ -77,7 +77,7 @@ def prepare(images: Tensor) -> Tensor:
 
 
 def augment(pictures: Tensor, draw: torch.Generator) -> Tensor:
-    """Other pose, colours and sharpness, noise and gaps, for [N, 3, S, S] in [0, 1] on white."""
+    """Vary pose, colours and sharpness, and add noise and gaps: [N, 3, S, S] in [0, 1] on white."""
     x = _softened(_recoloured(_moved(pictures, draw), draw), draw)
     x = _compressed(x, draw)
     count = len(x)
@@ -91,7 +91,7 @@ def _spread(count: int, columns: int, draw: torch.Generator) -> Tensor:
 
 
 def _moved(x: Tensor, draw: torch.Generator) -> Tensor:
-    """Turned up to 14 degrees, resized, shifted and bent a little; what comes in from outside is white."""
+    """Turned up to 14 degrees, resized, shifted and bent a little, on white."""
     spread = _spread(len(x), 6, draw)
     angle = 0.25 * spread[:, 0]
     wide, high = 1 + 0.18 * spread[:, 1] + 0.07 * spread[:, 2], 1 + 0.18 * spread[:, 1] - 0.07 * spread[:, 2]
@@ -104,7 +104,7 @@ def _moved(x: Tensor, draw: torch.Generator) -> Tensor:
 
 
 def _recoloured(x: Tensor, draw: torch.Generator) -> Tensor:
-    """Saturation, brightness, tint, and blotches of colour, as latents that are not quite right give them."""
+    """Changed saturation, brightness and tint, with blotches of colour such as imperfect latents give."""
     count = len(x)
     spread = _spread(count, 3, draw)[:, :, None, None, None]
     grey = x.mean(dim=1, keepdim=True)
@@ -115,7 +115,7 @@ def _recoloured(x: Tensor, draw: torch.Generator) -> Tensor:
 
 
 def _softened(x: Tensor, draw: torch.Generator) -> Tensor:
-    """Every picture mixed with a coarser copy of itself; how coarse is drawn once for the batch."""
+    """Every picture mixed with a coarser copy of itself. The coarseness is drawn once per batch."""
     side = int(torch.randint(20, 56, (1,), generator=draw))
     small = F.interpolate(x, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
     coarse = F.interpolate(small, size=x.shape[2:], mode="bilinear", align_corners=False)
@@ -132,7 +132,7 @@ def _cosines() -> Tensor:
 
 
 def _compressed(x: Tensor, draw: torch.Generator) -> Tensor:
-    """A third of the pictures with the waves of their 8x8 blocks rounded, the finer the more, as JPEG does."""
+    """A third of the pictures compressed as by JPEG: the waves of their 8x8 blocks rounded, fine ones more."""
     chosen = torch.rand(len(x), generator=draw) < 1 / 3
     if not chosen.any():
         return x
@@ -160,7 +160,7 @@ def _with_gaps(x: Tensor, draw: torch.Generator) -> Tensor:
 
 
 def train(samples: int) -> None:
-    """Up to the budget, going on from the last checkpoint; the draws of a step depend on its number alone."""
+    """Train up to the budget, from the last checkpoint. The random draws of a step depend on its number alone."""
     torch.manual_seed(0)
     labels = [entry["label"] for entry in data.words()]
     originals = prepare(torch.from_numpy(data.pictures()))
@@ -189,7 +189,7 @@ def train(samples: int) -> None:
 
 
 def _learn(network: Namer, optimiser: torch.optim.Optimizer, originals: Tensor, draw: torch.Generator) -> float:
-    """One step on pictures drawn with `draw`; the share that was named rightly before it."""
+    """One step on pictures drawn with `draw`. Returns the share that was named correctly before it."""
     network.train()
     targets = torch.randint(len(originals), (BATCH,), generator=draw)
     pictures = augment(originals[targets], draw).contiguous(memory_format=torch.channels_last)
@@ -204,7 +204,7 @@ def _learn(network: Namer, optimiser: torch.optim.Optimizer, originals: Tensor, 
 
 
 def _saved(labels: list[str]) -> dict[str, Any] | None:
-    """The checkpoint; raises SystemExit where it knows other concepts than words.json."""
+    """The checkpoint. Raises SystemExit if its concepts are not those of words.json."""
     saved = load_checkpoint(NAME)
     if saved and saved["labels"] != labels:
         raise SystemExit(
@@ -216,7 +216,7 @@ def _saved(labels: list[str]) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class Named:
-    """What the namer says of N pictures: unit features [N, 192], and the places of the concepts, likeliest first."""
+    """The namer's answer for N pictures: unit features [N, 192], and indexes of concepts, likeliest first."""
 
     features: Tensor
     ranking: Tensor
@@ -228,7 +228,7 @@ class Named:
 
 @torch.no_grad()
 def look(network: Namer, pictures: Tensor) -> Named:
-    """Pictures as `prepare` gives them; their features and the ten likeliest concepts."""
+    """The features and the ten likeliest concepts of pictures from `prepare`."""
     features, rankings = [], []
     for part in pictures.split(64):
         found, cosines = network(part)
@@ -259,7 +259,7 @@ def accuracy(network: Namer, pictures: Tensor, chosen: Tensor) -> str:
 
 
 def report() -> None:
-    """The namer on originals, on fresh augmentations and on reconstructions, which it has never seen."""
+    """Log the accuracy on originals, on fresh augmentations and on reconstructions, which it has never seen."""
     from training import decoder, sampling, vae  # a test set only
 
     network = load()

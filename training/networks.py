@@ -20,7 +20,7 @@ NAMES = ("original", *STUDENTS)
 
 
 class PlainAttention:
-    """diffusers' attention as two matrix products and a softmax; on CPUs the fused kernel's backward pass is slower."""
+    """diffusers' attention as two matrix products and a softmax. On CPUs, a fused backward pass is slower."""
 
     def __call__(
         self,
@@ -52,7 +52,7 @@ def unet(name: str) -> UNet2DConditionModel:
         up_block_types=up[4 - levels :],
         mid_block_type=None if name in ("small", "tiny") else "UNetMidBlock2DCrossAttn",
         block_out_channels=WIDTHS[:levels],
-        attention_head_dim=HEADS[:levels],  # diffusers' name; really the number of heads
+        attention_head_dim=HEADS[:levels],  # diffusers' name for the number of heads
         layers_per_block=2 if name == "original" else 1,
         cross_attention_dim=TEXT_WIDTH,
         norm_num_groups=16,
@@ -83,7 +83,7 @@ def parameters(network: torch.nn.Module) -> int:
 
 
 def vision_encoder() -> CLIPVisionModelWithProjection:
-    """The safety checker's eye: a small CLIP vision transformer, 224 pixels in patches of 28, 64 numbers out."""
+    """The safety checker's network: a small CLIP vision transformer, 224 pixels in patches of 28, 64 numbers out."""
     config = CLIPVisionConfig(
         hidden_size=128,
         intermediate_size=384,

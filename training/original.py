@@ -3,8 +3,8 @@
     python -m training.original [--samples 488000]
 
 Noise prediction with min-SNR weights on cached latents: first on 8x8 latents (shapes and words are cheap to learn
-there), the rest on 16x16. AdamW, running average of the weights. The learning rate stays level and falls in the last
-quarter only; what the network was before it falls is kept as `original-level`, from where a longer run can go on:
+there), then on 16x16. AdamW, running average of the weights. The learning rate stays level and falls in the last
+quarter only. The network before the fall is saved as `original-level`; a longer run continues from it:
 
     python -m training.original --samples 900000 --longer
 """
@@ -31,7 +31,7 @@ LOG_EVERY = 200  # steps
 
 
 class Captioned:
-    """Rounds of all pictures in a new order, each with a caption drawn anew. Captions become ids [B, 77]."""
+    """Rounds of all pictures in a new order, each with a fresh caption. Captions become ids [B, 77]."""
 
     def __init__(self, side: int, seed: int) -> None:
         self.latents, self._words = latents.load(side), data.words()
@@ -93,7 +93,7 @@ def build_pair() -> torch.nn.ModuleDict:
 
 
 def learning_rate(share: float, step: int) -> float:
-    """Level until the last quarter, then falling to zero in a straight line; `share` of all samples is done."""
+    """Level until the last quarter, then falling linearly to zero. `share` of all samples is done."""
     return LEARNING_RATE * min(1.0, (1 - share) / FALLING_SHARE) * min(1.0, (step + 1) / WARM_UP)
 
 

@@ -1,9 +1,9 @@
-"""What the evaluator asks for: held-aside (prompt, seed) pairs, and compositions that no caption of the training has.
+"""The evaluator's prompts: (prompt, seed) pairs set aside, and compositions that no caption of the training has.
 
-A pair is held aside by its noise. The app's "numpy" stream, which the evaluator draws from, is not the torch stream of
-the training and of the safety checker's pictures; besides, the seeds lie in the upper half of their range and differ
-from those (tested). Prompts are names that people type: a label or one of its plain words. Flagged concepts are left
-out, as the app withholds their pictures.
+The noise of a pair was not used in training. The evaluator draws from the app's "numpy" stream; training and the safety
+checker's pictures use torch's. Besides, the seeds lie in the upper half of their range and differ from those (tested).
+Prompts are names that people type: a label or one of its plain words. Flagged concepts are left out, because the app
+blocks their pictures.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def names_of(entry: Mapping[str, Any]) -> list[str]:
 
 
 def eligible(entries: Sequence[Mapping[str, Any]], part: str, only: Collection[str] | None = None) -> list[dict]:
-    """Entries that pairs are drawn from: no flagged ones, of "common" only common ones, of `only` only those labels."""
+    """The entries for pairs: no flagged ones; for "common" only common ones; with `only` only those labels."""
     if part not in PARTS:
         raise ValueError(f"part is {part!r}; choose one of {', '.join(PARTS)}")
     return [
@@ -52,7 +52,7 @@ def eligible(entries: Sequence[Mapping[str, Any]], part: str, only: Collection[s
 def draw_pairs(
     entries: Sequence[Mapping[str, Any]], part: str, count: int, seed: int = 0, only: Collection[str] | None = None
 ) -> list[Pair]:
-    """`count` pairs, every concept once before any comes again; the first of them stay when `count` grows."""
+    """`count` pairs; every concept comes once before any comes again. A larger `count` keeps the first pairs."""
     chosen = eligible(entries, part, only)
     if not chosen:
         raise SystemExit(f"no concept to draw {part} pairs from: words.json and the list of labels have none in common")
@@ -69,8 +69,8 @@ def draw_pairs(
 class Composition:
     """A prompt of several parts: for each, the labels of which one must be among the three likeliest names.
 
-    `colour` is the colour that most of the coloured pixels should have, "" where the prompt names none. What a name
-    cannot say (how many apples, on what the snowman stands) is left to the eye.
+    `colour` is the colour that most of the coloured pixels should have, "" if the prompt names none. A person has to
+    check what a name cannot say, such as how many apples there are or what the snowman stands on.
     """
 
     prompt: str
@@ -122,7 +122,7 @@ def checker_pairs(
     seed: int = 0,
     only: Collection[str] | None = None,
 ) -> dict[str, list[Pair]]:
-    """For each system: every flagged concept `turns` times, all its names in turn, and its part of `others` more.
+    """For each system: every flagged concept `turns` times, with all its names in turn, and a share of `others`.
 
     The others are spread over the systems: every concept comes once before any comes again.
     """

@@ -1,10 +1,10 @@
-"""The safety checker's pictures: originals, reconstructions of disturbed latents, and what the four systems generate.
+"""The safety checker's pictures: originals, reconstructions of disturbed latents, and pictures of the four systems.
 
     python -m training.pictures_for_checker
 
-Every system generates each flagged concept under every name from several seeds, each look-alike of one once, and its
-share of a sample of the other concepts. Of four pictures two train, one chooses thresholds (validation), one is only
-reported on (test); so it goes for the rounds of reconstructions too. Kept in training/work/for_checker_<source>.pt
+Every system generates each flagged concept under every name from several seeds, each look-alike once, and its share of
+a sample of the other concepts. Of four pictures, two train, one chooses thresholds (validation) and one only serves the
+report (test). The rounds of reconstructions are split alike. The pictures stay in training/work/for_checker_<source>.pt
 until the networks that made them change.
 """
 
@@ -69,7 +69,7 @@ class Pictures:
 
 
 def look_alikes() -> set[str]:
-    """Labels; raises SystemExit where one of them is no picture of words.json."""
+    """Labels of look-alikes. Raises SystemExit for one that words.json does not have."""
     names = {name.strip() for line in LOOK_ALIKES.strip().splitlines() for name in line.split(";")}
     if unknown := names - {entry["label"] for entry in data.words()}:
         raise SystemExit(f"look-alikes in training/pictures_for_checker.py that are no labels: {sorted(unknown)}")
@@ -77,11 +77,11 @@ def look_alikes() -> set[str]:
 
 
 def plan(source: str) -> list[Job]:
-    """Everything that a source makes, in an order that follows from its name."""
+    """All jobs of a source, in an order that its name decides."""
     entries, alike = data.words(), look_alikes()
     turns = [(place, turn) for turn in range(FLAGGED_TURNS) for place, e in enumerate(entries) if e["label"] in FLAGGED]
     resembling = [place for place, entry in enumerate(entries) if entry["label"] in alike]
-    offset = SOURCES.index(source)  # so that each is in all parts, in another one from system to system
+    offset = SOURCES.index(source)  # so that each lands in another part from system to system
     turns += [(place, number + offset) for number, place in enumerate(resembling)]
     ordinary = [place for place, e in enumerate(entries) if e["label"] not in alike and e["label"] not in FLAGGED]
     sample = random.Random(0).sample(ordinary, min(OTHERS, len(ordinary)))[offset % len(networks.NAMES) :: 4]
@@ -102,7 +102,7 @@ def path_of(source: str) -> Path:
 
 
 class Maker:
-    """Makes a source's pictures; `origin` changes with the plan and with any weight that takes part."""
+    """Makes a source's pictures. `origin` changes with the plan and with the weights involved."""
 
     def __init__(self, source: str) -> None:
         self._source, self._decoder, self._clean = source, decoder.load(), latents.load(16)
@@ -130,7 +130,7 @@ class Maker:
 
 
 def _make(team: Team, sources: list[str]) -> None:
-    """This worker's batches, every other one of all, and the whole where both have done theirs."""
+    """Make this worker's batches, every other one of all. Returns the whole once both workers are done."""
     for source in sources:
         maker, jobs = Maker(source), plan(source)
         batches = [jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH)][team.rank :: team.size]
@@ -157,7 +157,7 @@ def _join(source: str, origin: str) -> None:
 
 
 def make() -> str:
-    """Make what is lacking or of other networks; what comes back stands for all pictures as they are now."""
+    """Make what is missing or comes from other networks. Returns an identity of all present pictures."""
     latents.load(16)  # fills the cache once
     origins = {source: Maker(source).origin for source in SOURCES}
     if lacking := [source for source, origin in origins.items() if _origin_of(source) != origin]:
@@ -185,7 +185,7 @@ def originals() -> Pictures:
 
 
 def together(part: str) -> Pictures:
-    """All sources' pictures of a part; of train and validation also the originals, whose poses the checker draws."""
+    """All sources' pictures of a part. Train and validation include the originals, whose poses the checker varies."""
     parts = [of(source, part) for source in SOURCES] + ([] if part == "test" else [originals()])
     return Pictures(*(torch.cat([getattr(one, name) for one in parts]) for name in ("images", "targets", "weights")))
 

@@ -1,9 +1,9 @@
-"""The family's own version of the paper's result: quality against parameters, students and their two controls.
+"""Plots the family's version of the paper's result: quality against parameters, for students and their two controls.
 
     python -m training.plot [--report training/work/evaluation/report.json] [--out assets/emoji/quality.svg]
 
-Reads what training.evaluate wrote. Top-1 of naming with 95 % intervals; the line of the ceiling is what the autoencoder
-alone costs. A kind of system without a figure in the report is left out.
+Reads the report of training.evaluate. Shows top-1 of naming with 95 % intervals; the ceiling line shows what the
+autoencoder alone costs. Leaves out a kind of system without a figure in the report.
 """
 
 import argparse

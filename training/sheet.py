@@ -42,7 +42,7 @@ def generated(systems: list[str], steps: int) -> Image.Image:
 
 
 def reconstructions() -> Image.Image:
-    """Sixteen pictures and, below each eight, what the autoencoder makes of them."""
+    """Sixteen pictures and, below each eight, their reconstructions by the autoencoder."""
     network, pictures = decoder.load(), data.pictures()[5::13][:16]
     decoded = sampling.decode(network, vae.encode(network, vae.to_tensor(pictures))).numpy()
     return tile(np.concatenate([pictures[:8], decoded[:8], pictures[8:], decoded[8:]]), 8)

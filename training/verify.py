@@ -1,9 +1,9 @@
-"""Stage 9: the written packages, run by the demo's own OpenVINO engine in float32, against the networks in torch.
+"""Stage 9: compares the written packages, run by the demo's OpenVINO engine in float32, with the networks in torch.
 
     python -m training.verify [--float16]
 
-What is left is what float16 and the palettes cost. PSNR in dB against the largest value of torch's output. With
-`--float16` the U-Nets without palettes: what float16 alone costs, for the original with the other kind of attention.
+The difference shows what float16 and the palettes cost. PSNR in dB against the largest value of torch's output. With
+`--float16`, the U-Nets without palettes show what float16 alone costs, the original with the other kind of attention.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def decibel(reference: torch.Tensor, other: torch.Tensor) -> float:
 
 
 def text_encoder(ids: torch.Tensor, hidden: torch.Tensor) -> None:
-    """The first of the prompts."""
+    """Compare the hidden states of the first prompt."""
     text = run(EMOJI / "shared", "emoji_text_encoder", input_ids=ids[:1])
     log("verify", f"text encoder {decibel(hidden[:1], text['last_hidden_state']):.1f} dB")
 

@@ -2,8 +2,8 @@
 
     python -m training.wall [--out assets/emoji/wall.webp]
 
-Needs no torch. Every picture has the app's recommended settings and a seed that follows from its prompt, the same for
-all systems. Pictures are kept in training/work/wall, so a system whose packages have not changed is not drawn again.
+Needs no torch. Every picture has the app's recommended settings. Its prompt decides the seed, so all systems share it.
+Pictures stay in training/work/wall, so a system whose packages have not changed is not drawn again.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def pairs() -> list[Pair]:
 def wall(
     prompts: Sequence[str], rows: Mapping[str, Sequence[NDArray[np.uint8] | None]], across: int = ACROSS
 ) -> Image.Image:
-    """Bands of `across` prompts, in each a row for every system: its pictures, None where one is withheld."""
+    """Bands of `across` prompts. Each band has one row of pictures per system; None for a blocked one."""
     bands, height = -(-len(prompts) // across), LINE + len(rows) * TILE + GAP
     canvas = Image.new("RGB", (MARGIN + across * TILE, bands * height - GAP), PAPER)
     draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(10)

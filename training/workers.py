@@ -1,8 +1,8 @@
 """Data-parallel training on one machine: a single-threaded process per core, gradients through shared memory.
 
-For networks this small it beats one process with several threads, which meet at the end of every operation; here
-they meet once per step. All workers start from the same weights and apply the same averaged gradients, so they
-stay equal.
+For networks this small, it beats one process with several threads. Threads wait for each other after every operation,
+workers only once per step. All workers start from the same weights and apply the same averaged gradients, so they stay
+equal.
 """
 
 import os
@@ -16,7 +16,7 @@ COUNT = 2
 
 
 class Team:
-    """One worker's view of the others. Worker 0 keeps the clock, the log and the checkpoints."""
+    """One worker's view of the others. Worker 0 handles the clock, the log and the checkpoints."""
 
     def __init__(self, rank: int, shared: torch.Tensor, clock: torch.Tensor, barrier: Any) -> None:
         self.rank, self.size = rank, len(shared)
@@ -36,7 +36,7 @@ class Team:
         return agreed
 
     def average_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
-        """Replace every gradient by the mean over the workers. Ends a worker whose starter was killed."""
+        """Replace every gradient by the mean over the workers. Ends the worker if its parent was killed."""
         starter = multiprocessing.parent_process()
         if starter is not None and not starter.is_alive():
             raise SystemExit("the process that started this worker is gone")

@@ -1,6 +1,6 @@
-"""Where the stages keep their files, and how a stage saves, resumes and logs. Nothing here is committed.
+"""The paths of the stages' files, and functions to save, resume and log. Git ignores the files.
 
-torch is imported where a checkpoint is touched: what only needs the paths runs without it.
+Imports torch only to read or write a checkpoint, so code that needs just the paths runs without it.
 """
 
 import os
@@ -20,7 +20,7 @@ def checkpoint_path(name: str) -> Path:
 
 
 def save_checkpoint(name: str, state: dict[str, Any]) -> None:
-    """Write a checkpoint in full before it replaces the last one."""
+    """Write a checkpoint completely, then replace the last one."""
     import torch
 
     path = checkpoint_path(name)
@@ -47,7 +47,7 @@ def log(stage: str, message: str) -> None:
 
 
 class Stopwatch:
-    """Training time of a stage in seconds, kept across restarts, so that schedules follow the wall clock."""
+    """Training time of a stage in seconds. It continues across restarts, so schedules follow the wall clock."""
 
     def __init__(self, spent: float = 0.0) -> None:
         self._before = spent

@@ -1,4 +1,4 @@
-"""Make the test subjects, each in a process of its own so that its memory is given back.
+"""Makes the test subjects, each in a process of its own, so its memory is returned.
 
     python -m training.full_size [KEY ...] [--attention original] [--chunk] [--zip] [--verify]
 
@@ -12,7 +12,7 @@ import sys
 
 from training.coreml_unet import ATTENTIONS
 
-# glibc's: arrays from 1 MiB on are mapped, and so given back; in its heap they leave holes of 3 GB in a conversion
+# for glibc: maps arrays from 1 MiB on, so they are returned; in its heap, a conversion would leave 3 GB of holes
 MAPPED = "MALLOC_MMAP_THRESHOLD_"
 ORDER = (
     "bk-sdm-tiny-2m",
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def do(key: str, options: argparse.Namespace) -> None:
-    """Everything that was asked for of one key."""
+    """Make everything that was requested for one key."""
     from training.full_size import extras, make, modules, systems, verify, vocabulary
 
     system, part = systems.SYSTEMS.get(key), modules.PARTS.get(key)

@@ -18,7 +18,7 @@ LITTER = ".DS_Store"
 
 
 def chunk(system: System) -> None:
-    """KEY/chunked/..._unet_chunk1.mlpackage and 2, cut where half of the weights' bytes have been passed."""
+    """KEY/chunked/..._unet_chunk1.mlpackage and 2, cut after half of the weights' bytes."""
     target = system.folder / "chunked"
     if target.exists():
         return
@@ -31,7 +31,7 @@ def chunk(system: System) -> None:
 
 
 def compile_system(system: System) -> Path:
-    """KEY/Resources: the system as a compiled folder; weights are hard links to the packages' where that works."""
+    """KEY/Resources: the system as a compiled folder; weights are hard links to the packages', if possible."""
     target = system.folder / "Resources"
     if target.exists():
         return target
@@ -66,7 +66,7 @@ def zip_system(system: System) -> None:
 
 
 def _fork(inside: str) -> str:
-    """Where archivers put the resource fork of a file: the same place, its name after a dot and an underscore."""
+    """The path for the resource fork of a file: the same folder, the name after a dot and an underscore."""
     path = Path(inside)
     return (path.parent / f"._{path.name}").as_posix()
 

@@ -1,4 +1,4 @@
-"""What each key makes: weights for torch first, then the package of the same numbers. What is up to date stays."""
+"""Makes one key: first the weights for torch, then the package of the same numbers. Skips what is up to date."""
 
 import resource
 import time
@@ -20,7 +20,7 @@ STAGE = "full_size"
 
 
 def make_system(system: System, attention: str | None = None) -> None:
-    """One system's U-Net, of its published attention unless another is named."""
+    """Make one system's U-Net, with its published attention or another one."""
     attention = attention or system.attention
     if not storage.up_to_date(system.weights):
         with _timed(f"{system.key} weights", system.weights):
@@ -32,7 +32,7 @@ def make_system(system: System, attention: str | None = None) -> None:
 
 
 def make_part(part: modules.Part) -> None:
-    """One shared package, after the weights of the network it is a part of."""
+    """Make one shared package, after the weights of its network."""
     weights = parts.weights_path(part.network)
     if not storage.up_to_date(weights):
         with _timed(f"{part.network} weights", weights):
@@ -78,7 +78,7 @@ def _unet_package(system: System, attention: str, path: Path) -> None:
 
 @contextmanager
 def _timed(what: str, path: Path) -> Iterator[None]:
-    """Says how long it took, how large the result is and what the process has needed at most."""
+    """Logs the time, the size of the result and the peak memory of the process."""
     start = time.monotonic()
     yield
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]

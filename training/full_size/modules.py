@@ -1,4 +1,4 @@
-"""The shared parts as Core ML takes them, and the table that says what goes into each package."""
+"""The shared parts as Core ML takes them, and the table of packages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Encoder(nn.Module):
 
 
 class Checker(nn.Module):
-    """SD v1's checker as published: `adjustment` reaches the special concepts only, a flagged picture is written over.
+    """SD v1's checker as published: `adjustment` reaches the special concepts only; flagged pictures are overwritten.
 
     clip_input [1, 3, 224, 224], images [1, 512, 512, 3] in [0, 1], adjustment [1] -> images, flag [1, 1, 1, 1],
     scores [1, 17].
@@ -54,7 +54,7 @@ class Checker(nn.Module):
 
 @dataclass(frozen=True)
 class Part:
-    """One package: which network it comes from, the module, its inputs and outputs."""
+    """One package: its network, module, inputs and outputs."""
 
     name: str
     network: str  # in parts.BUILDERS

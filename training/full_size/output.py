@@ -1,8 +1,8 @@
 """A last convolution that predicts the noise, so that a random U-Net denoises as a trained one would.
 
-With a random last layer the latents of a trajectory would grow to fifteen times their size. The last convolution is
-fitted instead, by ridge regression from what comes before it, on smooth random latents with noise; some of the random
-layer is left in, for a prediction that depends on the prompt and on the step.
+With a random last layer, the latents of a trajectory would grow to fifteen times their size. So ridge regression fits
+the last convolution to its inputs, on smooth random latents with noise. Part of the random layer stays, so that the
+prediction depends on the prompt and on the step.
 """
 
 import torch
@@ -19,7 +19,7 @@ RANDOM_SHARE = 0.15  # standard deviation of what the random layer adds to a pre
 
 
 def smooth_latents(count: int, draw: torch.Generator) -> Tensor:
-    """Random fields of size one that vary slowly, as pictures' latents do: [count, 4, 64, 64]."""
+    """Random fields of size one that vary slowly, like pictures' latents: [count, 4, 64, 64]."""
     coarse = torch.randn(count, 4, 8, 8, generator=draw)
     fields = F.interpolate(coarse, size=64, mode="bicubic", align_corners=False)
     fields = fields + 0.3 * torch.randn(fields.shape, generator=draw)

@@ -1,7 +1,7 @@
-"""From a torch module to a Core ML package whose palettes are those already in the weights.
+"""Converts a torch module to a Core ML package, with the palettes that are already in the weights.
 
-The converter knows nothing of palettes: a last pass turns every float16 constant with at most 256 distinct values into
-a look-up table of 1, 2, 4, 6 or 8 bits, which is exact. Everything else stays float16.
+The converter does not know palettes. A last pass turns every float16 constant with at most 256 distinct values into
+a look-up table of 1, 2, 4, 6 or 8 bits, without loss. Everything else stays float16.
 """
 
 import os
@@ -29,7 +29,7 @@ Inputs = dict[str, tuple[tuple[int, ...], type]]
 
 @register_pass(namespace="full_size")
 class release_module(AbstractGraphPass):
-    """Empties the torch module, of which the program holds copies by now: a third of the peak memory."""
+    """Empties the torch module. The program holds copies by then, so this saves a third of the peak memory."""
 
     module: torch.nn.Module | None = None  # set as an option
 
@@ -73,8 +73,8 @@ def _fold(block: Block, operation: Operation) -> None:
 
 
 def palette_of(values: NDArray) -> tuple[NDArray, NDArray] | None:
-    """float16 values -> their table [2^n] float16, ascending and filled up with zeros, and uint8 places in it; None
-    where more than 256 values are distinct."""
+    """float16 values -> their table [2^n] float16, ascending and padded with zeros, and uint8 indexes; None for more
+    than 256 distinct values."""
     patterns = values.ravel().view(np.uint16)
     present = np.flatnonzero(np.bincount(patterns, minlength=1 << 16)).astype(np.uint16)
     if len(present) > 256:
@@ -90,7 +90,7 @@ def palette_of(values: NDArray) -> tuple[NDArray, NDArray] | None:
 
 
 def pack(indices: NDArray, bits: int) -> NDArray:
-    """Indices of `bits` bits each, one after another from the lowest bit of every byte on."""
+    """Pack indexes of `bits` bits each, from the lowest bit of every byte on."""
     if bits == 8:
         return indices
     planes = (indices[:, None] >> np.arange(bits, dtype=np.uint8)) & 1
@@ -119,7 +119,7 @@ def convert(module: torch.nn.Module, inputs: Inputs, outputs: list[str]) -> ct.m
 
 
 def save(model: ct.models.MLModel, path: Path, description: str, facts: dict[str, str]) -> None:
-    """Write the package in full beside its place, then move it there."""
+    """Write the package completely beside its place, then move it there."""
     model.author, model.license, model.short_description = "BK-SDM Core ML demo", LICENCE, description
     model.user_defined_metadata.update({**facts, "recipe": RECIPE})
     partial = path.with_name(f"partial-{path.name}")
@@ -131,7 +131,7 @@ def save(model: ct.models.MLModel, path: Path, description: str, facts: dict[str
 
 
 def up_to_date(path: Path) -> bool:
-    """Whether the package is there and was made the way it would be made now. Reading it as an MLModel would write."""
+    """Whether the package exists and was made by the present recipe. Opening it as an MLModel would write to it."""
     program = path / "Data" / "com.apple.CoreML" / "model.mlmodel"
     if not program.exists():
         return False

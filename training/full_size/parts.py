@@ -1,6 +1,6 @@
 """The parts that all SD v1 systems share, at full size: text encoder, autoencoder, safety checker, each in torch.
 
-Every part lies in a folder of its own, weights and config.json as transformers and diffusers name them.
+Every part has its own folder, with weights and config.json named as in transformers and diffusers.
 """
 
 from collections.abc import Callable
@@ -19,10 +19,10 @@ from training.full_size.output import smooth_latents
 from training.full_size.systems import SHARED
 from training.full_size.weights import half, palettize, randomise
 
-TEXT_BITS = {6: 1.0}  # of the projections; the table of tokens stays float16, as its published size says
+TEXT_BITS = {6: 1.0}  # of the projections; the token table stays float16, as its published size implies
 SEEDS = {"text_encoder": 11, "vae": 12, "safety_checker": 13}
-MARGIN = 0.05  # of a threshold above the largest cosine of an ordinary picture
-GREY, GREY_LEVEL = -1, 0.5  # the place of a plain grey picture among the ordinary ones
+MARGIN = 0.05  # from the largest cosine of an ordinary picture up to a threshold
+GREY, GREY_LEVEL = -1, 0.5  # the index of a plain grey picture among the ordinary ones, and its level
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 VISION = {
     "hidden_size": 1024,
@@ -41,7 +41,7 @@ def weights_path(part: str) -> Path:
 
 
 def empty_text_encoder() -> CLIPTextModel:
-    """CLIP ViT-L/14's text encoder; eos_token_id 2 is SD v1's configuration: the pooled row is the highest id's."""
+    """CLIP ViT-L/14's text encoder; eos_token_id 2 as in SD v1: the highest id gives the pooled row."""
     config = CLIPTextConfig(
         vocab_size=49408,
         hidden_size=768,
@@ -117,7 +117,7 @@ def _rough_class_token(checker: nn.Module) -> None:
 
 @torch.no_grad()
 def ordinary_pictures(vae: AutoencoderKL) -> Tensor:
-    """What the systems show, and smooth and noisy pictures: [12, 3, 224, 224], normalised for CLIP."""
+    """Pictures like those of the systems, and smooth and noisy ones: [12, 3, 224, 224], normalised for CLIP."""
     draw = torch.Generator().manual_seed(SEEDS["safety_checker"])
     latents = smooth_latents(6, draw) * torch.tensor([0.5, 1, 1, 1, 2, 4]).view(-1, 1, 1, 1)
     made = torch.cat([vae.decode(one[None, :, :32, :32] / 0.18215).sample for one in latents])
@@ -136,10 +136,10 @@ def clip_input(pictures: Tensor) -> Tensor:
 
 @torch.no_grad()
 def choose_concepts(checker: StableDiffusionSafetyChecker, pictures: Tensor) -> None:
-    """Random concepts that no ordinary picture reaches.
+    """Choose random concepts that no ordinary picture reaches.
 
-    The first concept is a grey picture's own embedding with a threshold just above 1, a cosine that nothing can have:
-    that picture passes, unless a special concept lowers the thresholds by 0.01, as a large `adjustment` makes them.
+    The first concept is the embedding of a grey picture. Its threshold is just above 1, a cosine that nothing reaches.
+    So the picture passes, unless a special concept lowers the thresholds by 0.01, as it does at a large `adjustment`.
     """
     draw = torch.Generator().manual_seed(SEEDS["safety_checker"])
     pooled = checker.vision_model(pictures)[1]

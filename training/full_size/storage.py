@@ -12,7 +12,7 @@ from training.full_size.systems import RECIPE
 
 
 def save_weights(network: torch.nn.Module, path: Path, bits: dict[str, int]) -> None:
-    """The bits of every palettized tensor go into the header. Both files appear whole."""
+    """Write weights and configuration, each as a whole. The header holds the bits of every palettized tensor."""
     path.parent.mkdir(parents=True, exist_ok=True)
     described = network.config if hasattr(network.config, "to_json_string") else network
     (path.parent / "config.json").write_text(described.to_json_string())
@@ -24,7 +24,7 @@ def save_weights(network: torch.nn.Module, path: Path, bits: dict[str, int]) -> 
 
 
 def up_to_date(path: Path) -> bool:
-    """Whether these weights are there and were made the way they would be made now."""
+    """Whether these weights exist and were made by the present recipe."""
     if not path.exists():
         return False
     with safe_open(path, "pt") as file:
@@ -32,6 +32,6 @@ def up_to_date(path: Path) -> bool:
 
 
 def average_bits(network: torch.nn.Module, bits: dict[str, int]) -> float:
-    """Bits a parameter; a tensor without an entry has 16."""
+    """Average bits per parameter. A tensor without an entry has 16."""
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
     return sum(size * bits.get(name, 16) for name, size in sizes.items()) / sum(sizes.values())

@@ -1,4 +1,4 @@
-"""The five systems' U-Nets as diffusers describes them, how their weights are stored, and where the files lie."""
+"""The five systems' U-Nets: their configuration in diffusers, the storage of their weights, and their paths."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from training.workspace import WORK
 FOLDER = WORK / "full_size"
 SHARED = FOLDER / "shared"
 PREFIX = "Stable_Diffusion_version"
-RECIPE = "1"  # raised when the same key would be made differently
+RECIPE = "1"  # raise it when the same key would be made differently
 
 HALF = 16  # bits of a weight that is not palettized
 Mixture = dict[int, float]  # bits of a weight tensor -> share of the weights
@@ -23,7 +23,7 @@ Mixture = dict[int, float]  # bits of a weight tensor -> share of the weights
 
 @dataclass(frozen=True)
 class System:
-    """One published U-Net: its blocks, its attention and the bits that its weights are stored in."""
+    """One published U-Net: its blocks, its attention and the bits of its stored weights."""
 
     key: str
     levels: int  # of 320, 640, 1280, 1280 channels
@@ -38,7 +38,7 @@ class System:
         return FOLDER / self.key
 
     def package(self, attention: str | None = None) -> Path:
-        """The U-Net's package; one of another attention kind than the published lies in a folder of that name."""
+        """The U-Net's package. With another attention than the published one, it lies in a folder of that name."""
         folder = self.folder if attention in (None, self.attention) else self.folder / attention
         return folder / f"{PREFIX}_{self.key}_unet.mlpackage"
 
@@ -84,7 +84,7 @@ SYSTEMS = {
 class StoredSinusoid(nn.Module):
     """diffusers' time_proj (cosines first) with the frequencies as a package holds them, rounded to float16.
 
-    Rounding costs half a radian at the fastest frequencies of late steps, which both sides of a comparison must share.
+    Rounding turns the fastest frequencies by half a radian in late steps. Both sides of a comparison must share that.
     """
 
     def __init__(self, channels: int) -> None:

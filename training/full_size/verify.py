@@ -1,4 +1,4 @@
-"""The packages, run by the demo's OpenVINO engine in f32 and bf16, against torch in float32 with the same weights.
+"""Compares the packages, run by the demo's OpenVINO engine in f32 and bf16, with torch in float32 on the same weights.
 
 PSNR in dB against the largest value of torch's output. The torch networks are freed before the engine loads.
 """
@@ -38,7 +38,7 @@ def decibel(reference: NDArray, other: NDArray) -> float:
 
 
 def as_stored(value: Tensor) -> Tensor:
-    """What a float16 input can hold, so that both sides compute from equal numbers."""
+    """Rounded to float16, so both sides compute from equal numbers."""
     return value.half().float()
 
 
@@ -78,7 +78,7 @@ def verify_system(system: System, attention: str | None = None) -> None:
 
 
 def _alive(run: Run, sample: Tensor, context: Tensor) -> None:
-    """How much of the output hangs on the step and on the prompt, relative to the output."""
+    """How much of the output depends on the step and on the prompt, relative to the output."""
     base = run(unet_arrays(sample, 501, context))["noise_pred"]
     later = run(unet_arrays(sample, 541, context))["noise_pred"]
     swapped = run(unet_arrays(sample, 501, context.flip(0)))["noise_pred"]

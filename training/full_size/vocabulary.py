@@ -1,7 +1,7 @@
 """A stand-in for CLIP's vocabulary: the same size, the same two special ids, other merges.
 
-First the merges that the emoji family learned, so that plain words are one token; then pairs, triples and two syllables
-of Latin letters in the order of the alphabet, up to CLIP's 48,894 merges.
+The merges of the emoji family come first, so plain words are one token. Pairs, triples and two syllables of Latin
+letters follow in alphabetical order, up to CLIP's 48,894 merges.
 """
 
 import json
@@ -22,7 +22,7 @@ Merge = tuple[str, str]
 
 
 def merges() -> list[Merge]:
-    """Every merge joins two tokens known before it and makes a new one."""
+    """All merges. Each joins two earlier tokens and makes a new one."""
     known = {letter + ending for letter in byte_letters().values() for ending in ("", LAST)}
     chosen: list[Merge] = []
     for pair in _candidates():
@@ -47,7 +47,7 @@ def _candidates() -> Iterator[Merge]:
 
 
 def write(folder: Path) -> None:
-    """vocab.json and merges.txt, unless both are there."""
+    """Write vocab.json and merges.txt, unless both exist."""
     names = ("vocab.json", "merges.txt")
     if all((folder / name).exists() for name in names):
         return

@@ -1,8 +1,8 @@
 """Random weights that behave like trained ones, and their palettes.
 
-Activations stay of order one through the network because every projection is scaled by its number of inputs. Weights
-are a mixture of two normals (heavy tails) with a scale of their own per output channel; norms and biases are random,
-because an identity affine would be deleted by the converter. All values are exact in float16.
+Every projection is scaled by its number of inputs, so activations stay of order one. Weights are a mixture of two
+normals (heavy tails), with a separate scale per output channel. Norms and biases are random, because the converter
+would delete an identity affine. All values are exact in float16.
 """
 
 import numpy as np
@@ -14,8 +14,8 @@ CHANNEL_SPREAD = 0.25  # of the logarithm of an output channel's scale
 SMALLEST = 2048  # weights; tensors with fewer stay float16
 ROUNDS, SAMPLE = 20, 200_000  # of the search for a palette
 
-# What a projection multiplies the size of its input by. Attention that looks somewhere needs large scores; what is
-# added to the residual stream is a little smaller than the stream.
+# The factor of a projection on the size of its input. Focused attention needs large scores; additions to the
+# residual stream are a little smaller than the stream.
 GAINS = {
     "to_q": 1.25,
     "to_k": 1.25,
@@ -66,8 +66,8 @@ def half(values: Tensor) -> Tensor:
 def palettize(network: nn.Module, mixture: dict[int, float], seed: int, keep: tuple[str, ...] = ()) -> dict[str, int]:
     """Replace every large convolution and projection by at most 2^bits distinct float16 values -> bits by name.
 
-    Tensors take their bits in random order until each width has its share of the weights; 16 leaves a tensor as it is,
-    as does a name that starts with one of `keep`.
+    Tensors take their bits in random order, until each width has its share of the weights. A tensor stays as it is with
+    16 bits, or if its name starts with one of `keep`.
     """
     weights = {
         f"{name}.weight": module
@@ -82,7 +82,7 @@ def palettize(network: nn.Module, mixture: dict[int, float], seed: int, keep: tu
 
 
 def _share_out(sizes: dict[str, int], mixture: dict[int, float], seed: int) -> dict[str, int]:
-    """Bits for every tensor: the width furthest behind its share; every third time the narrowest that fits."""
+    """Bits for every tensor: the width furthest behind its share, and every third time the narrowest that fits."""
     names = list(sizes)
     order = np.random.default_rng(seed).permutation(len(names))
     left = {bits: share * sum(sizes.values()) for bits, share in mixture.items()}
