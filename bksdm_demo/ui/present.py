@@ -24,8 +24,6 @@ from bksdm_demo.wording.timing import cell_speed, drawing_seconds, format_second
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
 ALT_SHOWN = 160  # characters of a prompt in a picture's description
 
-PHASE_DEFAULTS = {phase: sentence for phase, (_, sentence) in OUTCOMES.items()}  # for a cell without a message
-
 
 @dataclass(frozen=True)
 class CellView:
@@ -184,8 +182,8 @@ def cell_detail(job: Job, index: int, now: float = 0.0) -> str:
         return loading_words(cell.loading, now)
     if cell.phase is Phase.DENOISING and cell.steps:
         return f"step {cell.step} of {cell.steps}"
-    if cell.phase in PHASE_DEFAULTS:
-        return cell.message or PHASE_DEFAULTS[cell.phase]
+    if cell.phase in OUTCOMES:
+        return cell.message or OUTCOMES[cell.phase][1]
     return ""
 
 

@@ -8,12 +8,11 @@ from math import inf
 import pytest
 
 from bksdm_demo.library.catalog import EMOJI_NOTE, Availability
-from bksdm_demo.records import GENERATORS, SCHEDULERS, Cell, Job, Phase, Request
+from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports.similarity import Similarity
 from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui import present
-from bksdm_demo.wording import comparison as wording
-from bksdm_demo.wording.comparison import truncation_words
+from bksdm_demo.wording.outcomes import OUTCOMES
 from tests.ui.records import PIXELS, REQUEST, SYSTEMS, blocked, done, job, system
 
 
@@ -22,15 +21,6 @@ from tests.ui.records import PIXELS, REQUEST, SYSTEMS, blocked, done, job, syste
 )
 def test_ordinals(number: int, words: str) -> None:
     assert present.ordinal(number) == words
-
-
-@pytest.mark.parametrize(
-    ("text", "limit", "line"),
-    [("red  apple\n", 20, "red apple"), ("abcdef", 6, "abcdef"), ("abcdefg", 6, "abcde…"), ("abcd efg", 6, "abcd…")],
-)
-def test_shorten(text: str, limit: int, line: str) -> None:
-    assert wording.shorten(text, limit) == line
-    assert len(wording.shorten(text, limit)) <= limit
 
 
 @pytest.mark.parametrize(
@@ -46,18 +36,12 @@ def test_shorten(text: str, limit: int, line: str) -> None:
         (blocked("a"), "blocked", "Picture blocked", "Not for this page.", None),
         (Cell("a", Phase.FAILED, message="No memory."), "failed", "This model failed", "No memory.", None),
         (Cell("a", Phase.CANCELLED, 3, 20, message="Stopped."), "stopped", "Stopped", "Stopped.", None),
-        (Cell("a", Phase.INTERRUPTED), "stopped", "Interrupted", present.PHASE_DEFAULTS[Phase.INTERRUPTED], None),
+        (Cell("a", Phase.INTERRUPTED), "stopped", "Interrupted", OUTCOMES[Phase.INTERRUPTED][1], None),
     ],
 )
 def test_every_phase_has_words(cell: Cell, tone: str, title: str, detail: str, progress: float | None) -> None:
     (view,) = present.cell_views(job(cell), SYSTEMS)
     assert (view.tone, view.title, view.detail, view.progress) == (tone, title, detail, progress)
-
-
-def test_every_name_of_a_setting_has_words() -> None:
-    assert set(present.PHASE_TITLES) == set(Phase)
-    assert set(wording.SCHEDULER_NAMES) == set(SCHEDULERS)
-    assert set(wording.GENERATOR_NAMES) == set(GENERATORS)
 
 
 def test_waiting_cells_show_their_place() -> None:
@@ -104,22 +88,6 @@ def test_a_model_unknown_to_the_catalogue_goes_by_its_key() -> None:
 def test_status(phases: list[Phase], position: int, words: str) -> None:
     cells = [Cell(key, phase) for key, phase in zip("abc", phases, strict=False)]
     assert present.status_words(job(*cells, position=position), SYSTEMS) == words
-
-
-def test_seeds_differ_in_their_noise() -> None:
-    cells = tuple(replace(done(model), seed=seed) for seed in (7, 8) for model in "ab")
-    assert wording.outcome_words(Job("j", REQUEST, cells)) == "4 pictures, one noise for each seed"
-    assert wording.outcome_words(Job("j", REQUEST, cells[::2])) == "2 pictures"
-    ended = (*cells[:2], *(Cell(model, Phase.INTERRUPTED, seed=8) for model in "ab"))
-    assert wording.outcome_words(Job("j", REQUEST, ended)) == "2 pictures, 2 interrupted"
-
-
-def test_request_facts_name_every_setting() -> None:
-    request = Request("x", "blurry", 0, 25, 4.0, "euler", "torch")
-    assert wording.setting_facts(request, (0,)) == (
-        ("Seed", "0"), ("Steps", "25"), ("Guidance", "4"), ("Scheduler", "Euler"), ("Noise", "PyTorch (CPU)"),
-        ("Without", "blurry"),
-    )  # fmt: skip
 
 
 SEEDS = Job(
@@ -191,17 +159,6 @@ def test_a_preview_goes_before_the_earlier_picture() -> None:
 )
 def test_similarity_in_words(compared: Compared, words: str) -> None:
     assert present.similarity_words(compared, "Alpha") == words
-
-
-def test_truncated_words_are_listed_once_and_up_to_a_limit() -> None:
-    assert truncation_words(job(done("a"), done("b"))) == ""
-    sentence = truncation_words(job(done("a", truncated=("tall", "tower")), done("b", truncated=("tower",))))
-    assert sentence.endswith("“tall tower”")
-    many = truncation_words(job(done("a", truncated=tuple("w" * 10_000))))
-    assert many.endswith("and 9976 more")
-    assert truncation_words(job(done("a", truncated=(",", "tower")))).endswith("“tower”")
-    assert truncation_words(job(done("a", truncated=("!",)))).endswith("“!”")
-    assert len(many) < 200
 
 
 def test_systems_in_words() -> None:

@@ -1,0 +1,42 @@
+"""The settings and the truncated prompts of a comparison in words, by table."""
+
+from __future__ import annotations
+
+import pytest
+
+from bksdm_demo.records import GENERATORS, SCHEDULERS, Request
+from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, setting_facts, shorten, truncation_words
+from tests.ui.records import done, job
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "line"),
+    [("red  apple\n", 20, "red apple"), ("abcdef", 6, "abcdef"), ("abcdefg", 6, "abcde…"), ("abcd efg", 6, "abcd…")],
+)
+def test_shorten(text: str, limit: int, line: str) -> None:
+    assert shorten(text, limit) == line
+    assert len(shorten(text, limit)) <= limit
+
+
+def test_every_name_of_a_setting_has_words() -> None:
+    assert set(SCHEDULER_NAMES) == set(SCHEDULERS)
+    assert set(GENERATOR_NAMES) == set(GENERATORS)
+
+
+def test_request_facts_name_every_setting() -> None:
+    request = Request("x", "blurry", 0, 25, 4.0, "euler", "torch")
+    assert setting_facts(request, (0,)) == (
+        ("Seed", "0"), ("Steps", "25"), ("Guidance", "4"), ("Scheduler", "Euler"), ("Noise", "PyTorch (CPU)"),
+        ("Without", "blurry"),
+    )  # fmt: skip
+
+
+def test_truncated_words_are_listed_once_and_up_to_a_limit() -> None:
+    assert truncation_words(job(done("a"), done("b"))) == ""
+    sentence = truncation_words(job(done("a", truncated=("tall", "tower")), done("b", truncated=("tower",))))
+    assert sentence.endswith("“tall tower”")
+    many = truncation_words(job(done("a", truncated=tuple("w" * 10_000))))
+    assert many.endswith("and 9976 more")
+    assert truncation_words(job(done("a", truncated=(",", "tower")))).endswith("“tower”")
+    assert truncation_words(job(done("a", truncated=("!",)))).endswith("“!”")
+    assert len(many) < 200
