@@ -111,10 +111,10 @@ class _Keeper:
     def __init__(self) -> None:
         self.image: NDArray[np.uint8] | None = None
 
-    def look(self, pipeline: Pipeline, step: Step) -> None:
+    def observe(self, pipeline: Pipeline, step: Step) -> None:
         """Ignore previews."""
 
-    def learn(self, pipeline: Pipeline, latents: NDArray, image: NDArray, seconds: float) -> None:
+    def learn_from(self, pipeline: Pipeline, latents: NDArray, image: NDArray, seconds: float) -> None:
         self.image = image.copy()
 
 
