@@ -67,7 +67,7 @@ def test_a_failed_compilation_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_two_that_compile_at_once_share_one_model(tmp_path: Path) -> None:
+def test_two_compilations_at_once_share_one_model(tmp_path: Path) -> None:
     package, inner = copy("converted", tmp_path), Compiler()
 
     def slow(source: Path, destination: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_package_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.Monke
         compiled_model(copy("converted", tmp_path), tmp_path / "cache", VERSIONS, Compiler())
 
 
-def test_what_a_killed_process_was_compiling_goes_after_a_day(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_go_after_a_day(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     old, fresh = cache / f"{TEMPORARY}old", cache / f"{TEMPORARY}fresh"
     for folder in (old, fresh):

@@ -44,7 +44,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, PAGE, BLOCK - 1, BLOCK, BLOCK + 9, CHUNK, CHUNK + BLOCK + 1])
-def test_what_is_kept_comes_back(store: CompiledStore, size: int) -> None:
+def test_stored_entries_come_back(store: CompiledStore, size: int) -> None:
     sections = {"main": content(size), "prelude": memoryview(content(13, 1))}
     assert store.save("key", FACTS, sections)
     found = store.find("key")
@@ -64,7 +64,7 @@ def test_sections_start_at_pages(store: CompiledStore) -> None:
     assert second - first == PAGE
 
 
-def test_an_entry_of_facts_alone(store: CompiledStore) -> None:
+def test_an_entry_without_sections(store: CompiledStore) -> None:
     assert store.save("key", FACTS, {})
     found = store.find("key")
     assert found is not None
@@ -77,7 +77,7 @@ def test_nothing_is_found_under_another_key(store: CompiledStore) -> None:
     assert store.find("other") is None
 
 
-def test_a_later_entry_takes_the_place_and_the_former_stays_readable(store: CompiledStore) -> None:
+def test_a_replaced_entry_stays_readable_while_it_is_open(store: CompiledStore) -> None:
     store.save("key", FACTS, {"main": content(PAGE, 1)})
     former = store.find("key")
     store.save("key", FACTS, {"main": content(PAGE, 2)})
@@ -118,7 +118,7 @@ def damages() -> dict[str, object]:
 
 
 @pytest.mark.parametrize("kind", damages())
-def test_a_damaged_entry_is_discarded_with_a_word(
+def test_a_damaged_entry_is_discarded_and_logged(
     store: CompiledStore, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.save("key", FACTS, {"main": content(3 * BLOCK + 5), "tail": content(BLOCK - 5)})
@@ -153,7 +153,7 @@ def test_replacing_an_entry_evicts_no_other(tmp_path: Path) -> None:
     assert sorted(names(store)) == ["a", "b"]
 
 
-def test_what_never_fits_is_not_stored_and_evicts_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_entry_that_never_fits_evicts_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = CompiledStore(tmp_path, 3 * PAGE)
     store.save("a", {}, {"main": content(2 * PAGE)})
     for _ in range(2):
@@ -166,7 +166,7 @@ def test_what_never_fits_is_not_stored_and_evicts_nothing(tmp_path: Path, caplog
 Usage = namedtuple("Usage", "total used free")
 
 
-def test_a_share_of_the_disk_is_left_to_others(
+def test_some_of_the_disk_stays_free(
     store: CompiledStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     free = compiled_store.RESERVE
@@ -246,7 +246,7 @@ print("found" if found else "built", flush=True)
 """
 
 
-def test_of_two_processes_one_builds(tmp_path: Path) -> None:
+def test_one_process_builds_at_a_time(tmp_path: Path) -> None:
     processes = [python(BUILD, tmp_path) for _ in range(2)]
     said = sorted(process.communicate(timeout=60)[0].split()[-1] for process in processes)
     assert said == ["built", "found"]
@@ -267,7 +267,7 @@ def test_on_a_disk_without_locks_each_builds(store: CompiledStore, monkeypatch: 
     assert names(store) == ["key"]
 
 
-def test_of_several_threads_one_builds(store: CompiledStore) -> None:
+def test_one_thread_builds_at_a_time(store: CompiledStore) -> None:
     built = []
 
     def build() -> None:
@@ -317,7 +317,7 @@ def test_a_kill_while_writing_leaves_nothing_behind(tmp_path: Path) -> None:
     assert store.find("key") is not None
 
 
-def test_a_turn_that_begins_leaves_alone_what_is_being_written(
+def test_taking_the_lock_spares_files_being_written(
     store: CompiledStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Facts and tables are stored without the lock, while another thread or process may take it."""

@@ -116,7 +116,7 @@ def test_arrays_need_not_be_contiguous(engine):
         ({"x": np.full(X.shape, None)}, r"input x is object"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name_shape_and_type(engine, arrays, words):
+def test_wrong_arrays_are_refused_by_name_shape_and_type(engine, arrays, words):
     with pytest.raises(EngineError, match=words):
         engine.run(arrays)
 

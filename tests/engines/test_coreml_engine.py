@@ -208,7 +208,7 @@ def test_coremltools_has_what_the_stand_in_has() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "darwin", reason="Core ML runs on macOS only")
-def test_the_real_thing(tmp_path: Path) -> None:
+def test_core_ml_itself(tmp_path: Path) -> None:
     made = CoreMlEngine(PACKAGE, EngineOptions(cache_dir=tmp_path, compute_units="cpu-only"))
     y = made.run({"x": NETWORK["x"]})["y"]
     error = np.mean((y - NETWORK["y"]) ** 2)

@@ -244,7 +244,7 @@ def test_a_model_that_cannot_run_is_refused_each_time(options: EngineOptions, mo
     assert kept(options.cache_dir) == []
 
 
-def test_a_factor_noted_beside_the_program_is_never_another_s(tmp_path: Path, options: EngineOptions) -> None:
+def test_parts_with_other_metadata_do_not_share_results(tmp_path: Path, options: EngineOptions) -> None:
     """Two compiled decoders of one network that differ in metadata.json alone; then one of them is edited."""
     models = [write_compiled(DECODER, tmp_path / name / "VAEDecoder.mlmodelc") for name in "ab"]
     for model, factor in zip((*models, models[0]), ("0.18215", "0.13025", "0.5"), strict=True):
@@ -284,7 +284,7 @@ print(engine.from_cache)
 """
 
 
-def test_of_two_processes_that_ask_at_once_one_compiles(tmp_path: Path) -> None:
+def test_two_processes_at_once_compile_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", LOAD, str(UNET), str(tmp_path)]
     root = Path(__file__).resolve().parents[2]
     both = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) for _ in range(2)]

@@ -51,7 +51,7 @@ def test_bf16_is_refused_where_the_processor_lacks_it(monkeypatch):
         OpenVinoEngine(PACKAGE, EngineOptions(precision="bf16")).load()
 
 
-def test_the_runtime_is_told(monkeypatch):
+def test_settings_reach_the_runtime(monkeypatch):
     told = {}
 
     def compile_model(self, model, device, settings):

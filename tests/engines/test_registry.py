@@ -73,7 +73,7 @@ def test_opens_without_loading(exact: bool) -> None:
     ]
 
 
-def test_a_path_without_a_package_costs_nothing_until_it_is_asked() -> None:
+def test_opening_a_missing_package_costs_nothing_until_it_is_used() -> None:
     assert open_engine(Path("gone.mlpackage"), EngineOptions()).loaded is False
 
 

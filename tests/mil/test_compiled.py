@@ -38,7 +38,7 @@ def test_metadata(tmp_path: Path) -> None:
     assert (program.specification_version, dict(program.metadata)) == (7, {"a": "b"})
 
 
-def test_an_interface_that_only_core_ml_takes_is_read_all_the_same(tmp_path: Path) -> None:
+def test_an_interface_that_only_core_ml_runs_is_still_read(tmp_path: Path) -> None:
     """The program says what its inputs are; the file beside it may wrap them in an image."""
     model = compiled("converted", tmp_path, "1.0")
     entry = {"inputSchema": [{"name": "x", "type": "Image"}], "outputSchema": [], "userDefinedMetadata": {"a": "b"}}

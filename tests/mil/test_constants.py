@@ -105,7 +105,7 @@ def test_operands_that_do_not_fit(kind: str, operands: dict[str, tuple[object, s
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 @pytest.mark.parametrize(("name", "key"), [case for case in CASES if "palette" in case[1] or "blockwise" in case[1]])
-def test_decodes_into_the_type_that_is_asked_for(name: str, key: str, dtype: type) -> None:
+def test_decodes_into_the_requested_type(name: str, key: str, dtype: type) -> None:
     made = weight(PROGRAMS[name], key)
     assert isinstance(made, Compressed)
     array, expected = made.array(np.dtype(dtype)), GOLDEN_ARRAYS[name][key].astype(dtype)
@@ -121,7 +121,7 @@ def test_a_small_file_cannot_ask_for_much_memory() -> None:
         made.array()
 
 
-def test_compressions_upon_one_another_end() -> None:
+def test_nested_compression_is_limited() -> None:
     def cast(source: Constant) -> Constant:
         return compressed("constexpr_cast", [TensorType("fp32", (1,))], {"source_val": source}, "w")[0]
 

@@ -81,7 +81,7 @@ offset = uint64(64)))];
 
 
 @pytest.mark.parametrize("weights", ["weights/weight.bin", "weights.bin", "Data/w.bin", "a/b/c.bin"])
-def test_weights_count_wherever_a_compiled_model_keeps_them(tmp_path: Path, weights: str) -> None:
+def test_weights_count_anywhere_in_a_compiled_model(tmp_path: Path, weights: str) -> None:
     ones = compiled_of(tmp_path / "a" / "VAEDecoder.mlmodelc", 1, weights)
     twos = compiled_of(tmp_path / "b" / "VAEDecoder.mlmodelc", 2, weights)
     assert set(content_files(ones)) == {ones / "model.mil", ones / weights}
@@ -141,7 +141,7 @@ def test_links_in_a_circle_end_and_count(tmp_path: Path) -> None:
     assert len(identities) == 3
 
 
-def test_what_the_maker_noted_counts_and_what_tools_noted_does_not(tmp_path: Path) -> None:
+def test_metadata_of_the_maker_counts_and_that_of_tools_does_not(tmp_path: Path) -> None:
     def noted(name: str, **notes: str) -> str:
         model = write_compiled(tmp_path / name / "VAEDecoder.mlmodelc")
         (model / "metadata.json").write_text(json.dumps([{"userDefinedMetadata": notes}]))

@@ -56,7 +56,7 @@ def test_reads_the_interface(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("program", [None, "", PROGRAM.replace("noise_pred = ", "other = ")])
-def test_an_output_without_a_shape_stays_without(program: str | None, tmp_path: Path) -> None:
+def test_an_output_without_a_shape_gets_none(program: str | None, tmp_path: Path) -> None:
     assert read_metadata(compiled(tmp_path, content(), program)).outputs[0].type.shape == ()
 
 
@@ -87,7 +87,7 @@ def test_a_bad_file_is_refused(entry: Any, message: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("schema", ["inputSchema", "outputSchema"])
-def test_an_interface_of_other_things_than_numbers_is_unsupported(schema: str, tmp_path: Path) -> None:
+def test_an_interface_of_other_types_than_arrays_is_unsupported(schema: str, tmp_path: Path) -> None:
     image = {"name": "photo", "type": "Image", "width": "64", "height": "64", "colorspace": "BGR"}
     model = compiled(tmp_path, content(**{schema: [image]}))
     with pytest.raises(UnsupportedModelError, match="photo has the type Image; only MultiArray"):

@@ -57,7 +57,7 @@ def test_every_name_is_defined_before_use() -> None:
         assert set(program.outputs) <= known
 
 
-def test_of_several_functions_main_is_read() -> None:
+def test_main_is_read_among_several_functions() -> None:
     program = read_package(GOLDEN / "functions.mlpackage")
     assert [item.kind for item in program.operations] == ["add"]
     assert program.extra["functions"] == ["main", "twice"]
@@ -276,14 +276,14 @@ def test_a_bad_manifest_is_refused(content: str, message: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("cut", [0, 64, 300, 863])
-def test_a_cut_off_weight_file_is_refused(cut: int, tmp_path: Path) -> None:
+def test_a_truncated_weight_file_is_refused(cut: int, tmp_path: Path) -> None:
     package = copy("converted", tmp_path)
     (package / WEIGHTS).write_bytes((package / WEIGHTS).read_bytes()[:cut])
     with pytest.raises(PackageError, match=r"weight\.bin.*(truncated|download it again)"):
         read_package(package)
 
 
-def test_a_cut_off_model_is_refused_wherever_it_is_cut(tmp_path: Path) -> None:
+def test_a_truncated_model_is_refused_at_every_length(tmp_path: Path) -> None:
     package = copy("converted", tmp_path)
     data = (package / MODEL).read_bytes()
     for cut in range(0, len(data), 89):

@@ -84,7 +84,7 @@ def test_the_text_of_a_small_program() -> None:
     )
 
 
-def test_what_has_no_text_is_refused() -> None:
+def test_programs_without_a_text_form_are_refused() -> None:
     x = Value("x", TensorType("fp16"))
     for bad in (
         Program((Value("state", TensorType("state")),), (), (), {}),

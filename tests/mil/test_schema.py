@@ -52,7 +52,7 @@ def test_element_types_have_their_mil_names() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 100, len(DATA) // 2, len(DATA) - 1])
-def test_cut_off_bytes_are_refused(cut: int) -> None:
+def test_truncated_bytes_are_refused(cut: int) -> None:
     with pytest.raises(PackageError, match=r"m\.mlmodel .* truncated"):
         parse_model(DATA[:cut], "m.mlmodel")
 

@@ -163,6 +163,6 @@ TEXT = f"""{HEAD}    func main<ios16>(tensor<fp16, [1, 4]> x) {{
 
 
 @pytest.mark.parametrize("cut", range(len(TEXT) - 1))
-def test_a_cut_off_text_is_refused(cut: int) -> None:
+def test_a_truncated_text_is_refused(cut: int) -> None:
     with pytest.raises(PackageError, match=r"model\.mil:\d+:\d+: "):
         TextProgram(TEXT[:cut], "model.mil")

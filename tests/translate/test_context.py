@@ -67,7 +67,7 @@ def test_an_undefined_value_is_named():
 @pytest.mark.parametrize(
     "declared", [TensorType("fp16", (2, 4)), TensorType("int32", (2, 3)), TensorType("fp16", (6,))]
 )
-def test_a_value_other_than_declared_is_refused(declared):
+def test_a_value_of_another_type_than_declared_is_refused(declared):
     context, _ = operation()
     made = ov.opset13.parameter([2, 3], ov.Type.f32).output(0)
     with pytest.raises(PackageError, match=r"relu r: output y is f32\[2,3\], but the file declares"):
@@ -83,7 +83,7 @@ def test_open_dimensions_fit_any_size(shape):
 
 
 @pytest.mark.parametrize("shape", [(None, 2), (None, None)])
-def test_an_open_dimension_is_no_way_around_the_estimate_of_memory(shape):
+def test_an_open_dimension_does_not_evade_the_memory_estimate(shape):
     context, _ = operation()
     made = ov.opset13.parameter([MOST_UNDECLARED // 2 + 1, 2], ov.Type.f32).output(0)
     with pytest.raises(PackageError, match=r"relu r: output y is .*a value of open size"):
@@ -101,7 +101,7 @@ def test_axes_count_from_the_front(axis, expected):
 
 
 @pytest.mark.parametrize("axis", [3, -4, 2**31 - 1])
-def test_an_axis_that_is_not_there_is_refused(axis):
+def test_an_axis_out_of_range_is_refused(axis):
     context, op = operation(axis=axis, axes=[0, axis])
     with pytest.raises(PackageError, match=rf"relu op_0: axis names the axis {axis} of 3"):
         context.axis(op, "axis", 3)

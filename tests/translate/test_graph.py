@@ -80,7 +80,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("kind", "inputs"), BAD.values(), ids=BAD)
-def test_whatever_contradicts_itself_names_the_operation(kind, inputs):
+def test_contradictions_name_the_operation(kind, inputs):
     """A pass finds some of these, and cannot say which operation is to blame."""
     b = Builder()
     x = b.input("x", (1, 4, 1, 8))

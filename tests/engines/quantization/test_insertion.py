@@ -47,7 +47,7 @@ def reads(model: ov.Model, name: str) -> str:
     return str(node.input_value(0).get_node().get_type_name())
 
 
-def test_sites_are_the_large_ones_off_the_stream():
+def test_sites_are_large_and_off_the_residual_stream():
     groups = find_groups(networks.network())
     assert [sorted(site.node.get_friendly_name() for site in group) for group in groups] == [
         ["body"],
@@ -111,7 +111,7 @@ def test_a_table_survives_being_stored(table):
     assert [rounding.scale for rounding in again.entries] == [rounding.scale for rounding in table.entries]
 
 
-def test_roundings_of_another_model_are_refused(table):
+def test_the_table_of_another_model_is_refused(table):
     strange = QuantizationTable("another", table.entries)
     with pytest.raises(EngineError, match="another model"):
         quantize(networks.network(), strange)

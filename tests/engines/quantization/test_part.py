@@ -62,7 +62,7 @@ def test_without_a_calibration_it_is_refused(tmp_path):
         unet.load()
 
 
-def test_calibrated_it_comes_near_f32_and_differs(tmp_path):
+def test_after_calibration_int8_is_near_f32_but_not_equal(tmp_path):
     unet = calibrate(engine(tmp_path))
     assert unet.loaded
     assert not unet.needs_calibration
@@ -86,7 +86,7 @@ def test_without_a_folder_it_stays_in_memory():
     assert engine(None).needs_calibration
 
 
-def test_calibrating_anew_gives_the_same_picture(tmp_path):
+def test_calibrating_again_gives_the_same_picture(tmp_path):
     first = noise(calibrate(engine(tmp_path / "one")))
     np.testing.assert_array_equal(noise(calibrate(engine(tmp_path / "two"))), first)
 
@@ -99,7 +99,7 @@ def test_other_content_needs_a_calibration_of_its_own(tmp_path):
     assert engine(tmp_path / "cache", other).needs_calibration
 
 
-def test_what_was_observed_is_what_floats_give(tmp_path):
+def test_observing_gives_the_float_result(tmp_path):
     unet = engine(tmp_path)
     with unet.observing():
         seen = noise(unet)

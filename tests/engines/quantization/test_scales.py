@@ -21,7 +21,7 @@ def noise(values: np.ndarray, weights: np.ndarray, rounding: Rounding) -> float:
 
 
 @pytest.mark.parametrize("ends", [(-3.0, 5.0), (0.1, 2.0), (-4.0, -1.0), (0.0, 0.0), (-1e-9, 1e-9), (-0.28, 6.0)])
-def test_zero_is_told_exactly_and_both_ends_almost(ends):
+def test_zero_is_exact_and_both_ends_nearly(ends):
     scale, zero_point = affine(*ends)
     rounding = Rounding(scale, zero_point, np.ones(1, np.float32), np.zeros(1, np.float32), np.ones(1, np.float32))
     assert 0 <= zero_point <= 255
@@ -39,7 +39,7 @@ def test_values_come_back_within_half_a_level():
     assert error[inside].max() <= 0.5 + 1e-3
 
 
-def test_a_channel_of_another_size_costs_the_others_nothing():
+def test_a_large_channel_costs_the_others_nothing():
     """One channel 100 times the size of the others: a single scale for all is what equalising saves one from."""
     size = np.where(np.arange(32) == 5, 100, 1)
     values = (GENERATOR.normal(size=(2000, 32)) * size).astype(np.float32)
@@ -50,7 +50,7 @@ def test_a_channel_of_another_size_costs_the_others_nothing():
     assert noise(values, weights, chosen) > 36  # two independent errors of normal values at 8 bits
 
 
-def test_centring_saves_what_lies_far_from_zero():
+def test_centring_helps_values_far_from_zero():
     middle = np.linspace(-50, 50, 16)
     values = (GENERATOR.normal(size=(1000, 16)) + middle).astype(np.float32)
     weights = GENERATOR.normal(size=(8, 16)).astype(np.float32)
@@ -85,7 +85,7 @@ def test_the_choice_is_among_the_best_of_all_exponents():
     assert chosen > min(rivals) + 3
 
 
-def test_no_samples_of_a_channel_but_zero():
+def test_a_channel_of_zeros_only():
     samples = np.zeros((64, 4), np.float32)
     samples[:, 1] = GENERATOR.normal(size=64)
     rounding = choose_rounding(samples, [np.ones((3, 4, 3, 3), np.float32)], pointwise=False)
@@ -94,7 +94,7 @@ def test_no_samples_of_a_channel_but_zero():
     assert np.isfinite(rounding.rounded(samples)).all()
 
 
-def test_all_channels_alike_where_they_may_not_differ():
+def test_without_by_channel_all_channels_share_a_range():
     samples = (GENERATOR.normal(size=(200, 8)) * np.arange(1, 9) + 5).astype(np.float32)
     rounding = choose_rounding(samples, [np.ones((2, 8), np.float32)], pointwise=True, by_channel=False)
     assert not rounding.centre.any()

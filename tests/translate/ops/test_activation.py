@@ -70,7 +70,7 @@ def test_softmax_takes_the_last_axis_by_default():
 
 
 @pytest.mark.parametrize(("x", "axis"), [(X, 4), (X, -5), (np.float32(1), 0)])
-def test_softmax_over_an_axis_that_is_not_there_is_refused(x, axis):
+def test_softmax_over_an_axis_out_of_range_is_refused(x, axis):
     with pytest.raises(PackageError, match=f"softmax op_0: axis names the axis {axis}"):
         check_op("softmax", x, x=np.asarray(x), axis=axis)
 

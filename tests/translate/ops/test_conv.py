@@ -73,7 +73,7 @@ def picture(kernel):
     return RANDOM.normal(size=(1, 3, 7, 6)).astype(np.float32), RANDOM.normal(size=(5, 3, *kernel)).astype(np.float16)
 
 
-def test_valid_padding_is_the_default_and_ignores_a_written_pad():
+def test_valid_padding_is_the_default_and_ignores_pad():
     x, weight = picture((3, 3))
     expected = convolve(x, weight.astype(float), [(0, 0)] * 2, [1, 1], [1, 1]).astype(np.float32)
     check_op("conv", expected, x=x, weight=Const(weight))

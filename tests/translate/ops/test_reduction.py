@@ -45,7 +45,7 @@ def test_argmax_and_argmin(axis):
     check_op("reduce_argmin", X.argmin(axis).astype(np.int32), x=X, axis=axis)
 
 
-def test_argmax_keeps_the_axis_when_told():
+def test_argmax_with_keep_dims():
     check_op("reduce_argmax", X.argmax(1)[:, None].astype(np.int32), x=X, axis=1, keep_dims=Const(np.bool_(True)))
 
 

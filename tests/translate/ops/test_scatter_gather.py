@@ -106,14 +106,14 @@ def test_computed_indices_stay_inside_the_tensor():
     check_op("scatter_nd", expected, data=X, indices=far, updates=UPDATES[:2], mode="update")
 
 
-def test_more_axes_than_there_are_are_not_addressed():
+def test_addressing_too_many_axes_is_refused():
     with pytest.raises(PackageError, match="gather_nd op_0: addresses 2 axes after 2, but there are 3"):
         check_op("gather_nd", X, x=X, indices=np.zeros((4, 3, 2), np.int32), batch_dims=2)
 
 
 @pytest.mark.parametrize("batch", [-1, 4, 2**31 - 1, -(2**31)])
 @pytest.mark.parametrize("kind", ["gather", "gather_nd"])
-def test_more_batch_axes_than_there_are_are_refused(kind, batch):
+def test_too_many_batch_axes_are_refused(kind, batch):
     with pytest.raises(PackageError, match=f"{kind} op_0: batch_dims is {batch}"):
         check_op(kind, X, x=X, indices=np.zeros((4, 2), np.int32), batch_dims=batch)
 

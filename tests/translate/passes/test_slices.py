@@ -50,7 +50,7 @@ def test_parts_of_a_split():
 
 
 @pytest.mark.parametrize("named", [{"stride": [1, 2]}, {"squeeze_mask": [True, False]}])
-def test_what_is_no_block_is_a_root_of_its_own(named):
+def test_a_cut_that_is_no_block_is_a_root_of_its_own(named):
     b = Builder()
     shape = (6, 4) if "stride" in named else (8,)
     ref = b.op("slice_by_index", shape, x=b.input("x", X.shape), begin=[0, 0], end=[6, 8], **named)

@@ -101,7 +101,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_a_block_goes_over_whole(form):
+def test_a_whole_block_becomes_token_major(form):
     program = Block().write(form)
     rewritten, count = run_token_major(program)
     assert count == 1
@@ -121,7 +121,7 @@ def test_a_block_without_attention_stays():
     assert run_token_major(program) == (program, 0)
 
 
-def test_blocks_that_hand_each_other_no_rows_are_counted_apart():
+def test_separate_blocks_are_counted_separately():
     block = Block()
     given, refs = block.b.input("x", PICTURE), []
     for _ in range(2):
@@ -167,7 +167,7 @@ MISSES: dict[str, Callable[[Block, Ref], Ref]] = {
 
 
 @pytest.mark.parametrize("between", MISSES.values(), ids=MISSES)
-def test_what_has_no_token_major_form_stays_and_gets_rows(between):
+def test_operations_without_a_token_major_form_get_rows(between):
     """In the middle of a block; the two attentions around it go over all the same."""
     block = Block()
     x = block.b.input("x", ROW)

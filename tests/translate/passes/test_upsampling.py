@@ -93,7 +93,7 @@ def test_two_convolutions_of_one_doubling():
     check_same(program, rewritten)
 
 
-def test_a_doubling_that_something_else_reads_stays():
+def test_a_doubling_with_another_reader_stays():
     program = site(HIT)
     doubled = program.operations[0].outputs[0].name
     looked_at = replace(program, outputs=(*program.outputs, doubled))
