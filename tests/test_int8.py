@@ -49,7 +49,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("key", STEP_FLOOR)
-def test_int8_stays_near_f32(cache, key):
+def test_int8_stays_near_f32(cache, key) -> None:
     with services(cache, "f32") as exact, exact.cache.lease(key) as lease:
         pipeline = lease.pipeline
         hidden = pipeline.encode(REQUEST).hidden
@@ -72,7 +72,7 @@ def test_int8_stays_near_f32(cache, key):
     assert facts["parts"]["emoji/shared/Stable_Diffusion_version_emoji_safety_checker"]["precision"] == "f32"
 
 
-def test_a_comparison_says_that_it_was_drawn_in_int8(cache):
+def test_a_comparison_says_that_it_was_drawn_in_int8(cache) -> None:
     said = StringIO()
     with services(cache, "int8") as rounded:
         job = run.draw(rounded.comparisons, REQUEST, ["emoji-tiny"], {}, said)
@@ -82,7 +82,7 @@ def test_a_comparison_says_that_it_was_drawn_in_int8(cache):
     assert unet_precisions(job.environment) == ("int8",)
 
 
-def test_the_picture_does_not_depend_on_who_calibrated(cache, tmp_path):
+def test_the_picture_does_not_depend_on_who_calibrated(cache, tmp_path: Path) -> None:
     """Calibrated here, by an earlier process, or by another machine's cache: the same picture."""
     pictures, calibrated = [], []
     for folder in (tmp_path, tmp_path, tmp_path / "another"):
@@ -95,7 +95,7 @@ def test_the_picture_does_not_depend_on_who_calibrated(cache, tmp_path):
     np.testing.assert_array_equal(pictures[2], pictures[0])
 
 
-def test_a_calibration_that_fails_is_told_and_tried_again(tmp_path, monkeypatch):
+def test_a_calibration_that_fails_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with services(tmp_path, "int8") as rounded:
         with monkeypatch.context() as broken:
             broken.setattr(OpenVinoEngine, "observing", lambda self: (_ for _ in ()).throw(OSError("no room")))

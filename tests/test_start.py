@@ -34,7 +34,7 @@ print("started")
 """
 
 
-def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[EngineOptions, bool]] = []
 
     def open_engine(path: Path, options: EngineOptions, exact: bool) -> FakeEngine:
@@ -57,7 +57,9 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         services.close()
 
 
-def test_the_environment_shows_what_auto_chose_and_no_refused_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_environment_shows_what_auto_chose_and_no_refused_choice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Telling(FakeEngine):
         precision = "bf16"
 
@@ -80,7 +82,7 @@ def test_the_environment_shows_what_auto_chose_and_no_refused_choice(tmp_path: P
         services.close()
 
 
-def test_parts_with_one_name_get_different_names(tmp_path: Path):
+def test_parts_with_one_name_get_different_names(tmp_path: Path) -> None:
     assets, models = tmp_path / "assets", tmp_path / "models"
     assert part_name(models / "one" / "Unet.mlmodelc", assets, models) == "one/Unet"
     assert part_name(models / "two" / "packages" / "v1.4_unet.mlpackage", assets, models) == "two/packages/v1.4_unet"
@@ -89,12 +91,12 @@ def test_parts_with_one_name_get_different_names(tmp_path: Path):
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="Core ML runs there")
-def test_an_engine_that_is_not_here_is_refused_at_once():
+def test_an_engine_that_is_not_here_is_refused_at_once() -> None:
     with pytest.raises(EngineError, match="macOS"):
         start(replace(Settings(), engine="coreml"))
 
 
-def test_starting_reaches_for_no_network():
+def test_starting_reaches_for_no_network() -> None:
     pytest.importorskip("openvino")
     done = subprocess.run([sys.executable, "-c", CONNECTS], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "started\n"

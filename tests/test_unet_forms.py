@@ -64,7 +64,7 @@ def predict(unet: Unet) -> NDArray[np.float32]:
     return unet.predict(recorded("in.sample"), timestep, recorded("in.encoder_hidden_states"))
 
 
-def test_two_chunks_are_the_whole(program: Program, whole: NDArray[np.float32], tmp_path: Path):
+def test_two_chunks_are_the_whole(program: Program, whole: NDArray[np.float32], tmp_path: Path) -> None:
     unet = emitted(tmp_path, *chunks(program, halfway(program)))
     first, second = unet.engines
     crossing = {port.name for port in second.inputs} & {port.name for port in first.outputs}
@@ -73,13 +73,15 @@ def test_two_chunks_are_the_whole(program: Program, whole: NDArray[np.float32], 
     assert psnr(predict(unet), whole) > SAME
 
 
-def test_a_cut_through_an_attention_is_no_harm(program: Program, whole: NDArray[np.float32], tmp_path: Path):
+def test_a_cut_through_an_attention_is_no_harm(program: Program, whole: NDArray[np.float32], tmp_path: Path) -> None:
     """The pieces match no rewrite and run as they stand."""
     place = 1 + next(i for i, operation in enumerate(program.operations) if operation.kind == "softmax")
     assert psnr(predict(emitted(tmp_path, *chunks(program, place))), whole) > SAME
 
 
-def test_a_batch_of_one_is_called_twice_for_the_same(program: Program, whole: NDArray[np.float32], tmp_path: Path):
+def test_a_batch_of_one_is_called_twice_for_the_same(
+    program: Program, whole: NDArray[np.float32], tmp_path: Path
+) -> None:
     unet = emitted(tmp_path, batch_of_one(program))
     assert (unet.batch, unet.latent_shape) == (1, (4, 32, 32))
     predicted = predict(unet)
@@ -89,7 +91,7 @@ def test_a_batch_of_one_is_called_twice_for_the_same(program: Program, whole: ND
 
 @pytest.mark.reference
 @pytest.mark.filterwarnings("ignore")
-def test_what_coremltools_cuts_in_two_is_the_whole(whole: NDArray[np.float32], tmp_path: Path):
+def test_what_coremltools_cuts_in_two_is_the_whole(whole: NDArray[np.float32], tmp_path: Path) -> None:
     utils = pytest.importorskip("coremltools.models.utils")
     utils.bisect_model(str(PACKAGE), str(tmp_path), check_output_correctness=False)
     unet = Unet([engine(tmp_path / f"{NAME}_chunk{number}.mlpackage") for number in (1, 2)])

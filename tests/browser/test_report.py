@@ -67,7 +67,9 @@ def tab_to(page: Any, words: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "phone"])
-def test_it_opens_from_disk_with_the_network_off(open_report: Any, report: Path, size: dict[str, int], scheme: str):
+def test_it_opens_from_disk_with_the_network_off(
+    open_report: Any, report: Path, size: dict[str, int], scheme: str
+) -> None:
     opened = open_report(size, scheme)
     assert opened.page.evaluate(LOADED)
     assert opened.page.locator("img").count() == 6
@@ -80,7 +82,7 @@ def test_it_opens_from_disk_with_the_network_off(open_report: Any, report: Path,
     assert (paper == "rgb(245, 246, 244)") == (scheme == "light")
 
 
-def test_bars_are_as_long_as_their_time(open_report: Any):
+def test_bars_are_as_long_as_their_time(open_report: Any) -> None:
     page = open_report().page
     lengths = page.eval_on_selector_all(
         ".track svg.with",
@@ -93,7 +95,7 @@ def test_bars_are_as_long_as_their_time(open_report: Any):
     assert lengths == pytest.approx([track * total / longest for total in totals], rel=0.01)
 
 
-def test_loading_is_taken_out_without_any_script(open_report: Any):
+def test_loading_is_taken_out_without_any_script(open_report: Any) -> None:
     page = open_report(scripts=False).page
     first = page.locator(".row b").first
     assert first.inner_text() == "1.96 s"
@@ -102,7 +104,7 @@ def test_loading_is_taken_out_without_any_script(open_report: Any):
     assert page.locator(".track svg.with >> visible=true").count() == 0
 
 
-def test_pictures_are_enlarged_and_turned_by_keyboard(open_report: Any):
+def test_pictures_are_enlarged_and_turned_by_keyboard(open_report: Any) -> None:
     page = open_report(scripts=True).page
     page.locator(".enlarge").nth(3).focus()
     page.keyboard.press("Enter")
@@ -118,7 +120,7 @@ def test_pictures_are_enlarged_and_turned_by_keyboard(open_report: Any):
     assert page.locator(".turn >> visible=true").count() == 0
 
 
-def test_it_prints_in_light_colours_without_what_cannot_be_pressed(open_report: Any):
+def test_it_prints_in_light_colours_without_what_cannot_be_pressed(open_report: Any) -> None:
     page = open_report(WIDE, "dark").page
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).color") == "rgb(22, 25, 28)"
@@ -128,7 +130,7 @@ def test_it_prints_in_light_colours_without_what_cannot_be_pressed(open_report: 
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(open_report: Any, scheme: str):
+def test_axe_finds_nothing_serious(open_report: Any, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed").Axe()
     page = open_report(WIDE, scheme).page
     page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")

@@ -28,7 +28,7 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, width: int, *blocks: object) ->
     return stream.screen(width)
 
 
-def test_a_pipe_gets_plain_text_of_full_width(monkeypatch: pytest.MonkeyPatch):
+def test_a_pipe_gets_plain_text_of_full_width(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     monkeypatch.setenv("FORCE_COLOR", "1")
     head, first, second = piped(TABLE).splitlines()
@@ -37,26 +37,26 @@ def test_a_pipe_gets_plain_text_of_full_width(monkeypatch: pytest.MonkeyPatch):
     assert second == f"bk-sdm-tiny-2m  BK-SDM Tiny  1.43 GB  {ROWS[1][-1]}"
 
 
-def test_columns_line_up_and_empty_ones_are_left_out():
+def test_columns_line_up_and_empty_ones_are_left_out() -> None:
     assert piped(Rows(("A", "B", "C"), [("1", "", "x"), ("234", "", "y")])) == "A    C\n1    x\n234  y"
     assert piped(Rows(("A",), [])) == ""
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])
-def test_a_terminal_shows_every_word_inside_its_width(monkeypatch: pytest.MonkeyPatch, width: int):
+def test_a_terminal_shows_every_word_inside_its_width(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     lines = on_terminal(monkeypatch, width, TABLE)
     assert all(len(line) <= width for line in lines)
     words = " ".join(lines).split()
     assert {word for row in ROWS for text in row for word in text.split()} <= set(words)
 
 
-def test_columns_fold_between_words_before_the_table_becomes_a_list(monkeypatch: pytest.MonkeyPatch):
+def test_columns_fold_between_words_before_the_table_becomes_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     folded, listed = on_terminal(monkeypatch, 60, TABLE), on_terminal(monkeypatch, 40, TABLE)
     assert folded[0].split() == ["Key", "Name", "Size", "Prompt"]
     assert listed[:3] == ["emoji-base", "  Name    Emoji Base", "  Size    1.50 MB"]
 
 
-def test_lists_break_between_items_only(monkeypatch: pytest.MonkeyPatch):
+def test_lists_break_between_items_only(monkeypatch: pytest.MonkeyPatch) -> None:
     listing = Listing("Head: ", [f"item {number}" for number in range(60)])
     for width, lines in ((LINE, piped(listing).splitlines()), (40, on_terminal(monkeypatch, 40, listing))):
         assert len(lines) > 1

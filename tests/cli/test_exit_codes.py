@@ -13,7 +13,7 @@ from tests.cli.runner import Run, compare, written
 from tests.fakes import BLOCKED_WORD, write_family
 
 
-def test_a_failed_model_is_reported_and_the_others_are_written(run: Run):
+def test_a_failed_model_is_reported_and_the_others_are_written(run: Run) -> None:
     result = run(*compare(), options={"emoji-base_unet": {"failure": EngineError("The U-Net broke.")}})
     assert result.exit_code == exit_codes.FAILED
     assert written() == ["o/02-emoji-tiny.png", "o/contact-sheet.png", "o/result.json"]
@@ -21,7 +21,7 @@ def test_a_failed_model_is_reported_and_the_others_are_written(run: Run):
     assert "Traceback" not in result.output
 
 
-def test_a_blocked_picture_has_its_own_code_and_no_file(run: Run):
+def test_a_blocked_picture_has_its_own_code_and_no_file(run: Run) -> None:
     result = run("compare", f"a {BLOCKED_WORD}", "--models", "emoji-tiny", "--steps", "1", "--out", "o")
     assert result.exit_code == exit_codes.BLOCKED
     assert written() == ["o/contact-sheet.png", "o/result.json"]
@@ -29,14 +29,14 @@ def test_a_blocked_picture_has_its_own_code_and_no_file(run: Run):
     assert (model["status"], model["file"], model["verdict"]["blocked"]) == ("blocked", None, True)
 
 
-def test_a_failure_outweighs_a_blocked_picture(run: Run):
+def test_a_failure_outweighs_a_blocked_picture(run: Run) -> None:
     options = {"emoji-base_unet": {"failure": EngineError("broke")}}
     result = run("compare", BLOCKED_WORD, "--models", "emoji-base,emoji-tiny", "--out", "o", options=options)
     assert result.exit_code == exit_codes.FAILED
 
 
 @pytest.mark.parametrize("command", [["compare", "x", "--models", "nobody"], ["generate", "x", "--model", "nobody"]])
-def test_an_unknown_model_lists_what_there_is(run: Run, command: list[str]):
+def test_an_unknown_model_lists_what_there_is(run: Run, command: list[str]) -> None:
     result = run(*command, "--out", "o.png")
     assert result.exit_code == exit_codes.UNAVAILABLE
     assert "emoji-tiny" in result.stderr
@@ -63,7 +63,7 @@ def test_an_unknown_model_lists_what_there_is(run: Run, command: list[str]):
         ["--unknown"],
     ],
 )
-def test_wrong_usage_is_refused_before_anything_is_drawn(run: Run, flags: list[str]):
+def test_wrong_usage_is_refused_before_anything_is_drawn(run: Run, flags: list[str]) -> None:
     result = run(*compare(*flags))
     assert result.exit_code == exit_codes.USAGE
     assert result.stderr
@@ -72,13 +72,13 @@ def test_wrong_usage_is_refused_before_anything_is_drawn(run: Run, flags: list[s
 
 
 @pytest.mark.parametrize("prompt", ["", "  ", "x" * 20_001])
-def test_an_empty_or_endless_prompt_is_wrong_usage(run: Run, prompt: str):
+def test_an_empty_or_endless_prompt_is_wrong_usage(run: Run, prompt: str) -> None:
     result = run("compare", prompt, "--out", "o")
     assert result.exit_code == exit_codes.USAGE
     assert "prompt" in result.stderr
 
 
-def test_an_earlier_result_is_refused_before_drawing_unless_overwritten(run: Run):
+def test_an_earlier_result_is_refused_before_drawing_unless_overwritten(run: Run) -> None:
     assert run(*compare()).exit_code == exit_codes.OK
     refused = run(*compare())
     assert refused.exit_code == exit_codes.USAGE
@@ -86,14 +86,14 @@ def test_an_earlier_result_is_refused_before_drawing_unless_overwritten(run: Run
     assert run(*compare("--overwrite")).exit_code == exit_codes.OK
 
 
-def test_files_of_other_programs_survive(run: Run):
+def test_files_of_other_programs_survive(run: Run) -> None:
     Path("o").mkdir()
     Path("o/thesis.tex").write_text("mine")
     assert run(*compare("--overwrite")).exit_code == exit_codes.USAGE
     assert written() == ["o/thesis.tex"]
 
 
-def test_a_damaged_family_is_unavailable(run: Run, tmp_path: Path):
+def test_a_damaged_family_is_unavailable(run: Run, tmp_path: Path) -> None:
     write_family(tmp_path / "assets")
     for file in (tmp_path / "assets" / "emoji" / "shared").glob("*safety*/**/*"):
         if file.is_file():

@@ -50,7 +50,7 @@ def stored(tmp_path: Path) -> Job:
     return last
 
 
-def test_history_lists_what_a_page_stored(run: Run, stored: Job, tmp_path: Path):
+def test_history_lists_what_a_page_stored(run: Run, stored: Job, tmp_path: Path) -> None:
     result = run("history", "--data-dir", str(tmp_path / "stored"))
     assert result.exit_code == exit_codes.OK, result.output
     assert stored.id in result.stdout
@@ -63,7 +63,9 @@ def test_history_lists_what_a_page_stored(run: Run, stored: Job, tmp_path: Path)
     assert nothing.stdout == "No stored comparison matches.\n"
 
 
-def test_report_writes_a_stored_comparison(run: Run, stored: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_report_writes_a_stored_comparison(
+    run: Run, stored: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BKSDM_DATA_DIR", str(tmp_path / "stored"))
     address = ("--base-url", "https://example.org/")
     result = run("report", "--out", "r.html", "--out", "r.csv", *address, "--", stored.id)
@@ -75,7 +77,7 @@ def test_report_writes_a_stored_comparison(run: Run, stored: Job, tmp_path: Path
 
 def test_reading_deletes_nothing_however_old_it_is(
     run: Run, stored: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setenv("BKSDM_KEEP_DAYS", "1")
     with sqlite3.connect(tmp_path / "stored" / INDEX_NAME) as index:
         index.execute("UPDATE jobs SET created = ?", (OLD,))
@@ -84,7 +86,7 @@ def test_reading_deletes_nothing_however_old_it_is(
         assert stored.id in run("history", "--data-dir", str(tmp_path / "stored")).stdout
 
 
-def test_a_report_on_nothing_is_refused(run: Run, stored: Job, tmp_path: Path):
+def test_a_report_on_nothing_is_refused(run: Run, stored: Job, tmp_path: Path) -> None:
     folder = ("--data-dir", str(tmp_path / "stored"))
     unknown = run("report", "nobody", "--out", "r.html", *folder)
     assert unknown.exit_code == exit_codes.USAGE

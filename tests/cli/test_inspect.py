@@ -28,7 +28,7 @@ def inspect(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["inspect", *(str(argument) for argument in arguments)], obj=start)
 
 
-def test_a_package_for_people(tmp_path: Path):
+def test_a_package_for_people(tmp_path: Path) -> None:
     result = inspect(copy("converted", tmp_path))
     assert result.exit_code == exit_codes.OK, result.output
     text = result.stdout
@@ -39,7 +39,7 @@ def test_a_package_for_people(tmp_path: Path):
     assert "17 operations" in text
 
 
-def test_a_package_for_scripts(tmp_path: Path):
+def test_a_package_for_scripts(tmp_path: Path) -> None:
     result = inspect(copy("ios16", tmp_path), "--json")
     answer = json.loads(result.stdout)
     assert (answer["schema"], answer["schema_version"]) == ("bksdm-demo/packages", 1)
@@ -48,7 +48,7 @@ def test_a_package_for_scripts(tmp_path: Path):
     assert package["refusal"] is None
 
 
-def test_a_folder_means_every_model_in_it(tmp_path: Path):
+def test_a_folder_means_every_model_in_it(tmp_path: Path) -> None:
     for name in ("converted", "ios16"):
         copy(name, tmp_path / "deep")
     compiled("ios18", tmp_path / "deeper", "1.3")
@@ -57,7 +57,7 @@ def test_a_folder_means_every_model_in_it(tmp_path: Path):
     assert names == ["converted.mlpackage", "ios16.mlpackage", "ios18.mlmodelc"]
 
 
-def test_an_unknown_operation_is_listed_and_fails(tmp_path: Path):
+def test_an_unknown_operation_is_listed_and_fails(tmp_path: Path) -> None:
     def rename(model: Any) -> None:
         operation(model, "conv").type = "conv_of_tomorrow"
 
@@ -69,7 +69,7 @@ def test_an_unknown_operation_is_listed_and_fails(tmp_path: Path):
     assert (facts["missing"], facts["runs_here"]) == ({"conv_of_tomorrow": 1}, False)
 
 
-def test_a_trial_load_has_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_trial_load_has_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, options: object, exact: bool) -> Engine:
         raise UnsupportedModelError("It asks too much.")
 
@@ -83,7 +83,7 @@ def test_a_trial_load_has_the_last_word(tmp_path: Path, monkeypatch: pytest.Monk
     assert "This machine cannot run it: It asks too much." in refused.stdout
 
 
-def test_a_listing_is_the_program_itself(tmp_path: Path):
+def test_a_listing_is_the_program_itself(tmp_path: Path) -> None:
     package = copy("converted", tmp_path)
     listing = inspect(package, "--mil")
     assert listing.exit_code == exit_codes.OK, listing.output
@@ -94,14 +94,14 @@ def test_a_listing_is_the_program_itself(tmp_path: Path):
     assert read_model(tmp_path / "Any.mlmodelc").operations == read_model(package).operations
 
 
-def test_listings_of_a_folder_have_headings(tmp_path: Path):
+def test_listings_of_a_folder_have_headings(tmp_path: Path) -> None:
     paths = [copy(name, tmp_path) for name in ("converted", "functions")]
     listing = inspect(tmp_path, "--mil").stdout
     assert [line for line in listing.splitlines() if line.startswith("//")] == [f"// ---- {path}" for path in paths]
     assert listing.count("func ") == 1 + 2
 
 
-def test_what_goes_wrong_with_listings(tmp_path: Path):
+def test_what_goes_wrong_with_listings(tmp_path: Path) -> None:
     package = copy("converted", tmp_path)
     assert inspect(package, "--mil", "--json").exit_code == exit_codes.USAGE
     assert inspect(tmp_path / "gone.mlpackage", "--mil").exit_code == exit_codes.UNAVAILABLE
@@ -111,7 +111,7 @@ def test_what_goes_wrong_with_listings(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [package]
 
 
-def test_a_reader_of_the_listing_may_leave_early(tmp_path: Path):
+def test_a_reader_of_the_listing_may_leave_early(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bksdm_demo", "inspect", str(PARTS / "unet_whole.mlpackage"), "--mil"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -127,7 +127,7 @@ def truncate(package: Path, part: Path) -> None:
 
 
 @pytest.mark.parametrize("part", [MODEL, WEIGHTS], ids=["model", "weights"])
-def test_a_truncated_file_cannot_be_read(tmp_path: Path, part: Path):
+def test_a_truncated_file_cannot_be_read(tmp_path: Path, part: Path) -> None:
     package = copy("converted", tmp_path)
     truncate(package, part)
     result = inspect(package)
@@ -136,7 +136,7 @@ def test_a_truncated_file_cannot_be_read(tmp_path: Path, part: Path):
     assert "Traceback" not in result.output
 
 
-def test_a_path_without_a_model_is_one_sentence(tmp_path: Path):
+def test_a_path_without_a_model_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.mlpackage").write_text("")
     for path in (tmp_path / "empty", tmp_path / "file.mlpackage", tmp_path / "nowhere"):
@@ -146,7 +146,7 @@ def test_a_path_without_a_model_is_one_sentence(tmp_path: Path):
 
 
 @pytest.mark.skipif(not EMOJI.is_dir(), reason="the embedded family is not built yet")
-def test_the_embedded_family_is_palettized_to_six_bits():
+def test_the_embedded_family_is_palettized_to_six_bits() -> None:
     (package,) = json.loads(inspect(EMOJI, "--json").stdout)["packages"]
     heaviest = package["encodings"][0]
     assert heaviest["name"] == "palette6"

@@ -193,7 +193,7 @@ def wait_for_bytes(models: Path) -> None:
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
-def test_models_as_a_table_and_as_json(run: Run):
+def test_models_as_a_table_and_as_json(run: Run) -> None:
     text, data = run("models"), run("models", "--json")
     assert text.exit_code == data.exit_code == exit_codes.OK
     systems = json.loads(data.stdout)["models"]
@@ -212,7 +212,7 @@ def test_models_as_a_table_and_as_json(run: Run):
     assert sharing["separate_bytes"] - sharing["disk_bytes"] == saved > 0
 
 
-def test_models_says_why_one_cannot_be_used(run: Run, tmp_path: Path):
+def test_models_says_why_one_cannot_be_used(run: Run, tmp_path: Path) -> None:
     write_family(tmp_path / "assets", FAMILY[:1])
     result = run("models")
     assert result.exit_code == exit_codes.OK

@@ -26,7 +26,7 @@ def files(folder: str = ".") -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file())
 
 
-def test_compare_writes_every_report_it_is_asked_for(run: Run):
+def test_compare_writes_every_report_it_is_asked_for(run: Run) -> None:
     kinds = ("html", "zip", "csv", "json")
     result = run(*ARGUMENTS, *(word for kind in kinds for word in ("--report", f"sub/it.{kind}")))
     assert result.exit_code == exit_codes.OK, result.output
@@ -40,7 +40,7 @@ def test_compare_writes_every_report_it_is_asked_for(run: Run):
     assert [model["seconds"] for model in made["models"]] == [model["seconds"] for model in beside["models"]]
 
 
-def test_reports_honour_no_metadata_and_blocked_pictures(run: Run):
+def test_reports_honour_no_metadata_and_blocked_pictures(run: Run) -> None:
     run(*ARGUMENTS, "--no-metadata", "--report", "it.zip")
     with zipfile.ZipFile("it.zip") as archive:
         assert b"parameters" not in archive.read("01-emoji-base.png")
@@ -60,7 +60,7 @@ def test_reports_honour_no_metadata_and_blocked_pictures(run: Run):
         ("folder.html", "folder.html is not a plain file"),
     ],
 )
-def test_a_report_that_cannot_be_written_is_refused_before_anything_is_drawn(run: Run, report: str, why: str):
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_drawn(run: Run, report: str, why: str) -> None:
     Path("there.html").write_text("mine")
     Path("folder.html").mkdir()
     result = run(*ARGUMENTS, "--report", report)
@@ -69,12 +69,14 @@ def test_a_report_that_cannot_be_written_is_refused_before_anything_is_drawn(run
     assert files() == ["there.html"]
 
 
-def test_a_report_named_twice_is_refused(run: Run):
+def test_a_report_named_twice_is_refused(run: Run) -> None:
     result = run(*ARGUMENTS, "--report", "it.csv", "--report", "it.csv")
     assert (result.exit_code, result.stderr) == (exit_codes.USAGE, "it.csv is named twice; name each report once.\n")
 
 
-def test_when_the_pictures_cannot_be_written_there_is_no_report_either(run: Run, monkeypatch: pytest.MonkeyPatch):
+def test_when_the_pictures_cannot_be_written_there_is_no_report_either(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     Path("old.html").write_text("mine")
     rename = os.rename
 
@@ -91,7 +93,7 @@ def test_when_the_pictures_cannot_be_written_there_is_no_report_either(run: Run,
     assert Path("old.html").read_text() == "mine"
 
 
-def test_the_command_in_a_report_draws_the_same(run: Run):
+def test_the_command_in_a_report_draws_the_same(run: Run) -> None:
     request = Request('-it\'s a "red\n<apple>" $HOME', "--blurry", 7, 2, 3.5, "euler", "torch")
     settings = "--seeds 7,8 --steps 2 --guidance 3.5 --scheduler euler --rng torch --negative=--blurry --out first"
     run("compare", "--models", "emoji-base,emoji-tiny", *settings.split(), "--", request.prompt)

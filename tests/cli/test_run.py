@@ -32,7 +32,7 @@ EMOJI = ASSETS / "emoji" / "emoji-tiny"
 # --- compare ----------------------------------------------------------------------------------------------------------
 
 
-def test_compare_writes_pictures_sheet_and_result(run: Run):
+def test_compare_writes_pictures_sheet_and_result(run: Run) -> None:
     result = run(*compare())
     assert result.exit_code == exit_codes.OK, result.output
     assert written() == ["o/01-emoji-base.png", "o/02-emoji-tiny.png", "o/contact-sheet.png", "o/result.json"]
@@ -48,12 +48,12 @@ def test_compare_writes_pictures_sheet_and_result(run: Run):
         assert json.loads(image.text["bksdm-demo"])["model"] == "emoji-tiny"
 
 
-def test_compare_answers_in_json_alone_on_stdout(run: Run):
+def test_compare_answers_in_json_alone_on_stdout(run: Run) -> None:
     result = run(*compare("--json"))
     assert json.loads(result.stdout) == json.loads(Path("o/result.json").read_text())
 
 
-def test_compare_takes_the_embedded_family_and_the_models_recommendation_by_default(run: Run):
+def test_compare_takes_the_embedded_family_and_the_models_recommendation_by_default(run: Run) -> None:
     result = run("compare", "red apple", "--out", "o", "--json")
     made = json.loads(result.stdout)
     assert [model["model"] for model in made["models"]] == list(FAMILY)
@@ -61,13 +61,13 @@ def test_compare_takes_the_embedded_family_and_the_models_recommendation_by_defa
     assert f"Seed {made['request']['seed']}" in result.stderr
 
 
-def test_a_model_named_twice_is_drawn_once(run: Run):
+def test_a_model_named_twice_is_drawn_once(run: Run) -> None:
     result = run("compare", "x", "--models", " emoji-tiny,,emoji-tiny ", "--steps", "1", "--out", "o")
     assert result.exit_code == exit_codes.OK
     assert written() == ["o/01-emoji-tiny.png", "o/contact-sheet.png", "o/result.json"]
 
 
-def test_every_setting_reaches_the_request_and_the_settings(run: Run, tmp_path: Path):
+def test_every_setting_reaches_the_request_and_the_settings(run: Run, tmp_path: Path) -> None:
     assemble = fake_start(tmp_path)
     flags = "--steps 3 --guidance 2.5 --scheduler euler --rng torch --negative blurry --engine openvino --precision f32"
     run("compare", "cat", "--models", "emoji-tiny", "--out", "o", "--seed", "0", *flags.split(), start=assemble)
@@ -84,13 +84,13 @@ def test_every_setting_reaches_the_request_and_the_settings(run: Run, tmp_path: 
     assert (assemble.settings.engine, assemble.settings.precision) == ("openvino", "f32")
 
 
-def test_truncated_words_are_listed(run: Run):
+def test_truncated_words_are_listed(run: Run) -> None:
     result = run("compare", f"apple {TRUNCATED_WORD}", "--steps", "1", "--out", "o")
     assert f"“{TRUNCATED_WORD}”" in result.stderr
     assert json.loads(Path("o/result.json").read_text())["models"][0]["cut_off"] == [TRUNCATED_WORD]
 
 
-def test_pictures_can_be_written_without_metadata(run: Run):
+def test_pictures_can_be_written_without_metadata(run: Run) -> None:
     run(*compare("--no-metadata"))
     with Image.open("o/01-emoji-base.png") as image:
         assert image.text == {}
@@ -99,28 +99,28 @@ def test_pictures_can_be_written_without_metadata(run: Run):
 # --- generate ---------------------------------------------------------------------------------------------------------
 
 
-def test_generate_writes_one_picture(run: Run):
+def test_generate_writes_one_picture(run: Run) -> None:
     result = run("generate", "cat", "--model", "emoji-tiny", "--steps", "2", "--seed", "1", "--out", "new/cat.png")
     assert result.exit_code == exit_codes.OK, result.output
     assert result.stdout == f"new{os.sep}cat.png\n"
     assert written() == ["new/cat.png"]
 
 
-def test_generate_answers_in_json(run: Run):
+def test_generate_answers_in_json(run: Run) -> None:
     result = run("generate", "cat", "--model", "emoji-tiny", "--steps", "2", "--out", "cat.png", "--json")
     made = json.loads(result.stdout)
     assert made["models"][0]["file"] == "cat.png"
     assert made["contact_sheet"] is None
 
 
-def test_generate_writes_no_blocked_picture(run: Run):
+def test_generate_writes_no_blocked_picture(run: Run) -> None:
     result = run("generate", BLOCKED_WORD, "--model", "emoji-tiny", "--out", "p.png", "--json")
     assert result.exit_code == exit_codes.BLOCKED
     assert json.loads(result.stdout)["models"][0]["file"] is None
     assert written() == []
 
 
-def test_generate_refuses_a_place_before_drawing(run: Run):
+def test_generate_refuses_a_place_before_drawing(run: Run) -> None:
     Path("p.png").write_text("mine")
     for out, flag in (("p.png", []), ("p.jpg", ["--overwrite"]), ("p.png/below.png", [])):
         assert run("generate", "x", "--model", "emoji-tiny", "--out", out, *flag).exit_code == exit_codes.USAGE
@@ -130,7 +130,7 @@ def test_generate_refuses_a_place_before_drawing(run: Run):
 # --- Seeds ------------------------------------------------------------------------------------------------------------
 
 
-def test_several_seeds_make_a_row_of_pictures_each(run: Run):
+def test_several_seeds_make_a_row_of_pictures_each(run: Run) -> None:
     shared = ("compare", "red apple", "--models", "emoji-base,emoji-tiny", "--steps", "2")
     result = run(*shared, "--seeds", "7, 9,7", "--out", "o")
     assert result.exit_code == exit_codes.OK, result.output
@@ -162,20 +162,20 @@ def test_several_seeds_make_a_row_of_pictures_each(run: Run):
         (("--seed", "1", "--seeds", "1,2"), "one of them"),
     ],
 )
-def test_unusable_seeds_are_wrong_usage(run: Run, flags: tuple[str, ...], words: str):
+def test_unusable_seeds_are_wrong_usage(run: Run, flags: tuple[str, ...], words: str) -> None:
     result = run("compare", "x", "--models", "emoji-tiny", "--out", "o", *flags)
     assert (result.exit_code, written()) == (exit_codes.USAGE, [])
     assert words in result.stderr
 
 
-def test_the_same_seed_draws_the_same_pictures(run: Run):
+def test_the_same_seed_draws_the_same_pictures(run: Run) -> None:
     run(*compare())
     first = np.asarray(Image.open("o/01-emoji-base.png"))
     run(*compare("--overwrite"))
     assert np.array_equal(first, np.asarray(Image.open("o/01-emoji-base.png")))
 
 
-def test_the_largest_seed_and_zero_are_taken(run: Run):
+def test_the_largest_seed_and_zero_are_taken(run: Run) -> None:
     for seed in ("0", str(2**32 - 1)):
         assert run("generate", "x", "--model", "emoji-tiny", "--seed", seed, "--out", f"{seed}.png").exit_code == 0
 
@@ -194,7 +194,7 @@ app(["compare", "x", "--steps", "100", "--out", "out"], obj=fake_start(Path(".")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT cannot be sent to one process there")
-def test_ctrl_c_stops_between_steps_and_writes_nothing(tmp_path: Path):
+def test_ctrl_c_stops_between_steps_and_writes_nothing(tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED_RUN],
         cwd=tmp_path,
@@ -221,7 +221,7 @@ def test_ctrl_c_stops_between_steps_and_writes_nothing(tmp_path: Path):
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="states OpenVINO's precision")
 @pytest.mark.skipif(not EMOJI.is_dir(), reason="the embedded family is not built yet")
-def test_the_embedded_family_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_embedded_family_from_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, [*compare("--precision", "f32")])
     made = json.loads(Path("o/result.json").read_text())

@@ -13,14 +13,14 @@ from bksdm_demo.start import Services, start
 from tests.cli.runner import Run, compare, fake_start
 
 
-def test_an_unforeseen_error_is_a_sentence_and_with_debug_a_traceback(run: Run):
+def test_an_unforeseen_error_is_a_sentence_and_with_debug_a_traceback(run: Run) -> None:
     options = {"emoji-base_unet": {"failure": ZeroDivisionError("oh")}}
     quiet, loud = run(*compare(), options=options), run("--debug", *compare("--overwrite"), options=options)
     assert quiet.exit_code == loud.exit_code == exit_codes.FAILED
     assert "Traceback" not in quiet.output
 
 
-def test_a_failed_start_is_a_sentence(run: Run):
+def test_a_failed_start_is_a_sentence(run: Run) -> None:
     def broken(settings: Settings) -> Services:
         raise ValueError("two\nlines")
 
@@ -31,14 +31,14 @@ def test_a_failed_start_is_a_sentence(run: Run):
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="Core ML runs there")
-def test_core_ml_off_a_mac_is_wrong_usage(run: Run):
+def test_core_ml_off_a_mac_is_wrong_usage(run: Run) -> None:
     result = run(*compare("--engine", "coreml"), start=start)
     assert result.exit_code == exit_codes.USAGE
     assert "macOS" in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_commands_store_nothing_elsewhere(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_commands_store_nothing_elsewhere(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BKSDM_DATA_DIR", str(tmp_path / "data"))
     start = fake_start(tmp_path, None)
     run(*compare(), start=start)

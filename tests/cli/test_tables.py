@@ -18,26 +18,26 @@ def text_of(block: RenderableType) -> str:
     return plain_text(block, console=console_on(io.StringIO()))
 
 
-def test_comparison_table_has_a_row_for_each_model():
+def test_comparison_table_has_a_row_for_each_model() -> None:
     head, first, second = text_of(tables.comparison_table(snapshots()[-1], {}, {0: "01-a.png"})).splitlines()
     assert head.split() == ["Model", "Outcome", "Drawing", "Loading", "Size", "File"]
     assert first.split() == ["a", "done", "1.50", "s", "2.00", "s", "1.50", "MB", "01-a.png"]
     assert second.split() == ["b", "failed"]
 
 
-def test_history_table_says_how_many_more_there_are():
+def test_history_table_says_how_many_more_there_are() -> None:
     text = text_of(tables.history_table(snapshots()[-1:], 3))
     assert text.splitlines()[1].split()[0] == "id"
     assert text.splitlines()[-1] == "2 more; --limit shows more of them."
     assert text_of(tables.history_table([], 0)) == "No stored comparison matches."
 
 
-def test_systems_table_shows_the_notes_about_usable_models():
+def test_systems_table_shows_the_notes_about_usable_models() -> None:
     noted = system("wide", "Wide", note="No file states its prediction_type.")
     text = text_of(tables.systems_table([SYSTEMS["a"], noted], Sharing()))
     assert text.splitlines()[-1] == "wide: No file states its prediction_type."
 
 
 @pytest.mark.parametrize(("count", "words"), [(None, ""), (4_878_308, "4.9 M"), (0, "0.0 M")])
-def test_weights_in_millions(count: int | None, words: str):
+def test_weights_in_millions(count: int | None, words: str) -> None:
     assert tables.millions(count) == words

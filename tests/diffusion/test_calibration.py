@@ -42,7 +42,7 @@ def samples(engine: FakeEngine) -> list[NDArray]:
     return [call["sample"] for call in engine.calls]
 
 
-def test_a_fake_engine_needs_none():
+def test_a_fake_engine_needs_none() -> None:
     pipe = pipeline()
     assert not isinstance(pipe.unet.engines[0], Calibrated)
     assert not needs_calibration(pipe)
@@ -50,7 +50,7 @@ def test_a_fake_engine_needs_none():
     assert not any(engine.loaded for engine in pipe.engines)
 
 
-def test_whole_trajectories_are_watched_once():
+def test_whole_trajectories_are_watched_once() -> None:
     unet, reported = watched(parts.unet()), []
     pipe = pipeline(unet)
     assert needs_calibration(pipe)
@@ -65,14 +65,14 @@ def test_whole_trajectories_are_watched_once():
     assert unet.runs == count
 
 
-def test_every_calibration_sees_the_same():
+def test_every_calibration_sees_the_same() -> None:
     first, second = watched(parts.unet()), watched(parts.unet())
     calibrate(pipeline(first))
     calibrate(pipeline(second))
     np.testing.assert_array_equal(samples(first), samples(second))
 
 
-def test_chunks_are_watched_together_even_if_one_needs_none():
+def test_chunks_are_watched_together_even_if_one_needs_none() -> None:
     """Otherwise what the second sees would depend on whether the first rounds already."""
     chunks = [watched(chunk) for chunk in parts.unet_chunks()]
     chunks[0].needs_calibration = False
@@ -80,7 +80,7 @@ def test_chunks_are_watched_together_even_if_one_needs_none():
     assert [chunk.seen for chunk in chunks] == [len(PROMPTS) * STEPS] * 2
 
 
-def test_stopping_keeps_nothing():
+def test_stopping_keeps_nothing() -> None:
     unet = watched(parts.unet())
 
     def stop(done: int, count: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ KINDS = ["fake", *(kind for kind in engine_choices() if kind != AUTO)]
 
 
 @pytest.fixture(params=KINDS)
-def engine(request, tmp_path) -> Iterator[Engine]:
+def engine(request, tmp_path: Path) -> Iterator[Engine]:
     if request.param == "fake":
         yield FakeEngine(
             [Port("x", X.shape)],
@@ -41,7 +42,7 @@ def engine(request, tmp_path) -> Iterator[Engine]:
     made.unload()
 
 
-def test_facts_are_known_before_loading(engine):
+def test_facts_are_known_before_loading(engine) -> None:
     assert engine.inputs == (Port("x", (1, 4, 6, 6), "float32"),)
     assert engine.outputs == (Port("y", (1, 36, 6), "float32"),)
     assert engine.kind in KINDS
@@ -51,7 +52,7 @@ def test_facts_are_known_before_loading(engine):
     assert not engine.loaded
 
 
-def test_load_and_unload_any_number_of_times(engine):
+def test_load_and_unload_any_number_of_times(engine) -> None:
     engine.unload()
     for _ in range(2):
         engine.load()
@@ -62,19 +63,19 @@ def test_load_and_unload_any_number_of_times(engine):
         assert not engine.loaded
 
 
-def test_run_loads_by_itself_also_after_unloading(engine):
+def test_run_loads_by_itself_also_after_unloading(engine) -> None:
     first = engine.run({"x": X})
     assert engine.loaded
     engine.unload()
     np.testing.assert_array_equal(engine.run({"x": X})["y"], first["y"])
 
 
-def test_outputs_have_their_names_shapes_and_type(engine):
+def test_outputs_have_their_names_shapes_and_type(engine) -> None:
     made = engine.run({"x": X})
     assert {name: (array.shape, array.dtype.name) for name, array in made.items()} == {"y": ((1, 36, 6), "float32")}
 
 
-def test_the_caller_owns_what_run_returns(engine):
+def test_the_caller_owns_what_run_returns(engine) -> None:
     first = engine.run({"x": X})["y"]
     kept = first.copy()
     second = engine.run({"x": -X})["y"]
@@ -84,7 +85,7 @@ def test_the_caller_owns_what_run_returns(engine):
     np.testing.assert_array_equal(engine.run({"x": X})["y"], kept)
 
 
-def test_inputs_are_left_alone(engine):
+def test_inputs_are_left_alone(engine) -> None:
     given = X.copy()
     expected = engine.run({"x": given})["y"]
     np.testing.assert_array_equal(given, X)
@@ -93,13 +94,13 @@ def test_inputs_are_left_alone(engine):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.bool_])
-def test_every_number_type_is_taken(engine, dtype):
+def test_every_number_type_is_taken(engine, dtype) -> None:
     given = (X * 4).astype(dtype)
     expected = engine.run({"x": given.astype(np.float32)})["y"]
     np.testing.assert_array_equal(engine.run({"x": given})["y"], expected)
 
 
-def test_arrays_need_not_be_contiguous(engine):
+def test_arrays_need_not_be_contiguous(engine) -> None:
     turned = X.transpose(0, 1, 3, 2)
     np.testing.assert_array_equal(engine.run({"x": turned})["y"], engine.run({"x": turned.copy()})["y"])
 
@@ -116,12 +117,12 @@ def test_arrays_need_not_be_contiguous(engine):
         ({"x": np.full(X.shape, None)}, r"input x is object"),
     ],
 )
-def test_wrong_arrays_are_refused_by_name_shape_and_type(engine, arrays, words):
+def test_wrong_arrays_are_refused_by_name_shape_and_type(engine, arrays, words: str) -> None:
     with pytest.raises(EngineError, match=words):
         engine.run(arrays)
 
 
-def test_several_threads_get_their_own_answers(engine):
+def test_several_threads_get_their_own_answers(engine) -> None:
     given = [X * factor for factor in (1, 2, 3, 4)]
     expected = [engine.run({"x": array})["y"] for array in given]
     made: dict[int, list[np.ndarray]] = {}

@@ -119,7 +119,9 @@ def test_another_content_is_compiled_anew(options: EngineOptions, tmp_path: Path
 
 
 @pytest.mark.parametrize("change", [{"threads": 1}, {"precision": "f32"}])
-def test_other_options_are_compiled_anew(options: EngineOptions, change: dict[str, object], monkeypatch) -> None:
+def test_other_options_are_compiled_anew(
+    options: EngineOptions, change: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(openvino_engine, "native_bf16", lambda: True)
     OpenVinoEngine(UNET, options).load()
     engine = OpenVinoEngine(UNET, EngineOptions(cache_dir=options.cache_dir, **change))
@@ -136,7 +138,9 @@ def test_other_options_are_compiled_anew(options: EngineOptions, change: dict[st
     ],
     ids=["runtime", "code", "processor"],
 )
-def test_another_runtime_code_or_processor_compiles_anew(options: EngineOptions, change, monkeypatch) -> None:
+def test_another_runtime_code_or_processor_compiles_anew(
+    options: EngineOptions, change, monkeypatch: pytest.MonkeyPatch
+) -> None:
     OpenVinoEngine(UNET, options).load()
     change(monkeypatch)
     engine = OpenVinoEngine(UNET, options)

@@ -39,19 +39,19 @@ FLOOR = 60.0  # dB against torch
         ("bf16", True, False, "f32"),
     ],
 )
-def test_precision(monkeypatch, wanted, exact, native, chosen):
+def test_precision(monkeypatch: pytest.MonkeyPatch, wanted: str, exact: bool, native: bool, chosen: str) -> None:
     monkeypatch.setattr(openvino_engine, "native_bf16", lambda: native)
     assert choose_precision(wanted, exact) == chosen
     assert OpenVinoEngine(PACKAGE, EngineOptions(precision=wanted), exact).precision == chosen
 
 
-def test_bf16_is_refused_where_the_processor_lacks_it(monkeypatch):
+def test_bf16_is_refused_where_the_processor_lacks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_engine, "native_bf16", lambda: False)
     with pytest.raises(EngineError, match="auto or f32"):
         OpenVinoEngine(PACKAGE, EngineOptions(precision="bf16")).load()
 
 
-def test_settings_reach_the_runtime(monkeypatch):
+def test_settings_reach_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {}
 
     def compile_model(self, model, device, settings):
@@ -69,7 +69,7 @@ def test_settings_reach_the_runtime(monkeypatch):
     }
 
 
-def test_f32_matches_torch():
+def test_f32_matches_torch() -> None:
     with np.load(GOLDEN / "converted.npz") as network:
         made = OpenVinoEngine(PACKAGE, exact=True).run({"x": network["x"]})["y"]
         error = np.mean((made - network["y"]) ** 2)
@@ -77,7 +77,7 @@ def test_f32_matches_torch():
 
 
 @pytest.mark.parametrize(("name", "spelling"), list(zip(["unet_split", "text_encoder"], SPELLINGS, strict=True)))
-def test_a_compiled_model_is_the_package_bit_for_bit(name: str, spelling: str, tmp_path: Path):
+def test_a_compiled_model_is_the_package_bit_for_bit(name: str, spelling: str, tmp_path: Path) -> None:
     package = OpenVinoEngine(PARTS / f"{name}.mlpackage")
     compiled = OpenVinoEngine(write_compiled(package.path, tmp_path / "any.mlmodelc", spelling))
     with np.load(PARTS / f"{name}.npz") as recorded:
@@ -89,14 +89,14 @@ def test_a_compiled_model_is_the_package_bit_for_bit(name: str, spelling: str, t
         np.testing.assert_array_equal(ours[key], array)
 
 
-def test_size_is_that_of_all_files():
+def test_size_is_that_of_all_files() -> None:
     files = [file for file in PACKAGE.rglob("*") if file.is_file()]
     assert len(files) == 3
     assert OpenVinoEngine(PACKAGE).size_bytes == sum(file.stat().st_size for file in files)
 
 
 @pytest.mark.parametrize(("precision", "weight_bytes"), [("f32", 4), ("bf16", 2)])
-def test_memory_follows_weights_operations_and_the_largest_value(precision: str, weight_bytes: int):
+def test_memory_follows_weights_operations_and_the_largest_value(precision: str, weight_bytes: int) -> None:
     """y = linear(x) + x, by hand: 16 x 16 weights, 16 biases, two operations, values of 64."""
     builder = Builder()
     x = builder.input("x", (4, 16))
@@ -107,7 +107,7 @@ def test_memory_follows_weights_operations_and_the_largest_value(precision: str,
     assert estimated == weight_bytes * (256 + 16) + 2 * OPERATION_BYTES + LIVE_TENSORS * weight_bytes * 64
 
 
-def test_memory_is_estimated_for_the_precision_it_runs_in(monkeypatch):
+def test_memory_is_estimated_for_the_precision_it_runs_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_engine, "native_bf16", lambda: True)
     package = PARTS / "unet_split.mlpackage"
     fast, exact = OpenVinoEngine(package), OpenVinoEngine(package, exact=True)
@@ -115,7 +115,7 @@ def test_memory_is_estimated_for_the_precision_it_runs_in(monkeypatch):
     assert exact.memory_bytes > fast.memory_bytes > fast.size_bytes
 
 
-def test_a_truncated_weight_file_is_refused(tmp_path):
+def test_a_truncated_weight_file_is_refused(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "cut.mlpackage")
     weights = next((tmp_path / "cut.mlpackage").rglob("weight.bin"))
     weights.write_bytes(weights.read_bytes()[:-100])
@@ -125,13 +125,13 @@ def test_a_truncated_weight_file_is_refused(tmp_path):
     assert not engine.loaded
 
 
-def test_a_missing_package_is_named(tmp_path):
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
     engine = OpenVinoEngine(tmp_path / "gone.mlpackage")
     with pytest.raises(PackageError, match=r"gone\.mlpackage"):
         _ = engine.inputs
 
 
-def test_unsupported_operations_are_refused_at_load(monkeypatch):
+def test_unsupported_operations_are_refused_at_load(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(translator.TRANSLATORS, "conv")
     engine = OpenVinoEngine(PACKAGE)
     assert engine.inputs
@@ -139,11 +139,11 @@ def test_unsupported_operations_are_refused_at_load(monkeypatch):
         engine.run(X)
 
 
-def test_a_failing_run_is_an_engine_error(monkeypatch):
+def test_a_failing_run_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = OpenVinoEngine(PACKAGE)
     engine.load()
 
-    def fail(self, arrays):
+    def fail(self, arrays) -> None:
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(openvino_compiled._Request, "run", fail)
@@ -153,8 +153,8 @@ def test_a_failing_run_is_an_engine_error(monkeypatch):
     assert engine.run(X)["y"].shape == (1, 36, 6)
 
 
-def test_a_failing_compilation_is_an_engine_error(monkeypatch):
-    def fail(self, model, device, settings):
+def test_a_failing_compilation_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self, model, device, settings) -> None:
         raise RuntimeError("no such device")
 
     monkeypatch.setattr(ov.Core, "compile_model", fail)
@@ -165,7 +165,7 @@ def test_a_failing_compilation_is_an_engine_error(monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [{"precision": "f16"}, {"compute_units": "gpu"}, {"threads": 0}], ids=str)
-def test_wrong_options_name_the_option_and_the_value(wrong):
+def test_wrong_options_name_the_option_and_the_value(wrong) -> None:
     ((name, value),) = wrong.items()
     with pytest.raises(EngineError, match=f"Engine {name} is '?{value}'?; "):
         EngineOptions(**wrong)

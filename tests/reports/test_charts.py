@@ -12,7 +12,7 @@ SLOW = Timings(load=6.0, encode=0.5, denoise=2.0, decode=1.0, safety=0.5, total=
 QUICK = Timings(encode=0.0, denoise=1.0, decode=0.5, safety=0.5, total=2.0, steps=(0.25, 0.75))
 
 
-def test_bars_are_shares_of_the_longest_with_and_without_loading():
+def test_bars_are_shares_of_the_longest_with_and_without_loading() -> None:
     slow, quick = bars(["slow", "quick"], [SLOW, QUICK])
     assert [segment.phase for segment in slow.with_loading] == list(PHASES)
     assert [segment.width for segment in slow.with_loading] == pytest.approx([60, 5, 20, 10, 5])
@@ -25,13 +25,13 @@ def test_bars_are_shares_of_the_longest_with_and_without_loading():
     assert slow.with_loading[0].label == "Load 6.00 s"
 
 
-def test_a_bar_of_nothing_has_no_segment():
+def test_a_bar_of_nothing_has_no_segment() -> None:
     (bar,) = bars(["nothing"], [Timings()])
     assert (bar.with_loading, bar.total) == ((), "0 ms")
     assert bars([], []) == ()
 
 
-def test_a_step_line_spans_the_drawing_and_stays_inside():
+def test_a_step_line_spans_the_drawing_and_stays_inside() -> None:
     points = [tuple(map(float, point.split(","))) for point in step_line((1.0, 4.0, 2.0), 4.0).split()]
     assert [x for x, _ in points] == [0, LINE_WIDTH / 2, LINE_WIDTH]
     top, bottom = LINE_MARGIN, LINE_HEIGHT - LINE_MARGIN

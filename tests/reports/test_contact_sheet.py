@@ -13,13 +13,13 @@ from bksdm_demo.reports.contact_sheet import TILE, draw_sheet
 from tests.reports.small_jobs import ENVIRONMENT, NAMES, SIDE, blocked, done, job, request
 
 
-def test_sheet_shows_each_picture_enlarged_by_a_whole_factor():
+def test_sheet_shows_each_picture_enlarged_by_a_whole_factor() -> None:
     flat = np.full((SIDE, SIDE, 3), (10, 200, 30), np.uint8)
     sheet = np.asarray(draw_sheet(job(done("a", image=flat), blocked("b")), NAMES, ENVIRONMENT))
     assert (sheet == flat[0, 0]).all(axis=-1).sum() == TILE**2
 
 
-def test_the_last_line_of_the_sheet_has_the_arithmetic():
+def test_the_last_line_of_the_sheet_has_the_arithmetic() -> None:
     plain, with_precision = (
         np.asarray(draw_sheet(job(done("a")), NAMES, {**ENVIRONMENT, "parts": parts}))
         for parts in ({}, {"emoji-tiny_unet": {"engine": "fake", "precision": "int8"}})
@@ -29,7 +29,7 @@ def test_the_last_line_of_the_sheet_has_the_arithmetic():
     assert rows.min() > len(plain) - 80
 
 
-def test_sheet_grows_by_rows_and_keeps_to_them():
+def test_sheet_grows_by_rows_and_keeps_to_them() -> None:
     one, four, five = (
         draw_sheet(job(*(done(f"m{index}") for index in range(count))), {}, ENVIRONMENT) for count in (1, 4, 5)
     )
@@ -38,7 +38,7 @@ def test_sheet_grows_by_rows_and_keeps_to_them():
     assert one.width >= 2 * TILE
 
 
-def test_every_seed_begins_a_row_of_the_sheet():
+def test_every_seed_begins_a_row_of_the_sheet() -> None:
     def sheet(models: int, seeds: int) -> Image.Image:
         cells = (replace(done(f"m{model}"), seed=seed) for seed in range(seeds) for model in range(models))
         return draw_sheet(job(*cells), {}, ENVIRONMENT)
@@ -52,7 +52,7 @@ def test_every_seed_begins_a_row_of_the_sheet():
 
 
 @pytest.mark.parametrize("words", ["w " * 9000, "w" * 19_000, "猫" * 3000, "\u202e\u200b a", "🍎"])
-def test_sheet_takes_any_prompt_and_message(words: str):
+def test_sheet_takes_any_prompt_and_message(words: str) -> None:
     long = replace(job(done("a"), replace(blocked("b"), message=words)), request=request(prompt=words))
     short = job(done("a"), blocked("b"))
     extra_lines = draw_sheet(long, {"a": words}, ENVIRONMENT).height - draw_sheet(short, {}, ENVIRONMENT).height
@@ -60,5 +60,5 @@ def test_sheet_takes_any_prompt_and_message(words: str):
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.DONE])
-def test_sheet_draws_every_other_phase_as_a_notice(phase: Phase):
+def test_sheet_draws_every_other_phase_as_a_notice(phase: Phase) -> None:
     draw_sheet(job(Cell("a", phase)), {}, {})

@@ -12,7 +12,7 @@ from bksdm_demo.reports.csv_report import FORMULA_STARTS, HEADS, harmless
 from tests.reports.report_jobs import MODELS, job_of, material, mixed_job, picture, rows_of, written
 
 
-def test_csv_has_a_row_per_picture_with_settings_and_measurements():
+def test_csv_has_a_row_per_picture_with_settings_and_measurements() -> None:
     rows = rows_of(written(material(mixed_job()), "csv"))
     assert len(rows) == 8
     assert tuple(rows[0]) == HEADS
@@ -41,14 +41,14 @@ def test_csv_has_a_row_per_picture_with_settings_and_measurements():
     assert (rows[6]["message"], rows[6]["total_seconds"]) == ("The U-Net <b>broke</b>.", "")
 
 
-def test_csv_shows_equal_pictures():
+def test_csv_shows_equal_pictures() -> None:
     job = job_of(models=MODELS[:2], seeds=(1,))
     made = material(job, picture=lambda index: plain_png(picture(0)))
     assert float(rows_of(written(made, "csv"))[1]["psnr_db"]) == inf
 
 
 @pytest.mark.parametrize("start", FORMULA_STARTS)
-def test_text_that_a_spreadsheet_would_run_is_made_harmless(start: str):
+def test_text_that_a_spreadsheet_would_run_is_made_harmless(start: str) -> None:
     prompt = f'{start}HYPERLINK("http://evil.example","x"),"\r\n{start}1'
     (row, *_) = rows_of(written(material(job_of(Request(prompt, negative_prompt=f"  {prompt}"))), "csv"))
     assert row["prompt"] == f"'{prompt}"
@@ -56,11 +56,11 @@ def test_text_that_a_spreadsheet_would_run_is_made_harmless(start: str):
     assert row["seed"] == "7"
 
 
-def test_harmless_text_stays():
+def test_harmless_text_stays() -> None:
     assert [harmless(text) for text in ("red apple", "", "a=b", "'quoted'")] == ["red apple", "", "a=b", "'quoted'"]
 
 
-def test_csv_keeps_letters_quotes_and_line_breaks():
+def test_csv_keeps_letters_quotes_and_line_breaks() -> None:
     prompt = 'пёс, "café"\n猫; 🙂 \ud800'
     (row, *_) = rows_of(written(material(job_of(Request(prompt))), "csv"))
     assert row["prompt"] == prompt.replace("\ud800", "?")

@@ -32,7 +32,7 @@ def leftovers(folder: Path) -> list[str]:
 # --- What is written ---------------------------------------------------------------------------------------------
 
 
-def test_pictures_come_back_pixel_for_pixel(tmp_path: Path):
+def test_pictures_come_back_pixel_for_pixel(tmp_path: Path) -> None:
     written = save_job(job(done("a"), done("b", image=picture(2))), tmp_path / "out", ENVIRONMENT, NAMES)
     assert [path.name for path in written] == ["01-a.png", "02-b.png", "contact-sheet.png", "result.json"]
     assert leftovers(tmp_path) == ["out"]
@@ -41,7 +41,7 @@ def test_pictures_come_back_pixel_for_pixel(tmp_path: Path):
     assert np.array_equal(np.asarray(Image.open(written[1])), picture(2))
 
 
-def test_result_json_says_everything(tmp_path: Path):
+def test_result_json_says_everything(tmp_path: Path) -> None:
     failed = Cell("c", Phase.FAILED, 1, 3, None, "It broke.")
     written = save_job(job(done("a"), blocked("b"), failed), tmp_path / "out", ENVIRONMENT, NAMES)
     made = json.loads(written[-1].read_text())
@@ -62,7 +62,7 @@ def test_result_json_says_everything(tmp_path: Path):
     assert first.keys() == third.keys()
 
 
-def test_every_picture_carries_our_record_and_the_common_text(tmp_path: Path):
+def test_every_picture_carries_our_record_and_the_common_text(tmp_path: Path) -> None:
     (path, *_) = save_job(job(), tmp_path / "out", ENVIRONMENT, NAMES)
     with Image.open(path) as image:
         text = image.text
@@ -84,20 +84,20 @@ def test_every_picture_carries_our_record_and_the_common_text(tmp_path: Path):
     }
 
 
-def test_negative_prompt_has_a_line_only_when_there_is_one():
+def test_negative_prompt_has_a_line_only_when_there_is_one() -> None:
     with_one = replace(result(), request=request(negative_prompt="blurry", generator="torch"))
     assert png.parameters_text(with_one).split("\n")[1] == "Negative prompt: blurry"
     assert "RNG: CPU" in png.parameters_text(with_one)
     assert "Negative" not in png.parameters_text(result())
 
 
-def test_parameters_have_the_steps_that_ran():
+def test_parameters_have_the_steps_that_ran() -> None:
     short = replace(result(), timings=Timings(steps=(0.1,)))
     assert "Steps: 1," in png.parameters_text(short)
 
 
 @pytest.mark.parametrize("prompt", ["naïve café", "红苹果 🍎", "two\nlines, a: b", "x\0y", "lone \udcff half"])
-def test_any_prompt_survives_in_the_record(tmp_path: Path, prompt: str):
+def test_any_prompt_survives_in_the_record(tmp_path: Path, prompt: str) -> None:
     made = replace(result(), request=request(prompt=prompt))
     save_picture(made, tmp_path / "p.png", ENVIRONMENT)
     with Image.open(tmp_path / "p.png") as image:
@@ -106,20 +106,20 @@ def test_any_prompt_survives_in_the_record(tmp_path: Path, prompt: str):
     assert text["parameters"].startswith(prompt.replace("\0", "\ufffd").replace("\udcff", "?"))
 
 
-def test_parameters_can_be_left_out(tmp_path: Path):
+def test_parameters_can_be_left_out(tmp_path: Path) -> None:
     (path, *_) = save_job(job(), tmp_path / "out", ENVIRONMENT, with_parameters=False)
     with Image.open(path) as image:
         assert image.text == {}
 
 
-def test_every_scheduler_has_a_common_name():
+def test_every_scheduler_has_a_common_name() -> None:
     assert set(png.SAMPLER_NAMES) == set(SCHEDULERS)
 
 
 # --- Safety --------------------------------------------------------------------------------------------------------
 
 
-def test_a_blocked_picture_is_in_no_file(tmp_path: Path):
+def test_a_blocked_picture_is_in_no_file(tmp_path: Path) -> None:
     secret = np.full((SIDE, SIDE, 3), (201, 13, 77), np.uint8)
     written = save_job(job(done("a"), blocked("b", image=secret)), tmp_path / "out", ENVIRONMENT)
     assert [path.name for path in written] == ["01-a.png", "contact-sheet.png", "result.json"]
@@ -127,7 +127,7 @@ def test_a_blocked_picture_is_in_no_file(tmp_path: Path):
     assert not (sheet == secret[0, 0]).all(axis=-1).any()
 
 
-def test_a_blocked_picture_is_refused_by_the_encoder_and_the_single_file(tmp_path: Path):
+def test_a_blocked_picture_is_refused_by_the_encoder_and_the_single_file(tmp_path: Path) -> None:
     held = blocked(image=picture()).result
     assert held is not None
     with pytest.raises(DemoError, match="blocked"):
@@ -135,7 +135,7 @@ def test_a_blocked_picture_is_refused_by_the_encoder_and_the_single_file(tmp_pat
     assert leftovers(tmp_path) == []
 
 
-def test_a_blocking_verdict_wins_over_a_cell_that_says_done(tmp_path: Path):
+def test_a_blocking_verdict_wins_over_a_cell_that_says_done(tmp_path: Path) -> None:
     cell = replace(blocked(image=picture()), phase=Phase.DONE)
     written = save_job(job(cell), tmp_path / "out", ENVIRONMENT)
     assert [path.name for path in written] == ["contact-sheet.png", "result.json"]
@@ -148,7 +148,7 @@ def test_a_blocking_verdict_wins_over_a_cell_that_says_done(tmp_path: Path):
 @pytest.mark.parametrize("crash", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_a_crash_between_two_writes_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crash_at: int, crash: BaseException
-):
+) -> None:
     real, count = folder.write_flushed, iter(range(10))
 
     def write(path: Path, data: bytes) -> None:
@@ -163,7 +163,7 @@ def test_a_crash_between_two_writes_leaves_nothing(
     assert leftovers(tmp_path) == []
 
 
-def test_a_failed_replacement_keeps_the_earlier_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_failed_replacement_keeps_the_earlier_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "out"
     save_job(job(), out, ENVIRONMENT)
     before = {path.name: path.read_bytes() for path in out.iterdir()}
@@ -184,7 +184,7 @@ def test_a_failed_replacement_keeps_the_earlier_result(tmp_path: Path, monkeypat
     assert leftovers(tmp_path) == ["out"]
 
 
-def test_a_single_picture_appears_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_single_picture_appears_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def replace_fails(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
@@ -197,7 +197,7 @@ def test_a_single_picture_appears_at_once(tmp_path: Path, monkeypatch: pytest.Mo
 # --- Places --------------------------------------------------------------------------------------------------------
 
 
-def test_an_earlier_result_is_replaced_only_when_asked(tmp_path: Path):
+def test_an_earlier_result_is_replaced_only_when_asked(tmp_path: Path) -> None:
     out = tmp_path / "out"
     save_job(job(done("a"), done("b")), out, ENVIRONMENT)
     with pytest.raises(ExportError, match="--overwrite"):
@@ -207,7 +207,7 @@ def test_an_earlier_result_is_replaced_only_when_asked(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["holiday.jpg", "result.json", "01-a.png", "notes"])
-def test_other_peoples_files_are_never_replaced(tmp_path: Path, name: str):
+def test_other_peoples_files_are_never_replaced(tmp_path: Path, name: str) -> None:
     out = tmp_path / "out"
     out.mkdir()
     (out / name).write_text("{}")
@@ -216,7 +216,7 @@ def test_other_peoples_files_are_never_replaced(tmp_path: Path, name: str):
     assert (out / name).read_text() == "{}"
 
 
-def test_an_empty_folder_and_a_deep_new_one_are_fine(tmp_path: Path):
+def test_an_empty_folder_and_a_deep_new_one_are_fine(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / ".DS_Store").write_text("")
     save_job(job(), tmp_path / "empty", ENVIRONMENT)
@@ -224,14 +224,14 @@ def test_an_empty_folder_and_a_deep_new_one_are_fine(tmp_path: Path):
     assert (tmp_path / "x" / "y" / "result.json").exists()
 
 
-def test_the_current_folder_can_be_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_current_folder_can_be_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     save_job(job(), Path("."), ENVIRONMENT)
     assert (tmp_path / "here" / "result.json").exists()
 
 
-def test_a_file_or_a_link_is_no_folder(tmp_path: Path):
+def test_a_file_or_a_link_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path)
     for name in ("file", "link"):
@@ -241,7 +241,7 @@ def test_a_file_or_a_link_is_no_folder(tmp_path: Path):
         check_folder(tmp_path / "file" / "below")
 
 
-def test_a_single_picture_wants_a_new_png(tmp_path: Path):
+def test_a_single_picture_wants_a_new_png(tmp_path: Path) -> None:
     (tmp_path / "p.png").write_text("mine")
     for path, words in ((tmp_path / "p.jpg", "end in .png"), (tmp_path / "p.png", "--overwrite")):
         with pytest.raises(ExportError, match=words):
@@ -260,12 +260,12 @@ def test_a_single_picture_wants_a_new_png(tmp_path: Path):
         ("a" * 500, f"01-{'a' * 60}.png"),
     ],
 )
-def test_file_names_are_made_here(model: str, name: str):
+def test_file_names_are_made_here(model: str, name: str) -> None:
     assert picture_name(1, model) == name
     assert folder.OUR_NAMES.fullmatch(name)
 
 
-def test_file_names_have_the_seed_if_there_are_several(tmp_path: Path):
+def test_file_names_have_the_seed_if_there_are_several(tmp_path: Path) -> None:
     several = job(replace(done("a"), seed=7), replace(done("a", image=picture(2)), seed=2**32 - 1))
     written = save_job(several, tmp_path / "out", ENVIRONMENT, NAMES)
     assert [path.name for path in written[:2]] == ["01-a-seed-7.png", "02-a-seed-4294967295.png"]
@@ -275,13 +275,13 @@ def test_file_names_have_the_seed_if_there_are_several(tmp_path: Path):
     assert (made["seeds"], [entry["seed"] for entry in made["models"]]) == ([7, 2**32 - 1], [7, 2**32 - 1])
 
 
-def test_a_picture_that_is_in_the_store_only_is_not_written(tmp_path: Path):
+def test_a_picture_that_is_in_the_store_only_is_not_written(tmp_path: Path) -> None:
     stored = result(image=None, stored_size=(SIDE, SIDE))
     with pytest.raises(DemoError, match="not in memory"):
         save_picture(stored, tmp_path / "p.png", ENVIRONMENT)
     assert leftovers(tmp_path) == []
 
 
-def test_report_has_no_number_that_json_lacks():
+def test_report_has_no_number_that_json_lacks() -> None:
     cell = done(timings=Timings(total=float("nan")), verdict=Verdict(False, "", (float("inf"),)))
     json.dumps(json_report.job_report(job(cell), {}, {}, {}), allow_nan=False)

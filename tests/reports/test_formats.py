@@ -40,7 +40,7 @@ def run(service: Comparisons, prompt: str = "red apple", seeds: tuple[int, ...] 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_live_comparison_and_the_same_one_from_the_store(service: Comparisons, tmp_path: Path, kind: str):
+def test_a_live_comparison_and_the_same_one_from_the_store(service: Comparisons, tmp_path: Path, kind: str) -> None:
     job = run(service)
     live = build_report(service, job.id, kind)
     assert FILE_NAME.fullmatch(live.name)
@@ -58,7 +58,7 @@ def test_a_live_comparison_and_the_same_one_from_the_store(service: Comparisons,
         assert stored.data == live.data
 
 
-def test_an_unknown_kind_and_an_unknown_comparison_are_refused(service: Comparisons):
+def test_an_unknown_kind_and_an_unknown_comparison_are_refused(service: Comparisons) -> None:
     with pytest.raises(RequestError, match="'pdf'; choose one of html, zip, csv, json"):
         build_report(service, run(service).id, "pdf")
     with pytest.raises(RequestError, match="no comparison with this id"):
@@ -67,7 +67,7 @@ def test_an_unknown_kind_and_an_unknown_comparison_are_refused(service: Comparis
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_blocked_comparison_has_no_picture_in_any_report(service: Comparisons, kind: str):
+def test_a_blocked_comparison_has_no_picture_in_any_report(service: Comparisons, kind: str) -> None:
     data = build_report(service, run(service, f"a {BLOCKED_WORD}").id, kind).data
     assert b"data:image" not in data
     if kind == "zip":
@@ -76,7 +76,7 @@ def test_a_blocked_comparison_has_no_picture_in_any_report(service: Comparisons,
         assert [row["blocked"] for row in rows_of(data)] == ["yes", "yes", "yes", ""] * 2
 
 
-def test_only_the_link_of_a_stored_comparison_names_it(service: Comparisons):
+def test_only_the_link_of_a_stored_comparison_names_it(service: Comparisons) -> None:
     job = run(service)
     assert (
         f"https://example.org/?job={job.id}".encode()
@@ -88,14 +88,14 @@ def test_only_the_link_of_a_stored_comparison_names_it(service: Comparisons):
 # --- JSON ------------------------------------------------------------------------------------------------------------
 
 
-def test_json_is_the_record_of_a_result():
+def test_json_is_the_record_of_a_result() -> None:
     job = mixed_job()
     made = json.loads(written(material(job), "json"))
     assert made == json.loads(json.dumps(job_report(job, material(job).names, {}, ENVIRONMENT)))
     assert [model["status"] for model in made["models"]][4:] == ["done", "blocked", "failed", "done"]
 
 
-def test_the_precision_is_the_one_that_the_u_net_reported(service: Comparisons):
+def test_the_precision_is_the_one_that_the_u_net_reported(service: Comparisons) -> None:
     rows = rows_of(build_report(service, run(service, seeds=(1,)).id, "csv").data)
     stem = "Stable_Diffusion_version_emoji-base_unet"
     assert [row["precision"] for row in rows] == ["auto", "auto", "auto", ""]
@@ -108,7 +108,7 @@ def test_the_precision_is_the_one_that_the_u_net_reported(service: Comparisons):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_comparison_without_any_picture_yet(kind: str):
+def test_a_comparison_without_any_picture_yet(kind: str) -> None:
     job = job_of(seeds=(1,))
     waiting = tuple(cell.at(Phase.QUEUED, result=None) for cell in job.cells)
     assert written(material(replace(job, cells=waiting)), kind)

@@ -82,7 +82,7 @@ def page(job: Job, **changes: object) -> Page:
     return Page(html(material(job, **changes)))
 
 
-def test_pictures_are_inside_with_their_parameters():
+def test_pictures_are_inside_with_their_parameters() -> None:
     job = job_of()
     images = page(job).all("img")
     assert [image["alt"] for image in images][:2] == [
@@ -98,7 +98,7 @@ def test_pictures_are_inside_with_their_parameters():
     assert len(images) == 8
 
 
-def test_nothing_runs_and_nothing_is_fetched():
+def test_nothing_runs_and_nothing_is_fetched() -> None:
     found = page(mixed_job(Request(HOSTILE, negative_prompt=HOSTILE, steps=3)))
     assert {name for name, _ in found.elements} & {
         "script",
@@ -120,7 +120,7 @@ def test_nothing_runs_and_nothing_is_fetched():
     assert "script-src" not in policy
 
 
-def test_every_text_is_shown_as_it_is():
+def test_every_text_is_shown_as_it_is() -> None:
     job = mixed_job(Request(HOSTILE, negative_prompt=HOSTILE, steps=3))
     job = replace(job, environment={"engine": HOSTILE, "parts": {HOSTILE: {"engine": HOSTILE}}})
     odd = {key: system(key, name=HOSTILE, weights=HOSTILE, licence=HOSTILE) for key in MODELS}
@@ -131,7 +131,7 @@ def test_every_text_is_shown_as_it_is():
     assert len(found.all("title")) == 1 + sum(name == "rect" and "x" in a for name, a in found.elements)
 
 
-def test_blocked_and_failed_pictures_are_named_and_never_inside():
+def test_blocked_and_failed_pictures_are_named_and_never_inside() -> None:
     job = mixed_job()
 
     def careless(index: int) -> bytes:
@@ -151,7 +151,7 @@ def test_blocked_and_failed_pictures_are_named_and_never_inside():
     assert "Emoji Small, seed 8 – This model failed. The U-Net <b>broke</b>." in found.text
 
 
-def test_a_verdict_that_blocks_wins_over_a_phase_that_says_done():
+def test_a_verdict_that_blocks_wins_over_a_phase_that_says_done() -> None:
     job = job_of()
     result = job.cells[0].result
     assert result is not None
@@ -160,7 +160,7 @@ def test_a_verdict_that_blocks_wins_over_a_phase_that_says_done():
     assert len(found.all("img")) == 7
 
 
-def test_shared_settings_stand_once_and_pictures_are_compared_within_a_seed():
+def test_shared_settings_stand_once_and_pictures_are_compared_within_a_seed() -> None:
     job = job_of()
     found = page(job)
     assert found.text.count("DPM-Solver++ 2M") == 1
@@ -171,7 +171,7 @@ def test_shared_settings_stand_once_and_pictures_are_compared_within_a_seed():
     assert "Against Emoji Original Seed 7 Seed 8" in found.text
 
 
-def test_pictures_without_a_reference_or_of_another_size_are_not_compared():
+def test_pictures_without_a_reference_or_of_another_size_are_not_compared() -> None:
     job = job_of(seeds=(7,))
     cells = list(job.cells)
     assert cells[1].result is not None
@@ -183,7 +183,7 @@ def test_pictures_without_a_reference_or_of_another_size_are_not_compared():
     assert "Similarity" not in Page(html(made)).text
 
 
-def test_the_numbers_of_the_page_are_those_of_the_timings():
+def test_the_numbers_of_the_page_are_those_of_the_timings() -> None:
     found = page(job_of(seeds=(7,)))
     assert "Emoji Original 1.500 0.010 0.300 0.100 0.050 0.460 baseline" in found.text
     assert "Emoji Base 1.500 0.010 0.400 0.100 0.050 0.560 0.82×" in found.text
@@ -192,7 +192,7 @@ def test_the_numbers_of_the_page_are_those_of_the_timings():
     assert "Speed is drawing time against Emoji Original." in found.text
 
 
-def test_speeds_are_within_a_seed_as_on_the_page():
+def test_speeds_are_within_a_seed_as_on_the_page() -> None:
     found = page(job_of())
     assert "8 pictures, one noise for each seed" in found.text
     assert found.text.count("baseline") == 4  # below a picture and in the table, for each seed
@@ -202,7 +202,7 @@ def test_speeds_are_within_a_seed_as_on_the_page():
     assert "Speed is" not in alone.text
 
 
-def test_a_comparison_that_still_runs_says_so():
+def test_a_comparison_that_still_runs_says_so() -> None:
     job = job_of(seeds=(7,))
     cells = (
         *job.cells[:2],
@@ -218,7 +218,7 @@ def test_a_comparison_that_still_runs_says_so():
     assert found.text.count("This picture was not finished when the report was made.") == 4
 
 
-def test_a_cell_that_is_drawn_again_keeps_its_earlier_picture():
+def test_a_cell_that_is_drawn_again_keeps_its_earlier_picture() -> None:
     job = job_of(seeds=(7,))
     again = job.cells[1].again().at(Phase.DENOISING, preview=np.zeros((8, 8, 3), np.uint8))
     stream = io.BytesIO()
@@ -228,7 +228,7 @@ def test_a_cell_that_is_drawn_again_keeps_its_earlier_picture():
     assert stream.getvalue().count(b"data:image/png") == 4
 
 
-def test_a_picture_whose_file_is_missing_costs_that_picture_only():
+def test_a_picture_whose_file_is_missing_costs_that_picture_only() -> None:
     job = job_of(seeds=(7,))
 
     def gone(index: int) -> bytes:
@@ -242,7 +242,7 @@ def test_a_picture_whose_file_is_missing_costs_that_picture_only():
     assert sorted(material(job, picture=gone).similarities) == [3]
 
 
-def test_how_to_draw_it_again():
+def test_how_to_draw_it_again() -> None:
     job = job_of()
     stored = page(job, base_url="https://example.org/space/?old=1#part", stored=True)
     address = f"https://example.org/space/?{job_query(job)}"
@@ -256,7 +256,7 @@ def test_how_to_draw_it_again():
     assert "python -m bksdm_demo compare --models" in stored.text
 
 
-def test_models_and_licences():
+def test_models_and_licences() -> None:
     systems = {**SYSTEMS, MODELS[1]: system(MODELS[1], licence=OPENRAIL_M, licence_url=OPENRAIL_M_URL)}
     systems[MODELS[2]] = system(MODELS[2], licence="", licence_url="", card_url="javascript:alert(1)")
     del systems[MODELS[3]]
@@ -270,11 +270,11 @@ def test_models_and_licences():
 
 
 @pytest.mark.parametrize("environment", [{}, {"cpu": None, "packages": None, "parts": None, "memory_bytes": None}])
-def test_an_unknown_machine(environment: dict[str, None]):
+def test_an_unknown_machine(environment: dict[str, None]) -> None:
     assert "Nothing is known about the machine." in page(job_of(environment=environment)).text
 
 
-def test_one_model_with_several_seeds_and_one_picture_alone():
+def test_one_model_with_several_seeds_and_one_picture_alone() -> None:
     several = page(job_of(models=MODELS[:1], seeds=(1, 2, 3)))
     assert "Emoji Original, seed 2" in several.text
     assert not [attributes for attributes in several.all("h2") if attributes.get("class") == "seed"]
@@ -283,7 +283,7 @@ def test_one_model_with_several_seeds_and_one_picture_alone():
     assert "Similarity" not in alone.text
 
 
-def test_one_picture_at_a_time_is_read():
+def test_one_picture_at_a_time_is_read() -> None:
     job = job_of()
     asked: list[int] = []
 
@@ -298,7 +298,7 @@ def test_one_picture_at_a_time_is_read():
     assert len(asked) == 16
 
 
-def test_timings_without_steps_or_seconds_are_no_trouble():
+def test_timings_without_steps_or_seconds_are_no_trouble() -> None:
     job = job_of(seeds=(7,))
     cells = list(job.cells)
     result = cells[0].result

@@ -12,7 +12,7 @@ from bksdm_demo.errors import RequestError
 from tests.reports.report_jobs import MODELS, SECRET, archive_of, job_of, material, mixed_job, png_of, rows_of, written
 
 
-def test_zip_holds_everything():
+def test_zip_holds_everything() -> None:
     job = mixed_job()
     archive = archive_of(written(material(job), "zip"))
     shown = [index for index in range(8) if index not in (5, 6)]
@@ -29,7 +29,7 @@ def test_zip_holds_everything():
     assert {entry.date_time for entry in archive.infolist()} == {(2026, 11, 23, 6, 40, 0)}
 
 
-def test_zip_without_a_date_and_with_a_missing_picture():
+def test_zip_without_a_date_and_with_a_missing_picture() -> None:
     job = job_of(models=MODELS[:2], seeds=(1,), created=0.0)
 
     def gone(index: int) -> bytes:

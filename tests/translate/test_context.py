@@ -24,16 +24,16 @@ def operation(**inputs):
     ("mil", "running"),
     [("fp16", "f32"), ("fp32", "f32"), ("int32", "i32"), ("uint16", "i32"), ("int8", "i32"), ("bool", "boolean")],
 )
-def test_type_policy(mil, running):
+def test_type_policy(mil: str, running: str) -> None:
     assert element_type(mil).to_string() == running
 
 
-def test_text_is_no_number():
+def test_text_is_no_number() -> None:
     with pytest.raises(UnsupportedModelError, match="string"):
         element_type("string")
 
 
-def test_constants_as_plain_data():
+def test_constants_as_plain_data() -> None:
     context, op = operation(a=[1, -2], b=3, c=0.5, d="EXACT", e=np.bool_(True), f=np.ones((2, 2), np.float16))
     assert context.ints(op, "a") == [1, -2]
     assert context.integer(op, "b") == 3
@@ -45,7 +45,7 @@ def test_constants_as_plain_data():
     assert floats.dtype == np.float32
 
 
-def test_defaults_of_absent_keys():
+def test_defaults_of_absent_keys() -> None:
     context, op = operation()
     assert context.ints(op, "a", [7]) == [7]
     assert context.integer(op, "a", 0) == 0
@@ -58,7 +58,7 @@ def test_defaults_of_absent_keys():
         context.value(op, "a")
 
 
-def test_an_undefined_value_is_named():
+def test_an_undefined_value_is_named() -> None:
     program = Program((), ("ghost",), (), {})
     with pytest.raises(PackageError, match="'ghost'"):
         Context(program).lookup("ghost")
@@ -67,7 +67,7 @@ def test_an_undefined_value_is_named():
 @pytest.mark.parametrize(
     "declared", [TensorType("fp16", (2, 4)), TensorType("int32", (2, 3)), TensorType("fp16", (6,))]
 )
-def test_a_value_of_another_type_than_declared_is_refused(declared):
+def test_a_value_of_another_type_than_declared_is_refused(declared) -> None:
     context, _ = operation()
     made = ov.opset13.parameter([2, 3], ov.Type.f32).output(0)
     with pytest.raises(PackageError, match=r"relu r: output y is f32\[2,3\], but the file declares"):
@@ -75,7 +75,7 @@ def test_a_value_of_another_type_than_declared_is_refused(declared):
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (None, 3), (None, None)])
-def test_open_dimensions_fit_any_size(shape):
+def test_open_dimensions_fit_any_size(shape) -> None:
     context, _ = operation()
     made = ov.opset13.parameter([2, 3], ov.Type.f32).output(0)
     context.define(Value("y", TensorType("fp32", shape)), made, "relu r")
@@ -83,7 +83,7 @@ def test_open_dimensions_fit_any_size(shape):
 
 
 @pytest.mark.parametrize("shape", [(None, 2), (None, None)])
-def test_an_open_dimension_does_not_evade_the_memory_estimate(shape):
+def test_an_open_dimension_does_not_evade_the_memory_estimate(shape) -> None:
     context, _ = operation()
     made = ov.opset13.parameter([MOST_UNDECLARED // 2 + 1, 2], ov.Type.f32).output(0)
     with pytest.raises(PackageError, match=r"relu r: output y is .*a value of open size"):
@@ -94,14 +94,14 @@ def test_an_open_dimension_does_not_evade_the_memory_estimate(shape):
 
 
 @pytest.mark.parametrize(("axis", "expected"), [(0, 0), (2, 2), (-1, 2), (-3, 0)])
-def test_axes_count_from_the_front(axis, expected):
+def test_axes_count_from_the_front(axis: int, expected: int) -> None:
     context, op = operation(axis=axis, axes=[axis, 1])
     assert context.axis(op, "axis", 3) == expected
     assert context.axes(op, "axes", 3) == [expected, 1]
 
 
 @pytest.mark.parametrize("axis", [3, -4, 2**31 - 1])
-def test_an_axis_out_of_range_is_refused(axis):
+def test_an_axis_out_of_range_is_refused(axis) -> None:
     context, op = operation(axis=axis, axes=[0, axis])
     with pytest.raises(PackageError, match=rf"relu op_0: axis names the axis {axis} of 3"):
         context.axis(op, "axis", 3)
@@ -111,7 +111,7 @@ def test_an_axis_out_of_range_is_refused(axis):
 
 @pytest.mark.parametrize("size", [3, 3000])
 @pytest.mark.parametrize("writeable", [True, False])
-def test_a_half_precision_constant_survives_its_array(size, writeable):
+def test_a_half_precision_constant_survives_its_array(size: int, writeable: bool) -> None:
     array = np.arange(size).astype(np.float16)
     array.flags.writeable = writeable
     node = constant_node(array)
@@ -121,6 +121,6 @@ def test_a_half_precision_constant_survives_its_array(size, writeable):
     np.testing.assert_array_equal(compiled([])[0], expected)
 
 
-def test_an_integer_beyond_32_bits_is_refused():
+def test_an_integer_beyond_32_bits_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="32 bits"):
         constant_node(np.array([2**40]))

@@ -97,7 +97,7 @@ MUTATIONS = [
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=[path.stem for path in PACKAGES])
-def test_programs(path):
+def test_programs(path) -> None:
     sound, refused = read_package(path), 0
     for seed in range(CASES):
         random, program = Random(seed), sound

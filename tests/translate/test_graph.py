@@ -11,7 +11,7 @@ from bksdm_demo.translate.graph import build_model, translate
 from tests.translate.programs import Builder, run_model, run_program
 
 
-def test_missing_operations_are_reported_together():
+def test_missing_operations_are_reported_together() -> None:
     b = Builder()
     x = b.input("x", (2,))
     for kind in ("lstm", "relu", "topk", "lstm"):
@@ -20,7 +20,7 @@ def test_missing_operations_are_reported_together():
         translate(b.program(x))
 
 
-def test_refused_forms_are_reported_together():
+def test_refused_forms_are_reported_together() -> None:
     b = Builder()
     x = b.input("x", (2, 3))
     x = b.op("gelu", (2, 3), x=x, mode="ROUGHLY")
@@ -30,14 +30,14 @@ def test_refused_forms_are_reported_together():
         translate(b.program(x))
 
 
-def test_a_single_refused_form_is_its_own_message():
+def test_a_single_refused_form_is_its_own_message() -> None:
     b = Builder()
     x = b.op("gelu", (2, 3), x=b.input("x", (2, 3)), mode="ROUGHLY")
     with pytest.raises(UnsupportedModelError, match=r"^gelu op_0: the mode 'ROUGHLY' is unknown; there are .*\.$"):
         translate(b.program(x))
 
 
-def test_many_refused_forms_are_counted():
+def test_many_refused_forms_are_counted() -> None:
     b = Builder()
     x = b.input("x", (2, 3))
     for _ in range(13):
@@ -46,21 +46,21 @@ def test_many_refused_forms_are_counted():
         translate(b.program(x))
 
 
-def test_a_flexible_input_is_refused_by_name():
+def test_a_flexible_input_is_refused_by_name() -> None:
     b = Builder()
     program = b.program(b.op("relu", (None, 2), x=b.input("x", (None, 2))))
     with pytest.raises(UnsupportedModelError, match=r"input x has a flexible shape \(fp16\[\?, 2\]\)"):
         translate(program)
 
 
-def test_a_wrong_declared_shape_names_the_operation():
+def test_a_wrong_declared_shape_names_the_operation() -> None:
     b = Builder()
     program = b.program(b.op("matmul", (2, 5), x=b.input("x", (2, 3)), y=np.ones((3, 4), np.float16)))
     with pytest.raises(PackageError, match=r"matmul op_0: output matmul_0_0 is f32\[2,4\].*fp16\[2, 5\]"):
         translate(program)
 
 
-def test_inputs_that_do_not_fit_name_the_operation():
+def test_inputs_that_do_not_fit_name_the_operation() -> None:
     b = Builder()
     program = b.program(b.op("matmul", (2, 4), x=b.input("x", (2, 3)), y=np.ones((5, 4), np.float16)))
     with pytest.raises(PackageError, match="matmul op_0: the inputs do not fit"):
@@ -80,7 +80,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("kind", "inputs"), BAD.values(), ids=BAD)
-def test_contradictions_name_the_operation(kind, inputs):
+def test_contradictions_name_the_operation(kind, inputs) -> None:
     """A pass finds some of these, and cannot say which operation is to blame."""
     b = Builder()
     x = b.input("x", (1, 4, 1, 8))
@@ -90,8 +90,8 @@ def test_contradictions_name_the_operation(kind, inputs):
     assert caught.value.__cause__ is not None
 
 
-def test_a_pass_that_fails_alone_is_an_error_of_the_program(monkeypatch):
-    def fails(_):
+def test_a_pass_that_fails_alone_is_an_error_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_) -> None:
         raise StopIteration
 
     monkeypatch.setattr(graph, "rewrite", fails)
@@ -101,14 +101,14 @@ def test_a_pass_that_fails_alone_is_an_error_of_the_program(monkeypatch):
         translate(program)
 
 
-def test_a_wrong_number_of_outputs_names_the_operation():
+def test_a_wrong_number_of_outputs_names_the_operation() -> None:
     b = Builder()
     first, second = b.ops("relu", [(2,), (2,)], x=b.input("x", (2,)))
     with pytest.raises(PackageError, match="relu op_0: yields 1 values, but the file names 2"):
         translate(b.program(first, second))
 
 
-def test_inputs_and_outputs_keep_names_and_order():
+def test_inputs_and_outputs_keep_names_and_order() -> None:
     b = Builder()
     first, second = b.input("second", (2,)), b.input("first", (2,))
     total = b.op("add", (2,), x=first, y=second)
@@ -120,7 +120,7 @@ def test_inputs_and_outputs_keep_names_and_order():
     np.testing.assert_array_equal(made[difference.name], [4, 5])
 
 
-def test_an_output_may_be_an_input_a_constant_or_named_twice_in_a_chain():
+def test_an_output_may_be_an_input_a_constant_or_named_twice_in_a_chain() -> None:
     b = Builder()
     x = b.input("x", (2,))
     same = b.op("identity", (2,), x=x)
@@ -132,7 +132,7 @@ def test_an_output_may_be_an_input_a_constant_or_named_twice_in_a_chain():
     np.testing.assert_array_equal(made[constant.name], [1, 2])
 
 
-def test_layer_norm_of_the_first_converters():
+def test_layer_norm_of_the_first_converters() -> None:
     """coremltools 6 and 7 write Apple's LayerNorm over axis 1 as nine operations; shift before scale."""
     random = np.random.default_rng(0)
     x = random.normal(2, 3, (2, 8, 1, 5)).astype(np.float32)
@@ -154,7 +154,7 @@ def test_layer_norm_of_the_first_converters():
     np.testing.assert_allclose(result, (normal64 + bias) * weight, atol=2e-5)
 
 
-def test_normalise_of_the_first_converters():
+def test_normalise_of_the_first_converters() -> None:
     """coremltools 6 and 7 write F.normalize as abs, pow, reduce_sum, pow, clip to infinity, tile, real_div."""
     x = np.array([[3.0, -4.0], [0.0, 0.0]], np.float32)
     b = Builder()

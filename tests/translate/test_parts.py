@@ -55,7 +55,7 @@ def engine(name: str, precision: str) -> OpenVinoEngine:
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_f32_matches_torch(name):
+def test_f32_matches_torch(name) -> None:
     part = engine(name, "f32")
     for given, truth in cases(name):
         made = part.run(given)
@@ -65,7 +65,7 @@ def test_f32_matches_torch(name):
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_rewrites_hit_every_site_and_keep_the_numbers(name):
+def test_rewrites_hit_every_site_and_keep_the_numbers(name) -> None:
     program = read_package(GOLDEN / f"{name}.mlpackage")
     assert translate(program).rewrites == dict.fromkeys(PASSES, 0) | PARTS[name]
     given, _ = cases(name)[0]
@@ -76,7 +76,7 @@ def test_rewrites_hit_every_site_and_keep_the_numbers(name):
 
 @pytest.mark.skipif(not native_bf16(), reason="this processor does not compute in bf16")
 @pytest.mark.parametrize("name", PARTS)
-def test_bf16_is_close_to_torch_at_every_timestep(name):
+def test_bf16_is_close_to_torch_at_every_timestep(name) -> None:
     """The U-Net's cases are the TIMESTEPS; with the sinusoid in bf16, late ones would fall to 34-40 dB."""
     if name == "text_encoder":
         pytest.skip("bf16 cannot hold token ids; this part always runs exact")
@@ -87,7 +87,7 @@ def test_bf16_is_close_to_torch_at_every_timestep(name):
 
 
 @pytest.mark.skipif(not native_bf16(), reason="this processor does not compute in bf16")
-def test_neighbouring_timesteps_differ_in_bf16():
+def test_neighbouring_timesteps_differ_in_bf16() -> None:
     """Both 980 and 981 round to 980 in bf16."""
     part = engine("unet_split", "bf16")
     given, _ = cases("unet_split")[0]
@@ -95,11 +95,11 @@ def test_neighbouring_timesteps_differ_in_bf16():
     assert not np.array_equal(one, other)
 
 
-def test_the_recorded_timesteps_span_the_schedule():
+def test_the_recorded_timesteps_span_the_schedule() -> None:
     assert tuple(int(given["timestep"][0]) for given, _ in cases("unet_split")) == TIMESTEPS
 
 
-def test_the_safety_checker_blacks_out_what_it_flags():
+def test_the_safety_checker_blacks_out_what_it_flags() -> None:
     part = engine("safety_checker", "f32")
     (passed, _), (flagged, _) = cases("safety_checker")
     clean, black = part.run(passed), part.run(flagged)

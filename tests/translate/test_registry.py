@@ -21,26 +21,26 @@ NEEDED = {
 }  # fmt: skip
 
 
-def test_every_needed_op_has_a_translator():
+def test_every_needed_op_has_a_translator() -> None:
     assert set(registry.kinds()) >= NEEDED
 
 
-def test_every_family_is_imported():
+def test_every_family_is_imported() -> None:
     families = {path.stem for path in Path(registry.__file__).parent.glob("ops/[!_]*.py")}
     assert families <= set(vars(registry))
 
 
-def test_a_duplicate_is_refused():
+def test_a_duplicate_is_refused() -> None:
     with pytest.raises(ValueError, match="'conv' already has a translator: conv"):
         translator.translates("conv")(lambda context, operation: [])
 
 
-def test_an_unknown_kind_lists_what_exists():
+def test_an_unknown_kind_lists_what_exists() -> None:
     with pytest.raises(UnsupportedModelError, match=r"'lstm'; there are: abs, add, batch_norm"):
         registry.find("lstm")
 
 
-def test_missing_operations_are_counted():
+def test_missing_operations_are_counted() -> None:
     b = Builder()
     x = b.input("x", (2,))
     for kind in ("lstm", "relu", "topk", "lstm"):

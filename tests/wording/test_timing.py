@@ -24,7 +24,7 @@ SLOW = Timings(load=6.0, encode=0.5, denoise=2.0, decode=1.0, safety=0.5, total=
 QUICK = Timings(encode=0.0, denoise=1.0, decode=0.5, safety=0.5, total=2.0, steps=(0.25, 0.75))
 
 
-def test_drawing_leaves_loading_out_and_speed_is_by_drawing():
+def test_drawing_leaves_loading_out_and_speed_is_by_drawing() -> None:
     assert drawing_seconds(SLOW) == 4.0
     assert speed_up(QUICK, SLOW) == 2.0
     assert speed_up(Timings(), SLOW) is None
@@ -32,7 +32,7 @@ def test_drawing_leaves_loading_out_and_speed_is_by_drawing():
     assert median_step(Timings()) is None
 
 
-def test_only_a_verdict_has_timings():
+def test_only_a_verdict_has_timings() -> None:
     assert timings_of(Cell("a", Phase.FAILED)) is None
     assert timings_of(Cell("a", Phase.DONE)) is None
 

@@ -45,7 +45,7 @@ def noise(unet: OpenVinoEngine, seed: int = 5) -> NDArray:
     return unet.run(given(unet, seed))["noise_pred"]
 
 
-def test_only_by_name_and_only_for_unets(tmp_path):
+def test_only_by_name_and_only_for_unets(tmp_path: Path) -> None:
     assert OpenVinoEngine(UNET).precision != "int8"
     assert engine(tmp_path).precision == "int8"
     assert OpenVinoEngine(UNET, EngineOptions(precision="int8"), exact=True).precision == "f32"
@@ -54,7 +54,7 @@ def test_only_by_name_and_only_for_unets(tmp_path):
     assert not decoder.needs_calibration
 
 
-def test_without_a_calibration_it_is_refused(tmp_path):
+def test_without_a_calibration_it_is_refused(tmp_path: Path) -> None:
     unet = engine(tmp_path)
     assert isinstance(unet, Calibrated)
     assert unet.needs_calibration
@@ -62,7 +62,7 @@ def test_without_a_calibration_it_is_refused(tmp_path):
         unet.load()
 
 
-def test_after_calibration_int8_is_near_f32_but_not_equal(tmp_path):
+def test_after_calibration_int8_is_near_f32_but_not_equal(tmp_path: Path) -> None:
     unet = calibrate(engine(tmp_path))
     assert unet.loaded
     assert not unet.needs_calibration
@@ -70,7 +70,7 @@ def test_after_calibration_int8_is_near_f32_but_not_equal(tmp_path):
     assert FLOOR <= psnr(noise(unet), truth) < 60
 
 
-def test_a_later_engine_finds_the_calibration_and_the_compiled_model(tmp_path):
+def test_a_later_engine_finds_the_calibration_and_the_compiled_model(tmp_path: Path) -> None:
     first = calibrate(engine(tmp_path))
     second = engine(tmp_path)
     assert not second.needs_calibration
@@ -78,7 +78,7 @@ def test_a_later_engine_finds_the_calibration_and_the_compiled_model(tmp_path):
     assert second.from_cache
 
 
-def test_without_a_folder_it_stays_in_memory():
+def test_without_a_folder_it_stays_in_memory() -> None:
     unet = calibrate(engine(None))
     before = noise(unet)
     unet.unload()
@@ -86,12 +86,12 @@ def test_without_a_folder_it_stays_in_memory():
     assert engine(None).needs_calibration
 
 
-def test_calibrating_again_gives_the_same_picture(tmp_path):
+def test_calibrating_again_gives_the_same_picture(tmp_path: Path) -> None:
     first = noise(calibrate(engine(tmp_path / "one")))
     np.testing.assert_array_equal(noise(calibrate(engine(tmp_path / "two"))), first)
 
 
-def test_other_content_needs_a_calibration_of_its_own(tmp_path):
+def test_other_content_needs_a_calibration_of_its_own(tmp_path: Path) -> None:
     calibrate(engine(tmp_path / "cache"))
     other = shutil.copytree(UNET, tmp_path / "other.mlpackage")
     assert not engine(tmp_path / "cache", other).needs_calibration
@@ -99,14 +99,14 @@ def test_other_content_needs_a_calibration_of_its_own(tmp_path):
     assert engine(tmp_path / "cache", other).needs_calibration
 
 
-def test_observing_gives_the_float_result(tmp_path):
+def test_observing_gives_the_float_result(tmp_path: Path) -> None:
     unet = engine(tmp_path)
     with unet.observing():
         seen = noise(unet)
     np.testing.assert_allclose(seen, noise(OpenVinoEngine(UNET)), atol=0.05 * np.ptp(seen))
 
 
-def test_an_interrupted_calibration_stores_nothing(tmp_path):
+def test_an_interrupted_calibration_stores_nothing(tmp_path: Path) -> None:
     unet = engine(tmp_path)
 
     def interrupted() -> None:
@@ -121,14 +121,14 @@ def test_an_interrupted_calibration_stores_nothing(tmp_path):
     assert engine(tmp_path).needs_calibration
 
 
-def test_a_result_far_from_the_observed_is_refused(tmp_path, monkeypatch):
+def test_a_result_far_from_the_observed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(part, "LEAST_PSNR", 200.0)
     with pytest.raises(EngineError, match="choose the precision auto"):
         calibrate(engine(tmp_path))
     assert engine(tmp_path).needs_calibration
 
 
-def test_processors_without_dot_products_are_refused(tmp_path, monkeypatch):
+def test_processors_without_dot_products_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = tmp_path / "old", tmp_path / "new"
     old.write_text("flags\t\t: fpu sse4_1 avx avx2 avx512f\n")
     new.write_text("flags\t\t: fpu sse4_1 avx2 avx512f avx512_vnni\n")

@@ -21,7 +21,7 @@ def noise(values: np.ndarray, weights: np.ndarray, rounding: Rounding) -> float:
 
 
 @pytest.mark.parametrize("ends", [(-3.0, 5.0), (0.1, 2.0), (-4.0, -1.0), (0.0, 0.0), (-1e-9, 1e-9), (-0.28, 6.0)])
-def test_zero_is_exact_and_both_ends_nearly(ends):
+def test_zero_is_exact_and_both_ends_nearly(ends: tuple[float, ...]) -> None:
     scale, zero_point = affine(*ends)
     rounding = Rounding(scale, zero_point, np.ones(1, np.float32), np.zeros(1, np.float32), np.ones(1, np.float32))
     assert 0 <= zero_point <= 255
@@ -30,7 +30,7 @@ def test_zero_is_exact_and_both_ends_nearly(ends):
         assert abs(rounding.rounded(np.full((1, 1), end, np.float32)).item() - end) <= 1.01 * scale
 
 
-def test_values_come_back_within_half_a_level():
+def test_values_come_back_within_half_a_level() -> None:
     samples = GENERATOR.normal(size=(400, 6)).astype(np.float32)
     rounding = choose_rounding(samples, [GENERATOR.normal(size=(8, 6)).astype(np.float32)], pointwise=True)
     inside = np.abs((samples - rounding.centre) / rounding.spread) < min(-rounding.low, rounding.high)
@@ -39,7 +39,7 @@ def test_values_come_back_within_half_a_level():
     assert error[inside].max() <= 0.5 + 1e-3
 
 
-def test_a_large_channel_costs_the_others_nothing():
+def test_a_large_channel_costs_the_others_nothing() -> None:
     """One channel 100 times the size of the others: a single scale for all is what equalising saves one from."""
     size = np.where(np.arange(32) == 5, 100, 1)
     values = (GENERATOR.normal(size=(2000, 32)) * size).astype(np.float32)
@@ -50,7 +50,7 @@ def test_a_large_channel_costs_the_others_nothing():
     assert noise(values, weights, chosen) > 36  # two independent errors of normal values at 8 bits
 
 
-def test_centring_helps_values_far_from_zero():
+def test_centring_helps_values_far_from_zero() -> None:
     middle = np.linspace(-50, 50, 16)
     values = (GENERATOR.normal(size=(1000, 16)) + middle).astype(np.float32)
     weights = GENERATOR.normal(size=(8, 16)).astype(np.float32)
@@ -59,7 +59,7 @@ def test_centring_helps_values_far_from_zero():
     assert not choose_rounding(values, [weights], pointwise=False).centre.any()
 
 
-def test_weights_are_clipped_only_where_that_helps():
+def test_weights_are_clipped_only_where_that_helps() -> None:
     even = np.linspace(-1, 1, 255, dtype=np.float32)[None]
     whole, scales = round_weights(even, np.ones(255, np.float32))
     assert scales.item() == pytest.approx(1 / 127)
@@ -70,7 +70,7 @@ def test_weights_are_clipped_only_where_that_helps():
     assert round_weights(tailed, heavy)[1].item() == pytest.approx(6 / 127)
 
 
-def test_the_choice_is_among_the_best_of_all_exponents():
+def test_the_choice_is_among_the_best_of_all_exponents() -> None:
     """The model of independent errors must pick what measuring the output picks, within half a dB."""
     size = np.exp(GENERATOR.normal(size=48))
     values = (GENERATOR.standard_t(5, size=(3000, 48)) * size).astype(np.float32)
@@ -85,7 +85,7 @@ def test_the_choice_is_among_the_best_of_all_exponents():
     assert chosen > min(rivals) + 3
 
 
-def test_a_channel_of_zeros_only():
+def test_a_channel_of_zeros_only() -> None:
     samples = np.zeros((64, 4), np.float32)
     samples[:, 1] = GENERATOR.normal(size=64)
     rounding = choose_rounding(samples, [np.ones((3, 4, 3, 3), np.float32)], pointwise=False)
@@ -94,7 +94,7 @@ def test_a_channel_of_zeros_only():
     assert np.isfinite(rounding.rounded(samples)).all()
 
 
-def test_without_by_channel_all_channels_share_a_range():
+def test_without_by_channel_all_channels_share_a_range() -> None:
     samples = (GENERATOR.normal(size=(200, 8)) * np.arange(1, 9) + 5).astype(np.float32)
     rounding = choose_rounding(samples, [np.ones((2, 8), np.float32)], pointwise=True, by_channel=False)
     assert not rounding.centre.any()

@@ -22,13 +22,13 @@ def attention(query, key, value, mask=0.0):
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 8), (2, 3, 5, 8)])
-def test_scaled_dot_product_attention(shape):
+def test_scaled_dot_product_attention(shape: tuple[int, ...]) -> None:
     query, key, value = normal(*shape), normal(*shape[:-2], 7, 8), normal(*shape[:-2], 7, 8)
     arrays = {"query": query, "key": key, "value": value}
     check_op("scaled_dot_product_attention", attention(query, key, value), **arrays)
 
 
-def test_masks():
+def test_masks() -> None:
     query, key, value = normal(2, 3, 5, 8), normal(2, 3, 7, 8), normal(2, 3, 7, 8)
     seen = RANDOM.random((5, 7)) < 0.7
     seen[:, 0] = True
@@ -40,7 +40,7 @@ def test_masks():
 
 
 @pytest.mark.parametrize(("channels", "heads", "queries", "keys"), [(8, 2, 5, 7), (6, 1, 4, 4), (12, 3, 1, 9)])
-def test_multi_head_attention(channels, heads, queries, keys):
+def test_multi_head_attention(channels: int, heads: int, queries: int, keys: int) -> None:
     query, key, value = normal(2, channels, 1, queries), normal(2, channels, 1, keys), normal(2, channels, 1, keys)
 
     def tokens(x):  # [B, C, 1, S] -> [B, H, S, d]

@@ -47,7 +47,7 @@ def convolve(x, weight, pad, strides, dilations, groups=1):
 )
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("dilation", [1, 2])
-def test_conv(spatial, kernel, groups, stride, dilation):
+def test_conv(spatial: tuple[int, ...], kernel: tuple[int, ...], groups: int, stride: int, dilation: int) -> None:
     dims = len(spatial)
     x = RANDOM.normal(size=(2, 4, *spatial)).astype(np.float32)
     weight, bias = RANDOM.normal(size=(8, 4 // groups, *kernel)), RANDOM.normal(size=8).astype(np.float16)
@@ -73,7 +73,7 @@ def picture(kernel):
     return RANDOM.normal(size=(1, 3, 7, 6)).astype(np.float32), RANDOM.normal(size=(5, 3, *kernel)).astype(np.float16)
 
 
-def test_valid_padding_is_the_default_and_ignores_pad():
+def test_valid_padding_is_the_default_and_ignores_pad() -> None:
     x, weight = picture((3, 3))
     expected = convolve(x, weight.astype(float), [(0, 0)] * 2, [1, 1], [1, 1]).astype(np.float32)
     check_op("conv", expected, x=x, weight=Const(weight))
@@ -83,7 +83,7 @@ def test_valid_padding_is_the_default_and_ignores_pad():
 
 @pytest.mark.parametrize("kind", ["same", "same_lower"])
 @pytest.mark.parametrize("dilation", [1, 2])
-def test_same_padding_of_odd_kernels(kind, dilation):
+def test_same_padding_of_odd_kernels(kind: str, dilation: int) -> None:
     x, weight = picture((3, 5))
     pad = [(dilation, dilation), (2 * dilation, 2 * dilation)]
     expected = convolve(x, weight.astype(float), pad, [1, 1], [dilation] * 2).astype(np.float32)
@@ -98,7 +98,7 @@ def test_same_padding_of_odd_kernels(kind, dilation):
         ((3, 3), {"pad_type": "mirror"}),
     ],
 )
-def test_ambiguous_padding_is_refused(kernel, named):
+def test_ambiguous_padding_is_refused(kernel: tuple[int, ...], named) -> None:
     x, weight = picture(kernel)
     with pytest.raises(UnsupportedModelError, match="pad"):
         check_op("conv", x, x=x, weight=Const(weight), **named)

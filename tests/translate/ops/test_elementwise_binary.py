@@ -36,16 +36,16 @@ def plain(value):
 
 @pytest.mark.parametrize("other", OTHERS, ids=["same", "middle 1", "last axis", "scalar", "constant"])
 @pytest.mark.parametrize("kind", FLOATS)
-def test_floats_broadcast(kind, other):
+def test_floats_broadcast(kind, other) -> None:
     check_op(kind, FLOATS[kind](X, plain(other)), x=X, y=other)
 
 
-def test_a_constant_may_stand_first():
+def test_a_constant_may_stand_first() -> None:
     check_op("sub", np.float32(1) - X, x=Const(np.float16(1)), y=X)
     check_op("real_div", np.float32(1) / X, x=Const(np.float16(1)), y=X)
 
 
-def test_pow():
+def test_pow() -> None:
     x = np.abs(X)
     check_op("pow", x**2, x=x, y=Const(np.float16(2)))
     check_op("pow", x**0.5, x=x, y=Const(np.float16(0.5)))
@@ -53,25 +53,25 @@ def test_pow():
 
 
 @pytest.mark.parametrize("kind", ["add", "sub", "mul", "maximum", "minimum", "floor_div", "mod"])
-def test_integers(kind):
+def test_integers(kind: str) -> None:
     x, y = np.array([-7, -1, 0, 5, 49407], np.int32), np.array([2, 2, 3, -3, 7], np.int32)
     check_op(kind, FLOATS[kind](x, y), x=x, y=y)
 
 
 @pytest.mark.parametrize("kind", ["floor_div", "mod"])
-def test_integers_by_minus_one(kind):
+def test_integers_by_minus_one(kind: str) -> None:
     x, y = np.array([-7, 7, 0, -(2**31) + 1, 7], np.int32), np.array([-1, -1, -1, -1, -2], np.int32)
     for one, other in ((x, y), (Const(x), Const(y)), (x, Const(y))):
         check_op(kind, FLOATS[kind](x, y), x=one, y=other)
 
 
-def test_real_div_of_integers_truncates():
+def test_real_div_of_integers_truncates() -> None:
     x, y = np.array([-7, 7, 6], np.int32), np.array([2, 2, 3], np.int32)
     check_op("real_div", np.trunc(x / y).astype(np.int32), x=x, y=y)
 
 
 @pytest.mark.parametrize("kind", COMPARISONS)
-def test_comparisons(kind):
+def test_comparisons(kind) -> None:
     x = np.array([[1, 2, 3], [3, 2, 1]])
     for dtype in (np.int32, np.float32):
         check_op(kind, COMPARISONS[kind](x, 2), x=x.astype(dtype), y=Const(dtype(2)))
@@ -79,6 +79,6 @@ def test_comparisons(kind):
 
 
 @pytest.mark.parametrize("kind", ["logical_and", "logical_or", "logical_xor"])
-def test_logic(kind):
+def test_logic(kind: str) -> None:
     x, y = np.array([False, False, True, True]), np.array([False, True, False, True])
     check_op(kind, getattr(np, kind)(x, y), x=x, y=y)

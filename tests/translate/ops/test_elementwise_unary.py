@@ -32,47 +32,47 @@ ERF = np.vectorize(math.erf)
         ("tanh", np.tanh),
     ],
 )
-def test_plain(kind, statement, shape):
+def test_plain(kind: str, statement, shape: tuple[int, ...]) -> None:
     x = X.reshape(shape) if shape else X[0, 0, 0]
     x = np.asarray(x)
     check_op(kind, np.asarray(statement(x), np.float32), x=x)
 
 
-def test_sqrt():
+def test_sqrt() -> None:
     check_op("sqrt", np.sqrt(POSITIVE), x=POSITIVE)
 
 
 @pytest.mark.parametrize("epsilon", [1e-5, 0.25])
-def test_epsilon_is_added_inside(epsilon):
+def test_epsilon_is_added_inside(epsilon: float) -> None:
     check_op("rsqrt", 1 / np.sqrt(POSITIVE + epsilon), x=POSITIVE, epsilon=Const(np.float32(epsilon)))
     check_op("inverse", 1 / (POSITIVE + epsilon), x=POSITIVE, epsilon=Const(np.float32(epsilon)))
     check_op("log", np.log(POSITIVE + epsilon), x=POSITIVE, epsilon=Const(np.float32(epsilon)))
 
 
-def test_epsilon_defaults():
+def test_epsilon_defaults() -> None:
     check_op("rsqrt", 1 / np.sqrt(POSITIVE), x=POSITIVE)
     check_op("inverse", 1 / (POSITIVE + np.float32(1e-4)), x=POSITIVE)
     check_op("log", np.log(POSITIVE), x=POSITIVE)
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 0.5), (0.0, math.inf), (-math.inf, 1.0)])
-def test_clip(low, high):
+def test_clip(low, high) -> None:
     check_op("clip", np.clip(X, low, high), x=X, alpha=Const(np.float16(low)), beta=Const(np.float16(high)))
 
 
 @pytest.mark.parametrize("target", ["int32", "int16", "uint16"])
-def test_cast_float_to_integer_truncates(target):
+def test_cast_float_to_integer_truncates(target: str) -> None:
     x = np.array([-2.9, -0.5, 0.0, 0.5, 1.9, 300.7], np.float32)
     x = np.abs(x) if target == "uint16" else x
     check_op("cast", np.trunc(x).astype(target), x=x, dtype=target)
 
 
-def test_cast_between_floats_keeps_the_value():
+def test_cast_between_floats_keeps_the_value() -> None:
     x = np.array([1 / 3, 70000.0], np.float32)  # beyond fp16's precision and range
     check_op("cast", x, x=x, dtype="fp16")
 
 
-def test_cast_to_and_from_bool():
+def test_cast_to_and_from_bool() -> None:
     x = np.array([-0.5, 0.0, 0.25, 3.0], np.float32)
     check_op("cast", x != 0, x=x, dtype="bool")
     check_op("cast", np.array([7, 0, -1]) != 0, x=np.array([7, 0, -1], np.int32), dtype="bool")
@@ -80,17 +80,17 @@ def test_cast_to_and_from_bool():
     check_op("cast", np.array([1, 0], np.int32), x=np.array([True, False]), dtype="int32")
 
 
-def test_cast_integer_to_float():
+def test_cast_integer_to_float() -> None:
     x = np.array([-3, 0, 49407], np.int32)
     check_op("cast", x.astype(np.float32), x=x, dtype="fp32")
 
 
-def test_cast_to_an_unknown_type_is_refused():
+def test_cast_to_an_unknown_type_is_refused() -> None:
     builder = Builder()
     x = builder.input("x", (1,))
     with pytest.raises(UnsupportedModelError, match="fp8"):
         run_program(builder.program(builder.op("cast", (1,), x=x, dtype="fp8")), {})
 
 
-def test_logical_not():
+def test_logical_not() -> None:
     check_op("logical_not", np.array([False, True]), x=np.array([True, False]))

@@ -28,7 +28,7 @@ def channels(array, dims=4):
 
 @pytest.mark.parametrize("axes", [[1], [-1], [3], [2, 3], [-2, -1], [1, 2, 3]])
 @pytest.mark.parametrize("affine", [(), ("gamma",), ("beta",), ("gamma", "beta")])
-def test_layer_norm(axes, affine):
+def test_layer_norm(axes: list[int], affine: tuple[str, ...]) -> None:
     positive = [axis % 4 for axis in axes]
     arrays = {key: half(*(X.shape[axis] for axis in positive)) for key in affine}
     spread = {key: array.reshape([size if axis in positive else 1 for axis, size in enumerate(X.shape)])
@@ -38,19 +38,19 @@ def test_layer_norm(axes, affine):
     check_op("layer_norm", expected.astype(np.float32), x=X, axes=axes, epsilon=Const(EPSILON), **constants)
 
 
-def test_layer_norm_epsilon_counts_inside_the_root():
+def test_layer_norm_epsilon_counts_inside_the_root() -> None:
     x = X * np.float32(1e-2)
     check_op("layer_norm", normal(x, (1,), 0.5).astype(np.float32), x=x, axes=[1], epsilon=Const(np.float16(0.5)))
 
 
-def test_layer_norm_with_axes_out_of_order_is_refused():
+def test_layer_norm_with_axes_out_of_order_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="ascending order"):
         check_op("layer_norm", X, x=X, axes=[3, 2])
 
 
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("shape", [(2, 6, 3, 4), (2, 6, 5), (2, 6)])
-def test_batch_norm(affine, shape):
+def test_batch_norm(affine: bool, shape: tuple[int, ...]) -> None:
     x = RANDOM.normal(size=shape).astype(np.float32)
     mean, variance, gamma, beta = half(6), np.abs(half(6)), half(6), half(6)
     dims = len(shape)
@@ -64,7 +64,7 @@ def test_batch_norm(affine, shape):
 
 
 @pytest.mark.parametrize("shape", [(2, 6, 3, 4), (2, 6, 7)])
-def test_instance_norm(shape):
+def test_instance_norm(shape: tuple[int, ...]) -> None:
     x = RANDOM.normal(2, 3, shape).astype(np.float32)
     gamma, beta = half(6), half(6)
     expected = normal(x, tuple(range(2, len(shape))), EPSILON)

@@ -12,22 +12,22 @@ X = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
 
 
 @pytest.mark.parametrize("shape", [(6, 20), (-1, 20), (0, 0, -1, 1), (0, 3, 20, 1), (120,), (2, 3, 2, 2, 5)])
-def test_reshape(shape):
+def test_reshape(shape: tuple[int, ...]) -> None:
     expected = X.reshape([X.shape[axis] if size == 0 else size for axis, size in enumerate(shape)])
     check_op("reshape", expected, x=X, shape=list(shape))
 
 
-def test_reshape_to_a_scalar_s_single_element():
+def test_reshape_to_a_scalar_s_single_element() -> None:
     check_op("reshape", np.ones(1, np.float32), x=np.ones((1, 1), np.float32), shape=[1])
 
 
 @pytest.mark.parametrize("shape", [[[120]], [[6, 20]]])
-def test_a_shape_that_is_no_list_is_refused(shape):
+def test_a_shape_that_is_no_list_is_refused(shape: list[list[int]]) -> None:
     with pytest.raises(PackageError, match=r"reshape op_0: the shape must be a list, not have 2 dimensions"):
         check_op("reshape", X.reshape(-1), x=X, shape=shape)
 
 
-def test_reshape_by_a_computed_shape():
+def test_reshape_by_a_computed_shape() -> None:
     builder = Builder()
     x = builder.input("x", (2, 6))
     shape = builder.op("shape", (2,), "int32", x=x)
@@ -39,21 +39,21 @@ def test_reshape_by_a_computed_shape():
 
 
 @pytest.mark.parametrize("perm", [(0, 2, 1, 3), (0, 3, 2, 1), (0, 2, -1, -3), (-4, -1, -2, 1), (3, 2, 1, 0)])
-def test_transpose(perm):
+def test_transpose(perm: tuple[int, ...]) -> None:
     check_op("transpose", X.transpose([axis % 4 for axis in perm]), x=X, perm=list(perm))
 
 
-def test_transpose_of_three_axes_with_negative_ones():
+def test_transpose_of_three_axes_with_negative_ones() -> None:
     check_op("transpose", X[0].transpose(0, 2, 1), x=X[0], perm=[0, -1, -2])
 
 
 @pytest.mark.parametrize("axes", [(0,), (1,), (-1,), (2, 3), (-1, -2), (0, -1)])
-def test_expand_dims(axes):
+def test_expand_dims(axes: tuple[int, ...]) -> None:
     check_op("expand_dims", np.expand_dims(X[0, 0], axes), x=X[0, 0], axes=list(axes))
 
 
 @pytest.mark.parametrize("axes", [None, (0,), (-1,), (0, 2), (-3,)])
-def test_squeeze(axes):
+def test_squeeze(axes: tuple[int, ...] | None) -> None:
     x = X[0, :1].reshape(1, 20, 1)
     check_op("squeeze", x.squeeze() if axes is None else x.squeeze(axes), x=x, **({"axes": list(axes)} if axes else {}))
 
@@ -75,7 +75,7 @@ SLICES = [
 
 
 @pytest.mark.parametrize("case", SLICES, ids=[str(case[-1]) for case in SLICES])
-def test_slice_by_index(case):
+def test_slice_by_index(case) -> None:
     *given, selection = case
     names = ("begin", "end", "stride", "begin_mask", "end_mask", "squeeze_mask")
     named = {
@@ -87,7 +87,7 @@ def test_slice_by_index(case):
 
 
 @pytest.mark.parametrize("place", [0, 2, -1])
-def test_slice_by_a_computed_index(place):
+def test_slice_by_a_computed_index(place: int) -> None:
     builder = Builder()
     x, begin = builder.input("x", (4, 5)), builder.input("begin", (2,), "int32")
     row = builder.op(
@@ -101,23 +101,23 @@ def test_slice_by_a_computed_index(place):
     ("begin", "size", "selection"),
     [((0, 1, 2, 0), (2, 2, 2, 5), np.s_[:, 1:3, 2:]), ((1, 0, 1, 3), (-1, -1, 2, -1), np.s_[1:, :, 1:3, 3:])],
 )
-def test_slice_by_size(begin, size, selection):
+def test_slice_by_size(begin: tuple[int, ...], size: tuple[int, ...], selection) -> None:
     check_op("slice_by_size", X[selection], x=X, begin=list(begin), size=list(size))
     check_op("slice_by_size", X[selection], x=X, begin=np.array(begin, np.int32), size=list(size))
 
 
-def test_slice_by_a_negative_size_is_refused():
+def test_slice_by_a_negative_size_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="-2"):
         check_op("slice_by_size", X, x=X, begin=[0] * 4, size=[1, 1, 1, -2])
 
 
-def test_a_computed_permutation_is_refused():
+def test_a_computed_permutation_is_refused() -> None:
     with pytest.raises(UnsupportedModelError, match="perm must be a constant"):
         check_op("transpose", X[0, 0].T, x=X[0, 0], perm=np.array([1, 0], np.int32))
 
 
 @pytest.mark.parametrize("block", [2, 3])
-def test_channels_spread_out(block):
+def test_channels_spread_out(block: int) -> None:
     """Two orders of channels: depth_to_space counts the places in a block first, pixel_shuffle the channels."""
     small = np.random.default_rng(0).normal(size=(2, 5 * block * block, 3, 4)).astype(np.float32)
     expected = np.zeros((2, 5, 3 * block, 4 * block), np.float32)

@@ -144,7 +144,7 @@ HITS = {
 
 
 @pytest.mark.parametrize("form", HITS.values(), ids=HITS)
-def test_hit(form):
+def test_hit(form) -> None:
     check_hit(form)
 
 
@@ -184,12 +184,12 @@ MISSES = {
 
 
 @pytest.mark.parametrize("form", MISSES.values(), ids=MISSES)
-def test_near_miss(form):
+def test_near_miss(form) -> None:
     program = site(form)
     assert fuse_split_attention(program) == (program, 0)
 
 
-def test_weights_that_are_used_elsewhere_stay():
+def test_weights_that_are_used_elsewhere_stay() -> None:
     program = site(HIT)
     weights = next(operation for operation in program.operations if operation.kind == "softmax")
     looked_at = replace(program, outputs=(*program.outputs, weights.outputs[0].name))

@@ -16,7 +16,7 @@ from tests.translate.passes import (
 from tests.translate.programs import Builder
 
 
-def test_every_pass_runs_and_is_counted():
+def test_every_pass_runs_and_is_counted() -> None:
     examples = {
         "split attention": (test_attention_split.site(test_attention_split.HIT), {"token-major blocks"}),
         "matmul attention": (test_attention_matmul.site(test_attention_matmul.HIT), {"token-major blocks"}),
@@ -34,7 +34,7 @@ def test_every_pass_runs_and_is_counted():
         assert rewrite(rewritten) == (rewritten, dict.fromkeys(PASSES, 0))
 
 
-def test_nothing_to_do():
+def test_nothing_to_do() -> None:
     b = Builder()
     program = b.program(b.op("relu", (2,), x=b.input("x", (2,))))
     assert rewrite(program) == (program, dict.fromkeys(PASSES, 0))

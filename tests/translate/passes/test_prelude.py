@@ -49,7 +49,7 @@ def names(values) -> list[str]:
     return [value.name for value in values]
 
 
-def test_the_sinusoid_is_cut():
+def test_the_sinusoid_is_cut() -> None:
     whole = program()
     main, prelude = cut_prelude(whole)
     assert prelude is not None
@@ -59,7 +59,7 @@ def test_the_sinusoid_is_cut():
     check_same(whole, main, prelude)
 
 
-def test_an_input_that_is_used_elsewhere_crosses_too():
+def test_an_input_that_is_used_elsewhere_crosses_too() -> None:
     whole = program(also_plain=True)
     main, prelude = cut_prelude(whole)
     assert prelude is not None
@@ -67,18 +67,18 @@ def test_an_input_that_is_used_elsewhere_crosses_too():
     check_same(whole, main, prelude)
 
 
-def test_no_second_cut():
+def test_no_second_cut() -> None:
     main, _ = cut_prelude(program())
     assert cut_prelude(main) == (main, None)
 
 
 @pytest.mark.parametrize("near", [{"waves": False}, {"mixed_in": True}])
-def test_near_miss(near):
+def test_near_miss(near) -> None:
     whole = program(**near)
     assert cut_prelude(whole) == (whole, None)
 
 
-def test_a_program_that_is_nothing_but_waves_stays():
+def test_a_program_that_is_nothing_but_waves_stays() -> None:
     b = Builder()
     whole = b.program(b.op("sin", (3,), x=b.input("x", (3,))))
     assert cut_prelude(whole) == (whole, None)

@@ -25,7 +25,7 @@ def cut(block: Slice) -> np.ndarray:
         ({"begin": [0, 3], "end": [99, 99]}, np.s_[:, 3:]),
     ],
 )
-def test_slices_of_slices(named, selection):
+def test_slices_of_slices(named, selection) -> None:
     b = Builder()
     x = b.input("x", X.shape)
     once = b.op("slice_by_index", X[selection].shape, x=x, **named)
@@ -38,7 +38,7 @@ def test_slices_of_slices(named, selection):
         np.testing.assert_array_equal(cut(found), expected)
 
 
-def test_parts_of_a_split():
+def test_parts_of_a_split() -> None:
     b = Builder()
     refs = b.ops("split", [(6, 1), (6, 5), (6, 2)], x=b.input("x", X.shape), split_sizes=[1, 5, 2], axis=-1)
     index = Index(b.program(*refs))
@@ -50,7 +50,7 @@ def test_parts_of_a_split():
 
 
 @pytest.mark.parametrize("named", [{"stride": [1, 2]}, {"squeeze_mask": [True, False]}])
-def test_a_cut_that_is_no_block_is_a_root_of_its_own(named):
+def test_a_cut_that_is_no_block_is_a_root_of_its_own(named) -> None:
     b = Builder()
     shape = (6, 4) if "stride" in named else (8,)
     ref = b.op("slice_by_index", shape, x=b.input("x", X.shape), begin=[0, 0], end=[6, 8], **named)
@@ -59,13 +59,13 @@ def test_a_cut_that_is_no_block_is_a_root_of_its_own(named):
     assert found.root == ref.name
 
 
-def test_an_open_shape_has_no_slice():
+def test_an_open_shape_has_no_slice() -> None:
     b = Builder()
     ref = b.op("non_zero", (None, 2), "int32", x=b.input("x", X.shape))
     assert slice_of(Index(b.program(ref)), ref.name) is None
 
 
-def test_whole_looks_at_the_named_axes():
+def test_whole_looks_at_the_named_axes() -> None:
     b = Builder()
     ref = b.op("slice_by_index", (6, 4), x=b.input("x", X.shape), begin=[0, 0], end=[6, 4])
     index = Index(b.program(ref))

@@ -101,7 +101,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_a_whole_block_becomes_token_major(form):
+def test_a_whole_block_becomes_token_major(form) -> None:
     program = Block().write(form)
     rewritten, count = run_token_major(program)
     assert count == 1
@@ -116,12 +116,12 @@ def test_a_whole_block_becomes_token_major(form):
     assert run_token_major(rewritten) == (rewritten, 0)
 
 
-def test_a_block_without_attention_stays():
+def test_a_block_without_attention_stays() -> None:
     program = Block().write(Form(attends=False))
     assert run_token_major(program) == (program, 0)
 
 
-def test_separate_blocks_are_counted_separately():
+def test_separate_blocks_are_counted_separately() -> None:
     block = Block()
     given, refs = block.b.input("x", PICTURE), []
     for _ in range(2):
@@ -167,7 +167,7 @@ MISSES: dict[str, Callable[[Block, Ref], Ref]] = {
 
 
 @pytest.mark.parametrize("between", MISSES.values(), ids=MISSES)
-def test_operations_without_a_token_major_form_get_rows(between):
+def test_operations_without_a_token_major_form_get_rows(between) -> None:
     """In the middle of a block; the two attentions around it go over all the same."""
     block = Block()
     x = block.b.input("x", ROW)
@@ -184,7 +184,7 @@ def test_operations_without_a_token_major_form_get_rows(between):
 
 
 @pytest.mark.parametrize("shown", [False, True])
-def test_a_reshape_to_the_same_row_is_no_picture(shown):
+def test_a_reshape_to_the_same_row_is_no_picture(shown: bool) -> None:
     """It has the shape of a picture of one line."""
     block = Block()
     x = block.b.input("x", ROW)
@@ -196,7 +196,7 @@ def test_a_reshape_to_the_same_row_is_no_picture(shown):
     check_same(program, rewritten)
 
 
-def test_a_channel_scale_standing_first():
+def test_a_channel_scale_standing_first() -> None:
     block = Block()
     x = block.b.input("x", ROW)
     scaled = block.b.op("mul", ROW, x=block.half(1, CHANNELS, 1, 1), y=block.attention(x, x, Form()))

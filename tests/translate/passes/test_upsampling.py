@@ -75,7 +75,7 @@ HIT = Form()
     [HIT, replace(HIT, factors=(2, 2)), replace(HIT, bias=False), replace(HIT, pad_type="same", pad=(0, 0, 0, 0))],
     ids=["floats", "whole factors", "no bias", "same padding"],
 )
-def test_hit(form):
+def test_hit(form) -> None:
     program = site(form)
     rewritten, count = convolve_before_doubling(program)
     assert count == 1
@@ -85,7 +85,7 @@ def test_hit(form):
     assert convolve_before_doubling(rewritten) == (rewritten, 0)
 
 
-def test_two_convolutions_of_one_doubling():
+def test_two_convolutions_of_one_doubling() -> None:
     program = site(HIT, twice=True)
     rewritten, count = convolve_before_doubling(program)
     assert count == 2
@@ -93,7 +93,7 @@ def test_two_convolutions_of_one_doubling():
     check_same(program, rewritten)
 
 
-def test_a_doubling_with_another_reader_stays():
+def test_a_doubling_with_another_reader_stays() -> None:
     program = site(HIT)
     doubled = program.operations[0].outputs[0].name
     looked_at = replace(program, outputs=(*program.outputs, doubled))
@@ -121,12 +121,12 @@ MISSES = {
 
 
 @pytest.mark.parametrize("form", MISSES.values(), ids=MISSES)
-def test_near_miss(form):
+def test_near_miss(form) -> None:
     program = site(form)
     assert convolve_before_doubling(program) == (program, 0)
 
 
-def test_kernels_by_hand():
+def test_kernels_by_hand() -> None:
     kernel = np.arange(1, 10, dtype=np.float32).reshape(1, 1, 3, 3)
     assert meeting(kernel, 0, 0)[0, 0].tolist() == [[1, 2 + 3], [4 + 7, 5 + 6 + 8 + 9]]
     assert meeting(kernel, 1, 1)[0, 0].tolist() == [[1 + 2 + 4 + 5, 3 + 6], [7 + 8, 9]]
