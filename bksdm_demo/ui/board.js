@@ -51,7 +51,7 @@
     if (select && select.value !== reference()) select.value = reference();
     const place = select ? select.value : "";
     const { problem, words } = await similarity(place);
-    if (place !== (document.querySelector("[data-reference]") ? reference() : "")) return; // another choice was made meanwhile
+    if (place !== (document.querySelector("[data-reference]") ? reference() : "")) return; // the choice has changed
     for (const cell of document.querySelectorAll(".bk-board .bk-column")) {
       const line = cell.querySelector(".bk-similarity");
       if (line) write(line, place === "" ? "" : problem || words.get(cell.dataset.index) || "");
@@ -65,8 +65,8 @@
   document.addEventListener("click", (event) => {
     const target = event.target instanceof Element ? event.target : null;
     const cell = target?.closest(".bk-column[data-index]");
-    if (target?.closest("[data-look]")) window.bksdm.look(null, target.closest("[data-look]"));
-    else if (target?.closest(".bk-picture") && cell) window.bksdm.look(cell.dataset.index, target.closest(".bk-picture"));
+    if (target?.closest("[data-look]")) window.bksdm.look(null);
+    else if (target?.closest(".bk-picture") && cell) window.bksdm.look(cell.dataset.index);
     else if (target?.closest("[data-again]")) {
       again = target.closest("[data-again]").dataset.again;
       cell?.focus(); // the button disappears while the cell runs

@@ -188,20 +188,20 @@ class Handlers:
         return self.catalog.by_key()
 
     def _known(self) -> set[str]:
-        """The models that can be chosen."""
+        """Return the keys of the models that can be chosen."""
         return {key for key, system in self.systems.items() if system.available}
 
     def _watch(self, job_id: str, page: gr.Request | None) -> Iterator[Live]:
-        """One Live per change, until the end or until the page shows something else."""
+        """Yield one Live per change until the job ends or the page shows another comparison."""
         snapshots = self.comparisons.watch(job_id, heartbeat=HEARTBEAT)
         with self._latest_watcher.watch(getattr(page, "session_hash", None) or "") as is_latest:
-            for live in self._lives(snapshots):
+            for update in self._updates(snapshots):
                 if not is_latest():
                     yield _untouched()  # Gradio sends the last values of an event again when it ends
                     return
-                yield live
+                yield update
 
-    def _lives(self, snapshots: Iterator[Job]) -> Iterator[Live]:
+    def _updates(self, snapshots: Iterator[Job]) -> Iterator[Live]:
         """Yield each value only once, so that finished parts of the page stay untouched."""
         seen, timing_seen = None, None
         for job in snapshots:

@@ -35,7 +35,7 @@
       </div>
     </div>
     <div class="bk-stage"></div>
-    <p class="bk-viewer-hint">Zoom with the wheel or + − 0. Move by dragging or with the arrow keys. At full view, arrow keys change the seed.</p>`;
+    <p class="bk-viewer-hint">Zoom with the wheel or + − 0. Move by dragging or with arrow keys. At full view, arrow keys change the seed.</p>`;
   const GAP = 16; // pixels between two windows
   const STEP = 1.5; // of one press of + or −
   const NUDGE = 0.08; // of a window, for one press of an arrow
