@@ -1,7 +1,7 @@
-"""The demo's page: `python app.py`, and the entry of the Space (which passes no flags).
+"""Starts the page: `python app.py`. A Space runs this file without flags.
 
-Flags -> settings -> services -> page -> launch. Everything a flag says can be said by the environment as well
-(bksdm_demo/settings.py). Leaves out what models are and how they run: bksdm_demo/start.py.
+Flags -> settings -> services -> page -> launch. Every flag has an environment variable (bksdm_demo/settings.py). The
+services are built in bksdm_demo/start.py.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from bksdm_demo.settings import GALLERIES, Settings, from_environment, gibibytes
 from bksdm_demo.start import Services, start
 from bksdm_demo.ui.page import build_page, launch_options
 
-NO_LINK = "There is no public link: Gradio's relay could not be reached. The page goes on at its address."
+NO_LINK = "There is no public link, because Gradio's relay cannot be reached. The page stays at its own address."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the page until Ctrl-C or a TERM signal; returns the exit status."""
+    """Serve the page until Ctrl-C or a TERM signal. Returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
@@ -37,14 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         return serve(services, settings)
-    except KeyboardInterrupt:  # before serve() listens for it
+    except KeyboardInterrupt:  # before serve() handles the signal
         return 130
     finally:
         services.close()
 
 
 def read_settings(arguments: Sequence[str] | None) -> Settings:
-    """The environment's settings with the flags put over them; raises DemoError for a value that does not fit."""
+    """Return the settings of the environment, overridden by the flags. Raises DemoError for an invalid value."""
     flags = vars(_parser().parse_args(arguments))
     memory = flags.pop("memory_gb")
     flags["memory_bytes"] = None if memory is None else gibibytes(memory)
@@ -59,19 +59,21 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Compare Core ML text-to-image models side by side in the browser.")
     parser.add_argument("--host", help="address to listen on; 0.0.0.0 for every network (default: this machine only)")
     parser.add_argument("--port", type=int, help="port to listen on (default: the first free one from 7860)")
-    parser.add_argument("--share", action="store_true", default=None, help="also ask Gradio's relay for a public link")
-    parser.add_argument("--models-dir", type=Path, help="folder with further Core ML models")
+    parser.add_argument(
+        "--share", action="store_true", default=None, help="also create a public link through Gradio's relay"
+    )
+    parser.add_argument("--models-dir", type=Path, help="folder with more Core ML models")
     parser.add_argument("--engine", choices=engine_choices(), help="what runs the models (default: auto)")
     parser.add_argument("--precision", choices=PRECISIONS, help="OpenVINO's arithmetic (default: auto)")
     parser.add_argument("--compute-units", choices=COMPUTE_UNITS, help="Core ML's processors (default: auto)")
     parser.add_argument("--cache-dir", type=Path, help="folder for compiled models")
-    parser.add_argument("--threads", type=int, help="processor threads of one model (default: all)")
+    parser.add_argument("--threads", type=int, help="processor threads per model (default: all)")
     parser.add_argument("--memory-gb", help="GiB that loaded models may occupy (default: 60 %% of the memory)")
     parser.add_argument(
         "--prewarm",
         action="append",
         metavar="KEY",
-        help="load this model in the background at the start, and download it first if need be; may be repeated",
+        help="load this model in the background at the start, and download it first if it is missing; may be repeated",
     )
     parser.add_argument(
         "--downloads",
@@ -82,18 +84,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--gallery",
         choices=GALLERIES,
-        help="visitors list, star and delete everybody's comparisons or their own (default: shared, but own on a Space "
-        "or with --share); a link shows one to anybody",
+        help="whose comparisons visitors list, star and delete; a link opens any comparison "
+        "(default: shared, but own on a Space or with --share)",
     )
-    parser.add_argument("--queue-size", type=int, help="comparisons that may wait (default: 16)")
-    parser.add_argument("--data-dir", help='folder that keeps comparisons; "none" for memory (default: this system\'s)')
-    parser.add_argument("--quota-gb", type=float, help="GiB that kept comparisons may take (default: 2)")
-    parser.add_argument("--keep-days", type=float, help="days a comparison is kept, 0 for no limit (default: 30)")
+    parser.add_argument("--queue-size", type=int, help="comparisons that may wait in the queue (default: 16)")
+    parser.add_argument(
+        "--data-dir",
+        help='folder for stored comparisons; "none" for memory (default: a folder of this user)',
+    )
+    parser.add_argument("--quota-gb", type=float, help="GiB that stored comparisons may occupy (default: 2)")
+    parser.add_argument("--keep-days", type=float, help="days until a comparison expires, 0 for never (default: 30)")
     return parser
 
 
 def serve(services: Services, settings: Settings) -> int:
-    """Launch the page, say where it is and wait for the end; returns the exit status."""
+    """Launch the page, print its address and wait for the end. Returns the exit status."""
     services.background.prewarm.start()
     page = build_page(services.comparisons, services.background, own_gallery=settings.own_gallery)
     options = launch_options(services.comparisons)
@@ -101,7 +106,7 @@ def serve(services: Services, settings: Settings) -> int:
         _, address, _ = page.launch(
             server_name=settings.host,
             server_port=settings.port,
-            share=settings.share,  # a relay that cannot be reached leaves the page up
+            share=settings.share,  # if the relay cannot be reached, the page still starts
             prevent_thread_lock=True,
             quiet=True,
             **options,
@@ -121,7 +126,7 @@ def serve(services: Services, settings: Settings) -> int:
 
 
 def _wait_for_the_end() -> None:
-    """Return at Ctrl-C or at a TERM signal (what a Space and `kill` send)."""
+    """Return at Ctrl-C or at a TERM signal, which a Space and `kill` send."""
     end = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: end.set())

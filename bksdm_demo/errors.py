@@ -1,15 +1,15 @@
-"""The error tree of the demo: every message says what is wrong, which one, and what to do.
+"""The errors of the demo. Every message says what is wrong, which thing is meant, and what to do.
 
-Rooms raise these; only the page, the command line and the job worker turn them into words for a person.
+All rooms raise these errors. Only the page, the command line and the job worker show them to a person.
 """
 
 
 class DemoError(Exception):
-    """Base of every error this project raises on purpose; its text is fit to be shown to a visitor."""
+    """The base of all errors that this project raises on purpose. Visitors may read the text."""
 
 
 class RequestError(DemoError):
-    """A setting of a request is out of range or of the wrong kind."""
+    """A setting of a request is out of range or has the wrong type."""
 
 
 class PackageError(DemoError):
@@ -17,15 +17,15 @@ class PackageError(DemoError):
 
 
 class UnsupportedModelError(DemoError):
-    """A well-formed model uses something this engine cannot run; names every such thing at once."""
+    """A well-formed model uses features that this engine cannot run. The message lists all of them."""
 
 
 class EngineError(DemoError):
-    """An engine got a wrong name, shape or type, or its runtime failed."""
+    """An engine received a wrong name, shape or type, or its runtime failed."""
 
 
 class ModelUnavailableError(DemoError):
-    """A system is unknown, or parts of it are not on this machine."""
+    """A system is unknown, or some of its parts are not on this machine."""
 
 
 class CancelledError(DemoError):

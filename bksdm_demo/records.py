@@ -1,6 +1,6 @@
-"""Frozen records that the rooms hand to each other: the request, a step, timings, a verdict, a result, a job.
+"""The frozen records that all rooms share: request, step, timings, verdict, result, cell and job.
 
-Nothing here computes beyond looking things up; `Request` checks its own ranges so that no later room has to.
+Records hold data and look things up. Only Request checks its values, so that no other room needs to.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ CELLS_LIMIT = 64  # pictures in one comparison: seeds times models
 SCHEDULERS = schedulers.KEYS
 GENERATORS = ("numpy", "torch")
 
-EARLIER_STAYS = "Running it again brought nothing new, so this is the earlier outcome. "
+EARLIER_STAYS = "The new run gave no result, so this is the earlier one. "
 
 
 @dataclass(frozen=True)
 class Request:
-    """Everything that decides a picture apart from the model.
+    """All settings that decide a picture, apart from the model.
 
-    `seed` is an integer in [0, 2**32); `generator` names the start-noise contract: "numpy"
-    (`numpy.random.RandomState`, Apple's Swift pipeline) or "torch" (`torch.manual_seed` on the CPU, diffusers).
-    Raises RequestError naming the field, the value and the valid range.
+    `seed` is an integer in [0, 2**32). `generator` names the source of the start noise: "numpy"
+    (`numpy.random.RandomState`, as in Apple's Swift pipeline) or "torch" (`torch.manual_seed` on the CPU, as in
+    diffusers). Raises RequestError with the field, the value and the valid range.
     """
 
     prompt: str
@@ -51,9 +51,9 @@ class Request:
             if not isinstance(text, str):
                 raise RequestError(f"{name} must be text, not {type(text).__name__}.")
             if len(text) > PROMPT_LIMIT:
-                raise RequestError(f"{name} has {len(text)} characters; at most {PROMPT_LIMIT} are taken.")
+                raise RequestError(f"{name} has {len(text)} characters; the limit is {PROMPT_LIMIT}.")
         if not self.prompt.strip():
-            raise RequestError("The prompt is empty: type what the picture should show.")
+            raise RequestError("The prompt is empty. Type what the picture should show.")
         _check_whole("seed", self.seed, 0, SEED_LIMIT - 1)
         _check_whole("steps", self.steps, *STEPS_RANGE)
         low, high = GUIDANCE_RANGE
@@ -79,9 +79,9 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """One finished denoising step: `index` counts from 1 to `count`; latents are float32 [1, C, h, w].
+    """One finished denoising step. `index` counts from 1 to `count`; latents are float32 [1, C, h, w].
 
-    `denoised` is the present estimate of the clean latents, of the same shape, where the pipeline tells one.
+    `denoised` is the current estimate of the clean latents, in the same shape, if the pipeline gives one.
     """
 
     index: int
@@ -94,11 +94,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Timings:
-    """Wall-clock seconds of each phase; `steps` are the single denoising steps inside `denoise`.
+    """Wall-clock seconds of each phase. `steps` are the seconds of the single denoising steps.
 
-    `cold` says that at least one part of the model had to be loaded for this picture. `preview` is what looking at the
-    picture on its way took; it is in none of the other numbers, `total` included, so that a watched run and an
-    unwatched one compare.
+    `cold` is true if at least one part of the model had to be loaded. `preview` is the time of all previews. No other
+    number includes it, so that runs with and without previews can be compared.
     """
 
     load: float = 0.0
@@ -114,7 +113,7 @@ class Timings:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the safety checker said. `blocked` is True also when the checker failed: safety fails closed."""
+    """The answer of the safety checker. `blocked` is also true if the checker failed: safety fails closed."""
 
     blocked: bool
     reason: str = ""
@@ -122,7 +121,7 @@ class Verdict:
 
 
 class Phase(StrEnum):
-    """Where one cell of a comparison stands; the last five are final."""
+    """The phase of one cell of a comparison; the last five are final."""
 
     QUEUED = "queued"
     LOADING = "loading"
@@ -143,9 +142,9 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Result:
-    """One finished picture. `image` is uint8 [H, W, 3] in RGB, or None when the verdict blocks it.
+    """One finished picture. `image` is uint8 [H, W, 3] in RGB, or None if the verdict blocks it.
 
-    A result that comes from the store has its picture there and only its size here: `stored_size` is (H, W).
+    A result from the store leaves its picture there: `image` is None and `stored_size` is (H, W).
     """
 
     model: str
@@ -153,14 +152,14 @@ class Result:
     verdict: Verdict
     timings: Timings
     image: NDArray | None = None
-    truncated: tuple[str, ...] = ()  # words of the prompt beyond the text encoder's length
+    truncated: tuple[str, ...] = ()  # words of the prompt that the text encoder did not read
     engine: str = ""
     size_bytes: int = 0  # of the model's files on disk
     stored_size: tuple[int, int] | None = None
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(height, width) of the picture in pixels, in memory or stored; None when there is none to show."""
+        """(height, width) of the picture in pixels, in memory or stored; None if there is no picture to show."""
         if self.verdict.blocked:
             return None
         if self.image is not None:
@@ -185,11 +184,10 @@ class LoadProgress:
 
 @dataclass(frozen=True)
 class Cell:
-    """The state of one model with one seed inside a job; a snapshot, never changed in place.
+    """A snapshot of one model with one seed in a job; never changed in place.
 
-    `preview` is uint8 [h, w, 3], an estimate of the picture on its way that the safety checker passed; it goes when the
-    cell is final. `earlier` is the finished cell that a new run is to replace: it comes back
-    when the new run brings no verdict.
+    `preview` is uint8 [h, w, 3], a checked estimate of the picture in progress; final cells have none. `earlier` is the
+    finished cell that a new run may replace. It comes back if the new run ends without a verdict.
     """
 
     model: str
@@ -197,11 +195,11 @@ class Cell:
     step: int = 0
     steps: int = 0
     result: Result | None = None
-    message: str = ""  # a sentence for the visitor: why there is no picture, no preview, or no newer picture
+    message: str = ""  # for the visitor: why there is no picture, no preview, or no newer picture
     seed: int = 0
     preview: NDArray | None = None
     earlier: Cell | None = None
-    loading: LoadProgress | None = None  # only while LOADING, once there is something to load
+    loading: LoadProgress | None = None  # only while LOADING
 
     @property
     def shown(self) -> bool:
@@ -210,24 +208,24 @@ class Cell:
 
     @property
     def unfinished(self) -> bool:
-        """Whether another run may bring what this one did not."""
+        """Whether the run ended without a verdict, so that another run may help."""
         return self.phase in (Phase.FAILED, Phase.CANCELLED, Phase.INTERRUPTED)
 
     def at(self, phase: Phase, **changes: object) -> Cell:
-        """A copy of this cell in another phase."""
+        """Return a copy of this cell in another phase."""
         return replace(self, phase=phase, **changes)  # type: ignore[arg-type]
 
     def again(self) -> Cell:
-        """The cell as it waits for a new run; a verdict it already has is remembered until there is another."""
+        """Return the cell waiting for a new run. It remembers its verdict until there is a new one."""
         earlier = None if self.unfinished else replace(self, message="")
         return Cell(self.model, seed=self.seed, earlier=earlier)
 
     def verdict(self, phase: Phase, result: Result, message: str = "") -> Cell:
-        """The cell after a run that came to a verdict: done or blocked."""
+        """Return the cell after a run with a verdict: done or blocked."""
         return replace(self, phase=phase, result=result, message=message, preview=None, earlier=None, loading=None)
 
     def ended(self, phase: Phase, message: str) -> Cell:
-        """The cell after a run that brought no verdict: in `phase`, or as it was before that run."""
+        """Return the cell after a run without a verdict: in `phase`, or as it was before that run."""
         if self.earlier is not None:
             return replace(self.earlier, message=EARLIER_STAYS + message)
         return replace(self, phase=phase, message=message, result=None, preview=None, loading=None)
@@ -237,11 +235,11 @@ class Cell:
 class Job:
     """A snapshot of a comparison: the request, one cell per seed and model, and its place in the queue.
 
-    Cells stand seed by seed, the models in the same order under each: a table with a row per seed. A cell is
-    known by its index; `request.seed` is the first seed. `position` is 0 while running or finished, else 1 for the
-    next in line. `version` grows with every change. `preview_every` is in steps, 0 for no previews. `expires` is when
-    the store may drop the job, in seconds since the epoch, None for never. `environment` is the machine that ran it, {}
-    until known. `note` tells what is wrong with keeping it, "" when all is well.
+    Cells are ordered by seed, then by model: a table with a row per seed. A cell is known by its index. `request.seed`
+    is the first seed. `position` is 0 for a running or finished job, else 1 for the next job in the queue. `version`
+    grows with every change. `preview_every` is in steps, 0 for no previews. `expires` is when the store may delete the
+    job, in seconds since the epoch, None for never. `environment` describes the machine that ran it, {} until known.
+    `note` says why the job cannot be stored, "" if it is stored.
     """
 
     id: str
@@ -254,7 +252,7 @@ class Job:
     preview_every: int = 0
     starred: bool = False
     expires: float | None = None
-    owner: str = ""  # a digest of the submitter's secret, "" for anybody's
+    owner: str = ""  # a digest of the submitter's secret, "" for a job without an owner
     environment: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
 
@@ -264,39 +262,39 @@ class Job:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The seeds in their order, the rows of the table."""
+        """The seeds in order: the rows of the table."""
         return tuple(dict.fromkeys(cell.seed for cell in self.cells))
 
     @property
     def models(self) -> tuple[str, ...]:
-        """The models in their order, the columns of the table."""
+        """The models in order: the columns of the table."""
         return tuple(dict.fromkeys(cell.model for cell in self.cells))
 
     @property
     def order(self) -> tuple[int, ...]:
-        """The indexes in the order of running: model by model, so that each is loaded once."""
+        """The indexes in running order: model by model, so that each model loads once."""
         models = self.models
         return tuple(sorted(range(len(self.cells)), key=lambda index: models.index(self.cells[index].model)))
 
     @property
     def resumable(self) -> tuple[int, ...]:
-        """Indexes of the cells that a finished job could run again because they ended without a verdict."""
+        """The indexes of the cells that ended without a verdict, once the job is finished."""
         return tuple(index for index, cell in enumerate(self.cells) if cell.unfinished) if self.finished else ()
 
     @property
     def current(self) -> int | None:
-        """The index of the cell that is being drawn, else of the first that waits; None once finished."""
+        """The index of the cell in progress, else of the first waiting cell; None for a finished job."""
         open_ones = [index for index in self.order if not self.cells[index].phase.final]
         active = [index for index in open_ones if self.cells[index].phase is not Phase.QUEUED]
         return next(iter([*active, *open_ones]), None)
 
     def index_of(self, model: str, seed: int) -> int:
-        """Where that model's cell for that seed stands. Raises RequestError when there is none."""
+        """Return the index of the cell of this model and seed. Raises RequestError if there is none."""
         for index, cell in enumerate(self.cells):
             if (cell.model, cell.seed) == (model, seed):
                 return index
         raise RequestError(f"This comparison has no picture by {model!r} with seed {seed}.")
 
     def request_of(self, index: int) -> Request:
-        """The request that the cell at `index` draws: the job's, with the cell's own seed."""
+        """Return the request of the cell at `index`: the job's request with the cell's seed."""
         return replace(self.request, seed=self.cells[index].seed)

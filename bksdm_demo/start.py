@@ -1,7 +1,6 @@
-"""Assembles the services from settings: the one place where engine, library and services meet.
+"""Builds all services from the settings. Used by the page (app.py) and by the command line (cli/).
 
-app.py and cli.py both start here. Nothing is loaded yet: models load at their first lease. Leaves out the page and
-the command line, which sit on top.
+Nothing is loaded here: models load at their first lease.
 """
 
 from __future__ import annotations
@@ -43,11 +42,10 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Services:
-    """What a front end needs; `close()` it when done.
+    """The services that a front end needs. Call `close()` at the end.
 
-    `background` downloads and prewarms, the latter once `background.prewarm.start()` is called.
-    `choices` are the engine settings that timings depend on, `opened` the engines of the parts opened so far by the
-    names that records give them (part_name).
+    `background` downloads and prewarms; prewarming begins with `background.prewarm.start()`. `choices` are the engine
+    settings that affect timings. `opened` has the engine of every opened part, by part_name.
     """
 
     catalog: Catalog
@@ -58,17 +56,17 @@ class Services:
     opened: Mapping[str, Engine] = field(default_factory=dict)
 
     def environment(self) -> dict[str, Any]:
-        """This machine, the engine settings and how each part opened so far runs, for `result.json` and pictures."""
+        """Return a description of this machine, the engine settings and the opened parts, for records and pictures."""
         return describe(self.choices, self.opened)
 
     def close(self) -> None:
-        """Interrupt what runs and unload every model."""
+        """Interrupt all jobs and downloads, and unload every model."""
         self.background.close()
         self.comparisons.close()
 
 
 def start(settings: Settings) -> Services:
-    """The services for these settings. Raises EngineError for an engine that this machine does not have."""
+    """Build the services. Raises EngineError for an engine that this machine does not have."""
     options = engine_options(settings)
     if settings.cache_dir is not None:
         remember_digests(settings.cache_dir)
@@ -107,13 +105,16 @@ def start(settings: Settings) -> Services:
 
 
 def part_name(path: Path, *folders: Path | None) -> str:
-    """A part's place below these folders without its ending: every compiled system calls its U-Net just "Unet"."""
+    """Return a part's path below one of these folders, without its suffix.
+
+    The file name alone is not enough: every compiled system calls its U-Net "Unet".
+    """
     inside = (path.relative_to(folder) for folder in folders if folder is not None and path.is_relative_to(folder))
     return next(inside, Path(path.name)).with_suffix("").as_posix()
 
 
 def engine_options(settings: Settings) -> EngineOptions:
-    """How the settings want the parts to be run."""
+    """Return the engine options that these settings ask for."""
     return EngineOptions(
         kind=settings.engine,
         precision=settings.precision,
@@ -125,10 +126,10 @@ def engine_options(settings: Settings) -> EngineOptions:
 
 
 def memory_estimates(settings: Settings) -> dict[str, MemoryEstimate]:
-    """What each published system will take of memory, by key; {} where the choice of engine is refused."""
+    """Estimate the memory of each published system, by key; {} if the chosen engine is refused."""
     exact = TEXT_ENCODER_WEIGHTS + SAFETY_CHECKER_WEIGHTS
     estimates = {}
-    with suppress(EngineError):  # told when a part is opened
+    with suppress(EngineError):  # opening a part reports it
         for offer in PUBLISHED:
             weights = (offer.unet_parameters or 0) + IMAGE_DECODER_WEIGHTS
             expected = expected_memory(weights, exact, offer.size_bytes, engine_options(settings))
@@ -137,21 +138,21 @@ def memory_estimates(settings: Settings) -> dict[str, MemoryEstimate]:
 
 
 def retention(settings: Settings) -> Retention:
-    """How much is kept for how long."""
+    """Return the limits of the store."""
     return Retention(int(settings.quota_gb * GIB), settings.keep_days * DAY if settings.keep_days else None)
 
 
 def describe(choices: Mapping[str, Any], opened: Mapping[str, Engine]) -> dict[str, Any]:
-    """This machine, the engine settings and how each part runs that was opened so far."""
+    """Return a description of this machine, the engine settings and the run mode of each opened part."""
     parts = {name: _run_mode(engine) for name, engine in list(opened.items())}
     return environment.describe(**choices, parts=parts)
 
 
 def _run_mode(engine: Engine) -> dict[str, str]:
-    """What "auto" came to for this part: OpenVINO's precision, Core ML's compute units."""
+    """Return what "auto" chose for this part: OpenVINO's precision or Core ML's compute units."""
     run_mode = {"engine": engine.kind}
     for fact in ("precision", "compute_units"):
-        with suppress(EngineError):  # a choice that was refused has come to nothing
+        with suppress(EngineError):  # a refused choice has no run mode
             value = getattr(engine, fact, None)
             run_mode |= {} if value is None else {fact: str(value)}
     return run_mode

@@ -23,7 +23,7 @@ STATE_WORDS = {
     DownloadState.DONE: "downloaded",
 }
 WITH_BYTES = (DownloadState.DOWNLOADING, DownloadState.VERIFYING, DownloadState.UNPACKING)
-SWITCHED_OFF = "Downloads from this page are switched off. Where you run the demo yourself, press Download or type"
+SWITCHED_OFF = "Downloads are switched off on this page. On a machine of your own, press Download or run"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Addresses and commands that reproduce a comparison: everything that decides its pictures, readable.
+"""Links and commands that reproduce a comparison. They hold all its settings in readable form.
 
-`?prompt=a+red+apple&models=a,b&seeds=7&steps=20&...` says the same on every server that has the models. With `job` in
-front, a server that keeps the result shows that; any other shows the same request, ready to run. Holds nothing about
-a person or a machine.
+`?prompt=a+red+apple&models=a,b&seeds=7&steps=20&...` works on every server that has the models. With `job` in front, a
+server that stores the comparison shows its result; any other fills its form. A link holds nothing about a person or a
+machine.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.records import Job, Request
 
 JOB = "job"
-LONGEST_VALUE = 20_000  # characters; no more of an address is looked at
+LONGEST_VALUE = 20_000  # characters of one value in a link
 NUMBER = re.compile(r"[+-]?\d{1,12}")
 
-NAMES = {  # of a request's settings -> of the query's parameters
+NAMES = {  # a setting of Request -> its parameter in the query
     "prompt": "prompt",
     "negative_prompt": "negative",
     "steps": "steps",
@@ -31,13 +31,13 @@ NAMES = {  # of a request's settings -> of the query's parameters
 
 
 def job_query(job: Job, *, with_job: bool = True) -> str:
-    """The query that reproduces a job; its id comes first where its stored result is to be shown, too."""
+    """Return the query that reproduces a job, with its id first unless `with_job` is false."""
     query = request_query(job.request, job.models, job.seeds)
     return f"{urlencode({JOB: job.id})}&{query}" if with_job else query
 
 
 def request_query(request: Request, models: Sequence[str], seeds: Sequence[int] = ()) -> str:
-    """ "prompt=...&models=...": settings in full, so that another version's defaults change nothing."""
+    """ "prompt=...&models=...", with every setting, so that the defaults of another version change nothing."""
     listed = ",".join(str(seed) for seed in seeds or (request.seed,))
     values = {NAMES[name]: _text(getattr(request, name)) for name in NAMES}
     if not request.negative_prompt:
@@ -46,12 +46,12 @@ def request_query(request: Request, models: Sequence[str], seeds: Sequence[int] 
 
 
 def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> PartialRequest:
-    """The partial request of a query. Unknown parameters are ignored; what is wrong with ours is in the notes."""
+    """Return the partial request of a query. Unknown parameters are ignored; wrong values become notes."""
     given = {key: value for key, value in parameters.items() if value.strip()}
     partial = PartialRequest()
     for name, key in NAMES.items():
         if len(given.get(key, "")) > LONGEST_VALUE:
-            partial = partial.note(f"{key} is longer than {LONGEST_VALUE} characters; it is left out.")
+            partial = partial.note(f"{key} is longer than {LONGEST_VALUE} characters and was left out.")
         elif key in given:
             partial = partial.setting(name, _value(name, given[key]))
     if "seeds" in given:
@@ -63,7 +63,7 @@ def _with_models(partial: PartialRequest, named: Sequence[str], known: Collectio
     chosen = tuple(dict.fromkeys(key for key in named if key in known))
     unknown = [key[:60] for key in dict.fromkeys(named) if key not in known]
     if unknown:
-        partial = partial.note(f"Not available here, and left out: {', '.join(unknown[:8])}.")
+        partial = partial.note(f"Not available here and left out: {', '.join(unknown[:8])}.")
     return replace(partial, models=chosen)
 
 
@@ -79,7 +79,7 @@ def _value(name: str, text: str) -> object:
 
 
 def _whole(text: str) -> object:
-    """The number the text stands for, or the text itself, which a Request refuses by name."""
+    """Return the text as a whole number; any other text stays text, and Request refuses it by name."""
     word = text.strip()
     return int(word) if NUMBER.fullmatch(word) else word[:60]
 
@@ -93,7 +93,7 @@ def _text(value: object) -> str:
 
 
 def job_address(base_url: str, job: Job, *, with_job: bool = True) -> str:
-    """The whole address below the page's own; "" where that is no web address."""
+    """Return the link to a job on the page at `base_url`; "" if that is no web address."""
     base = base_url.strip().split("#")[0].split("?")[0]
     if not base.startswith(("http://", "https://")):
         return ""
@@ -101,7 +101,7 @@ def job_address(base_url: str, job: Job, *, with_job: bool = True) -> str:
 
 
 def job_command(job: Job) -> str:
-    """The command that draws the same on a machine with these models, for a POSIX shell."""
+    """Return the command that draws the same pictures on a machine with these models, for a POSIX shell."""
     request, precision = job.request, str(job.environment.get("precision", "auto"))
     words = ["python", "-m", "bksdm_demo", "compare"]
     words += ["--models", ",".join(job.models), "--seeds", ",".join(map(str, job.seeds))]

@@ -1,9 +1,8 @@
-"""The parameters inside a PNG, ours or another program's, as a partial that fills the form.
+"""Reads the parameters inside a PNG of this demo or another program as a partial request.
 
-Reads the two spellings that png.py writes: our own JSON, complete, and the `parameters` text of AUTOMATIC1111's
-stable-diffusion-webui, which several programs write. No pixel is decoded and nothing in the file is ever run; Pillow
-bounds the compressed texts. Leaves out the workflow graphs of ComfyUI and the records of other programs: they are
-recognised and told.
+It reads both text chunks that png_writer.py writes: our own complete JSON, and the `parameters` text of AUTOMATIC1111's
+stable-diffusion-webui, which several programs write. No pixel is decoded and nothing in the file is run. Pillow limits
+the size of compressed texts. ComfyUI's workflow graphs and the records of other programs are recognised but not read.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from bksdm_demo.parameters.png_writer import PARAMETERS_KEY, RECORD_KEY
 from bksdm_demo.parameters.result_json import SCHEMA
 
 LARGEST_FILE = 50_000_000  # bytes
-OTHER_PROGRAMS = {  # a text chunk -> who writes it
+OTHER_PROGRAMS = {  # a text chunk -> the program that writes it
     "workflow": "ComfyUI",
     "invokeai_metadata": "InvokeAI",
     "sd-metadata": "InvokeAI",
@@ -38,9 +37,9 @@ NEGATIVE = "Negative prompt:"
 
 
 def read_png(data: bytes, known_models: Collection[str]) -> PartialRequest:
-    """What a PNG file says about how it was made; what could not be used is in the partial's notes.
+    """Return the partial request in a PNG file. Values that cannot be used become notes.
 
-    Raises RequestError for a file that is no PNG, is too large, or says nothing that is understood here.
+    Raises RequestError for a file that is no PNG, is too large, or has no parameters that this demo can read.
     """
     texts = _texts(data)
     if RECORD_KEY in texts:
@@ -53,12 +52,12 @@ def read_png(data: bytes, known_models: Collection[str]) -> PartialRequest:
             return partial
     foreign = next((program for key, program in OTHER_PROGRAMS.items() if key in texts), None)
     if foreign is not None:
-        raise RequestError(f"This picture carries {foreign}'s record, which is not read here; type its prompt instead.")
-    raise RequestError("This picture says nothing about how it was made; many sites remove that when they store one.")
+        raise RequestError(f"This demo cannot read the record of {foreign} in this picture. Type its prompt instead.")
+    raise RequestError("This picture has no parameters inside. Many sites remove them. Type its prompt instead.")
 
 
 def read_parameters(text: str, known_models: Collection[str]) -> PartialRequest:
-    """The partial of a `parameters` text: the prompt, a negative prompt and one line of settings, the last line."""
+    """Return the partial request of a `parameters` text: prompt, negative prompt, and settings in the last line."""
     lines = text.strip().splitlines()
     settings: dict[str, str] = {}
     if lines and len(lines[-1]) <= LONGEST_SETTINGS and SETTINGS_LINE.match(lines[-1].strip()):
@@ -73,20 +72,20 @@ def read_parameters(text: str, known_models: Collection[str]) -> PartialRequest:
 
 
 def _texts(data: bytes) -> dict[str, str]:
-    """The text chunks that stand before the pixels."""
+    """Return the text chunks before the pixels."""
     if len(data) > LARGEST_FILE:
-        raise RequestError(f"The picture has {len(data) / 1e6:.0f} MB; at most {LARGEST_FILE / 1e6:.0f} are read.")
+        raise RequestError(f"The picture has more than {LARGEST_FILE / 1e6:.0f} MB. Choose a smaller file.")
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             return {str(key): value for key, value in image.info.items() if isinstance(value, str)}
     except Image.DecompressionBombError as error:
-        raise RequestError("The picture claims to be larger than any picture this demo reads.") from error
-    except Exception as error:  # Pillow has no one error for a damaged file
-        raise RequestError("This file cannot be read as a PNG; only PNG files carry parameters.") from error
+        raise RequestError("The picture has too many pixels for this demo.") from error
+    except Exception as error:  # Pillow raises many kinds of error for a damaged file
+        raise RequestError("This file cannot be read as a PNG. Only PNG files have parameters inside.") from error
 
 
 def _own_record(text: str, known: Collection[str]) -> PartialRequest | None:
-    """The partial of our own record, complete; None where it is not one after all."""
+    """Return the partial request of our own record; None if the text is no such record."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):
@@ -103,7 +102,7 @@ def _own_record(text: str, known: Collection[str]) -> PartialRequest | None:
 
 
 def _with_settings(partial: PartialRequest, settings: Mapping[str, str], known: Collection[str]) -> PartialRequest:
-    """The partial with what the settings line says, in this demo's terms."""
+    """Return the partial request with the values of the settings line, in the names of this demo."""
     if "Steps" in settings:
         partial = partial.setting("steps", _number(settings["Steps"]))
     if "CFG scale" in settings:
@@ -117,27 +116,27 @@ def _with_settings(partial: PartialRequest, settings: Mapping[str, str], known: 
 
 
 def _with_sampler(partial: PartialRequest, sampler: str) -> PartialRequest:
-    """Our scheduler of that name, else the nearest one and a note, else a note."""
+    """Set our scheduler of this name, else the nearest one with a note. If there is none, only add a note."""
     name = sampler.removesuffix(" Automatic")
     exact = schedulers.by_webui_name(name)
     if exact is not None:
         return partial.setting("scheduler", exact.key)
     near = schedulers.nearest(name)
     if near is not None:
-        noted = partial.note(f"The sampler {name[:60]!r} is not here; {near.webui} is the nearest one.")
+        noted = partial.note(f"The sampler {name[:60]!r} is not available here; {near.webui} is the nearest one.")
         return noted.setting("scheduler", near.key)
-    return partial.note(f"The sampler {name[:60]!r} is not here; the scheduler is left as it is.")
+    return partial.note(f"The sampler {name[:60]!r} is not available here; the scheduler did not change.")
 
 
 def _with_generator(partial: PartialRequest, settings: Mapping[str, str]) -> PartialRequest:
-    """Whose start noise it was: ours says so; another program's noise is repeated only if it came from the CPU."""
+    """Set the source of the start noise. The noise of other programs can be repeated only if it came from the CPU."""
     if settings.get("Noise"):
         return partial.setting("generator", settings["Noise"])
     if settings.get("RNG") == "CPU":
         return partial.setting("generator", "torch")
     if partial.seeds:
         return partial.note(
-            "The start noise was probably drawn on a graphics card: the same seed draws another picture."
+            "The start noise probably came from a graphics card, so the same seed will draw another picture here."
         )
     return partial
 
@@ -147,11 +146,11 @@ def _with_model(partial: PartialRequest, model: object, known: Collection[str]) 
         return partial
     if model in known:
         return replace(partial, models=(model,))
-    return partial.note(f"The model {model[:60]!r} is not here; the choice of models is left as it is.")
+    return partial.note(f"The model {model[:60]!r} is not available here; the chosen models did not change.")
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
-    """The "Key: value" pairs of a settings line; a value in quotation marks is a JSON string."""
+    """Yield the "Key: value" pairs of a settings line. A value in quotation marks is a JSON string."""
     for key, value in PAIR.findall(line):
         if value.startswith('"'):
             try:
@@ -163,7 +162,7 @@ def _pairs(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _number(text: str) -> object:
-    """An int or a float where the text is one, else the text, which the partial refuses by name."""
+    """Return the text as an int or float; any other text stays text, and Request refuses it by name."""
     for kind in (int, float):
         try:
             return kind(text[:40])

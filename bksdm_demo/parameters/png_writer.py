@@ -1,8 +1,8 @@
-"""One picture as a PNG that says how it was made.
+"""Writes one picture as a PNG with its parameters inside.
 
-Two text chunks: `parameters` in the layout of AUTOMATIC1111's stable-diffusion-webui (modules/infotext_utils.py: the
-prompt, "Negative prompt:", one line of "Key: value" pairs), which most picture browsers read, and `bksdm-demo`, our
-own JSON (report.py), complete and unambiguous. Leaves out pictures that a verdict blocked: they are refused here too.
+They are in two text chunks. `parameters` has the layout of AUTOMATIC1111's stable-diffusion-webui, which most picture
+browsers read (modules/infotext_utils.py: the prompt, "Negative prompt:", one line of "Key: value" pairs). `bksdm-demo`
+is our own JSON (result_json.py), complete and unambiguous. Blocked pictures are refused.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SAMPLER_NAMES = {facts.key: facts.webui for facts in schedulers.FACTS}
 
 
 def encode_png(result: Result, name: str, environment: Mapping[str, Any], with_parameters: bool = True) -> bytes:
-    """The picture losslessly, with its parameters unless they are not wanted.
+    """Encode the picture losslessly, with its parameters if `with_parameters`.
 
-    `name` is the model's display name. Raises DemoError when there is no picture or the verdict blocks it.
+    `name` is the model's display name. Raises DemoError if there is no picture or the verdict blocks it.
     """
     if result.verdict.blocked:
-        raise DemoError(f"{name}: the safety checker blocked this picture; it is not written.")
+        raise DemoError(f"{name}: the safety checker blocked this picture, so it is not written.")
     if result.image is None:
-        raise DemoError(f"{name}: this picture is not in memory; it has to be read from the store first.")
+        raise DemoError(f"{name}: this picture is not in memory. Read it from the store first.")
     info = PngImagePlugin.PngInfo()
     if with_parameters:
         _add_text(info, PARAMETERS_KEY, parameters_text(result, str(environment.get("demo_version", ""))))
@@ -46,14 +46,14 @@ def encode_png(result: Result, name: str, environment: Mapping[str, Any], with_p
 
 
 def plain_png(image: NDArray) -> bytes:
-    """uint8 [H, W, 3] as a PNG that says nothing; quick rather than small."""
+    """Encode uint8 [H, W, 3] as a PNG without parameters; fast rather than small."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
 def decode_png(data: bytes) -> NDArray:
-    """The pixels of a PNG of ours, uint8 [H, W, 3]. Raises DemoError for data that is none."""
+    """Decode a PNG of ours to uint8 [H, W, 3]. Raises DemoError for damaged data."""
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
             image = np.asarray(picture.convert("RGB"))
@@ -64,7 +64,7 @@ def decode_png(data: bytes) -> NDArray:
 
 
 def picture_record(result: Result, name: str, environment: Mapping[str, Any]) -> dict[str, Any]:
-    """What the `bksdm-demo` chunk holds: request, model, outcome and environment."""
+    """Return the content of the `bksdm-demo` chunk: request, model, outcome and environment."""
     return {
         "schema": SCHEMA,
         "schema_version": SCHEMA_VERSION,
@@ -77,10 +77,10 @@ def picture_record(result: Result, name: str, environment: Mapping[str, Any]) ->
 
 
 def parameters_text(result: Result, version: str = "") -> str:
-    """The parameters in stable-diffusion-webui's layout; an empty negative prompt has no line at all.
+    """Return the parameters in stable-diffusion-webui's layout. An empty negative prompt has no line.
 
-    `Steps` counts the steps really run. `RNG: CPU` is that program's name for torch's CPU generator; it has none
-    for NumPy's, which is therefore told under a key of our own, `Noise`.
+    `Steps` is the number of steps that ran. `RNG: CPU` is that program's name for torch's CPU generator. It has no name
+    for NumPy's generator, which is written under our own key `Noise`.
     """
     request = result.request
     pairs = {
@@ -108,10 +108,10 @@ def _noise(request: Request) -> dict[str, str]:
 
 
 def _quoted(value: str) -> str:
-    """A value with a comma, colon or line break is written as a JSON string, as that program does."""
+    """Return a value with a comma, colon or line break as a JSON string, as that program does."""
     return json.dumps(value, ensure_ascii=False) if any(mark in value for mark in ",:\n") else value
 
 
 def _add_text(info: PngImagePlugin.PngInfo, key: str, text: str) -> None:
-    """Latin-1 text goes into tEXt, other text into iTXt; NUL and lone surrogates, which neither holds, are replaced."""
+    """Add a text chunk: tEXt for Latin-1, iTXt for other text. NUL and lone surrogates fit neither and are replaced."""
     info.add_text(key, text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8"))

@@ -1,7 +1,7 @@
-"""One request and one result as plain data for JSON: what `result.json`, the API and a picture's own metadata share.
+"""One request and one result as JSON data, for `result.json`, the API and the record inside a PNG.
 
-The schema is named and numbered; a reader should refuse a higher number. Grows by adding keys; a changed meaning
-needs a new number. Leaves out pictures: a blocked one must not travel, and the others are files of their own.
+The schema has a name and a number; a reader should refuse a higher number. New keys keep the number; a changed meaning
+needs a new one. Pictures are left out: they are files of their own, and a blocked one must not leave its worker.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SECONDS = (*PHASES, "total", "preview")  # the times of a result, by their names
 
 
 def request_report(request: Request) -> dict[str, Any]:
-    """Every field of the request under its own name."""
+    """Return every field of the request under its own name."""
     return asdict(request)
 
 
 def result_report(result: Result) -> dict[str, Any]:
-    """What one run measured and decided; `width` and `height` are pixels, None for a blocked picture."""
+    """Return the measurements and the verdict of one run. `width` and `height` are in pixels, None if blocked."""
     height, width = result.size or (None, None)
     return {
         "width": width,
@@ -46,7 +46,7 @@ NO_RESULT: dict[str, Any] = dict.fromkeys(
 
 
 def verdict_report(verdict: Verdict) -> dict[str, Any]:
-    """A score that is not a number (a failed checker) becomes None: JSON has no NaN."""
+    """Return the verdict. A score of NaN, from a failed checker, becomes None: JSON has no NaN."""
     return {
         "blocked": verdict.blocked,
         "reason": verdict.reason,
@@ -55,12 +55,12 @@ def verdict_report(verdict: Verdict) -> dict[str, Any]:
 
 
 def seconds_report(timings: Timings) -> dict[str, float | None]:
-    """Wall-clock seconds of each phase, to the microsecond."""
+    """Return the wall-clock seconds of each phase, to the microsecond."""
     return {phase: _number(getattr(timings, phase)) for phase in SECONDS}
 
 
 def timestamp(seconds: float) -> str:
-    """Seconds since the epoch as ISO 8601 in UTC, whole seconds."""
+    """Turn seconds since the epoch into ISO 8601 in UTC, with whole seconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 

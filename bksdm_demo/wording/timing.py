@@ -1,8 +1,7 @@
-"""What a job's timings come to: phases in order, the time of drawing, speeds, and seconds in words.
+"""The timings of a job: phases in order, drawing times, speeds, and seconds in words.
 
-"Drawing" is encode + denoise + decode + safety: what each further picture costs. Loading is told apart, because it is
-paid once. Speed is always drawing time against a reference's. Leaves out charts and tables, which have files of their
-own on the page and in a report.
+"Drawing" is encode + denoise + decode + safety, the cost of each further picture. Loading is separate, because a model
+loads only once. Speed compares drawing times. Charts and tables are in ui/ and reports/.
 """
 
 from __future__ import annotations
@@ -14,41 +13,41 @@ from bksdm_demo.units import duration
 
 PHASES = ("load", "encode", "denoise", "decode", "safety")
 PHASE_LABELS = {"load": "Load", "encode": "Encode", "denoise": "Denoise", "decode": "Decode", "safety": "Safety"}
-NOTHING = "–"  # an empty cell of a table
-WARM = "warm"  # in place of a loading time: every part was loaded already
+NOTHING = "–"  # for an empty cell of a table
+WARM = "warm"  # instead of a loading time: every part was loaded already
 
 
 def timings_of(cell: Cell) -> Timings | None:
-    """The timings of a cell that came to a verdict, None for every other."""
-    told = cell.phase in (Phase.DONE, Phase.BLOCKED) and cell.result is not None
-    return cell.result.timings if told and cell.result is not None else None
+    """Return the timings of a cell with a verdict, None for any other."""
+    decided = cell.phase in (Phase.DONE, Phase.BLOCKED)
+    return cell.result.timings if decided and cell.result is not None else None
 
 
 def drawing_seconds(timings: Timings) -> float:
-    """Seconds of everything but loading."""
+    """Return the seconds of all phases but loading."""
     return timings.encode + timings.denoise + timings.decode + timings.safety
 
 
 def speed_up(timings: Timings, reference: Timings) -> float | None:
-    """How many times as fast as the reference; None where a time is missing."""
+    """Return how many times as fast as the reference; None if a time is missing."""
     own, other = drawing_seconds(timings), drawing_seconds(reference)
     return other / own if own > 0 and other > 0 else None
 
 
 def format_speed(timings: Timings, reference: Timings) -> str:
-    """ "1.42×", "" where a time is missing."""
+    """ "1.42×", "" if a time is missing."""
     ratio = speed_up(timings, reference)
     return "" if ratio is None else format_ratio(ratio)
 
 
 def baseline_of(job: Job, seed: int) -> Cell | None:
-    """The cell that the speeds of a seed refer to: its first that finished with timings. None with one model only."""
+    """Return the reference for the speeds of a seed: its first cell with timings. None if there is only one model."""
     cells = job.cells if len(job.models) > 1 else ()
     return next((cell for cell in cells if cell.seed == seed and timings_of(cell) is not None), None)
 
 
 def cell_speed(job: Job, cell: Cell) -> str:
-    """ "baseline", "1.42×", or "" where there is nothing to compare."""
+    """ "baseline", "1.42×", or "" if there is nothing to compare."""
     baseline = baseline_of(job, cell.seed)
     own, other = timings_of(cell), None if baseline is None else timings_of(baseline)
     if own is None or other is None:
@@ -57,22 +56,22 @@ def cell_speed(job: Job, cell: Cell) -> str:
 
 
 def median_step(timings: Timings) -> float | None:
-    """Seconds of the step in the middle, None without any."""
+    """Return the median seconds of a step; None without steps."""
     return median(timings.steps) if timings.steps else None
 
 
 def decimals(longest: float) -> int:
-    """Digits after the point that a table needs whose largest number of seconds is `longest`."""
+    """Return the digits after the point for a table whose longest time is `longest` seconds."""
     return 3 if longest < 10 else 2 if longest < 100 else 1
 
 
 def load_cell(timings: Timings, digits: int) -> str:
-    """A table's cell for the seconds of loading."""
+    """Return the loading time for a cell of a table."""
     return f"{timings.load:.{digits}f}" if timings.cold else WARM
 
 
 def format_seconds(seconds: float) -> str:
-    """A measured time with three digits at most: "8 ms", "0.94 s", "12.3 s", "2 min 05 s"."""
+    """Format a measured time: "8 ms", "0.94 s", "12.3 s", "2 min 05 s"."""
     if seconds < 0.0995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.995:

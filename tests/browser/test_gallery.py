@@ -290,7 +290,7 @@ def test_a_link_is_shown_where_it_cannot_be_copied(chromium: Any, site: tuple[st
 def test_a_plain_link_fills_the_form_and_runs_nothing(chromium: Any, site: tuple[str, Comparisons]) -> None:
     address, comparisons = site
     page = visit(chromium, f"{address}?prompt=blue+whale&models=emoji-tiny,unheard-of&seeds=5&steps=999")
-    page.wait_for_selector("#bk-said:has-text('Not available here, and left out: unheard-of.')")
+    page.wait_for_selector("#bk-said:has-text('Not available here and left out: unheard-of.')")
     assert "steps is 999" in page.inner_text("#bk-said")
     assert page.input_value("#bk-prompt textarea") == "blue whale"
     page.wait_for_selector(".bk-prompt:has-text('Ready to run Emoji Tiny')")

@@ -73,9 +73,9 @@ def test_another_programs_text_gives_what_means_the_same_here() -> None:
     assert partial.scheduler == "dpmpp-2m"
     assert partial.models == ()
     notes = " ".join(partial.notes)
-    assert "'DPM++ 2M SDE Karras' is not here" in notes
+    assert "'DPM++ 2M SDE Karras' is not available here" in notes
     assert "graphics card" in notes
-    assert "'odd, name: v1' is not here" in notes
+    assert "'odd, name: v1' is not available here" in notes
 
 
 def test_values_out_of_range_are_left_out_with_a_note() -> None:
@@ -86,7 +86,7 @@ def test_values_out_of_range_are_left_out_with_a_note() -> None:
         "steps is 900",
         "guidance_scale must be a number, not 'x'.",
         "seed is -1",
-        "The sampler 'UniPC' is not here",
+        "The sampler 'UniPC' is not available here",
     ]
 
 
@@ -103,10 +103,10 @@ def test_a_record_that_is_not_ours_falls_back_to_the_text() -> None:
         (b"", "cannot be read as a PNG"),
         (b"GIF89a" + bytes(100), "cannot be read as a PNG"),
         (png(parameters="fox")[:40], "cannot be read as a PNG"),
-        (png(), "says nothing about how it was made"),
-        (png(parameters="  "), "says nothing"),
+        (png(), "has no parameters inside"),
+        (png(parameters="  "), "has no parameters"),
         (png(workflow="{}", prompt="{}"), "ComfyUI"),
-        (bytes(50_000_001), "at most 50 are read"),
+        (bytes(50_000_001), "more than 50 MB"),
     ],
 )
 def test_files_without_usable_parameters_are_refused(data: bytes, words: str) -> None:

@@ -272,7 +272,7 @@ def test_a_rerun_without_a_verdict_leaves_what_was_there(start: Callable[..., Co
     if how != "closed":
         again = finish(service, job)
         assert again.cells[0].result == job.cells[0].result
-        assert "brought nothing new" in again.cells[0].message
+        assert "new run gave no result" in again.cells[0].message
         assert service.picture(job.id, 0) == before
         service.close()
     read = start()
