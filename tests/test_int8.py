@@ -49,7 +49,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("key", STEP_FLOOR)
-def test_int8_stays_near_f32(cache, key) -> None:
+def test_int8_stays_near_f32(cache: Path, key: str) -> None:
     with services(cache, "f32") as exact, exact.cache.lease(key) as lease:
         pipeline = lease.pipeline
         hidden = pipeline.encode(REQUEST).hidden
@@ -72,7 +72,7 @@ def test_int8_stays_near_f32(cache, key) -> None:
     assert facts["parts"]["emoji/shared/Stable_Diffusion_version_emoji_safety_checker"]["precision"] == "f32"
 
 
-def test_a_comparison_says_that_it_was_drawn_in_int8(cache) -> None:
+def test_a_comparison_says_that_it_was_drawn_in_int8(cache: Path) -> None:
     said = StringIO()
     with services(cache, "int8") as rounded:
         job = run.draw(rounded.comparisons, REQUEST, ["emoji-tiny"], {}, said)
@@ -82,7 +82,7 @@ def test_a_comparison_says_that_it_was_drawn_in_int8(cache) -> None:
     assert unet_precisions(job.environment) == ("int8",)
 
 
-def test_the_picture_does_not_depend_on_who_calibrated(cache, tmp_path: Path) -> None:
+def test_the_picture_does_not_depend_on_who_calibrated(cache: Path, tmp_path: Path) -> None:
     """Calibrated here, by an earlier process, or by another machine's cache: the same picture."""
     pictures, calibrated = [], []
     for folder in (tmp_path, tmp_path, tmp_path / "another"):

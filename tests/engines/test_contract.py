@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bksdm_demo.engines.base import AUTO, Engine, EngineOptions, Port
 from bksdm_demo.engines.registry import engine_choices, engine_kind, open_engine
@@ -24,7 +25,7 @@ KINDS = ["fake", *(kind for kind in engine_choices() if kind != AUTO)]
 
 
 @pytest.fixture(params=KINDS)
-def engine(request, tmp_path: Path) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     if request.param == "fake":
         yield FakeEngine(
             [Port("x", X.shape)],
@@ -42,7 +43,7 @@ def engine(request, tmp_path: Path) -> Iterator[Engine]:
     made.unload()
 
 
-def test_facts_are_known_before_loading(engine) -> None:
+def test_facts_are_known_before_loading(engine: Engine) -> None:
     assert engine.inputs == (Port("x", (1, 4, 6, 6), "float32"),)
     assert engine.outputs == (Port("y", (1, 36, 6), "float32"),)
     assert engine.kind in KINDS
@@ -52,7 +53,7 @@ def test_facts_are_known_before_loading(engine) -> None:
     assert not engine.loaded
 
 
-def test_load_and_unload_any_number_of_times(engine) -> None:
+def test_load_and_unload_any_number_of_times(engine: Engine) -> None:
     engine.unload()
     for _ in range(2):
         engine.load()
@@ -63,19 +64,19 @@ def test_load_and_unload_any_number_of_times(engine) -> None:
         assert not engine.loaded
 
 
-def test_run_loads_by_itself_also_after_unloading(engine) -> None:
+def test_run_loads_by_itself_also_after_unloading(engine: Engine) -> None:
     first = engine.run({"x": X})
     assert engine.loaded
     engine.unload()
     np.testing.assert_array_equal(engine.run({"x": X})["y"], first["y"])
 
 
-def test_outputs_have_their_names_shapes_and_type(engine) -> None:
+def test_outputs_have_their_names_shapes_and_type(engine: Engine) -> None:
     made = engine.run({"x": X})
     assert {name: (array.shape, array.dtype.name) for name, array in made.items()} == {"y": ((1, 36, 6), "float32")}
 
 
-def test_the_caller_owns_what_run_returns(engine) -> None:
+def test_the_caller_owns_what_run_returns(engine: Engine) -> None:
     first = engine.run({"x": X})["y"]
     kept = first.copy()
     second = engine.run({"x": -X})["y"]
@@ -85,7 +86,7 @@ def test_the_caller_owns_what_run_returns(engine) -> None:
     np.testing.assert_array_equal(engine.run({"x": X})["y"], kept)
 
 
-def test_inputs_are_left_alone(engine) -> None:
+def test_inputs_are_left_alone(engine: Engine) -> None:
     given = X.copy()
     expected = engine.run({"x": given})["y"]
     np.testing.assert_array_equal(given, X)
@@ -94,13 +95,13 @@ def test_inputs_are_left_alone(engine) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int64, np.bool_])
-def test_every_number_type_is_taken(engine, dtype) -> None:
+def test_every_number_type_is_taken(engine: Engine, dtype: type[np.generic]) -> None:
     given = (X * 4).astype(dtype)
     expected = engine.run({"x": given.astype(np.float32)})["y"]
     np.testing.assert_array_equal(engine.run({"x": given})["y"], expected)
 
 
-def test_arrays_need_not_be_contiguous(engine) -> None:
+def test_arrays_need_not_be_contiguous(engine: Engine) -> None:
     turned = X.transpose(0, 1, 3, 2)
     np.testing.assert_array_equal(engine.run({"x": turned})["y"], engine.run({"x": turned.copy()})["y"])
 
@@ -117,12 +118,14 @@ def test_arrays_need_not_be_contiguous(engine) -> None:
         ({"x": np.full(X.shape, None)}, r"input x is object"),
     ],
 )
-def test_wrong_arrays_are_refused_by_name_shape_and_type(engine, arrays, words: str) -> None:
+def test_wrong_arrays_are_refused_by_name_shape_and_type(
+    engine: Engine, arrays: dict[str, NDArray], words: str
+) -> None:
     with pytest.raises(EngineError, match=words):
         engine.run(arrays)
 
 
-def test_several_threads_get_their_own_answers(engine) -> None:
+def test_several_threads_get_their_own_answers(engine: Engine) -> None:
     given = [X * factor for factor in (1, 2, 3, 4)]
     expected = [engine.run({"x": array})["y"] for array in given]
     made: dict[int, list[np.ndarray]] = {}

@@ -7,7 +7,7 @@ import logging
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -139,7 +139,7 @@ def test_other_options_are_compiled_anew(
     ids=["runtime", "code", "processor"],
 )
 def test_another_runtime_code_or_processor_compiles_anew(
-    options: EngineOptions, change, monkeypatch: pytest.MonkeyPatch
+    options: EngineOptions, change: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     OpenVinoEngine(UNET, options).load()
     change(monkeypatch)

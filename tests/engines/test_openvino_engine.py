@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
 import pytest
+from numpy.typing import NDArray
 
 from bksdm_demo.engines import openvino_compiled, openvino_engine
 from bksdm_demo.engines.base import EngineOptions
@@ -54,7 +56,7 @@ def test_bf16_is_refused_where_the_processor_lacks_it(monkeypatch: pytest.Monkey
 def test_settings_reach_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
     told = {}
 
-    def compile_model(self, model, device, settings):
+    def compile_model(self: ov.Core, model: ov.Model, device: str, settings: dict[str, Any]) -> ov.CompiledModel:
         told.update(settings, device=device)
         return original(self, model, device, settings)
 
@@ -143,7 +145,7 @@ def test_a_failing_run_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> No
     engine = OpenVinoEngine(PACKAGE)
     engine.load()
 
-    def fail(self, arrays) -> None:
+    def fail(self: object, arrays: dict[str, NDArray]) -> None:
         raise RuntimeError("out of memory")
 
     monkeypatch.setattr(openvino_compiled._Request, "run", fail)
@@ -154,7 +156,7 @@ def test_a_failing_run_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_failing_compilation_is_an_engine_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self, model, device, settings) -> None:
+    def fail(self: ov.Core, model: ov.Model, device: str, settings: dict[str, Any]) -> None:
         raise RuntimeError("no such device")
 
     monkeypatch.setattr(ov.Core, "compile_model", fail)
@@ -165,7 +167,7 @@ def test_a_failing_compilation_is_an_engine_error(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("wrong", [{"precision": "f16"}, {"compute_units": "gpu"}, {"threads": 0}], ids=str)
-def test_wrong_options_name_the_option_and_the_value(wrong) -> None:
+def test_wrong_options_name_the_option_and_the_value(wrong: dict[str, Any]) -> None:
     ((name, value),) = wrong.items()
     with pytest.raises(EngineError, match=f"Engine {name} is '?{value}'?; "):
         EngineOptions(**wrong)

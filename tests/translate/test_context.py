@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import openvino as ov
 import pytest
 
 from bksdm_demo.errors import PackageError, UnsupportedModelError
-from bksdm_demo.mil.program import Program, TensorType, Value
+from bksdm_demo.mil.program import Operation, Program, TensorType, Value
 from bksdm_demo.translate.context import MOST_UNDECLARED, Context, constant_node, element_type
 from tests.translate.programs import Builder
 
 
-def operation(**inputs):
+def operation(**inputs: Any) -> tuple[Context, Operation]:
     b = Builder()
     b.input("x", (2, 3))
     ref = b.op("relu", (2, 3), **inputs)
@@ -67,7 +69,7 @@ def test_an_undefined_value_is_named() -> None:
 @pytest.mark.parametrize(
     "declared", [TensorType("fp16", (2, 4)), TensorType("int32", (2, 3)), TensorType("fp16", (6,))]
 )
-def test_a_value_of_another_type_than_declared_is_refused(declared) -> None:
+def test_a_value_of_another_type_than_declared_is_refused(declared: TensorType) -> None:
     context, _ = operation()
     made = ov.opset13.parameter([2, 3], ov.Type.f32).output(0)
     with pytest.raises(PackageError, match=r"relu r: output y is f32\[2,3\], but the file declares"):
@@ -75,7 +77,7 @@ def test_a_value_of_another_type_than_declared_is_refused(declared) -> None:
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (None, 3), (None, None)])
-def test_open_dimensions_fit_any_size(shape) -> None:
+def test_open_dimensions_fit_any_size(shape: tuple[int | None, ...]) -> None:
     context, _ = operation()
     made = ov.opset13.parameter([2, 3], ov.Type.f32).output(0)
     context.define(Value("y", TensorType("fp32", shape)), made, "relu r")
@@ -83,7 +85,7 @@ def test_open_dimensions_fit_any_size(shape) -> None:
 
 
 @pytest.mark.parametrize("shape", [(None, 2), (None, None)])
-def test_an_open_dimension_does_not_evade_the_memory_estimate(shape) -> None:
+def test_an_open_dimension_does_not_evade_the_memory_estimate(shape: tuple[int | None, ...]) -> None:
     context, _ = operation()
     made = ov.opset13.parameter([MOST_UNDECLARED // 2 + 1, 2], ov.Type.f32).output(0)
     with pytest.raises(PackageError, match=r"relu r: output y is .*a value of open size"):
@@ -101,7 +103,7 @@ def test_axes_count_from_the_front(axis: int, expected: int) -> None:
 
 
 @pytest.mark.parametrize("axis", [3, -4, 2**31 - 1])
-def test_an_axis_out_of_range_is_refused(axis) -> None:
+def test_an_axis_out_of_range_is_refused(axis: int) -> None:
     context, op = operation(axis=axis, axes=[0, axis])
     with pytest.raises(PackageError, match=rf"relu op_0: axis names the axis {axis} of 3"):
         context.axis(op, "axis", 3)

@@ -37,7 +37,7 @@ def test_the_family_is_there() -> None:
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=[path.stem.partition("emoji")[2] for path in PACKAGES])
-def test_every_package_runs(path) -> None:
+def test_every_package_runs(path: Path) -> None:
     engine = OpenVinoEngine(path, EngineOptions(precision="f32"))
     made = engine.run(arrays(engine.inputs))
     assert {port.name: port.shape for port in engine.outputs} == {name: array.shape for name, array in made.items()}
@@ -45,7 +45,7 @@ def test_every_package_runs(path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in PACKAGES if "unet" in path.stem], ids=lambda path: path.parent.name)
-def test_no_attention_stays_in_pieces(path) -> None:
+def test_no_attention_stays_in_pieces(path: Path) -> None:
     program = read_package(path)
     translation = translate(program)
     turned_keys = sum(operation.kind == "transpose" for operation in program.operations)  # one per attention

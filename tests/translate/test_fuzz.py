@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -97,7 +98,7 @@ MUTATIONS = [
 
 
 @pytest.mark.parametrize("path", PACKAGES, ids=[path.stem for path in PACKAGES])
-def test_programs(path) -> None:
+def test_programs(path: Path) -> None:
     sound, refused = read_package(path), 0
     for seed in range(CASES):
         random, program = Random(seed), sound

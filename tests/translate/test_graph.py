@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -80,7 +82,7 @@ BAD = {
 
 
 @pytest.mark.parametrize(("kind", "inputs"), BAD.values(), ids=BAD)
-def test_contradictions_name_the_operation(kind, inputs) -> None:
+def test_contradictions_name_the_operation(kind: str, inputs: dict[str, Any]) -> None:
     """A pass finds some of these, and cannot say which operation is to blame."""
     b = Builder()
     x = b.input("x", (1, 4, 1, 8))
@@ -91,7 +93,7 @@ def test_contradictions_name_the_operation(kind, inputs) -> None:
 
 
 def test_a_pass_that_fails_alone_is_an_error_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(_) -> None:
+    def fails(_: object) -> None:
         raise StopIteration
 
     monkeypatch.setattr(graph, "rewrite", fails)

@@ -55,7 +55,7 @@ def engine(name: str, precision: str) -> OpenVinoEngine:
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_f32_matches_torch(name) -> None:
+def test_f32_matches_torch(name: str) -> None:
     part = engine(name, "f32")
     for given, truth in cases(name):
         made = part.run(given)
@@ -65,7 +65,7 @@ def test_f32_matches_torch(name) -> None:
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_rewrites_hit_every_site_and_keep_the_numbers(name) -> None:
+def test_rewrites_hit_every_site_and_keep_the_numbers(name: str) -> None:
     program = read_package(GOLDEN / f"{name}.mlpackage")
     assert translate(program).rewrites == dict.fromkeys(PASSES, 0) | PARTS[name]
     given, _ = cases(name)[0]
@@ -76,7 +76,7 @@ def test_rewrites_hit_every_site_and_keep_the_numbers(name) -> None:
 
 @pytest.mark.skipif(not native_bf16(), reason="this processor does not compute in bf16")
 @pytest.mark.parametrize("name", PARTS)
-def test_bf16_is_close_to_torch_at_every_timestep(name) -> None:
+def test_bf16_is_close_to_torch_at_every_timestep(name: str) -> None:
     """The U-Net's cases are the TIMESTEPS; with the sinusoid in bf16, late ones would fall to 34-40 dB."""
     if name == "text_encoder":
         pytest.skip("bf16 cannot hold token ids; this part always runs exact")

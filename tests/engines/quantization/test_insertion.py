@@ -57,7 +57,7 @@ def test_sites_are_large_and_off_the_residual_stream() -> None:
     ]
 
 
-def test_a_value_is_rounded_once_for_all_its_readers(quantized) -> None:
+def test_a_value_is_rounded_once_for_all_its_readers(quantized: ov.Model) -> None:
     assert len(names(quantized, "FakeQuantize")) == 4
     for name in ("body", "left", "right", "back", "mixed"):
         assert reads(quantized, name) == "FakeQuantize"
@@ -65,12 +65,12 @@ def test_a_value_is_rounded_once_for_all_its_readers(quantized) -> None:
         assert reads(quantized, name) != "FakeQuantize"
 
 
-def test_weights_are_stored_in_eight_bits(quantized) -> None:
+def test_weights_are_stored_in_eight_bits(quantized: ov.Model) -> None:
     held = [node for node in quantized.get_ops() if node.get_type_name() == "Constant"]
     assert sum(node.get_element_type() == ov.Type.i8 for node in held) == 5
 
 
-def test_the_runtime_computes_them_in_integers(quantized) -> None:
+def test_the_runtime_computes_them_in_integers(quantized: ov.Model) -> None:
     compiled = ov.Core().compile_model(quantized, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     precisions = {}
     for node in compiled.get_runtime_model().get_ops():
@@ -83,7 +83,7 @@ def test_the_runtime_computes_them_in_integers(quantized) -> None:
         assert precisions[name] == "f32", precisions
 
 
-def test_the_result_stays_near_f32(quantized) -> None:
+def test_the_result_stays_near_f32(quantized: ov.Model) -> None:
     for seed in (11, 12):  # not among those observed
         array = networks.inputs(seed)
         truth = networks.run(networks.network(), array)["noise"]
@@ -98,12 +98,12 @@ def test_observing_changes_nothing_and_samples_what_sites_read() -> None:
     assert list(watched.values()) == [(1, POSITIONS, channels) for channels in (32, 32, 64, 32)]
 
 
-def test_calibrating_twice_gives_the_same(table) -> None:
+def test_calibrating_twice_gives_the_same(table: QuantizationTable) -> None:
     assert observed().table().digest == table.digest
     assert observed(runs=3).table().digest != table.digest
 
 
-def test_a_table_survives_being_stored(table) -> None:
+def test_a_table_survives_being_stored(table: QuantizationTable) -> None:
     facts, sections = table.data()
     read = {name: np.frombuffer(data, np.uint8) for name, data in sections.items()}
     again = QuantizationTable.from_data(facts, read)
@@ -111,7 +111,7 @@ def test_a_table_survives_being_stored(table) -> None:
     assert [rounding.scale for rounding in again.entries] == [rounding.scale for rounding in table.entries]
 
 
-def test_the_table_of_another_model_is_refused(table) -> None:
+def test_the_table_of_another_model_is_refused(table: QuantizationTable) -> None:
     strange = QuantizationTable("another", table.entries)
     with pytest.raises(EngineError, match="another model"):
         quantize(networks.network(), strange)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bksdm_demo.errors import PackageError, UnsupportedModelError
 from tests.translate.programs import Const, check_op
@@ -13,7 +15,7 @@ from tests.translate.programs import Const, check_op
 X = np.random.default_rng(5).normal(0, 3, (2, 3, 4, 5)).astype(np.float32)
 
 
-def sigmoid(x):
+def sigmoid(x: NDArray) -> NDArray:
     return 1 / (1 + np.exp(-x))
 
 
@@ -33,7 +35,7 @@ GELUS = {
         ("silu", lambda x: x * sigmoid(x)),
     ],
 )
-def test_plain(kind: str, statement) -> None:
+def test_plain(kind: str, statement: Callable[[NDArray], NDArray]) -> None:
     check_op(kind, statement(X).astype(np.float32), x=X)
 
 
@@ -42,7 +44,7 @@ def test_leaky_relu_slope() -> None:
 
 
 @pytest.mark.parametrize("mode", GELUS)
-def test_gelu(mode) -> None:
+def test_gelu(mode: str) -> None:
     check_op("gelu", GELUS[mode](X.astype(np.float64)).astype(np.float32), x=X, mode=mode)
 
 
@@ -70,7 +72,7 @@ def test_softmax_takes_the_last_axis_by_default() -> None:
 
 
 @pytest.mark.parametrize(("x", "axis"), [(X, 4), (X, -5), (np.float32(1), 0)])
-def test_softmax_over_an_axis_out_of_range_is_refused(x, axis: int) -> None:
+def test_softmax_over_an_axis_out_of_range_is_refused(x: NDArray, axis: int) -> None:
     with pytest.raises(PackageError, match=f"softmax op_0: axis names the axis {axis}"):
         check_op("softmax", x, x=np.asarray(x), axis=axis)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bksdm_demo.translate.own_kinds import MULTI_HEAD
 from tests.translate.programs import Const, check_op
@@ -11,11 +12,11 @@ from tests.translate.programs import Const, check_op
 RANDOM = np.random.default_rng(11)
 
 
-def normal(*shape):
+def normal(*shape: int) -> NDArray:
     return RANDOM.normal(size=shape).astype(np.float32)
 
 
-def attention(query, key, value, mask=0.0):
+def attention(query: NDArray, key: NDArray, value: NDArray, mask: NDArray | float = 0.0) -> NDArray:
     scores = query.astype(np.float64) @ key.swapaxes(-1, -2) / np.sqrt(query.shape[-1]) + mask
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     return (weights / weights.sum(-1, keepdims=True) @ value).astype(np.float32)
@@ -43,7 +44,7 @@ def test_masks() -> None:
 def test_multi_head_attention(channels: int, heads: int, queries: int, keys: int) -> None:
     query, key, value = normal(2, channels, 1, queries), normal(2, channels, 1, keys), normal(2, channels, 1, keys)
 
-    def tokens(x):  # [B, C, 1, S] -> [B, H, S, d]
+    def tokens(x: NDArray) -> NDArray:  # [B, C, 1, S] -> [B, H, S, d]
         return x.reshape(2, heads, channels // heads, -1).swapaxes(-1, -2)
 
     mixed = attention(tokens(query), tokens(key), tokens(value)).swapaxes(-1, -2)  # [B, H, d, S]

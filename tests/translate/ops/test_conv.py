@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bksdm_demo.errors import UnsupportedModelError
 from tests.translate.programs import Const, check_op
@@ -13,7 +16,14 @@ from tests.translate.programs import Const, check_op
 RANDOM = np.random.default_rng(7)
 
 
-def convolve(x, weight, pad, strides, dilations, groups=1):
+def convolve(
+    x: NDArray,
+    weight: NDArray,
+    pad: Sequence[tuple[int, int]],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    groups: int = 1,
+) -> NDArray:
     """x [B, Ci, *spatial], weight [Co, Ci/g, *kernel], pad as (before, after) pairs."""
     x = np.pad(x.astype(np.float64), [(0, 0), (0, 0), *pad])
     kernel = weight.shape[2:]
@@ -69,7 +79,7 @@ def test_conv(spatial: tuple[int, ...], kernel: tuple[int, ...], groups: int, st
     )
 
 
-def picture(kernel):
+def picture(kernel: Sequence[int]) -> tuple[NDArray, NDArray]:
     return RANDOM.normal(size=(1, 3, 7, 6)).astype(np.float32), RANDOM.normal(size=(5, 3, *kernel)).astype(np.float16)
 
 
@@ -98,7 +108,7 @@ def test_same_padding_of_odd_kernels(kind: str, dilation: int) -> None:
         ((3, 3), {"pad_type": "mirror"}),
     ],
 )
-def test_ambiguous_padding_is_refused(kernel: tuple[int, ...], named) -> None:
+def test_ambiguous_padding_is_refused(kernel: tuple[int, ...], named: dict[str, Any]) -> None:
     x, weight = picture(kernel)
     with pytest.raises(UnsupportedModelError, match="pad"):
         check_op("conv", x, x=x, weight=Const(weight), **named)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -30,13 +32,13 @@ COMPARISONS = {
 }
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     return value.array.astype(np.float32) if isinstance(value, Const) else value
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=["same", "middle 1", "last axis", "scalar", "constant"])
 @pytest.mark.parametrize("kind", FLOATS)
-def test_floats_broadcast(kind, other) -> None:
+def test_floats_broadcast(kind: str, other: Any) -> None:
     check_op(kind, FLOATS[kind](X, plain(other)), x=X, y=other)
 
 
@@ -71,7 +73,7 @@ def test_real_div_of_integers_truncates() -> None:
 
 
 @pytest.mark.parametrize("kind", COMPARISONS)
-def test_comparisons(kind) -> None:
+def test_comparisons(kind: str) -> None:
     x = np.array([[1, 2, 3], [3, 2, 1]])
     for dtype in (np.int32, np.float32):
         check_op(kind, COMPARISONS[kind](x, 2), x=x.astype(dtype), y=Const(dtype(2)))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bksdm_demo.errors import UnsupportedModelError
 from tests.translate.programs import Builder, Const, check_op, run_program
@@ -32,7 +34,7 @@ ERF = np.vectorize(math.erf)
         ("tanh", np.tanh),
     ],
 )
-def test_plain(kind: str, statement, shape: tuple[int, ...]) -> None:
+def test_plain(kind: str, statement: Callable[[NDArray], NDArray], shape: tuple[int, ...]) -> None:
     x = X.reshape(shape) if shape else X[0, 0, 0]
     x = np.asarray(x)
     check_op(kind, np.asarray(statement(x), np.float32), x=x)
@@ -56,7 +58,7 @@ def test_epsilon_defaults() -> None:
 
 
 @pytest.mark.parametrize(("low", "high"), [(-1.0, 0.5), (0.0, math.inf), (-math.inf, 1.0)])
-def test_clip(low, high) -> None:
+def test_clip(low: float, high: float) -> None:
     check_op("clip", np.clip(X, low, high), x=X, alpha=Const(np.float16(low)), beta=Const(np.float16(high)))
 
 

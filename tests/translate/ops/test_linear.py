@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.translate.programs import Const, check_op
 
 RANDOM = np.random.default_rng(6)
 
 
-def normal(*shape):
+def normal(*shape: int) -> NDArray:
     return RANDOM.normal(size=shape).astype(np.float32)
 
 
-def half(*shape):
+def half(*shape: int) -> NDArray:
     return RANDOM.normal(size=shape).astype(np.float16)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bksdm_demo.errors import UnsupportedModelError
 from tests.translate.programs import Const, check_op
@@ -13,16 +14,16 @@ X = RANDOM.normal(1, 2, (2, 6, 3, 4)).astype(np.float32)
 EPSILON = np.float16(1e-5)  # what files hold: 1.00136e-5
 
 
-def normal(x, axes, epsilon):
+def normal(x: NDArray, axes: tuple[int, ...], epsilon: np.floating) -> NDArray:
     x = x.astype(np.float64)
     return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + float(epsilon))
 
 
-def half(*shape):
+def half(*shape: int) -> NDArray:
     return RANDOM.normal(0, 1, shape).astype(np.float16)
 
 
-def channels(array, dims=4):
+def channels(array: NDArray, dims: int = 4) -> NDArray:
     return array.astype(np.float64).reshape((1, -1) + (1,) * (dims - 2))
 
 

@@ -23,7 +23,7 @@ STATEMENTS = {
 @pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("axes", [None, (1,), (-1,), (0, 2), (-2, -1), (2, 1)])
 @pytest.mark.parametrize("kind", STATEMENTS)
-def test_reduce(kind, axes: tuple[int, ...] | None, keep: bool) -> None:
+def test_reduce(kind: str, axes: tuple[int, ...] | None, keep: bool) -> None:
     expected = np.asarray(STATEMENTS[kind](X, axis=axes, keepdims=keep), np.float32)
     named = {} if axes is None else {"axes": list(axes)}
     check_op(kind, expected, x=X, keep_dims=Const(np.bool_(keep)), **named)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from bksdm_demo.errors import PackageError, UnsupportedModelError
 from tests.translate.programs import Const, check_op
@@ -13,7 +16,7 @@ X = np.random.default_rng(9).normal(size=(4, 3, 5)).astype(np.float32)
 
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 @pytest.mark.parametrize("indices", [[0, 2], [-1, 1], [[0, 1], [2, -3]], 1])
-def test_gather(axis: int, indices) -> None:
+def test_gather(axis: int, indices: Any) -> None:
     expected = np.take(X, indices, axis)
     check_op("gather", expected, x=X, indices=np.array(indices, np.int32), axis=axis)
     check_op("gather", expected, x=X, indices=Const(np.array(indices, np.int32)), axis=axis)
@@ -38,7 +41,7 @@ def test_gather_along_axis(axis: int) -> None:
 
 
 @pytest.mark.parametrize("indices", [[[0, 2], [3, 1]], [[1], [-1]], [[[0, 0, 4]], [[-1, -1, -1]]]])
-def test_gather_nd(indices) -> None:
+def test_gather_nd(indices: Any) -> None:
     array = np.array(indices, np.int32)
     expected = X[tuple(np.moveaxis(array, -1, 0))]
     check_op("gather_nd", expected, x=X, indices=array)
@@ -62,7 +65,7 @@ MODES = {
 }
 
 
-def scattered(mode):
+def scattered(mode: str) -> NDArray:
     result = X.copy()
     for (row, column), update in zip(POSITIONS, UPDATES, strict=True):
         result[row, column] = MODES[mode](result[row, column], update)
@@ -70,7 +73,7 @@ def scattered(mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_scatter_nd(mode) -> None:
+def test_scatter_nd(mode: str) -> None:
     check_op("scatter_nd", scattered(mode), data=X, indices=POSITIONS, updates=UPDATES, mode=mode)
 
 
@@ -91,7 +94,7 @@ OUTSIDE = {
 
 
 @pytest.mark.parametrize(("kind", "inputs"), OUTSIDE.values(), ids=OUTSIDE)
-def test_known_indices_outside_the_tensor_are_refused(kind, inputs) -> None:
+def test_known_indices_outside_the_tensor_are_refused(kind: str, inputs: dict[str, Any]) -> None:
     with pytest.raises(PackageError, match="an index is outside the tensor's"):
         check_op(kind, X, **inputs)
 
@@ -113,7 +116,7 @@ def test_addressing_too_many_axes_is_refused() -> None:
 
 @pytest.mark.parametrize("batch", [-1, 4, 2**31 - 1, -(2**31)])
 @pytest.mark.parametrize("kind", ["gather", "gather_nd"])
-def test_too_many_batch_axes_are_refused(kind: str, batch) -> None:
+def test_too_many_batch_axes_are_refused(kind: str, batch: int) -> None:
     with pytest.raises(PackageError, match=f"{kind} op_0: batch_dims is {batch}"):
         check_op(kind, X, x=X, indices=np.zeros((4, 2), np.int32), batch_dims=batch)
 

@@ -98,7 +98,7 @@ def test_range_1d() -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32, np.bool_])
-def test_non_zero_lists_one_position_per_row(dtype) -> None:
+def test_non_zero_lists_one_position_per_row(dtype: type[np.generic]) -> None:
     x = np.array([[0, 2, 0], [3, 0, 1]]).astype(dtype)
     check_op("non_zero", np.argwhere(x).astype(np.int32), x=x)
 

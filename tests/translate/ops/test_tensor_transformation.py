@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -75,7 +77,7 @@ SLICES = [
 
 
 @pytest.mark.parametrize("case", SLICES, ids=[str(case[-1]) for case in SLICES])
-def test_slice_by_index(case) -> None:
+def test_slice_by_index(case: tuple[Any, ...]) -> None:
     *given, selection = case
     names = ("begin", "end", "stride", "begin_mask", "end_mask", "squeeze_mask")
     named = {
@@ -101,7 +103,7 @@ def test_slice_by_a_computed_index(place: int) -> None:
     ("begin", "size", "selection"),
     [((0, 1, 2, 0), (2, 2, 2, 5), np.s_[:, 1:3, 2:]), ((1, 0, 1, 3), (-1, -1, 2, -1), np.s_[1:, :, 1:3, 3:])],
 )
-def test_slice_by_size(begin: tuple[int, ...], size: tuple[int, ...], selection) -> None:
+def test_slice_by_size(begin: tuple[int, ...], size: tuple[int, ...], selection: Any) -> None:
     check_op("slice_by_size", X[selection], x=X, begin=list(begin), size=list(size))
     check_op("slice_by_size", X[selection], x=X, begin=np.array(begin, np.int32), size=list(size))
 

@@ -63,7 +63,7 @@ HIT = Form()
 
 
 @pytest.mark.parametrize("form", [HIT, replace(HIT, scale_first=True), replace(HIT, softmax=-1)])
-def test_hit(form) -> None:
+def test_hit(form: Form) -> None:
     program = site(form)
     fused, count = fuse_matmul_attention(program)
     assert count == 1
@@ -90,6 +90,6 @@ MISSES = {
 
 
 @pytest.mark.parametrize("form", MISSES.values(), ids=MISSES)
-def test_near_miss(form) -> None:
+def test_near_miss(form: Form) -> None:
     program = site(form)
     assert fuse_matmul_attention(program) == (program, 0)

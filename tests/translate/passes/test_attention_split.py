@@ -144,7 +144,7 @@ HITS = {
 
 
 @pytest.mark.parametrize("form", HITS.values(), ids=HITS)
-def test_hit(form) -> None:
+def test_hit(form: Form) -> None:
     check_hit(form)
 
 
@@ -184,7 +184,7 @@ MISSES = {
 
 
 @pytest.mark.parametrize("form", MISSES.values(), ids=MISSES)
-def test_near_miss(form) -> None:
+def test_near_miss(form: Form) -> None:
     program = site(form)
     assert fuse_split_attention(program) == (program, 0)
 

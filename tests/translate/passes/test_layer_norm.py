@@ -72,7 +72,7 @@ HITS = {
 
 
 @pytest.mark.parametrize("form", HITS.values(), ids=HITS)
-def test_hit(form) -> None:
+def test_hit(form: Form) -> None:
     program = site(form)
     fused, count = fuse_layer_norm(program)
     assert count == 1
@@ -98,6 +98,6 @@ MISSES = {
 
 
 @pytest.mark.parametrize("form", MISSES.values(), ids=MISSES)
-def test_near_miss(form) -> None:
+def test_near_miss(form: Form) -> None:
     program = site(form)
     assert fuse_layer_norm(program) == (program, 0)

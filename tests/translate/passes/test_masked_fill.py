@@ -61,7 +61,7 @@ def site(form: Form) -> Program:
 @pytest.mark.parametrize(
     "form", [HIT, replace(HIT, cast=False), replace(HIT, filler=(0.25,)), replace(HIT, guarded=True)]
 )
-def test_hit(form, flagged: float) -> None:
+def test_hit(form: Form, flagged: float) -> None:
     program = site(form)
     fused, count = fuse_masked_fill(program)
     assert count == 1
@@ -88,6 +88,6 @@ MISSES = {
 
 
 @pytest.mark.parametrize("form", MISSES.values(), ids=MISSES)
-def test_near_miss(form) -> None:
+def test_near_miss(form: Form) -> None:
     program = site(form)
     assert fuse_masked_fill(program) == (program, 0)

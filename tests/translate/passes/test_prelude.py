@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pytest
 
-from bksdm_demo.mil.program import Program
+from bksdm_demo.mil.program import Program, Value
 from bksdm_demo.translate.passes.prelude import cut_prelude
 from tests.translate.programs import Builder, run_program
 
@@ -45,7 +47,7 @@ def check_same(whole: Program, main: Program, prelude: Program) -> None:
     np.testing.assert_allclose(after, before, atol=1e-5)
 
 
-def names(values) -> list[str]:
+def names(values: Iterable[Value]) -> list[str]:
     return [value.name for value in values]
 
 
@@ -73,7 +75,7 @@ def test_no_second_cut() -> None:
 
 
 @pytest.mark.parametrize("near", [{"waves": False}, {"mixed_in": True}])
-def test_near_miss(near) -> None:
+def test_near_miss(near: dict[str, bool]) -> None:
     whole = program(**near)
     assert cut_prelude(whole) == (whole, None)
 

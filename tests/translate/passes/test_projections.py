@@ -56,7 +56,7 @@ def site(form: Form) -> Program:
     [HIT, replace(HIT, axis=-3), replace(HIT, bias=False), Form("linear", axis=2), Form("linear", axis=-1, bias=False)],
     ids=["channel-major", "negative axis", "no bias", "token-major", "token-major, negative axis, no bias"],
 )
-def test_hit(form) -> None:
+def test_hit(form: Form) -> None:
     program = site(form)
     rewritten, count = project_into_parts(program)
     assert count == 1
@@ -79,6 +79,6 @@ MISSES = {
 
 
 @pytest.mark.parametrize("form", MISSES.values(), ids=MISSES)
-def test_near_miss(form) -> None:
+def test_near_miss(form: Form) -> None:
     program = site(form)
     assert project_into_parts(program) == (program, 0)

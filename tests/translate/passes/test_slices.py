@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -25,7 +27,7 @@ def cut(block: Slice) -> np.ndarray:
         ({"begin": [0, 3], "end": [99, 99]}, np.s_[:, 3:]),
     ],
 )
-def test_slices_of_slices(named, selection) -> None:
+def test_slices_of_slices(named: dict[str, Any], selection: Any) -> None:
     b = Builder()
     x = b.input("x", X.shape)
     once = b.op("slice_by_index", X[selection].shape, x=x, **named)
@@ -50,7 +52,7 @@ def test_parts_of_a_split() -> None:
 
 
 @pytest.mark.parametrize("named", [{"stride": [1, 2]}, {"squeeze_mask": [True, False]}])
-def test_a_cut_that_is_no_block_is_a_root_of_its_own(named) -> None:
+def test_a_cut_that_is_no_block_is_a_root_of_its_own(named: dict[str, Any]) -> None:
     b = Builder()
     shape = (6, 4) if "stride" in named else (8,)
     ref = b.op("slice_by_index", shape, x=b.input("x", X.shape), begin=[0, 0], end=[6, 8], **named)

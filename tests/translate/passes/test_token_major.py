@@ -101,7 +101,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_a_whole_block_becomes_token_major(form) -> None:
+def test_a_whole_block_becomes_token_major(form: Form) -> None:
     program = Block().write(form)
     rewritten, count = run_token_major(program)
     assert count == 1
@@ -167,7 +167,7 @@ MISSES: dict[str, Callable[[Block, Ref], Ref]] = {
 
 
 @pytest.mark.parametrize("between", MISSES.values(), ids=MISSES)
-def test_operations_without_a_token_major_form_get_rows(between) -> None:
+def test_operations_without_a_token_major_form_get_rows(between: Callable[[Block, Ref], Ref]) -> None:
     """In the middle of a block; the two attentions around it go over all the same."""
     block = Block()
     x = block.b.input("x", ROW)

@@ -75,7 +75,7 @@ HIT = Form()
     [HIT, replace(HIT, factors=(2, 2)), replace(HIT, bias=False), replace(HIT, pad_type="same", pad=(0, 0, 0, 0))],
     ids=["floats", "whole factors", "no bias", "same padding"],
 )
-def test_hit(form) -> None:
+def test_hit(form: Form) -> None:
     program = site(form)
     rewritten, count = convolve_before_doubling(program)
     assert count == 1
@@ -121,7 +121,7 @@ MISSES = {
 
 
 @pytest.mark.parametrize("form", MISSES.values(), ids=MISSES)
-def test_near_miss(form) -> None:
+def test_near_miss(form: Form) -> None:
     program = site(form)
     assert convolve_before_doubling(program) == (program, 0)
 
