@@ -1,4 +1,4 @@
-"""app.py: flags become settings, a wrong one is a sentence, and the server starts and stops cleanly."""
+"""app.py: flags become settings, a wrong flag gives one sentence, and the server starts and stops cleanly."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_no_flag_can_contradict_the_settings() -> None:
         app.read_settings(["--port", "70000"])
 
 
-def test_it_starts_says_where_and_stops_cleanly() -> None:
+def test_it_starts_prints_its_address_and_stops_cleanly() -> None:
     port = free_port()
     command = [sys.executable, "app.py", "--port", str(port), "--data-dir", "none"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ)) as process:

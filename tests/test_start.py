@@ -1,4 +1,4 @@
-"""The assembly of the services: settings reach the engines, and starting tells nobody."""
+"""Building the services: settings reach the engines, and nothing uses the network."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ def test_parts_with_one_name_get_different_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="Core ML runs there")
-def test_an_engine_that_is_not_here_is_refused_at_once() -> None:
+def test_a_missing_engine_is_refused_at_once() -> None:
     with pytest.raises(EngineError, match="macOS"):
         start(replace(Settings(), engine="coreml"))
 
 
-def test_starting_reaches_for_no_network() -> None:
+def test_starting_uses_no_network() -> None:
     pytest.importorskip("openvino")
     done = subprocess.run([sys.executable, "-c", CONNECTS], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "started\n"

@@ -34,7 +34,7 @@ HALFWAY = Progress(Stage.DOWNLOADING, 700, 1400, 10.0, 70.0)
 
 
 class Line:
-    """A download that reports once and then waits for the test, or for its cancelling."""
+    """A download that reports once and then waits for the test or for a cancel."""
 
     def __init__(self) -> None:
         self.began, self.released = threading.Event(), threading.Event()
@@ -73,7 +73,7 @@ def running(
 
 
 def ended(downloads: DownloadQueue, key: str) -> DownloadState:
-    """The final state of a download."""
+    """Wait for the final state of a download."""
     return [snapshot.state for snapshot in downloads.watch(key, heartbeat=PATIENCE)][-1]
 
 
@@ -96,7 +96,7 @@ def test_a_download_makes_its_system_selectable(tmp_path: Path) -> None:
         assert TINY in available(catalog)
 
 
-def test_whoever_asks_joins_the_same_download(tmp_path: Path) -> None:
+def test_a_system_is_downloaded_once_for_many_callers(tmp_path: Path) -> None:
     line = Line()
     with running(tmp_path, line) as (downloads, _):
         for _ in range(3):
@@ -106,7 +106,7 @@ def test_whoever_asks_joins_the_same_download(tmp_path: Path) -> None:
         assert line.fetched == [TINY]
 
 
-def test_one_after_the_other(tmp_path: Path) -> None:
+def test_downloads_run_one_after_the_other(tmp_path: Path) -> None:
     line = Line()
     with running(tmp_path, line) as (downloads, _):
         downloads.start(TINY)
@@ -117,7 +117,7 @@ def test_one_after_the_other(tmp_path: Path) -> None:
         assert line.fetched == [TINY, SMALL]
 
 
-def test_a_running_download_is_cancelled_and_taken_up_again(tmp_path: Path) -> None:
+def test_a_running_download_can_be_cancelled_and_started_again(tmp_path: Path) -> None:
     line = Line()
     with running(tmp_path, line) as (downloads, _):
         downloads.start(TINY)
@@ -144,7 +144,7 @@ def test_a_waiting_download_is_cancelled_at_once(tmp_path: Path) -> None:
         assert downloads.cancel(TINY).state is DownloadState.DONE  # too late, and harmless
 
 
-def test_a_watcher_that_left_takes_it_up_again(tmp_path: Path) -> None:
+def test_a_watcher_can_leave_and_come_back(tmp_path: Path) -> None:
     line = Line()
     with running(tmp_path, line) as (downloads, _):
         downloads.start(TINY)
@@ -154,7 +154,7 @@ def test_a_watcher_that_left_takes_it_up_again(tmp_path: Path) -> None:
         assert ended(downloads, TINY) is DownloadState.DONE
 
 
-def test_a_failure_is_a_sentence_without_places_and_can_be_tried_again(tmp_path: Path) -> None:
+def test_a_failure_has_a_message_without_folders_and_can_be_tried_again(tmp_path: Path) -> None:
     models = tmp_path / "models"
     error = ModelUnavailableError(f"Files cannot be written to {models}: No space left on device.")
     with running(tmp_path, refusing(error)) as (downloads, catalog):
@@ -175,7 +175,7 @@ def test_an_unexpected_error_hides_its_text_and_the_next_download_runs(tmp_path:
             assert downloads.get(key).message == UNEXPECTED
 
 
-def test_a_system_that_came_broken_has_failed(tmp_path: Path) -> None:
+def test_a_broken_system_is_a_failed_download(tmp_path: Path) -> None:
     def fetch_system(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:
         (models_dir / system.key).mkdir(parents=True)
         return models_dir / system.key
@@ -186,7 +186,7 @@ def test_a_system_that_came_broken_has_failed(tmp_path: Path) -> None:
         assert downloads.get(TINY).message.startswith("BK-SDM-Tiny-2M is downloaded, but it cannot be used: ")
 
 
-def test_switched_off_only_the_operator_downloads(tmp_path: Path) -> None:
+def test_only_the_operator_downloads_if_switched_off(tmp_path: Path) -> None:
     line = Line()
     with running(tmp_path, line, allowed=False) as (downloads, _):
         with pytest.raises(ModelUnavailableError, match=NOT_ALLOWED):
@@ -200,7 +200,7 @@ def test_switched_off_only_the_operator_downloads(tmp_path: Path) -> None:
         assert ended(downloads, TINY) is DownloadState.DONE
 
 
-def test_what_is_not_published_is_refused(tmp_path: Path) -> None:
+def test_an_unpublished_system_is_refused(tmp_path: Path) -> None:
     with running(tmp_path, Line()) as (downloads, _), pytest.raises(ModelUnavailableError, match=f"'sdxl'.*{TINY}"):
         downloads.start("sdxl")
 
@@ -218,7 +218,7 @@ def test_closing_stops_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("memory", "short"), [(9, 0), (10, 0), (13, 3)])
-def test_needs(memory: int, short: int) -> None:
+def test_missing_bytes(memory: int, short: int) -> None:
     assert MemoryEstimate(memory, budget_bytes=10).short_bytes == short
 
 
@@ -236,12 +236,12 @@ def from_hub(folder: Path) -> Iterator[DownloadQueue]:
 
 
 def through(downloads: DownloadQueue) -> list[DownloadState]:
-    """The states that a download goes through."""
+    """Start a download and return its states in order."""
     downloads.start(SYSTEM.key)
     return list(dict.fromkeys(snapshot.state for snapshot in downloads.watch(SYSTEM.key, heartbeat=PATIENCE)))
 
 
-def test_cancelling_keeps_what_came_over_the_wire(hub: HubServer, tmp_path: Path) -> None:  # noqa: F811
+def test_a_cancel_leaves_the_downloaded_bytes(hub: HubServer, tmp_path: Path) -> None:  # noqa: F811
     hub.faults.stall_after = 100_000
     with from_hub(tmp_path) as downloads:
         downloads.start(SYSTEM.key)
@@ -261,7 +261,7 @@ def test_cancelling_keeps_what_came_over_the_wire(hub: HubServer, tmp_path: Path
     ("status", "sentence"),
     [(401, "does not know you"), (403, "does not let you"), (404, "tiny.zip"), (429, "too many"), (503, "failed")],
 )
-def test_a_hub_that_refuses_is_a_sentence_on_the_page(
+def test_a_refusing_hub_gives_a_message(
     hub: HubServer,  # noqa: F811
     tmp_path: Path,
     status: int,
@@ -273,7 +273,7 @@ def test_a_hub_that_refuses_is_a_sentence_on_the_page(
         assert sentence in downloads.get(SYSTEM.key).message
 
 
-def test_an_archive_that_holds_no_system_has_failed(hub: HubServer, tmp_path: Path) -> None:  # noqa: F811
+def test_an_archive_without_a_system_is_a_failed_download(hub: HubServer, tmp_path: Path) -> None:  # noqa: F811
     hub.repos[REPO]["tiny.zip"] = zip_bytes({"readme.txt": b"x"})
     with from_hub(tmp_path) as downloads:
         states = through(downloads)

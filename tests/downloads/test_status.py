@@ -25,20 +25,20 @@ FITS, SHORT = MemoryEstimate(7 * GB, 9 * GB), MemoryEstimate(10 * GB, 9 * GB)
 WORKING = Download("tiny", "Tiny", DownloadState.DOWNLOADING, 512_000_000, 1_430_000_000, 12_300_000.0, 74.6)
 
 
-def test_a_system_that_is_offered() -> None:
+def test_an_offered_system() -> None:
     view = status.offer_view(SYSTEM, None, FITS, allowed=True)
     assert (view.tone, view.download, view.cancel, view.line) == ("offered", "Download", "", "")
     assert view.facts == ("1.43 GB", "U-Net 330 M weights", "about 7.00 GB of memory")
     assert view.warning == ""
 
 
-def test_one_that_does_not_fit_says_by_how_much_and_can_still_be_downloaded() -> None:
+def test_a_system_that_does_not_fit_has_a_warning_and_can_be_downloaded() -> None:
     view = status.offer_view(SYSTEM, None, SHORT, allowed=True)
     assert "about 1.00 GB more than the 9.00 GB" in view.warning
     assert view.download == "Download"
 
 
-def test_a_download_on_its_way() -> None:
+def test_a_running_download() -> None:
     view = status.offer_view(SYSTEM, WORKING, FITS, allowed=True)
     assert (view.tone, view.download, view.cancel) == ("working", "", "Cancel")
     assert view.line == "downloading, 512 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left"
@@ -58,20 +58,20 @@ def test_a_download_that_ended_without_a_system(state: DownloadState, tone: str,
     assert status.offer_view(SYSTEM, ended, FITS, allowed=False).download == ""
 
 
-def test_one_that_has_come() -> None:
+def test_a_downloaded_system() -> None:
     here = replace(SYSTEM, availability=Availability.ON_DISK)
     view = status.offer_view(here, Download("tiny", "Tiny", DownloadState.DONE), SHORT, allowed=True)
     assert (view.tone, view.download, view.cancel, view.warning) == ("done", "", "", "")
     assert "choose it" in view.line
 
 
-def test_one_that_came_broken() -> None:
+def test_a_broken_system() -> None:
     broken = replace(SYSTEM, availability=Availability.UNAVAILABLE, reason="its U-Net is missing.")
     view = status.offer_view(broken, None, FITS, allowed=True)
     assert (view.tone, view.download, view.line) == ("failed", "", "It cannot be used: its U-Net is missing.")
 
 
-def test_switched_off_there_is_no_button() -> None:
+def test_there_is_no_button_if_downloads_are_switched_off() -> None:
     assert status.offer_view(SYSTEM, None, FITS, allowed=False).download == ""
     going = Download(SYSTEM.key, SYSTEM.name, DownloadState.DOWNLOADING, 500, 1000)
     assert status.offer_view(SYSTEM, going, FITS, allowed=True).cancel == "Cancel"

@@ -39,7 +39,7 @@ def test_the_newest_notice_of_each_kind_and_key_stays() -> None:
     assert status_board.snapshot().active  # the blue one still is
     status_board.post(Kettle("blue", 100))
     assert not status_board.snapshot().active
-    assert snapshot.notices[Kettle, "red"] == Kettle("red", 90)  # an earlier look does not change
+    assert snapshot.notices[Kettle, "red"] == Kettle("red", 90)  # an earlier snapshot does not change
 
 
 def test_a_watcher_is_woken_by_a_newer_version_only() -> None:

@@ -1,4 +1,4 @@
-"""Links say everything that decides a comparison's pictures, and a wrong value never spoils the good ones beside it."""
+"""Links hold all settings of a comparison, and a wrong value does not affect the good ones beside it."""
 
 import random
 import shlex
@@ -78,7 +78,7 @@ def test_a_wrong_value_gets_a_note_and_the_others_stay(query: str, words: str) -
     assert len(note) < 200
 
 
-def test_an_address_without_a_request_is_an_empty_draft() -> None:
+def test_a_link_without_a_request_gives_an_empty_partial_request() -> None:
     assert read("__theme=dark&prompt=+&models=&unknown=1").empty
     assert not read("seeds=7").empty
 
@@ -91,7 +91,7 @@ def some_job(**environment: str) -> Job:
 @pytest.mark.parametrize(
     "base", ["https://example.org/a/", "https://example.org/a/?old=1#part", " https://example.org/a/ "]
 )
-def test_an_address_replaces_what_stood_behind_the_page(base: str) -> None:
+def test_a_link_replaces_the_query_and_fragment_of_the_page(base: str) -> None:
     job = some_job()
     assert job_address(base, job) == f"https://example.org/a/?{job_query(job)}"
     assert job_address(base, job, with_job=False) == f"https://example.org/a/?{job_query(job, with_job=False)}"
@@ -100,7 +100,7 @@ def test_an_address_replaces_what_stood_behind_the_page(base: str) -> None:
 @pytest.mark.parametrize(
     "base", ["", "javascript:alert(1)", "data:text/html,x", "file:///etc", "//example.org", "example.org"]
 )
-def test_only_a_web_address_is_one(base: str) -> None:
+def test_only_a_web_address_becomes_a_link(base: str) -> None:
     assert job_address(base, some_job()) == ""
 
 
@@ -114,7 +114,7 @@ def test_a_command_is_one_line_of_shell_words_with_the_prompt_last(seed: int) ->
     assert (f"--negative={request.negative_prompt}" in words) == bool(request.negative_prompt)
 
 
-def test_a_command_names_a_precision_that_was_asked_for() -> None:
+def test_a_command_names_a_precision_other_than_auto() -> None:
     assert "--precision bf16" in job_command(some_job(precision="bf16"))
     assert "--precision" not in job_command(some_job(precision="auto"))
     assert "--precision" not in job_command(some_job())

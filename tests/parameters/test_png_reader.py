@@ -1,4 +1,4 @@
-"""Reading parameters back: our own pictures completely, other programs' as far as they mean the same here."""
+"""Reading parameters: all of our own pictures, and from other programs those with an equal meaning here."""
 
 import io
 import json
@@ -56,7 +56,7 @@ def requests(count: int) -> list[Request]:
 
 
 @pytest.mark.parametrize("request_", requests(20))
-def test_our_own_pictures_come_back_whole(request_: Request) -> None:
+def test_our_own_pictures_give_every_setting(request_: Request) -> None:
     texts_alone = read_parameters(parameters_text(result(request_)), MODELS)
     for partial in (read_png(encode_png(result(request_), "Tiny", {}), MODELS), texts_alone):
         assert (partial.prompt, partial.negative_prompt or "") == (request_.prompt, request_.negative_prompt)
@@ -65,7 +65,7 @@ def test_our_own_pictures_come_back_whole(request_: Request) -> None:
         assert (partial.seeds, partial.models, partial.notes) == ((request_.seed,), ("emoji-tiny",), ())
 
 
-def test_another_programs_text_gives_what_means_the_same_here() -> None:
+def test_another_programs_text_gives_the_settings_with_an_equal_meaning() -> None:
     partial = read_png(png(parameters=FOREIGN), MODELS)
     assert partial.prompt == "a castle, (sunset:1.2),\nSteps: and stairs, oil painting"
     assert partial.negative_prompt == "blurry,\nlow quality"
@@ -123,15 +123,15 @@ def hostile(*chunks: bytes, size: int = 4) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(chunks) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
-def test_bombs_end_in_a_sentence() -> None:
+def test_decompression_bombs_are_refused_with_a_message() -> None:
     packed = zlib.compress(b"x" * 60_000_000)
     for data in (hostile(chunk(b"zTXt", b"parameters\0\0" + packed)), hostile(size=2**31 - 1)):
         with pytest.raises(RequestError):
             read_png(data, MODELS)
 
 
-def test_a_hostile_settings_line_holds_nobody_up() -> None:
-    """A million spaces in a few bytes of a compressed chunk, each once the start of a search to the end."""
+def test_a_hostile_settings_line_is_read_quickly() -> None:
+    """A compressed chunk of few bytes holds a million spaces; each could start a search to the end."""
     for filler in (" ", "a", 'a:"', 'a:"\\",'):
         text = f"a castle\nSteps: 1,{filler * 1_000_000}!"
         assert read_parameters(text, MODELS).steps is None

@@ -1,4 +1,4 @@
-"""Comparisons over fake parts: same noise, failures that stay in their cell, cancel, and nothing blocked gets out."""
+"""Comparisons over fake parts: same noise, failures in one cell, cancels, and no blocked picture outside."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REQUEST = Request("red apple", seed=7, steps=4)
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Comparisons]]:
-    """Builds services that are closed after the test, their gates opened before."""
+    """Builds services. After the test it opens their gates and closes them."""
     services: list[Comparisons] = []
     gates: list[threading.Event] = []
 
@@ -120,7 +120,7 @@ def test_a_known_error_is_shown_and_the_others_go_on(start: Callable[..., Compar
     assert job.cells[1].result is None
 
 
-def test_an_error_does_not_tell_where_the_files_lie(start: Callable[..., Comparisons], tmp_path: Path) -> None:
+def test_an_error_hides_the_folders_of_the_files(start: Callable[..., Comparisons], tmp_path: Path) -> None:
     folder = tmp_path / "assets" / "emoji" / "emoji-base"
     job = run(start({"base_unet": {"load_failure": EngineError(f"{folder / 'x_unet.mlpackage'} is torn.")}}))
     assert job.cells[1].message == "emoji-base/x_unet.mlpackage is torn."
@@ -145,7 +145,7 @@ def test_a_load_error_fails_its_cell_and_can_heal(start: Callable[..., Compariso
     assert phases(run(service)) == [Phase.DONE] * 4
 
 
-def test_a_model_that_does_not_fit_fails_with_a_sentence(start: Callable[..., Comparisons]) -> None:
+def test_a_model_that_does_not_fit_fails_with_a_message(start: Callable[..., Comparisons]) -> None:
     job = run(start(budget_bytes=10), models=("emoji-tiny",))
     assert phases(job) == [Phase.FAILED]
     assert "memory budget" in job.cells[0].message

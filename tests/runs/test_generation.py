@@ -1,4 +1,4 @@
-"""One picture: phases in order, every second accounted for, cancel between steps, nothing of a blocked picture."""
+"""Drawing one picture: order of phases, timings, cancels between steps, and no blocked picture in a result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cache(tmp_path: Path, parts: FakeParts) -> PipelineCache:
     return PipelineCache(fake_catalog(tmp_path), parts, 1_000_000, assemble=fake_assemble)
 
 
-def test_the_result_says_everything(cache: PipelineCache) -> None:
+def test_the_result_is_complete(cache: PipelineCache) -> None:
     result = generate(cache, MODEL, Request(f"red {TRUNCATED_WORD}", steps=3))
     assert (result.model, result.engine, result.truncated) == (MODEL, "fake", (TRUNCATED_WORD,))
     assert result.size_bytes == cache.catalog.get(MODEL).size_bytes
@@ -69,7 +69,7 @@ def test_timings_add_up(cache: PipelineCache) -> None:
     assert not generate(cache, MODEL, REQUEST).timings.cold
 
 
-def test_cancel_stops_after_the_present_step(cache: PipelineCache, parts: FakeParts) -> None:
+def test_cancel_stops_after_the_current_step(cache: PipelineCache, parts: FakeParts) -> None:
     steps: list[int] = []
 
     def report(phase: Phase, step: int, count: int) -> None:

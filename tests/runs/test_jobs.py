@@ -1,4 +1,4 @@
-"""The job queue with a made-up runner: order, positions, limits, cancel, watchers that leave, forgetting, closing."""
+"""The job queue with a fake runner: order, positions, limits, cancel, watchers that leave, forgetting, closing."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_jobs_run_in_order_and_positions_move_up(start: Callable[..., JobQueue],
     assert queue.get(third.id).position == 0
 
 
-def test_ids_are_long_and_unlike(start: Callable[..., JobQueue], runner: Runner) -> None:
+def test_ids_are_long_and_different(start: Callable[..., JobQueue], runner: Runner) -> None:
     runner.gate.set()
     queue = start(queue_size=100)
     ids = {queue.submit(new_job()).id for _ in range(50)}
@@ -101,7 +101,7 @@ def test_a_full_queue_refuses(start: Callable[..., JobQueue], runner: Runner) ->
     queue.submit(new_job())
 
 
-def test_a_reserved_place_is_nobody_elses(start: Callable[..., JobQueue], runner: Runner) -> None:
+def test_a_reserved_place_cannot_be_taken(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start(queue_size=1)
     first = queue.submit(new_job())
     assert runner.entered.acquire(timeout=PATIENCE)
@@ -177,14 +177,14 @@ def test_a_watcher_may_leave_and_another_take_over(start: Callable[..., JobQueue
     assert list(queue.watch(job.id)) == [queue.get(job.id)]  # a late watcher gets the end at once
 
 
-def test_a_heartbeat_repeats_the_present_snapshot(start: Callable[..., JobQueue], runner: Runner) -> None:
+def test_a_heartbeat_repeats_the_current_snapshot(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start()
     job = queue.submit(new_job())
     assert runner.entered.acquire(timeout=PATIENCE)
     watch = queue.watch(job.id, heartbeat=0.001)
-    present = next(watch)
-    assert next(watch) is present
-    assert next(watch) is present
+    current = next(watch)
+    assert next(watch) is current
+    assert next(watch) is current
 
 
 def test_unknown_ids_are_refused_at_once(start: Callable[..., JobQueue]) -> None:

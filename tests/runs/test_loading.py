@@ -42,7 +42,7 @@ def test_the_cell_shows_part_place_and_seconds_while_it_loads(tmp_path: Path) ->
         service.close()
 
 
-def test_stopping_ends_the_loading_after_the_present_part(tmp_path: Path) -> None:
+def test_a_cancel_stops_the_loading_after_the_current_part(tmp_path: Path) -> None:
     gate = threading.Event()
     service = fake_comparisons(tmp_path, {"unet": {"load_gate": gate}})
     try:

@@ -1,4 +1,4 @@
-"""The cache: parts shared by content, one load however many ask, eviction by age at a budget, errors that pass by."""
+"""The cache: parts shared by content, one load for many callers, eviction at the budget, errors, cancels."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_changed_files_make_another_pipeline(tmp_path: Path) -> None:
     weights.write_bytes(b"retrained")
     with cache.lease("emoji-tiny") as lease:
         assert lease.pipeline.unet is not before[1]
-    assert len(parts.opened) == before[0]  # the same paths, of which only the U-Net was opened again
+    assert len(parts.opened) == before[0]  # the paths are the same; only the U-Net was opened again
 
 
 def test_two_threads_one_load(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def wait_for_engine(parts: FakeParts, word: str) -> Any:
     raise AssertionError(f"{word} was never opened")
 
 
-def test_a_failing_load_reaches_every_waiter_and_poisons_nothing(tmp_path: Path) -> None:
+def test_a_failed_load_reaches_every_waiter_and_can_be_tried_again(tmp_path: Path) -> None:
     gate = threading.Event()
     failure = EngineError("The U-Net is torn.")
     cache, parts = build(tmp_path, {"tiny_unet": {"load_gate": gate, "load_failure": failure}})
@@ -208,7 +208,7 @@ def test_the_least_recently_used_part_goes_first(tmp_path: Path) -> None:
     assert parts.engine("base_unet").loads == 2
 
 
-def test_leased_parts_stay_and_what_does_not_fit_beside_them_is_refused(tmp_path: Path) -> None:
+def test_leased_parts_stay_and_a_system_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     build(tmp_path)
     budget = shared_bytes(tmp_path) + family_bytes(tmp_path, "emoji-original")
     cache, parts = build(tmp_path, budget=budget)
@@ -222,7 +222,7 @@ def test_leased_parts_stay_and_what_does_not_fit_beside_them_is_refused(tmp_path
     assert parts.engine("original_unet").unloads == 1
 
 
-def test_a_system_above_the_whole_budget_is_refused_saying_by_how_much(tmp_path: Path) -> None:
+def test_a_system_above_the_budget_is_refused_with_the_missing_bytes(tmp_path: Path) -> None:
     cache, parts = build(tmp_path, {"": {"memory_bytes": 10_000_000}}, budget=25_000_000)
     with pytest.raises(BusyError) as refusal:
         warm(cache, "emoji-tiny")
@@ -243,7 +243,7 @@ def test_memory_counts_not_bytes_on_disk(tmp_path: Path) -> None:
     assert not parts.engine("original_unet").loaded
 
 
-def test_clear_leaves_what_is_leased(tmp_path: Path) -> None:
+def test_clear_leaves_leased_parts(tmp_path: Path) -> None:
     cache, parts = build(tmp_path)
     warm(cache, "emoji-base")
     with cache.lease("emoji-tiny"):
@@ -260,7 +260,7 @@ def test_unknown_systems_are_refused(tmp_path: Path) -> None:
 
 
 def test_many_threads_over_a_tight_budget_lose_nothing(tmp_path: Path) -> None:
-    """Property: whatever the interleaving, afterwards nothing is leased and the budget holds."""
+    """Property: afterwards nothing is leased and the budget holds, in whichever order the threads run."""
     build(tmp_path)
     budget = shared_bytes(tmp_path) + family_bytes(tmp_path, "emoji-original", "emoji-base")
     cache, parts = build(tmp_path, budget=budget)
@@ -321,11 +321,11 @@ def test_loading_is_stopped_between_two_parts_and_goes_on_from_there(tmp_path: P
     assert cache.state().parts == ()
 
 
-def test_one_who_waits_goes_on_alone_when_the_other_is_stopped(tmp_path: Path) -> None:
+def test_a_waiting_caller_loads_the_part_when_the_other_is_stopped(tmp_path: Path) -> None:
     gate, stop, waits = threading.Event(), threading.Event(), threading.Event()
     cache, parts = build(tmp_path, {"text_encoder": {"load_gate": gate}})
 
-    def tell(loading: LoadProgress) -> None:
+    def report(loading: LoadProgress) -> None:
         if loading.number:
             waits.set()
 
@@ -334,7 +334,7 @@ def test_one_who_waits_goes_on_alone_when_the_other_is_stopped(tmp_path: Path) -
             raise AssertionError("it was not stopped")
 
     def second() -> list[bool]:
-        with cache.lease("emoji-tiny", tell) as lease:
+        with cache.lease("emoji-tiny", report) as lease:
             return [engine.loaded for engine in lease.pipeline.engines]
 
     with ThreadPoolExecutor(2) as pool:
@@ -349,7 +349,7 @@ def test_one_who_waits_goes_on_alone_when_the_other_is_stopped(tmp_path: Path) -
     assert [engine.loads for engine in parts.opened.values()] == [1, 1, 1, 1]
 
 
-def test_one_who_waits_can_be_stopped_alone(tmp_path: Path) -> None:
+def test_a_waiting_caller_can_be_stopped_alone(tmp_path: Path) -> None:
     gate, stop = threading.Event(), threading.Event()
     cache, parts = build(tmp_path, {"text_encoder": {"load_gate": gate}})
 

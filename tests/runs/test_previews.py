@@ -1,4 +1,4 @@
-"""Previews: the fitted colour map, when a picture is looked at, what that costs, and that nothing unsafe is shown."""
+"""Previews: the fitted colour map, the steps with a preview, their cost, and safety."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHAPE = (1, 4, 8, 8)
 
 
 class Clock:
-    """Time that passes only when somebody says so."""
+    """A clock that moves only when the test moves it."""
 
     now = 0.0
 
@@ -30,7 +30,7 @@ class Clock:
 
 
 class Brush:
-    """A pipeline as far as a preview sees it: an exactly linear decoder, eight times as large, and a checker."""
+    """The pipeline of a preview: a checker, and an exactly linear decoder to eight times the size."""
 
     def __init__(self, verdict: Verdict | Exception | None = None, decoding: float = 0.0) -> None:
         self.decoder = FakeEngine([], [], lambda arrays: {})
@@ -67,7 +67,7 @@ def step(index: int, seconds: float = 1.0, count: int = STEPS) -> Step:
 
 
 class Wall:
-    """What the visitor was shown."""
+    """Collects what the visitor is shown."""
 
     def __init__(self) -> None:
         self.shown: list[tuple[NDArray | None, str]] = []
@@ -76,8 +76,10 @@ class Wall:
         self.shown.append((preview, message))
 
 
-def look(pipeline: Brush, every: int = 1, previews: Previews | None = None, seconds: float = 1.0) -> tuple[Wall, Any]:
-    """Eight steps of so many seconds each under an observer's eyes."""
+def observe_steps(
+    pipeline: Brush, every: int = 1, previews: Previews | None = None, seconds: float = 1.0
+) -> tuple[Wall, Any]:
+    """Let an observer see eight steps of `seconds` each."""
     wall = Wall()
     observer = (previews or pipeline.previews()).observer(every, wall)
     for index in range(1, STEPS + 1):
@@ -88,7 +90,7 @@ def look(pipeline: Brush, every: int = 1, previews: Previews | None = None, seco
 # --- The colour map --------------------------------------------------------------------------------------------------
 
 
-def test_a_linear_decoder_is_found_again() -> None:
+def test_a_linear_decoder_is_recovered() -> None:
     colours = ColourMap(4)
     for seed in (1, 2):
         colours.learn(latents_of(seed), Brush().decode(latents_of(seed)), finished=True)
@@ -102,7 +104,7 @@ def test_one_colour_is_enough_and_extremes_are_clipped() -> None:
     assert colours.paint(np.full(SHAPE, 1e9)).dtype == np.uint8
 
 
-def test_latents_that_are_no_numbers_have_no_colour() -> None:
+def test_nan_latents_have_no_colour() -> None:
     colours = ColourMap(4)
     colours.learn(latents_of(1), Brush().decode(latents_of(1)), finished=True)
     with pytest.raises(EngineError):
@@ -115,7 +117,7 @@ def test_latents_that_are_no_numbers_have_no_colour() -> None:
 def test_an_expensive_decoder_runs_once_and_the_map_goes_on() -> None:
     pipeline = Brush(decoding=2.0)
     previews = pipeline.previews(share=1.0)
-    wall, observer = look(pipeline, previews=previews)
+    wall, observer = observe_steps(pipeline, previews=previews)
     assert pipeline.decoded == 1
     sizes = [preview.shape[:2] for preview, _ in wall.shown if preview is not None]
     assert sizes == [(64, 64)] + [(8, 8)] * 4  # none while the first had not been earned, and none after the last step
@@ -124,32 +126,32 @@ def test_an_expensive_decoder_runs_once_and_the_map_goes_on() -> None:
     assert preview is not None
     assert not preview.flags.writeable
     assert observer.seconds == 2.0
-    look(pipeline, previews=previews)
+    observe_steps(pipeline, previews=previews)
     assert pipeline.decoded == 1  # the next picture needs it no more
 
 
 def test_finished_pictures_take_the_place_of_estimates() -> None:
     pipeline = Brush(decoding=2.0)
-    wall, observer = look(pipeline, previews=(previews := pipeline.previews(share=1.0)))
+    wall, observer = observe_steps(pipeline, previews=(previews := pipeline.previews(share=1.0)))
     observer.learn_from(pipeline, latents_of(0), np.full((64, 64, 3), 90, np.uint8), 2.0)
-    wall, _ = look(pipeline, previews=previews)
+    wall, _ = observe_steps(pipeline, previews=previews)
     preview = wall.shown[0][0]
     assert preview is not None
     assert (preview == 90).all()
 
 
-def test_a_cheap_decoder_decodes_itself() -> None:
+def test_a_cheap_decoder_decodes_the_previews() -> None:
     pipeline = Brush(decoding=0.5)
-    wall, _ = look(pipeline, previews=pipeline.previews(share=0.5))
+    wall, _ = observe_steps(pipeline, previews=pipeline.previews(share=0.5))
     assert pipeline.decoded == len(wall.shown) == STEPS - 1
 
 
 def test_more_steps_between_two_previews_leave_more_time_for_each() -> None:
     pipeline = Brush(decoding=2.0)
     previews = pipeline.previews(share=1.0)
-    look(pipeline, 1, previews)
+    observe_steps(pipeline, 1, previews)
     assert pipeline.decoded == 1
-    look(pipeline, 2, previews)
+    observe_steps(pipeline, 2, previews)
     assert pipeline.decoded == 1 + 3
 
 
@@ -158,44 +160,44 @@ def test_each_decoder_has_its_own_colours() -> None:
     previews = first.previews(share=1.0)
     second.clock = first.clock
     for pipeline in (first, second):
-        look(pipeline, previews=previews)
+        observe_steps(pipeline, previews=previews)
     assert (first.decoded, second.decoded) == (1, 1)
 
 
 @pytest.mark.parametrize(("every", "count"), [(1, 7), (2, 3), (3, 2), (STEPS, 0)])
-def test_every_so_many_steps(every: int, count: int) -> None:
-    wall, _ = look(Brush(), every)
+def test_previews_come_at_the_chosen_interval(every: int, count: int) -> None:
+    wall, _ = observe_steps(Brush(), every)
     assert len(wall.shown) == count
 
 
 def test_previews_take_no_more_than_their_share() -> None:
     pipeline = Brush(decoding=1.0)
-    wall, observer = look(pipeline, previews=pipeline.previews(share=0.0))
+    wall, observer = observe_steps(pipeline, previews=pipeline.previews(share=0.0))
     assert len(wall.shown) == 1  # the first: how long it takes is not known before
     assert observer.seconds == 1.0
 
 
-# --- What is not shown -----------------------------------------------------------------------------------------------
+# --- Blocked previews ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("verdict", "sentence"),
     [(Verdict(True, "no"), BLOCKED), (EngineError("fell over"), FAILED), (RuntimeError("?"), FAILED)],
 )
-def test_what_is_not_passed_is_not_shown_and_ends_the_previews(verdict: Any, sentence: str) -> None:
-    wall, _ = look(Brush(verdict))
+def test_a_blocked_preview_is_not_shown_and_ends_the_previews(verdict: Any, sentence: str) -> None:
+    wall, _ = observe_steps(Brush(verdict))
     assert wall.shown == [(None, sentence)]
 
 
-def test_a_verdict_that_is_no_clear_no_blocks() -> None:
-    wall, _ = look(Brush(Verdict(None)))  # type: ignore[arg-type]
+def test_an_unclear_verdict_blocks() -> None:
+    wall, _ = observe_steps(Brush(Verdict(None)))  # type: ignore[arg-type]
     assert wall.shown == [(None, BLOCKED)]
 
 
 def test_a_decoder_that_fails_costs_the_preview_only() -> None:
     pipeline = Brush()
     pipeline.decode = lambda latents: (_ for _ in ()).throw(EngineError("no"))  # type: ignore[method-assign]
-    wall, observer = look(pipeline)
+    wall, observer = observe_steps(pipeline)
     assert wall.shown == [(None, FAILED)]
     observer.learn_from(pipeline, latents_of(1), "no picture", 1.0)  # type: ignore[arg-type]
 
@@ -211,7 +213,7 @@ def service(tmp_path: Path) -> Any:
 
 
 def watch(service: Comparisons, request: Request, monkeypatch: pytest.MonkeyPatch, **options: Any) -> list[Cell]:
-    """Every state of the only cell, the ones that a watcher would miss included."""
+    """Return every state of the only cell, including those that a watcher could miss."""
     seen: list[Cell] = []
     put = service._jobs._put
 
@@ -225,14 +227,14 @@ def watch(service: Comparisons, request: Request, monkeypatch: pytest.MonkeyPatc
     return seen
 
 
-def test_they_are_off_by_default(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previews_are_off_by_default(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watch(service, Request("red apple", steps=STEPS), monkeypatch)
     assert not any(cell.preview is not None for cell in seen)
     assert seen[-1].result is not None
     assert seen[-1].result.timings.preview == 0.0
 
 
-def test_previews_come_while_denoising_and_go_at_the_end(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_previews_last_only_while_denoising(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watch(service, Request("red apple", steps=STEPS), monkeypatch, preview_every=2)
     first = {id(cell.preview): cell for cell in reversed(seen) if cell.preview is not None}
     assert sorted(cell.step for cell in first.values()) == [2, 4, 6]
@@ -241,7 +243,7 @@ def test_previews_come_while_denoising_and_go_at_the_end(service: Comparisons, m
     assert len(arrays_in(last)) == 1  # the picture
 
 
-def test_their_time_counts_separately(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preview_time_counts_separately(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
     last = watch(service, Request("red apple", steps=STEPS), monkeypatch, preview_every=1)[-1]
     assert last.result is not None
     timings = last.result.timings
@@ -271,12 +273,12 @@ def test_a_preview_can_be_fetched_while_it_is_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("every", [-1, 151, 1.5, None])
-def test_intervals_that_cannot_be_are_refused(service: Comparisons, every: Any) -> None:
+def test_impossible_intervals_are_refused(service: Comparisons, every: Any) -> None:
     with pytest.raises(RequestError, match="preview_every"):
         service.submit(Request("red apple"), ("emoji-tiny",), preview_every=every)
 
 
-def test_an_onlooker_never_raises() -> None:
+def test_an_observer_never_raises() -> None:
     def show(preview: NDArray | None, message: str) -> None:
         assert preview is None
 

@@ -30,7 +30,7 @@ TWO = FAMILY[:2]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Comparisons]]:
-    """Services over one data folder, closed after the test, their gates opened before."""
+    """Builds services over one data folder. After the test it opens their gates and closes them."""
     services: list[Comparisons] = []
     gates: list[threading.Event] = []
 
@@ -100,7 +100,7 @@ def test_each_model_is_finished_before_the_next(start: Callable[..., Comparisons
         (tuple(range(SEEDS_LIMIT + 1)), TWO[:1], f"at most {SEEDS_LIMIT}"),
     ],
 )
-def test_seeds_that_cannot_be_are_refused(
+def test_impossible_seeds_are_refused(
     start: Callable[..., Comparisons], seeds: tuple[Any, ...], models: tuple[str, ...], words: str
 ) -> None:
     with pytest.raises(RequestError, match=words):
@@ -114,7 +114,7 @@ def test_too_many_pictures_are_refused(start: Callable[..., Comparisons], monkey
     assert CELLS_LIMIT >= SEEDS_LIMIT
 
 
-# --- Kept ------------------------------------------------------------------------------------------------------------
+# --- Stored ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_finished_comparison_is_there_after_a_restart(start: Callable[..., Comparisons]) -> None:
@@ -175,7 +175,7 @@ def test_nothing_blocked_is_in_any_file(start: Callable[..., Comparisons], tmp_p
         service.picture(job.id, 0)
 
 
-def test_a_store_that_fails_costs_permanence_only(
+def test_without_a_working_store_a_comparison_still_runs(
     start: Callable[..., Comparisons], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = SqliteStore(tmp_path / "data")
@@ -199,7 +199,7 @@ def test_a_store_that_fails_costs_permanence_only(
 # --- Running again ---------------------------------------------------------------------------------------------------
 
 
-def test_resume_runs_what_is_missing_and_nothing_else(start: Callable[..., Comparisons]) -> None:
+def test_resume_runs_only_the_missing_cells(start: Callable[..., Comparisons]) -> None:
     gate = threading.Event()
     service = start({"base_unet": {"run_gate": gate}})
     job = service.submit(REQUEST, FAMILY[:3])
@@ -223,7 +223,7 @@ def test_resume_runs_what_is_missing_and_nothing_else(start: Callable[..., Compa
     assert phases(start().get(job.id)) == [Phase.DONE] * 3
 
 
-def test_resume_takes_up_what_failed(start: Callable[..., Comparisons]) -> None:
+def test_resume_runs_failed_cells(start: Callable[..., Comparisons]) -> None:
     service = start({"base_unet": {"failure": EngineError("It broke.")}})
     job = run(service)
     assert phases(job) == [Phase.DONE, Phase.FAILED]
@@ -251,7 +251,7 @@ def test_a_rerun_replaces_its_cell_when_there_is_a_new_verdict(start: Callable[.
 
 
 @pytest.mark.parametrize("how", ["failed", "cancelled", "closed"])
-def test_a_rerun_without_a_verdict_leaves_what_was_there(start: Callable[..., Comparisons], how: str) -> None:
+def test_a_rerun_without_a_verdict_leaves_the_earlier_result(start: Callable[..., Comparisons], how: str) -> None:
     service = start()
     job = run(service)
     before = service.picture(job.id, 0)
@@ -280,7 +280,7 @@ def test_a_rerun_without_a_verdict_leaves_what_was_there(start: Callable[..., Co
     assert read.picture(job.id, 0) == before
 
 
-def test_reruns_that_cannot_be_are_refused(start: Callable[..., Comparisons]) -> None:
+def test_impossible_reruns_are_refused(start: Callable[..., Comparisons]) -> None:
     service = start({"base_unet": {"run_gate": threading.Event()}})
     job = run(service, models=TWO[:1])
     for index in (-1, 1, True, "0"):
@@ -304,7 +304,7 @@ def test_running_again_waits_in_the_same_queue(start: Callable[..., Comparisons]
     assert service.cancel(job.id).cells[0].result == job.cells[0].result  # stopped while it waited: as before
 
 
-def test_two_at_once_for_the_last_place_leave_no_ghost(
+def test_two_submits_for_the_last_place_store_only_one_job(
     start: Callable[..., Comparisons], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate, both = threading.Event(), threading.Barrier(2, timeout=PATIENCE)
@@ -322,7 +322,7 @@ def test_two_at_once_for_the_last_place_leave_no_ghost(
 
     askers = [threading.Thread(target=ask) for _ in range(2)]
     add = store.add
-    monkeypatch.setattr(store, "add", lambda job: (time.sleep(0.2), add(job)))  # both are past the first look by then
+    monkeypatch.setattr(store, "add", lambda job: (time.sleep(0.2), add(job)))  # both passed the first check by then
     for asker in askers:
         asker.start()
     for asker in askers:
@@ -359,14 +359,14 @@ def test_another_visitors_job_is_seen_but_not_changed(start: Callable[..., Compa
     for change in (lambda: service.star(job.id, True, yours), lambda: service.delete(job.id, yours)):
         with pytest.raises(RequestError, match="Another visitor"):
             change()
-    program = run(service)  # nobody's: came through the API
+    program = run(service)  # without an owner, as from the API
     with pytest.raises(RequestError, match="a program"):
         service.delete(program.id, mine)
     assert service.star(job.id, True, mine).starred
     service.delete(job.id)  # the operator may
 
 
-def test_running_jobs_are_listed_as_they_stand(start: Callable[..., Comparisons]) -> None:
+def test_running_jobs_are_listed_in_their_current_state(start: Callable[..., Comparisons]) -> None:
     service = start({"original_unet": {"run_gate": threading.Event()}})
     job = service.submit(REQUEST, TWO)
     wait_for(service, job, Phase.DENOISING)

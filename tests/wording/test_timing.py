@@ -1,4 +1,4 @@
-"""Seconds, ratios and speeds: what drawing is, what each picture's speed refers to, and how both are written."""
+"""Drawing times, speeds and their references, and the format of seconds and ratios."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SLOW = Timings(load=6.0, encode=0.5, denoise=2.0, decode=1.0, safety=0.5, total=
 QUICK = Timings(encode=0.0, denoise=1.0, decode=0.5, safety=0.5, total=2.0, steps=(0.25, 0.75))
 
 
-def test_drawing_leaves_loading_out_and_speed_is_by_drawing() -> None:
+def test_drawing_time_and_speed_leave_out_loading() -> None:
     assert drawing_seconds(SLOW) == 4.0
     assert speed_up(QUICK, SLOW) == 2.0
     assert speed_up(Timings(), SLOW) is None
