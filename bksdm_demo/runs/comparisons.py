@@ -106,7 +106,7 @@ class Comparisons:
             environment=self._environment(),
         )
         with self._jobs.reserved(job.id):
-            return self._jobs.submit(replace(job, note=self._stored(lambda: self._store.add(job))))
+            return self._jobs.submit(replace(job, note=self._save(lambda: self._store.add(job))))
 
     def cancel(self, job_id: str) -> Job:
         """Stop a comparison: at once while it waits, after the current step while it runs. Finished cells stay."""
@@ -145,7 +145,7 @@ class Comparisons:
         """Interrupt everything, stop the worker, unload the models and close the store."""
         self._jobs.close()
         self.cache.clear()
-        self._stored(self._store.close)
+        self._save(self._store.close)
 
     # --- Reading ---------------------------------------------------------------------------------------------------
 
@@ -243,7 +243,7 @@ class Comparisons:
             self.catalog.get(key)
         cells = (cell.again() if index in indexes else cell for index, cell in enumerate(job.cells))
         again = replace(job, cells=tuple(cells), cancelled=False, environment=self._environment())
-        return self._jobs.submit(replace(again, note=self._stored(lambda: self._store.claim(again, indexes))))
+        return self._jobs.submit(replace(again, note=self._save(lambda: self._store.claim(again, indexes))))
 
     def _watch(self, job: Job, heartbeat: float | None) -> Iterator[Job]:
         yield job
@@ -323,14 +323,14 @@ class Comparisons:
             picture = self._png(cell.result) if cell.shown and cell.result is not None else None
             self._store.save_cell(run.job.id, index, cell, picture)
 
-        note = self._stored(write)
+        note = self._save(write)
         run.update(environment=self._environment(), note=note or run.job.note)
         run.put(index, cell)
 
     def _end(self, job: Job) -> None:
         """Record the end of a job in the store, with the environment of every part that drew."""
         ended = replace(job, environment=self._environment())
-        self._stored(lambda: self._store.end(ended))
+        self._save(lambda: self._store.end(ended))
         self._jobs.update(job.id, environment=ended.environment, expires=self._expires(job.id))
 
     def _expires(self, job_id: str) -> float | None:
@@ -340,7 +340,7 @@ class Comparisons:
         except DemoError:
             return None
 
-    def _stored(self, write: Callable[[], None]) -> str:
+    def _save(self, write: Callable[[], None]) -> str:
         """Write to the store. Return a note for the visitor if that fails, else ""."""
         try:
             write()
