@@ -87,6 +87,11 @@ def test_an_embedded_system_without_files_is_unavailable_with_a_reason(tmp_path:
         catalog.get("emoji-small")
 
 
+def test_by_key_has_every_system_in_order(tmp_path: Path) -> None:
+    catalog = fake_catalog(tmp_path)
+    assert tuple(catalog.by_key().items()) == tuple((system.key, system) for system in catalog.systems())
+
+
 def test_an_unknown_key_is_answered_with_what_exists(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match=r"'sdxl'.*emoji-original, emoji-base, emoji-small, emoji-tiny"):
         fake_catalog(tmp_path).get("sdxl")
