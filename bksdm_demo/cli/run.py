@@ -1,6 +1,6 @@
 """The commands that draw: compare several models, or generate one picture.
 
-Ctrl-C stops a comparison after the present step and writes nothing. A second Ctrl-C stops at once.
+Ctrl-C stops a comparison after the current step and writes nothing. A second Ctrl-C stops at once.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def draw(
 ) -> Job:
     """Run a comparison to its end with progress on `stream`. The job comes back with its pictures in memory.
 
-    KeyboardInterrupt stops it after the present step and is raised again then; a second one at once.
+    KeyboardInterrupt stops it after the current step and is raised again then; a second one at once.
     """
     submitted = comparisons.submit(request, keys, seeds=seeds)
     drawn = submitted.seeds
@@ -178,7 +178,7 @@ def draw(
         try:
             finished = _follow(comparisons, submitted, progress)
         except KeyboardInterrupt:
-            progress.print("Stopping after the present step; press Ctrl-C again to stop at once.")
+            progress.print("Stopping after the current step; press Ctrl-C again to stop at once.")
             _follow(comparisons, comparisons.cancel(submitted.id), progress)
             raise
     if truncated := truncation_words(finished):
