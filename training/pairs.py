@@ -67,7 +67,7 @@ def draw_pairs(
 
 @dataclass(frozen=True)
 class Composition:
-    """A prompt of several parts: for each, the labels of which one must be among the three likeliest names.
+    """A prompt of several parts. Each part lists labels; one of these must be among the three likeliest names.
 
     `colour` is the colour that most of the coloured pixels should have, "" if the prompt names none. A person has to
     check what a name cannot say, such as how many apples there are or what the snowman stands on.
