@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -45,7 +46,7 @@ def anchors(text: str) -> set[str]:
 
 
 def test_front_matter_is_a_valid_gradio_space() -> None:
-    card = SpaceCard(README).data
+    card: Any = SpaceCard(README).data  # its attributes come from the file
     assert card.sdk == "gradio"
     assert (ROOT / card.app_file).is_file()
     assert card.license == "apache-2.0"
@@ -58,7 +59,7 @@ def test_front_matter_is_a_valid_gradio_space() -> None:
 def test_space_runs_the_gradio_that_requirements_pin() -> None:
     pinned = re.search(r"^gradio==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     assert pinned is not None
-    assert SpaceCard(README).data.sdk_version == pinned.group(1)
+    assert SpaceCard(README).data.to_dict()["sdk_version"] == pinned.group(1)
 
 
 @documents
@@ -99,7 +100,7 @@ def test_modules_that_python_runs_exist(name: str) -> None:
 
 @documents
 def test_commands_and_their_options_exist(name: str) -> None:
-    group = typer.main.get_command(commands)
+    group: Any = typer.main.get_command(commands)
     for line in code_of(DOCUMENTS[name]):
         for command, rest in re.findall(r"python -m bksdm_demo ([a-z]+)(.*)", line):
             assert command in group.commands, f"{name}: {line}"
@@ -111,7 +112,8 @@ def test_commands_and_their_options_exist(name: str) -> None:
 def test_flags_and_variables_exist(name: str) -> None:
     """Every flag is one of the page's or of a command's, every variable is read by the settings."""
     known = {option for action in page._parser()._actions for option in action.option_strings}
-    for command in typer.main.get_command(commands).commands.values():
+    group: Any = typer.main.get_command(commands)
+    for command in group.commands.values():
         known |= {option for parameter in command.params for option in parameter.opts}
     code = [line for line in code_of(DOCUMENTS[name]) if not line.startswith(OTHER_TOOLS)]
     flags = {flag for line in code for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", line)}
@@ -134,3 +136,17 @@ def test_python_examples_compile(name: str) -> None:
 def test_every_document_in_docs_is_linked_from_the_readme() -> None:
     for name in DOCUMENTS:
         assert f"({name})" in README or name == "README.md", name
+
+
+def test_contributing_lists_the_tests_without_a_module() -> None:
+    section = DOCUMENTS["CONTRIBUTING.md"].partition("\n## Tests\n")[2].partition("\n## ")[0]
+    rows = "\n".join(line for line in section.splitlines() if line.startswith("|"))
+    listed = re.findall(r"`(tests/[\w/]+\.py)`", rows)
+    found: set[str] = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        room = path.parent.relative_to(ROOT / "tests")
+        name = path.name.removeprefix("test_")
+        if room.name not in ("browser", "training", "benchmarks"):
+            places = (ROOT / "bksdm_demo" / room / name, ROOT / room / name)
+            found |= set() if any(place.is_file() for place in places) else {str(path.relative_to(ROOT))}
+    assert found == set(listed)
