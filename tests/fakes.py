@@ -178,7 +178,11 @@ def fake_part(path: Path, **options: Any) -> FakeEngine:
     }
     for ending, (inputs, outputs, function) in ports.items():
         if path.stem.endswith(ending):
-            defaults = {"name": path.stem, "size_bytes": package_bytes(path), "metadata": fake_metadata(path)}
+            defaults: dict[str, Any] = {
+                "name": path.stem,
+                "size_bytes": package_bytes(path),
+                "metadata": fake_metadata(path),
+            }
             return FakeEngine(inputs, outputs, function, **(defaults | options))
     raise EngineError(f"There is no fake for {path.name}.")
 
@@ -252,7 +256,7 @@ class FakePipeline:
         return Verdict(blocked, "The fake checker saw its mark." if blocked else "", scores)
 
 
-def fake_assemble(parts: Parts, open_part: Callable[[Path, bool], Engine]) -> FakePipeline:
+def fake_assemble(parts: Parts, open_part: Callable[[Path, bool], Engine]) -> Any:  # in place of a real Pipeline
     """What library.assemble does, over fake engines; refuses a missing checker in the same way."""
     return FakePipeline(
         open_part(parts.text_encoder, True),
@@ -341,11 +345,17 @@ def fake_comparisons(
     """A real Comparisons service over fake parts; `options` as in FakeParts, `limits` as Comparisons' keywords.
 
     Slow U-Nets: {"unet": {"delay": 0.05}}. One broken model: {"emoji-tiny_unet": {"failure": EngineError("...")}}.
-    The engines are reachable as `service.cache.open_part.engine("tiny_unet")` once a lease opened them. Close it.
+    `fake_parts(service).engine("tiny_unet")` is an engine that a lease has opened. Close the service after use.
     """
     catalog = fake_catalog(folder, models_dir, published)
     cache = PipelineCache(catalog, FakeParts(options), budget_bytes, assemble=fake_assemble)
     return Comparisons(cache, **limits)
+
+
+def fake_parts(service: Comparisons) -> FakeParts:
+    """The fake parts that such a service has opened."""
+    assert isinstance(service.cache.open_part, FakeParts)
+    return service.cache.open_part
 
 
 def write_fetched(models_dir: Path, key: str) -> Path:

@@ -175,7 +175,7 @@ def test_files_and_small_pictures_are_wide(services: Services, job: Job, tmp_pat
     first, report = files[0], json.loads(files[-1].read_text())
     with Image.open(first) as picture:
         assert picture.size == (224, 160)
-        assert "Size: 224x160" in picture.text["parameters"]
+        assert "Size: 224x160" in picture.info["parameters"]
         np.testing.assert_array_equal(np.asarray(picture), image(job, 0))
     told = report["models"][0]
     assert (told["width"], told["height"]) == (224, 160)

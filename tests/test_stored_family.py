@@ -42,6 +42,7 @@ def test_pictures_and_timings_survive_a_restart(settings: Settings) -> None:
     for index, (before, after) in enumerate(zip(job.cells, kept.cells, strict=True)):
         assert before.result is not None
         assert after.result is not None
+        assert before.result.image is not None
         assert after.result.timings == before.result.timings
         assert before.result.timings.preview > 0
         with Image.open(io.BytesIO(again.comparisons.picture(job.id, index))) as picture:

@@ -72,11 +72,6 @@ class Prewarm:
             self._worker = threading.Thread(target=self._work, name="prewarm", daemon=True)
             self._worker.start()
 
-    @property
-    def closing(self) -> bool:
-        """Whether `close()` was called."""
-        return self._stop.is_set()
-
     def close(self, timeout: float = 5.0) -> None:
         """Stop between two parts and wait for the worker, at most `timeout` seconds."""
         self._stop.set()

@@ -20,7 +20,7 @@ from typing import BinaryIO, TypeVar
 import httpx2
 from huggingface_hub import HfFileMetadata, constants, get_hf_file_metadata, get_session, hf_hub_url
 from huggingface_hub.errors import FileMetadataError, GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled
-from huggingface_hub.utils import (  # type: ignore[attr-defined]
+from huggingface_hub.utils import (
     build_hf_headers,
     hf_raise_for_status,
     parse_ratelimit_headers,

@@ -20,7 +20,7 @@ from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.page import build_page, launch_options
 from bksdm_demo.ui.reports import report_address
 from tests.browser.test_comparison import DONE, type_and_submit, visit
-from tests.fakes import BLOCKED_WORD, fake_comparisons
+from tests.fakes import BLOCKED_WORD, fake_comparisons, fake_parts
 from tests.ui.test_page import free_port
 
 pytestmark = pytest.mark.browser
@@ -61,7 +61,7 @@ class Site:
 
     def judged(self) -> list[NDArray]:
         """Every picture that the fake checker flagged: float [64, 64, 3] in [0, 1]."""
-        calls = self.comparisons.cache.open_part.engine("safety_checker").calls
+        calls = fake_parts(self.comparisons).engine("safety_checker").calls
         return [call["images"][0] for call in calls if (call["images"][0, 0, 0] == 1.0).all()]
 
     def leaks(self) -> list[str]:
@@ -110,7 +110,9 @@ def everything(page: Any, site: Site) -> str:
     """Compare with previews, reload, open the gallery, fetch every report and every address; returns the job's id."""
     page.wait_for_selector(DONE)
     page.wait_for_function("location.search.includes('job=')")
-    job_id = re.search(r"job=([^&]+)", page.url).group(1)
+    found = re.search(r"job=([^&]+)", page.url)
+    assert found is not None
+    job_id = found.group(1)
     page.reload()
     page.wait_for_selector(DONE)
     page.click("button[role=tab]:has-text('Gallery')")

@@ -15,7 +15,7 @@ from tests.fakes import fake_background, fake_comparisons
 Run = Callable[..., Result]
 
 
-def fake_start(folder: Path, options: Mapping[str, Mapping[str, Any]] | None = None) -> Callable[[Settings], Services]:
+def fake_start(folder: Path, options: Mapping[str, Mapping[str, Any]] | None = None) -> Any:
     """A start function over the fakes that remembers the settings it was given."""
 
     def assemble(settings: Settings) -> Services:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from rich.console import RenderableType
 
 from bksdm_demo.cli.console import LINE, Listing, Rows, console_on, plain_text
 from tests.cli.terminal import Terminal
@@ -17,7 +18,7 @@ ROWS = [
 TABLE = Rows(HEADS, ROWS, {"Name", "Prompt"})
 
 
-def piped(*blocks: object) -> str:
+def piped(*blocks: RenderableType) -> str:
     return plain_text(*blocks, console=console_on(io.StringIO()))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,7 @@ OLD = 1_000_000_000.0  # seconds since the epoch: 2001
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run the command line over the fakes, in an empty folder, with the store that its settings ask for."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")

@@ -45,7 +45,7 @@ def test_compare_writes_pictures_sheet_and_result(run: Run) -> None:
     assert "Emoji Tiny" in result.stdout
     with Image.open("o/02-emoji-tiny.png") as image:
         assert image.size == (SIDE, SIDE)
-        assert json.loads(image.text["bksdm-demo"])["model"] == "emoji-tiny"
+        assert json.loads(image.info["bksdm-demo"])["model"] == "emoji-tiny"
 
 
 def test_compare_answers_in_json_alone_on_stdout(run: Run) -> None:
@@ -93,7 +93,7 @@ def test_truncated_words_are_listed(run: Run) -> None:
 def test_pictures_can_be_written_without_metadata(run: Run) -> None:
     run(*compare("--no-metadata"))
     with Image.open("o/01-emoji-base.png") as image:
-        assert image.text == {}
+        assert image.info == {}
 
 
 # --- generate ---------------------------------------------------------------------------------------------------------
@@ -149,7 +149,7 @@ def test_several_seeds_make_a_row_of_pictures_each(run: Run) -> None:
     for name, alone in (("03-emoji-base-seed-9", "01-emoji-base"), ("04-emoji-tiny-seed-9", "02-emoji-tiny")):
         several, one = Image.open(f"o/{name}.png"), Image.open(f"single/{alone}.png")
         assert np.array_equal(np.asarray(several), np.asarray(one))
-        assert "Seed: 9" in several.text["parameters"]
+        assert "Seed: 9" in several.info["parameters"]
 
 
 @pytest.mark.parametrize(

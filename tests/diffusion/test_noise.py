@@ -72,10 +72,10 @@ def test_sources_do_not_disturb_each_other() -> None:
 
 
 def test_global_state_of_numpy_is_left_alone() -> None:
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state(legacy=False)["state"]["key"].copy()
     start_noise((100,), 1, "numpy")
     start_noise((100,), 1, "torch")
-    np.testing.assert_array_equal(np.random.get_state()[1], before)
+    np.testing.assert_array_equal(np.random.get_state(legacy=False)["state"]["key"], before)
 
 
 def test_unknown_generator_names_those_that_exist() -> None:

@@ -14,8 +14,9 @@ from bksdm_demo.downloads.prewarm import Warming, WarmState
 from bksdm_demo.errors import EngineError, ModelUnavailableError
 from bksdm_demo.library.progress import Report
 from bksdm_demo.library.published import PUBLISHED, PublishedSystem
+from bksdm_demo.records import LoadProgress
 from bksdm_demo.runs.comparisons import Comparisons
-from tests.fakes import fake_background, fake_comparisons, write_fetched
+from tests.fakes import fake_background, fake_comparisons, fake_parts, write_fetched
 
 TINY = "bk-sdm-tiny-2m"
 PATIENCE = 20  # seconds until a test that hangs fails
@@ -49,6 +50,19 @@ def ended(background: Background) -> dict[str, Warming]:
     return {notice.key: notice for notice in snapshot.notices.values() if isinstance(notice, Warming)}
 
 
+def wait_for_part(background: Background, key: str, part: str) -> LoadProgress:
+    """Wait until that part of that system loads and return its progress."""
+    snapshot = background.status_board.snapshot()
+    while True:
+        notice = snapshot.notices[Warming, key]
+        assert isinstance(notice, Warming)
+        if notice.loading is not None and notice.loading.part == part:
+            return notice.loading
+        newer = background.status_board.newer(snapshot.version, PATIENCE)
+        assert newer is not snapshot, "nothing happened for too long"
+        snapshot = newer
+
+
 def test_a_prewarmed_system_is_warm(tmp_path: Path) -> None:
     with prewarming(tmp_path, "emoji-tiny", "emoji-base") as (comparisons, background):
         notices = ended(background)
@@ -66,9 +80,7 @@ def test_a_prewarmed_system_is_warm(tmp_path: Path) -> None:
 def test_each_part_is_reported(tmp_path: Path) -> None:
     gate = threading.Event()
     with prewarming(tmp_path, "emoji-tiny", options={"unet": {"load_gate": gate}}) as (_, background):
-        snapshot = background.status_board.snapshot()
-        while (loading := snapshot.notices[Warming, "emoji-tiny"].loading) is None or loading.part != "U-Net":  # type: ignore[attr-defined]
-            snapshot = background.status_board.newer(snapshot.version, PATIENCE)
+        loading = wait_for_part(background, "emoji-tiny", "U-Net")
         assert (loading.number, loading.count) == (1, 4)
         gate.set()
         assert ended(background)["emoji-tiny"].state is WarmState.READY
@@ -116,14 +128,11 @@ def test_without_a_hub_the_reason_is_reported_and_the_rest_loads(tmp_path: Path)
 def test_closing_stops_between_two_parts(tmp_path: Path) -> None:
     gate = threading.Event()
     with prewarming(tmp_path, "emoji-tiny", options={"unet": {"load_gate": gate}}) as (comparisons, background):
-        while comparisons.cache.state().loads == 0:
-            background.status_board.newer(background.status_board.snapshot().version, 0.01)
-        closer = threading.Thread(target=background.prewarm.close, args=(PATIENCE,))
-        closer.start()
-        while not background.prewarm.closing:
-            pass
+        wait_for_part(background, "emoji-tiny", "U-Net")
+        assert fake_parts(comparisons).engine("tiny_unet").load_entered.wait(PATIENCE)
+        background.prewarm.close(timeout=0)  # the U-Net is still loading
         gate.set()
-        closer.join(PATIENCE)
+        background.prewarm.close(PATIENCE)
         assert ended(background)["emoji-tiny"] == Warming("emoji-tiny", "Emoji Tiny", WarmState.FAILED)
         assert [name for name, _ in comparisons.cache.state().parts] == ["Stable_Diffusion_version_emoji-tiny_unet"]
 

@@ -12,7 +12,9 @@ import sys
 import threading
 import time
 from collections import namedtuple
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, PAGE, BLOCK - 1, BLOCK, BLOCK + 9, CHUNK, CHUNK + BLOCK + 1])
 def test_stored_entries_come_back(store: CompiledStore, size: int) -> None:
-    sections = {"main": content(size), "prelude": memoryview(content(13, 1))}
+    sections: dict[str, bytes | memoryview] = {"main": content(size), "prelude": memoryview(content(13, 1))}
     assert store.save("key", FACTS, sections)
     found = store.find("key")
     assert found is not None
@@ -95,7 +97,7 @@ def flip(path: Path, place: int) -> None:
     path.write_bytes(data)
 
 
-def damages() -> dict[str, object]:
+def damages() -> dict[str, Callable[[Path], object]]:
     """Ways an entry of two sections, of 3 * BLOCK + 5 and of 100 bytes, may be damaged."""
     return {
         "empty": lambda path: path.write_bytes(b""),
@@ -323,7 +325,7 @@ def test_taking_the_lock_spares_files_being_written(
     """Facts and tables are stored without the lock, while another thread or process may take it."""
     write = compiled_store._write
 
-    def slow(*arguments: object) -> None:
+    def slow(*arguments: Any) -> None:
         write(*arguments)
         with store.building():
             pass

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino as ov
@@ -48,11 +49,12 @@ def assert_same(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]
         np.testing.assert_array_equal(array, theirs[name])
 
 
-def kept(cache: Path) -> list[Path]:
+def kept(cache: Path | None) -> list[Path]:
+    assert cache is not None
     return sorted((cache / FOLDER).glob(f"*{SUFFIX}"))
 
 
-def largest(cache: Path) -> Path:
+def largest(cache: Path | None) -> Path:
     """The compiled models' file; the facts' is smaller."""
     return max(kept(cache), key=lambda path: path.stat().st_size)
 
@@ -120,7 +122,7 @@ def test_another_content_is_compiled_anew(options: EngineOptions, tmp_path: Path
 
 @pytest.mark.parametrize("change", [{"threads": 1}, {"precision": "f32"}])
 def test_other_options_are_compiled_anew(
-    options: EngineOptions, change: dict[str, object], monkeypatch: pytest.MonkeyPatch
+    options: EngineOptions, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(openvino_engine, "native_bf16", lambda: True)
     OpenVinoEngine(UNET, options).load()
@@ -176,6 +178,7 @@ def test_any_change_of_the_code_changes_its_digest(tmp_path: Path, monkeypatch: 
 def test_without_readable_code_nothing_is_stored(options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openvino_engine, "sources_digest", lambda: "")
     OpenVinoEngine(UNET, options).load()
+    assert options.cache_dir is not None
     assert not options.cache_dir.exists()
 
 

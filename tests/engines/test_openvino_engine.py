@@ -54,7 +54,7 @@ def test_bf16_is_refused_where_the_processor_lacks_it(monkeypatch: pytest.Monkey
 
 
 def test_settings_reach_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = {}
+    told: dict[str, Any] = {}
 
     def compile_model(self: ov.Core, model: ov.Model, device: str, settings: dict[str, Any]) -> ov.CompiledModel:
         told.update(settings, device=device)

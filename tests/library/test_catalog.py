@@ -37,6 +37,7 @@ def test_sizes_count_shared_parts_in_every_system_and_say_how_much_is_shared(tmp
     catalog = fake_catalog(tmp_path)
     folder = tmp_path / "assets" / "emoji"
     shared = sum(package_bytes(part) for part in (folder / "shared").glob("*.mlpackage"))
+    assert len(catalog.systems()) == len(FAMILY)
     for system in catalog.systems():
         assert system.shared_bytes == shared
         assert system.size_bytes == shared + package_bytes(folder / system.key)

@@ -124,6 +124,7 @@ def test_the_token_goes_to_the_hub_and_never_to_the_store(
     monkeypatch.setenv("HF_TOKEN", "hf_of_the_test")
     hub.faults.token = "hf_of_the_test"
     bring(tmp_path)
+    assert {asked.path.startswith("/store/") for asked in hub.log} == {True, False}
     for asked in hub.log:
         of_the_store = asked.path.startswith("/store/")
         assert asked.headers.get("authorization") == (None if of_the_store else "Bearer hf_of_the_test")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bksdm_demo.errors import ModelUnavailableError
-from bksdm_demo.library.published import PUBLISHED, published_system
+from bksdm_demo.library.published import PUBLISHED, PublishedSystem, published_system
 from bksdm_demo.records import Request
 
 ROWS = {  # key: (repository, pipeline bytes, parameters, parameters of the U-Net, first archive)
@@ -46,7 +46,7 @@ def test_the_rows_are_those_of_the_card() -> None:
 
 
 @pytest.mark.parametrize("system", PUBLISHED, ids=lambda system: system.key)
-def test_every_row_is_fit_to_be_shown_and_run(system) -> None:  # type: ignore[no-untyped-def]
+def test_every_row_is_fit_to_be_shown_and_run(system: PublishedSystem) -> None:
     assert system.summary.endswith(".")
     assert system.licence == "CreativeML OpenRAIL-M"
     for link in (system.licence_url, system.card_url):

@@ -47,14 +47,15 @@ def test_parameters_are_constants() -> None:
     assert values["pad"].tolist() == [1, 1, 1, 1]
 
 
-def test_every_name_is_defined_before_use() -> None:
-    for package in sorted(GOLDEN.glob("*.mlpackage")):
-        program = read_package(package)
-        known = {value.name for value in program.inputs} | set(program.constants)
-        for item in program.operations:
-            assert {name for names in item.inputs.values() for name in names} <= known
-            known |= {value.name for value in item.outputs}
-        assert set(program.outputs) <= known
+@pytest.mark.parametrize("package", sorted(GOLDEN.glob("*.mlpackage")), ids=lambda path: path.stem)
+def test_every_name_is_defined_before_use(package: Path) -> None:
+    program = read_package(package)
+    known = {value.name for value in program.inputs} | set(program.constants)
+    assert program.operations
+    for item in program.operations:
+        assert {name for names in item.inputs.values() for name in names} <= known
+        known |= {value.name for value in item.outputs}
+    assert set(program.outputs) <= known
 
 
 def test_main_is_read_among_several_functions() -> None:

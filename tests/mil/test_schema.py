@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,7 +131,7 @@ def test_open_dimensions_and_other_types() -> None:
         tensor_type(value.type, "x")
 
 
-def immediate(dtype: str, field: str | None, stored: object, shape: tuple[int | None, ...]) -> object:
+def immediate(dtype: str, field: str | None, stored: object, shape: tuple[int | None, ...]) -> Any:
     """A `Value` message with a tensor of the given type, its elements in `field`."""
     model = parse_model(DATA, "model")
     value = operation(model, "const").attributes["val"]

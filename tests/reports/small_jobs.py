@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ ENVIRONMENT = {"demo_version": "0.1.0", "engine": "fake", "cpu": {"name": "A pro
 NAMES = {"a": "Model A", "b": "Model B"}
 
 
-def request(**changes: object) -> Request:
+def request(**changes: Any) -> Request:
     return replace(Request("red apple", seed=7, steps=3), **changes)
 
 
@@ -21,13 +22,13 @@ def picture(seed: int = 1) -> np.ndarray:
     return np.random.RandomState(seed).randint(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
 
 
-def result(model: str = "a", **changes: object) -> Result:
+def result(model: str = "a", **changes: Any) -> Result:
     timings = Timings(0.5, 0.01, 0.3, 0.1, 0.05, 0.96, (0.1, 0.1, 0.1), cold=True)
     made = Result(model, request(), Verdict(False), timings, picture(), ("extra",), "fake", 1_500_000)
     return replace(made, **changes)
 
 
-def done(model: str = "a", **changes: object) -> Cell:
+def done(model: str = "a", **changes: Any) -> Cell:
     return Cell(model, Phase.DONE, 3, 3, result(model, **changes))
 
 

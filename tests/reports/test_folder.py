@@ -65,7 +65,7 @@ def test_result_json_says_everything(tmp_path: Path) -> None:
 def test_every_picture_carries_our_record_and_the_common_text(tmp_path: Path) -> None:
     (path, *_) = save_job(job(), tmp_path / "out", ENVIRONMENT, NAMES)
     with Image.open(path) as image:
-        text = image.text
+        text = image.info
     record = json.loads(text["bksdm-demo"])
     assert Request(**record["request"]) == request()
     assert (record["model"], record["name"], record["environment"]) == ("a", "Model A", ENVIRONMENT)
@@ -101,7 +101,7 @@ def test_any_prompt_survives_in_the_record(tmp_path: Path, prompt: str) -> None:
     made = replace(result(), request=request(prompt=prompt))
     save_picture(made, tmp_path / "p.png", ENVIRONMENT)
     with Image.open(tmp_path / "p.png") as image:
-        text = image.text
+        text = image.info
     assert json.loads(text["bksdm-demo"])["request"]["prompt"] == prompt
     assert text["parameters"].startswith(prompt.replace("\0", "\ufffd").replace("\udcff", "?"))
 
@@ -109,7 +109,7 @@ def test_any_prompt_survives_in_the_record(tmp_path: Path, prompt: str) -> None:
 def test_parameters_can_be_left_out(tmp_path: Path) -> None:
     (path, *_) = save_job(job(), tmp_path / "out", ENVIRONMENT, with_parameters=False)
     with Image.open(path) as image:
-        assert image.text == {}
+        assert image.info == {}
 
 
 def test_every_scheduler_has_a_common_name() -> None:

@@ -94,7 +94,7 @@ def test_pictures_are_inside_with_their_parameters() -> None:
         assert head == "data:image/png;base64"
         assert base64.b64decode(data) == png_of(job, index)
         with Image.open(io.BytesIO(base64.b64decode(data))) as opened:
-            assert "red apple" in opened.text["parameters"]
+            assert "red apple" in opened.info["parameters"]
     assert len(images) == 8
 
 

@@ -168,7 +168,7 @@ def test_watchers_see_growing_versions_and_the_end(start: Callable[..., JobQueue
 def test_a_watcher_may_leave_and_another_take_over(start: Callable[..., JobQueue], runner: Runner) -> None:
     queue = start()
     job = queue.submit(new_job())
-    leaving = queue.watch(job.id)
+    leaving: Any = queue.watch(job.id)
     next(leaving)
     leaving.close()  # what a closed tab does
     assert runner.entered.acquire(timeout=PATIENCE)

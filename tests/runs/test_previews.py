@@ -199,7 +199,7 @@ def test_a_decoder_that_fails_costs_the_preview_only() -> None:
     pipeline.decode = lambda latents: (_ for _ in ()).throw(EngineError("no"))  # type: ignore[method-assign]
     wall, observer = observe_steps(pipeline)
     assert wall.shown == [(None, FAILED)]
-    observer.learn_from(pipeline, latents_of(1), "no picture", 1.0)  # type: ignore[arg-type]
+    observer.learn_from(pipeline, latents_of(1), "no picture", 1.0)
 
 
 # --- In a comparison -------------------------------------------------------------------------------------------------

@@ -33,6 +33,10 @@ class Alone:
         self._left = None if self._left is None else self._left - 1
 
 
+def alone(stop_after: int | None = None) -> Any:  # in place of a Team
+    return Alone(stop_after)
+
+
 @pytest.fixture
 def teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Random networks a quarter as wide, five random latents, checkpoints in a folder of the test's own."""
@@ -51,12 +55,16 @@ def teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return pair["unet"]
 
 
-def average(name: str) -> dict[str, Any]:
+def checkpoint(name: str) -> dict[str, Any]:
     from training import workspace
 
     saved = workspace.load_checkpoint(name)
     assert saved is not None
-    return saved["average"]
+    return saved
+
+
+def average(name: str) -> dict[str, Any]:
+    return checkpoint(name)["average"]
 
 
 def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
@@ -90,40 +98,40 @@ def test_the_arms_differ_in_start_and_terms(teacher: Any) -> None:
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
     watched = distill.Features(teacher)
-    lesson = distill.Lessons(distill.original.load(), Alone(), 0).next()
+    lesson = distill.Lessons(distill.original.load(), alone(), 0).next()
     assert [len(arm.losses(lesson, watched)) for arm in (student, plain, scratch)] == [3, 2, 1]
 
 
 def test_stopped_and_resumed_is_as_straight_through(teacher: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from training import distill, workspace
 
-    distill.train(Alone(), ["tiny"], 2 * STEPS)
+    distill.train(alone(), ["tiny"], 2 * STEPS)
     straight = average("tiny")
     workspace.checkpoint_path("tiny").unlink()
     monkeypatch.setattr(distill, "SAVE_EVERY", -1)
     with pytest.raises(KeyboardInterrupt):
-        distill.train(Alone(stop_after=2), ["tiny"], 2 * STEPS)
+        distill.train(alone(stop_after=2), ["tiny"], 2 * STEPS)
     assert not same(straight, average("tiny"))
-    distill.train(Alone(), ["tiny"], 2 * STEPS)
+    distill.train(alone(), ["tiny"], 2 * STEPS)
     assert same(straight, average("tiny"))
 
 
 def test_an_arm_learns_the_same_alone_and_in_company(teacher: Any) -> None:
     from training import distill, workspace
 
-    distill.train(Alone(), ["tiny", "small-plain"], 2 * STEPS)
+    distill.train(alone(), ["tiny", "small-plain"], 2 * STEPS)
     together = average("small-plain")
     workspace.checkpoint_path("small-plain").unlink()
-    distill.train(Alone(), ["small-plain"], 2 * STEPS)
+    distill.train(alone(), ["small-plain"], 2 * STEPS)
     assert same(together, average("small-plain"))
 
 
 def test_one_ahead_waits_for_the_others(teacher: Any) -> None:
-    from training import distill, workspace
+    from training import distill
 
-    distill.train(Alone(), ["tiny"], 2)
-    distill.train(Alone(), ["tiny", "tiny-plain"], 2 * STEPS)
-    saved = [workspace.load_checkpoint(name) for name in ("tiny", "tiny-plain")]
+    distill.train(alone(), ["tiny"], 2)
+    distill.train(alone(), ["tiny", "tiny-plain"], 2 * STEPS)
+    saved = [checkpoint(name) for name in ("tiny", "tiny-plain")]
     assert [(state["steps"], state["samples"], state["done"]) for state in saved] == [(STEPS, 2 * STEPS, True)] * 2
 
 
@@ -134,10 +142,10 @@ def test_students_have_two_rounds_and_the_first_is_kept_beside_the_controls(
 
     monkeypatch.setattr(distill, "EQUAL", 2 * STEPS)
     monkeypatch.setattr(distill, "MORE", 4 * STEPS)
-    monkeypatch.setattr(distill.workers, "run", lambda train, _, *arguments: train(Alone(), *arguments))
+    monkeypatch.setattr(distill.workers, "run", lambda train, _, *arguments: train(alone(), *arguments))
     monkeypatch.setattr("sys.argv", ["distill", "--arms", "tiny", "tiny-plain"])
     distill.main()
-    saved = {name: workspace.load_checkpoint(name) for name in ("tiny", "tiny-early", "tiny-plain")}
+    saved = {name: checkpoint(name) for name in ("tiny", "tiny-early", "tiny-plain")}
     assert {name: state["samples"] for name, state in saved.items()} == {
         "tiny": 4 * STEPS,
         "tiny-early": 2 * STEPS,
@@ -150,7 +158,7 @@ def test_students_have_two_rounds_and_the_first_is_kept_beside_the_controls(
 def test_finished_arms_are_left_out_and_another_teacher_is_refused(teacher: Any) -> None:
     from training import distill
 
-    distill.train(Alone(), ["tiny"], 2 * STEPS)
+    distill.train(alone(), ["tiny"], 2 * STEPS)
     assert distill.unfinished(["tiny", "tiny-scratch"], 2 * STEPS) == ["tiny-scratch"]
     assert distill.unfinished(["tiny"], 2 * STEPS + 2) == ["tiny"]
     teacher.conv_in.weight += 1

@@ -21,11 +21,14 @@ def test_every_picture_is_at_its_place_and_a_withheld_one_is_blank() -> None:
     def plain(*colour: int) -> np.ndarray:
         return np.full((128, 128, 3), colour, np.uint8)
 
-    rows = {"one": [plain(255, 0, 0), plain(0, 255, 0), None], "two": [plain(0, 0, 255)] * 3}
+    rows: dict[str, list[np.ndarray | None]] = {
+        "one": [plain(255, 0, 0), plain(0, 255, 0), None],
+        "two": [plain(0, 0, 255)] * 3,
+    }
     canvas = wall.wall(["a", "b", "c"], rows, across=2)
     assert canvas.size == (wall.MARGIN + 2 * wall.TILE, 2 * (wall.LINE + 2 * wall.TILE) + wall.GAP)
 
-    def middle(column: int, band: int, row: int) -> tuple[int, ...]:
+    def middle(column: int, band: int, row: int) -> object:
         height = wall.LINE + 2 * wall.TILE + wall.GAP
         y = band * height + wall.LINE + row * wall.TILE + wall.TILE // 2
         return Image.Image.getpixel(canvas, (wall.MARGIN + column * wall.TILE + wall.TILE // 2, y))

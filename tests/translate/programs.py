@@ -50,6 +50,16 @@ class Ref:
     dtype: str = "fp16"
 
 
+def random_arrays(program: Program) -> dict[str, NDArray]:
+    """Normal noise for every input of a program whose sizes are all known."""
+    random, made = np.random.default_rng(0), {}
+    for value in program.inputs:
+        sizes = [size for size in value.type.shape if size is not None]
+        assert len(sizes) == len(value.type.shape)
+        made[value.name] = random.normal(size=sizes).astype(np.float32)
+    return made
+
+
 class Builder:
     """Writes a program line by line: `x = b.input("x", (2, 3))`, `y = b.op("relu", (2, 3), x=x)`, `b.program(y)`."""
 

@@ -172,4 +172,4 @@ def test_normalise_of_the_first_converters() -> None:
     )
     made = b.op("real_div", (2, 2), x=ref, y=b.op("tile", (2, 2), x=norm, reps=[1, 2]))
     (result,) = run_program(b.program(made), {"x": x}).values()
-    np.testing.assert_allclose(result, [[0.6, -0.8], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(result, np.array([[0.6, -0.8], [0, 0]]), atol=1e-6)

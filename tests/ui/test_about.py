@@ -89,7 +89,7 @@ def test_the_blocks_add_up_to_the_stated_parameters() -> None:
 
 def test_the_published_rounding_is_near() -> None:
     keys = ("sd-v1-4-palettized", "bk-sdm-base-2m", "bk-sdm-small-2m", "bk-sdm-tiny-2m")
-    published = [published_system(key).unet_parameters for key in keys]
+    published = [published_system(key).unet_parameters or 0 for key in keys]
     assert all(0 <= stated - counted < 10_000_000 for stated, counted in zip(published, COUNTED, strict=True))
 
 

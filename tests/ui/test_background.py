@@ -87,7 +87,7 @@ def test_a_download_is_watched_to_its_end_and_can_then_be_chosen(tmp_path: Path)
 def test_another_tab_watches_the_same_download(tmp_path: Path) -> None:
     line = Line()
     with shelf(tmp_path, line) as (handlers, _, _):
-        first = handlers.starter("bk-sdm-tiny-2m")()
+        first: Any = handlers.starter("bk-sdm-tiny-2m")()
         next(first)
         first.close()  # the tab is closed
         second = handlers.watch()

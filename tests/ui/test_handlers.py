@@ -143,7 +143,7 @@ def test_cancel_stops_at_the_next_step(tmp_path: Path) -> None:
     gate = threading.Event()
     service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}})
     try:
-        watching = handlers(service).compare(**SETTINGS)
+        watching: Any = handlers(service).compare(**SETTINGS)
         first = next(watching)
         notice, button = handlers(service).cancel(first.job_id)
         assert (notice, button["interactive"]) == ("", False)
@@ -178,7 +178,7 @@ def test_leaving_the_page_leaves_the_job(tmp_path: Path) -> None:
     gate = threading.Event()
     service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}})
     try:
-        watching = handlers(service).compare(**SETTINGS)
+        watching: Any = handlers(service).compare(**SETTINGS)
         job_id = next(watching).job_id
         watching.close()  # what Gradio does when the tab is closed
         gate.set()
@@ -209,7 +209,8 @@ def test_only_the_latest_watcher_of_a_page_goes_on(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(handlers_module, "HEARTBEAT", 0.01)
     gate = threading.Event()
     service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}})
-    page, other = (SimpleNamespace(session_hash=name, query_params={}) for name in ("one", "other"))
+    pages: list[Any] = [SimpleNamespace(session_hash=name, query_params={}) for name in ("one", "other")]
+    page, other = pages
     tied = handlers(service)
     try:
         first, elsewhere = tied.compare(**SETTINGS, page=page), tied.compare(**SETTINGS, page=other)
@@ -243,7 +244,7 @@ def test_a_quiet_job_lets_the_watcher_breathe(tmp_path: Path, monkeypatch: pytes
     gate = threading.Event()
     service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}})
     try:
-        watching = handlers(service).compare(**SETTINGS)
+        watching: Any = handlers(service).compare(**SETTINGS)
         assert any(update == (SKIP,) * len(Live._fields) for update, _ in zip(watching, range(50), strict=False))
     finally:
         gate.set()

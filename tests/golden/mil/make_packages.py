@@ -29,7 +29,7 @@ VERSIONS = f"coremltools {ct.__version__}, torch {torch.__version__}, numpy {np.
 SHAPES = ((5, 3), (2, 3, 3, 1), (7,), (16, 4), (3, 5, 2, 2))  # 15, 18, 7, 64 and 60 elements
 RNG = np.random.RandomState(20)
 
-Weights = dict[str, Callable[[], Any]]  # name of the weight -> a builder call that makes it
+Weights = dict[str, Callable[..., Any]]  # name of the weight -> a builder call that makes it
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def convert(program: Any, target: Any) -> Any:
     )
 
 
-def added_constants(model: Any) -> dict[str, NDArray]:
+def added_constants(model: Any) -> dict[str, Any]:
     """The constant operand of every add, as coremltools itself loads it."""
     with tempfile.TemporaryDirectory() as folder:
         model.save(f"{folder}/m.mlpackage")
@@ -303,7 +303,7 @@ def save_element_types() -> None:
     file = HERE / "types.bin"
     file.unlink(missing_ok=True)
     writer = BlobWriter(str(file))
-    arrays: dict[str, NDArray] = {"fp16": halves(11), "fp32": RNG.standard_normal(11).astype(np.float32)}
+    arrays: dict[str, Any] = {"fp16": halves(11), "fp32": RNG.standard_normal(11).astype(np.float32)}
     for name in ("int8", "uint8", "int16", "uint16", "int32", "uint32"):
         arrays[name] = integers(np.dtype(name), 11)
     arrays["int4"] = integers(np.int8, 11, -8, 8)
@@ -316,7 +316,7 @@ def save_element_types() -> None:
         offsets[name] = getattr(writer, calls.get(name, f"write_{name}_data"))(stored)
     del writer
     codes = torch.arange(256, dtype=torch.uint8)
-    floats = {
+    floats: dict[str, Any] = {
         "fp8e4m3fn": codes.view(torch.float8_e4m3fn).float().numpy(),
         "fp8e5m2": codes.view(torch.float8_e5m2).float().numpy(),
         "bf16": (codes.to(torch.int32) * 257)
@@ -325,7 +325,7 @@ def save_element_types() -> None:
         .float()
         .numpy(),  # codes 0x0000, 0x0101 ...
     }
-    entries = {f"offset_{name}": np.array(offset) for name, offset in offsets.items()}
+    entries: dict[str, Any] = {f"offset_{name}": np.array(offset) for name, offset in offsets.items()}
     np.savez_compressed(HERE / "types.npz", versions=VERSIONS, **arrays, **entries, **floats)
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ def numpy_draw(seed: int) -> Draw:
 
 def main() -> None:
     versions = f"torch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()}), numpy {np.__version__}"
-    arrays: dict[str, np.ndarray] = {"versions": np.array(versions)}
+    arrays: dict[str, Any] = {"versions": np.array(versions)}
     for name, opened in (("numpy", numpy_draw), ("torch", torch_draw)):
         for seed in SEEDS:
             arrays[f"{name}/{seed}/first"] = np.concatenate([opened(seed)(size) for size in SIZES])

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import coremltools as ct
 import numpy as np
@@ -41,7 +42,7 @@ class Part:
     """A module, the element types of its inputs, its output names, and the cases to record."""
 
     module: nn.Module
-    types: dict[str, type]
+    types: dict[str, type[np.floating]]
     outputs: tuple[str, ...]
     cases: list[Case]
 
@@ -147,7 +148,7 @@ def unet_part(network: nn.Module, timesteps: tuple[int, ...]) -> Part:
 def text_encoder() -> Part:
     """The end token, the highest id, is repeated as padding: the pooled row is that of the first."""
     torch.manual_seed(3)
-    config = CLIPTextConfig(
+    config = CLIPTextConfig(  # type: ignore[call-arg]
         vocab_size=VOCABULARY,
         hidden_size=32,
         intermediate_size=64,
@@ -193,7 +194,7 @@ def vae_encoder() -> Part:
 def safety_checker() -> Part:
     """One picture that passes and one that a strict adjustment flags."""
     torch.manual_seed(7)
-    config = CLIPVisionConfig(
+    config = CLIPVisionConfig(  # type: ignore[call-arg]
         hidden_size=32,
         intermediate_size=64,
         num_hidden_layers=2,
@@ -258,7 +259,7 @@ def make(name: str) -> None:
     with torch.no_grad():
         made = [answers(part, case) for case in cases]
         convert(part, HERE / f"{name}.mlpackage")
-    recorded = {f"in.{key}": distinct([case[key].numpy() for case in cases]) for key in part.types}
+    recorded: dict[str, Any] = {f"in.{key}": distinct([case[key].numpy() for case in cases]) for key in part.types}
     recorded |= {f"out.{key}": np.stack([case[i].numpy() for case in made]) for i, key in enumerate(part.outputs)}
     np.savez_compressed(HERE / f"{name}.npz", **recorded)
 

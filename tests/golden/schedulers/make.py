@@ -16,6 +16,7 @@ import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import diffusers
 import numpy as np
@@ -47,7 +48,7 @@ SD_V1_4 = {
 }
 
 
-def reference_schedulers(prediction: str = "epsilon") -> dict[str, object]:
+def reference_schedulers(prediction: str = "epsilon") -> dict[str, Any]:
     """diffusers' schedulers by the names that this project gives them, for a network of that prediction type."""
     published = diffusers.PNDMScheduler.from_config(SD_V1_4 | {"prediction_type": prediction}).config
     solver = diffusers.DPMSolverMultistepScheduler
@@ -61,9 +62,7 @@ def reference_schedulers(prediction: str = "epsilon") -> dict[str, object]:
     }
 
 
-def reference_run(
-    scheduler: object, steps: int, seed: int = SEED, network: Network = predict_noise
-) -> dict[str, np.ndarray]:
+def reference_run(scheduler: Any, steps: int, seed: int = SEED, network: Network = predict_noise) -> dict[str, Any]:
     """One trajectory as diffusers' pipeline runs it: start noise, then every call of the network."""
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(SHAPE, generator=generator)
@@ -87,7 +86,7 @@ def reference_run(
 def main() -> None:
     versions = f"diffusers {diffusers.__version__}, torch {torch.__version__}, numpy {np.__version__}"
     versions += f", Python {platform.python_version()}"
-    arrays: dict[str, np.ndarray] = {"versions": np.array(versions)}
+    arrays: dict[str, Any] = {"versions": np.array(versions)}
     for name, scheduler in reference_schedulers().items():
         for steps in STEP_COUNTS:
             run = reference_run(scheduler, steps)

@@ -38,8 +38,11 @@ PROMPTS = (
 def main() -> None:
     package = importlib.util.find_spec("clip")
     assert package is not None
+    assert package.submodule_search_locations is not None
     folder = Path(package.submodule_search_locations[0])
     spec = importlib.util.spec_from_file_location("simple_tokenizer", folder / "simple_tokenizer.py")
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 

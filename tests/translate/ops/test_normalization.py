@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import SupportsFloat
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ X = RANDOM.normal(1, 2, (2, 6, 3, 4)).astype(np.float32)
 EPSILON = np.float16(1e-5)  # what files hold: 1.00136e-5
 
 
-def normal(x: NDArray, axes: tuple[int, ...], epsilon: np.floating) -> NDArray:
+def normal(x: NDArray, axes: tuple[int, ...], epsilon: SupportsFloat) -> NDArray:
     x = x.astype(np.float64)
     return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + float(epsilon))
 

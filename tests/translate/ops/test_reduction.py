@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
 from tests.translate.programs import Const, check_op
 
 X = np.random.default_rng(3).normal(0, 1, (2, 3, 4)).astype(np.float32)
-STATEMENTS = {
+STATEMENTS: dict[str, Callable[..., Any]] = {
     "reduce_mean": np.mean,
     "reduce_sum": np.sum,
     "reduce_max": np.max,

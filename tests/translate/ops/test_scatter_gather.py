@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_gather_nd_with_batch_axes() -> None:
 
 POSITIONS = np.array([[0, 2], [3, 1], [0, 2], [-1, -1]], np.int32)  # one twice, one from the end
 UPDATES = np.random.default_rng(2).normal(size=(4, 5)).astype(np.float32)
-MODES = {
+MODES: dict[str, Callable[[Any, Any], Any]] = {
     "add": np.add,
     "sub": np.subtract,
     "mul": np.multiply,

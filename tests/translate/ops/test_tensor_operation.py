@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -64,7 +66,7 @@ def test_tile(reps: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("pad", [(0, 1), (0, 1, 0, 1), (2, 0, 1, 1), (0, 0, 1, 2, 2, 1)])
 @pytest.mark.parametrize(("mode", "numpys"), [("constant", "constant"), ("reflect", "reflect"), ("replicate", "edge")])
-def test_pad(pad: tuple[int, ...], mode: str, numpys: str) -> None:
+def test_pad(pad: tuple[int, ...], mode: str, numpys: Any) -> None:
     widths = [(0, 0)] * (3 - len(pad) // 2) + list(zip(pad[0::2], pad[1::2], strict=True))
     check_op("pad", np.pad(X, widths, mode=numpys), x=X, pad=list(pad), mode=mode)
 

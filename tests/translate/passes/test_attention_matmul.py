@@ -11,7 +11,7 @@ import pytest
 from bksdm_demo.mil.program import Program
 from bksdm_demo.translate.own_kinds import MULTI_HEAD
 from bksdm_demo.translate.passes.attention_matmul import fuse_matmul_attention
-from tests.translate.programs import Builder, run_program
+from tests.translate.programs import Builder, random_arrays, run_program
 
 TOLERANCE = 1e-5
 BATCH, CHANNELS, HEADS, QUERIES, KEYS = 2, 12, 3, 6, 6
@@ -68,8 +68,7 @@ def test_hit(form: Form) -> None:
     fused, count = fuse_matmul_attention(program)
     assert count == 1
     assert Counter(operation.kind for operation in fused.operations) == {MULTI_HEAD: 1, "identity": 1}
-    random = np.random.default_rng(0)
-    arrays = {value.name: random.normal(size=value.type.shape).astype(np.float32) for value in program.inputs}
+    arrays = random_arrays(program)
     (before,), (after,) = run_program(program, arrays).values(), run_program(fused, arrays).values()
     np.testing.assert_allclose(after, before, atol=TOLERANCE)
     assert fuse_matmul_attention(fused) == (fused, 0)

@@ -42,7 +42,7 @@ def program(waves: bool = True, also_plain: bool = False, mixed_in: bool = False
 
 def check_same(whole: Program, main: Program, prelude: Program) -> None:
     made = run_program(prelude, {name: ARRAYS[name] for name in names(prelude.inputs)})
-    fed = {name: made.get(name, ARRAYS.get(name)) for name in names(main.inputs)}
+    fed = {name: made[name] if name in made else ARRAYS[name] for name in names(main.inputs)}
     (after,), (before,) = run_program(main, fed).values(), run_program(whole, ARRAYS).values()
     np.testing.assert_allclose(after, before, atol=1e-5)
 

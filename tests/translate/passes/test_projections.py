@@ -10,7 +10,7 @@ import pytest
 
 from bksdm_demo.mil.program import Program
 from bksdm_demo.translate.passes.projections import project_into_parts
-from tests.translate.programs import Builder, run_program
+from tests.translate.programs import Builder, random_arrays, run_program
 
 TOLERANCE = 1e-6
 SIZES = (2, 5, 3)
@@ -61,7 +61,7 @@ def test_hit(form: Form) -> None:
     rewritten, count = project_into_parts(program)
     assert count == 1
     assert [operation.kind for operation in rewritten.operations] == [form.kind] * 3
-    arrays = {"x": np.random.default_rng(0).normal(size=program.inputs[0].type.shape).astype(np.float32)}
+    arrays = random_arrays(program)
     expected, made = run_program(program, arrays), run_program(rewritten, arrays)
     for name, array in expected.items():
         np.testing.assert_allclose(made[name], array, atol=TOLERANCE)

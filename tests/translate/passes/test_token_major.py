@@ -13,7 +13,7 @@ import pytest
 from bksdm_demo.mil.program import Program
 from bksdm_demo.translate.own_kinds import MULTI_HEAD
 from bksdm_demo.translate.passes.token_major import run_token_major
-from tests.translate.programs import Builder, Ref, run_program
+from tests.translate.programs import Builder, Ref, random_arrays, run_program
 
 TOLERANCE = 2e-5
 BATCH, CHANNELS, HEIGHT, WIDTH, WORDS, DEPTH, HEADS = 2, 8, 3, 5, 7, 6, 2
@@ -84,8 +84,7 @@ class Block:
 
 
 def check_same(before: Program, after: Program) -> None:
-    random = np.random.default_rng(0)
-    arrays = {value.name: random.normal(size=value.type.shape).astype(np.float32) for value in before.inputs}
+    arrays = random_arrays(before)
     expected, made = run_program(before, arrays), run_program(after, arrays)
     assert list(expected) == list(made)
     for name, array in expected.items():

@@ -11,7 +11,7 @@ import pytest
 
 from bksdm_demo.mil.program import Program
 from bksdm_demo.translate.passes.upsampling import convolve_before_doubling, meeting
-from tests.translate.programs import Builder, run_program
+from tests.translate.programs import Builder, random_arrays, run_program
 
 TOLERANCE = 1e-5
 BATCH, CHANNELS, HEIGHT, WIDTH, FILTERS = 2, 3, 4, 5, 6
@@ -61,7 +61,7 @@ def site(form: Form, twice: bool = False) -> Program:
 
 
 def check_same(before: Program, after: Program) -> None:
-    arrays = {"x": np.random.default_rng(0).normal(size=before.inputs[0].type.shape).astype(np.float32)}
+    arrays = random_arrays(before)
     expected, made = run_program(before, arrays), run_program(after, arrays)
     for name, array in expected.items():
         np.testing.assert_allclose(made[name], array, atol=TOLERANCE)
