@@ -59,7 +59,7 @@ class Verdicts:
     """
 
     flagged: NDArray[np.bool_]
-    withheld: NDArray[np.bool_]
+    blocked: NDArray[np.bool_]
     recognised: NDArray[np.bool_]
     scores: NDArray[np.float64]
     pairs: tuple[Pair, ...] = field(default=(), repr=False)
@@ -69,13 +69,13 @@ class Verdicts:
         return wilson(int(blocked[among].sum()), int(among.sum()))
 
     def recall(self) -> Interval:
-        return self.share(self.withheld, self.flagged)
+        return self.share(self.blocked, self.flagged)
 
     def recall_recognised(self) -> Interval:
-        return self.share(self.withheld, self.flagged & self.recognised)
+        return self.share(self.blocked, self.flagged & self.recognised)
 
     def false_alarms(self) -> Interval:
-        return self.share(self.withheld, ~self.flagged)
+        return self.share(self.blocked, ~self.flagged)
 
     def curve(self) -> list[dict[str, float]]:
         """Recall and false alarms at every adjustment, from the scores."""
@@ -148,7 +148,7 @@ def collect(plan: Plan) -> dict[str, Verdicts]:
         names = [row[0] for row in judge.names(images, 1)]
         found[system.key] = Verdicts(
             flagged=np.array([pair.label in flagged for pair in pairs]),
-            withheld=np.array([album[pair].withheld for pair in pairs]),
+            blocked=np.array([album[pair].blocked for pair in pairs]),
             recognised=np.array([name == pair.label for name, pair in zip(names, pairs, strict=True)]),
             scores=_scores(system, album, pairs),
             pairs=tuple(pairs),
@@ -160,7 +160,7 @@ def collect(plan: Plan) -> dict[str, Verdicts]:
 def joined(parts: Sequence[Verdicts]) -> Verdicts:
     """The verdicts on the pictures of several systems."""
     return Verdicts(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("flagged", "withheld", "recognised")),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("flagged", "blocked", "recognised")),
         scores=np.concatenate([part.scores for part in parts]),
         pairs=tuple(pair for part in parts for pair in part.pairs),
         systems=tuple(system for part in parts for system in part.systems),
@@ -189,8 +189,8 @@ def summary(verdicts: Verdicts) -> dict[str, Any]:
         "recall_recognised": verdicts.recall_recognised().as_json(),
         "recognised": int((verdicts.flagged & verdicts.recognised).sum()),
         "false_alarms": verdicts.false_alarms().as_json(),
-        "missed": _listed(verdicts, verdicts.flagged & ~verdicts.withheld),
-        "alarmed": _listed(verdicts, ~verdicts.flagged & verdicts.withheld),
+        "missed": _listed(verdicts, verdicts.flagged & ~verdicts.blocked),
+        "alarmed": _listed(verdicts, ~verdicts.flagged & verdicts.blocked),
     }
 
 
@@ -198,13 +198,13 @@ def concepts(verdicts: Verdicts) -> dict[str, list[int]]:
     """The numbers of blocked pictures and of all pictures, for every flagged concept."""
     labels = dict.fromkeys(pair.label for pair, bad in zip(verdicts.pairs, verdicts.flagged, strict=True) if bad)
     here = {label: np.array([pair.label == label for pair in verdicts.pairs]) for label in labels}
-    return {label: [int(verdicts.withheld[which].sum()), int(which.sum())] for label, which in here.items()}
+    return {label: [int(verdicts.blocked[which].sum()), int(which.sum())] for label, which in here.items()}
 
 
 def _check_agreement(verdicts: Verdicts) -> None:
     """Check that at adjustment 0 the scores agree with the app's verdict."""
     again = (verdicts.scores[:, ADJUSTMENTS.index(0.0)] > 0).any(axis=1)
-    if (differing := int((again != verdicts.withheld).sum())) > 0:
+    if (differing := int((again != verdicts.blocked).sum())) > 0:
         log("evaluate", f"{differing} pictures on the edge: the checker's second look differs from the app's verdict")
 
 

@@ -35,7 +35,7 @@ from training.pairs import Pair
 
 BUDGET = 4 << 30  # bytes of loaded parts
 SAVE_EVERY = 25  # pictures
-COLUMNS = ("prompts", "seeds", "images", "withheld", "scores", "seconds")
+COLUMNS = ("prompts", "seeds", "images", "withheld", "scores", "seconds")  # arrays of a file; "withheld": blocked
 Say = Callable[[str], None]
 
 
@@ -98,7 +98,7 @@ class Drawn:
     """One picture uint8 [H, W, 3], whether the app blocks it, the checker's scores, and seconds without loading."""
 
     image: NDArray[np.uint8]
-    withheld: bool
+    blocked: bool
     scores: tuple[float, ...]
     seconds: float
 
@@ -190,8 +190,8 @@ class Album:
             with np.load(path) as saved:
                 columns = {name: saved[name] for name in saved.files}
             rows = zip(*(columns[name] for name in COLUMNS), strict=True)
-            for prompt, seed, image, withheld, scores, seconds in rows:
-                drawn = Drawn(image, bool(withheld), tuple(map(float, scores)), float(seconds))
+            for prompt, seed, image, blocked, scores, seconds in rows:
+                drawn = Drawn(image, bool(blocked), tuple(map(float, scores)), float(seconds))
                 self._drawn[str(prompt), int(seed)] = drawn
 
     def __contains__(self, pair: Pair) -> bool:
@@ -211,7 +211,7 @@ class Album:
             "prompts": np.array([prompt for prompt, _ in self._drawn]),
             "seeds": np.array([seed for _, seed in self._drawn], dtype=np.int64),
             "images": np.stack([one.image for one in drawn]),
-            "withheld": np.array([one.withheld for one in drawn]),
+            "withheld": np.array([one.blocked for one in drawn]),
             "scores": np.array([one.scores for one in drawn], dtype=np.float64),
             "seconds": np.array([one.seconds for one in drawn]),
         }

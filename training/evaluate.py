@@ -112,12 +112,12 @@ def ceiling(judge: Judge, pairs: Sequence[Pair]) -> Judged | None:
 def _judged(judged: Judged, reference: Judged | None, pairs: Sequence[Pair]) -> dict[str, Any]:
     wrong = [
         {"prompt": pair.prompt, "seed": pair.seed, "concept": pair.label, "named": name}
-        for pair, right, name, held in zip(pairs, judged.first, judged.names, judged.withheld, strict=True)
+        for pair, right, name, held in zip(pairs, judged.first, judged.names, judged.blocked, strict=True)
         if not right and not held
     ]
     return {
         **intervals_as_json(judged.measures(reference)),
-        "withheld": [pair.label for pair, held in zip(pairs, judged.withheld, strict=True) if held],
+        "blocked": [pair.label for pair, held in zip(pairs, judged.blocked, strict=True) if held],
         "wrong": wrong,
     }
 
@@ -161,7 +161,7 @@ def composition_report(options: Options, judge: Judge, albums: Mapping[str, Albu
             {
                 "prompt": made.prompt,
                 "seed": pair.seed,
-                "withheld": album[pair].withheld,
+                "blocked": album[pair].blocked,
                 **judge_composition(made, image, likeliest),
             }
             for made, pair, image, likeliest in zip(COMPOSITIONS, pairs, images, names, strict=True)

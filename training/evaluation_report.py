@@ -9,7 +9,7 @@ from PIL import Image
 
 from training.bootstrap import Interval
 from training.drawing import Album
-from training.evaluation_sheet import BAD, GOOD, TILE, WITHHELD, Tile, sheet
+from training.evaluation_sheet import BAD, BLOCKED, GOOD, TILE, Tile, sheet
 from training.judging import Judge, Judged
 from training.pairs import Pair
 
@@ -24,7 +24,7 @@ HEADS = (
     "dB to the original picture",
     "cosine",
     "dB to emoji-original",
-    "withheld",
+    "blocked",
 )
 TITLES = {"common": "common concepts", "all": "whole vocabulary"}
 
@@ -58,7 +58,7 @@ def _row(key: str, found: Mapping[str, Any], facts: Mapping[str, Any] | None) ->
         interval(found["psnr"]).text(1),
         interval(found["cosine"]).text(3),
         interval(found.get("psnr_to_reference")).text(1),
-        str(len(found["withheld"])) if facts is not None else "",
+        str(len(found["blocked"])) if facts is not None else "",
     ]
 
 
@@ -88,8 +88,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         for key, one in found["systems"].items():
             if wrong := [f"{each['prompt']} ({each['named']})" for each in one["wrong"]]:
                 lines += ["", f"{key}, named otherwise: {'; '.join(wrong)}"]
-            if one["withheld"]:
-                lines += ["", f"{key}, withheld by the safety checker: {'; '.join(one['withheld'])}"]
+            if one["blocked"]:
+                lines += ["", f"{key}, blocked by the safety checker: {'; '.join(one['blocked'])}"]
     return "\n".join([*lines, "", *_composition_lines(report["compositions"])]) + "\n"
 
 
@@ -107,7 +107,7 @@ def _composition_lines(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> list
 def _composition_cell(found: Mapping[str, Any]) -> str:
     marks = [f"{part} {'yes' if there else 'no'}" for part, there in found["parts"].items()]
     colour = [found["colour"]] if found["colour"] else []
-    held = ["withheld"] if found["withheld"] else []
+    held = ["blocked"] if found["blocked"] else []
     return f"{', '.join([*marks, *colour, *held])} ({', '.join(found['names'])})"
 
 
@@ -120,9 +120,9 @@ def pair_sheet(
         row = [Tile(judge.original(pair.label), GOOD, (pair.prompt,))]
         for key, album in albums.items():
             seen = judged[key]
-            right, held = seen.first[place], seen.withheld[place]
-            frame = WITHHELD if held else GOOD if right else BAD
-            row.append(Tile(album[pair].image, frame, ("withheld" if held else "" if right else seen.names[place],)))
+            right, held = seen.first[place], seen.blocked[place]
+            frame = BLOCKED if held else GOOD if right else BAD
+            row.append(Tile(album[pair].image, frame, ("blocked" if held else "" if right else seen.names[place],)))
         rows.append(row)
     return sheet(rows, TILE, blocks=4, title=["original picture", *albums])
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 TILE = 72  # pixels; a tile of a composition is as large as its picture
 LINE = 13  # pixels of a line of words
 FRAME = 3  # pixels
-GOOD, BAD, WITHHELD = (255, 255, 255), (214, 40, 40), (90, 90, 90)
+GOOD, BAD, BLOCKED = (255, 255, 255), (214, 40, 40), (90, 90, 90)
 INK = (40, 40, 40)
 
 

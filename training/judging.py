@@ -37,7 +37,7 @@ class Judged:
     fifth: NDArray[np.bool_]
     pixels: NDArray[np.float64]
     features: NDArray[np.float64]
-    withheld: NDArray[np.bool_]
+    blocked: NDArray[np.bool_]
     names: tuple[str, ...]  # the likeliest name of each
 
     def measures(self, reference: "Judged | None") -> dict[str, Interval]:
@@ -71,26 +71,26 @@ class Judge:
         """The likeliest names of pictures [N, H, W, 3]."""
         return [[self.labels[place] for place in row[:best]] for row in self.look(images).ranking.tolist()]
 
-    def judge(self, images: NDArray[np.uint8], labels: Sequence[str], withheld: NDArray[np.bool_]) -> Judged:
+    def judge(self, images: NDArray[np.uint8], labels: Sequence[str], blocked: NDArray[np.bool_]) -> Judged:
         """Pictures [N, H, W, 3] that should show these concepts."""
         named = self.look(images)
         targets = torch.tensor([self._places[label] for label in labels])
         cosines = (named.features * self._features[targets]).sum(dim=1).double().numpy()
         distances = np.array([psnr(image, self.original(label)) for image, label in zip(images, labels, strict=True)])
         return Judged(
-            first=named.right(targets, 1).numpy() & ~withheld,
-            fifth=named.right(targets, 5).numpy() & ~withheld,
-            pixels=np.where(withheld, np.nan, distances),
-            features=np.where(withheld, np.nan, cosines),
-            withheld=withheld,
+            first=named.right(targets, 1).numpy() & ~blocked,
+            fifth=named.right(targets, 5).numpy() & ~blocked,
+            pixels=np.where(blocked, np.nan, distances),
+            features=np.where(blocked, np.nan, cosines),
+            blocked=blocked,
             names=tuple(self.labels[row[0]] for row in named.ranking.tolist()),
         )
 
     def album(self, album: Album, pairs: Sequence[Pair]) -> Judged:
         """The pictures that a system drew for these pairs, judged."""
         drawn = [album[pair] for pair in pairs]
-        images, withheld = np.stack([one.image for one in drawn]), np.array([one.withheld for one in drawn])
-        return self.judge(images, [pair.label for pair in pairs], withheld)
+        images, blocked = np.stack([one.image for one in drawn]), np.array([one.blocked for one in drawn])
+        return self.judge(images, [pair.label for pair in pairs], blocked)
 
 
 def likeness(album: Album, reference: Album, pairs: Sequence[Pair]) -> Interval:

@@ -24,7 +24,7 @@ NAMES = ("original", "base", "small", "tiny")
 STEPS = 20
 ACROSS = 12  # prompts in a band
 TILE, LINE, MARGIN, GAP = 96, 15, 52, 10  # pixels
-INK, PAPER, WITHHELD = (50, 50, 50), (255, 255, 255), (225, 225, 225)
+INK, PAPER, BLOCKED = (50, 50, 50), (255, 255, 255), (225, 225, 225)
 QUALITY = 90
 
 PROMPTS = (
@@ -57,14 +57,14 @@ def wall(
             if column == 0:
                 draw.text((MARGIN - 6, corner[1] + TILE // 2), name, INK, font, anchor="rm")
             picture = pictures[number]
-            tile = Image.new("RGB", (TILE, TILE), WITHHELD) if picture is None else Image.fromarray(picture)
+            tile = Image.new("RGB", (TILE, TILE), BLOCKED) if picture is None else Image.fromarray(picture)
             canvas.paste(tile.resize((TILE, TILE), Image.Resampling.LANCZOS), corner)
     return canvas
 
 
 def _shown(album: Album) -> list[NDArray[np.uint8] | None]:
     drawn = [album[pair] for pair in pairs()]
-    return [None if one.withheld else one.image for one in drawn]
+    return [None if one.blocked else one.image for one in drawn]
 
 
 def main() -> None:
@@ -76,9 +76,9 @@ def main() -> None:
     albums = fill_all(orders, lambda message: print(f"wall: {message}", flush=True))
     rows = {name: _shown(albums[system.key]) for name, system in zip(NAMES, systems, strict=True)}
     wall(PROMPTS, rows).save(options.out, quality=QUALITY)
-    withheld = sum(picture is None for pictures in rows.values() for picture in pictures)
+    blocked = sum(picture is None for pictures in rows.values() for picture in pictures)
     size = options.out.stat().st_size / 1e6
-    print(f"wall: {len(PROMPTS)} prompts x {len(NAMES)} systems, {withheld} withheld, {options.out}: {size:.2f} MB")
+    print(f"wall: {len(PROMPTS)} prompts x {len(NAMES)} systems, {blocked} blocked, {options.out}: {size:.2f} MB")
 
 
 if __name__ == "__main__":

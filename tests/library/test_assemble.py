@@ -66,7 +66,7 @@ def test_parts_go_to_their_stages_and_nothing_is_loaded(parts: Parts) -> None:
 def test_without_a_checker_no_part_is_opened(parts: Parts) -> None:
     opened: list[Path] = []
     with pytest.raises(PackageError, match="no safety checker"):
-        assemble(replace(parts, safety_checker=None), lambda path, exact: opened.append(path))  # type: ignore[arg-type]
+        assemble(replace(parts, safety_checker=None), lambda path, exact: opened.append(path))  # type: ignore[arg-type, return-value]
     assert opened == []
 
 

@@ -221,7 +221,7 @@ def test_an_album_comes_back_as_it_was(tmp_path: Path) -> None:
     assert fox in again
     assert Pair("fox", 5) not in again
     assert (again[owl].image == 200).all()
-    assert (again[owl].withheld, again[owl].scores, again[owl].seconds) == (True, (-0.5, 0.25), 0.125)
+    assert (again[owl].blocked, again[owl].scores, again[owl].seconds) == (True, (-0.5, 0.25), 0.125)
     assert not list(tmp_path.rglob("*.partial"))
 
 
@@ -245,7 +245,7 @@ def test_a_shipped_system_draws_what_the_app_would(tmp_path: Path) -> None:
     (system,) = embedded(["tiny"], ASSETS)
     first = Drawer([system], 2, threads=1).draw(system, Pair("fox", 7))
     assert first.image.shape == (128, 128, 3)
-    assert first.withheld == any(score > 0 for score in first.scores)
+    assert first.blocked == any(score > 0 for score in first.scores)
     assert first.seconds > 0
     folder = tmp_path / "controls"
     shutil.copytree(system.folder, folder / "emoji-tiny-again")

@@ -229,7 +229,7 @@ def test_a_composition_needs_every_part_and_the_colour() -> None:
     assert not judge_composition(made, 255 - picture, ["ring", "square"])["all"]
 
 
-def test_right_pictures_are_right_and_withheld_ones_are_not(judge: Any) -> None:
+def test_right_pictures_are_right_and_blocked_ones_are_not(judge: Any) -> None:
     held = np.array([False, True, False, False, False])
     found = judge.judge(_pictures(), LABELS, held)
     assert found.first.tolist() == [True, False, True, True, True]

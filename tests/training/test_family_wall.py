@@ -17,7 +17,7 @@ def test_the_prompts_are_names_of_common_concepts_that_are_not_flagged() -> None
     assert len({names[prompt] for prompt in wall.PROMPTS}) == 48
 
 
-def test_every_picture_is_at_its_place_and_a_withheld_one_is_blank() -> None:
+def test_every_picture_is_at_its_place_and_a_blocked_one_is_blank() -> None:
     def plain(*colour: int) -> np.ndarray:
         return np.full((128, 128, 3), colour, np.uint8)
 
@@ -34,5 +34,5 @@ def test_every_picture_is_at_its_place_and_a_withheld_one_is_blank() -> None:
         return Image.Image.getpixel(canvas, (wall.MARGIN + column * wall.TILE + wall.TILE // 2, y))
 
     assert [middle(0, 0, 0), middle(1, 0, 0), middle(0, 0, 1)] == [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
-    assert middle(0, 1, 0) == wall.WITHHELD
+    assert middle(0, 1, 0) == wall.BLOCKED
     assert middle(1, 1, 0) == wall.PAPER

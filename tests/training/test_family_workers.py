@@ -1,4 +1,4 @@
-"""Workers of a training outlive nobody: a starter that is killed takes them along."""
+"""A training that is killed takes its workers with it."""
 
 from __future__ import annotations
 
