@@ -29,9 +29,11 @@ def timings(denoise: float, load: float = 0.0, steps: int = 4) -> Timings:
     return Timings(load, 0.1, denoise, 0.3, 0.1, total, (denoise / steps,) * steps if steps else (), load > 0)
 
 
-def result(model: str, taken: Timings, blocked: bool = False, truncated: tuple[str, ...] = ()) -> Result:
+def result(
+    model: str, taken: Timings, blocked: bool = False, truncated: tuple[str, ...] = (), engine: str = "fake"
+) -> Result:
     image = None if blocked else PIXELS
-    return Result(model, REQUEST, Verdict(blocked), taken, image, truncated, "fake", 12_100_000)
+    return Result(model, REQUEST, Verdict(blocked), taken, image, truncated, engine, 12_100_000)
 
 
 def done(model: str, denoise: float = 1.0, load: float = 0.0, **fields: Any) -> Cell:
