@@ -7,6 +7,7 @@ Each rule is also tried on a small made-up tree that breaks it.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,6 +73,8 @@ HEAVY = {
 WITHOUT_A_RUNTIME = {f"{PACKAGE}.mil": "openvino", f"{PACKAGE}.translate.passes": "openvino"}  # not even indirectly
 SETTINGS = f"{PACKAGE}.settings"
 IMPORTS_BY_NAME = (f"{PACKAGE}.engines.registry",)  # where import_module is allowed: it picks an engine
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+ELSEWHERE = {"infotext_utils.py", "simple_tokenizer.py", "chunk_mlprogram.py"}  # files of other projects, cited
 LONGEST_FILE = 400  # lines
 LONGEST_FUNCTION = 80  # lines
 
@@ -226,6 +229,18 @@ def oversized(paths: list[Path]) -> list[str]:
     return found
 
 
+def missing_files(paths: list[Path], names: set[str]) -> list[str]:
+    """Python files that a docstring names and that are not among `names`, nor in ELSEWHERE."""
+    found = []
+    for path in paths:
+        nodes = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, DOCUMENTED))
+        text = " ".join(ast.get_docstring(node) or "" for node in nodes)
+        found += [
+            f"{path.name} names {name}" for name in re.findall(r"\w+\.py\b", text) if name not in names | ELSEWHERE
+        ]
+    return found
+
+
 def own_files() -> list[Path]:
     """Every Python file of the repository, tests, training and benchmarks included."""
     folders = (PACKAGE, "tests", "training", "benchmarks")
@@ -276,6 +291,11 @@ def test_files_and_functions_stay_small() -> None:
 def test_every_file_says_what_it_is() -> None:
     silent = [name for name, source in HOUSE.items() if source.tree.body and not ast.get_docstring(source.tree)]
     assert silent == []
+
+
+def test_docstrings_name_files_that_exist() -> None:
+    here = {path.name for path in own_files()}
+    assert missing_files([path for path in own_files() if path != Path(__file__).resolve()], here) == []
 
 
 # --- The rules themselves, on houses that break them -----------------------------------------------------------------
@@ -367,3 +387,8 @@ def test_oversized_code_is_found(tmp_path: Path) -> None:
     (tmp_path / "tall.py").write_text(long_function)
     (tmp_path / "long.py").write_text("x = 1\n" * (LONGEST_FILE + 1))
     assert oversized(sorted(tmp_path.glob("*.py"))) == ["long.py has 401 lines", "tall.py: long has 81 lines"]
+
+
+def test_a_docstring_that_names_a_missing_file_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text('"""See b.py."""\ndef f():\n    """As in c.py and diffusers\' nowhere.py."""\n')
+    assert missing_files([tmp_path / "a.py"], {"b.py"}) == ["a.py names c.py", "a.py names nowhere.py"]
