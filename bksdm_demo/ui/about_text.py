@@ -156,8 +156,9 @@ SAFETY = Section(
             "**It fails closed.** If the checker is missing, fails or returns an invalid number, the picture is "
             "blocked. You cannot choose a model without a checker, unless another Stable Diffusion v1 model here "
             "lends it one.",
-            "**A blocked picture is never shown.** It appears in no page, file, preview, report, gallery or API "
-            "answer, and it is not stored. You only see that it was blocked.",
+            "**A blocked picture is never shown.** It appears in no page, file, report, gallery or API answer, and it "
+            "is not stored. You only see that it was blocked. If previews are on, earlier ones that passed the checker "
+            "may have shown an estimate of it.",
             "**The strictness is as published.** The checker’s adjustment, a number added to its scores, stays at 0. "
             "Neither the page nor the API can change it.",
         ),
@@ -194,8 +195,9 @@ EMOJI_AFTER: tuple[Content, ...] = (
         "pictures. The models do not understand counts, positions or combinations.",
         "The pictures are close copies of the training pictures. The family shows compression at work, not creativity.",
         "Its safety checker knows only this family’s pictures. It blocks a documented list, chosen to show the "
-        "mechanism: water pistol, bomb, kitchen knife, dagger, cigarette, middle finger, “no one under eighteen”. On "
-        "seeds not used before, it blocked all of 168 such pictures and 2 of 1,068 others.",
+        "mechanism: water pistol, bomb, kitchen knife, dagger, cigarette, middle finger, “no one under eighteen”. At "
+        "the default settings and on new seeds, it blocked all of 168 such pictures and 2 of 1,068 others. With few "
+        "steps or strong guidance it misses many.",
     ),
 )
 
