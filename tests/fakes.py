@@ -42,6 +42,7 @@ TRUNCATED_WORD = "superfluous"  # reported as cut off when the prompt holds it
 FAMILY = ("emoji-original", "emoji-base", "emoji-small", "emoji-tiny")
 LATENTS = (1, 4, 8, 8)
 MARK = 1e6  # a latent value that no sampler reaches
+GATE_SECONDS = 600  # longer than any browser on a loaded machine takes to show what a gate holds still
 TOKENS, WIDTH, SCALE = 16, 8, 8  # text length, hidden width, pixels per latent
 
 
@@ -118,8 +119,8 @@ class FakeEngine:
 
 
 def _wait(gate: threading.Event | None) -> None:
-    if gate is not None and not gate.wait(timeout=30):
-        raise EngineError("A test left its gate closed for 30 seconds.")
+    if gate is not None and not gate.wait(timeout=GATE_SECONDS):
+        raise EngineError(f"A test left its gate closed for {GATE_SECONDS} seconds.")
 
 
 # --- Four fake parts with the names, inputs and outputs of the real ones -------------------------------------------
