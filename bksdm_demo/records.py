@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from bksdm_demo import schedulers
+from bksdm_demo import scheduler_facts
 from bksdm_demo.errors import RequestError
 
 SEED_LIMIT = 2**32  # numpy.random.RandomState takes seeds in [0, 2**32)
@@ -22,7 +22,7 @@ PROMPT_LIMIT = 20_000  # characters
 SEEDS_LIMIT = 16  # seeds in one comparison
 CELLS_LIMIT = 64  # pictures in one comparison: seeds times models
 
-SCHEDULERS = schedulers.KEYS
+SCHEDULERS = scheduler_facts.KEYS
 GENERATORS = ("numpy", "torch")
 
 EARLIER_STAYS = "The new run gave no result, so this is the earlier one. "

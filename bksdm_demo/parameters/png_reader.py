@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from bksdm_demo import schedulers
+from bksdm_demo import scheduler_facts
 from bksdm_demo.errors import RequestError
 from bksdm_demo.parameters.partial_request import SETTINGS, PartialRequest
 from bksdm_demo.parameters.png_writer import PARAMETERS_KEY, RECORD_KEY
@@ -118,10 +118,10 @@ def _with_settings(partial: PartialRequest, settings: Mapping[str, str], known: 
 def _with_sampler(partial: PartialRequest, sampler: str) -> PartialRequest:
     """Set our scheduler of this name, else the nearest one with a note. If there is none, only add a note."""
     name = sampler.removesuffix(" Automatic")
-    exact = schedulers.by_webui_name(name)
+    exact = scheduler_facts.by_webui_name(name)
     if exact is not None:
         return partial.setting("scheduler", exact.key)
-    near = schedulers.nearest(name)
+    near = scheduler_facts.nearest(name)
     if near is not None:
         noted = partial.note(f"The sampler {name[:60]!r} is not available here; {near.webui} is the nearest one.")
         return noted.setting("scheduler", near.key)

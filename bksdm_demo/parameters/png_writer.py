@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from bksdm_demo import schedulers
+from bksdm_demo import scheduler_facts
 from bksdm_demo.errors import DemoError
 from bksdm_demo.parameters.result_json import SCHEMA, SCHEMA_VERSION, request_report, result_report
 from bksdm_demo.records import Request, Result
@@ -24,7 +24,7 @@ from bksdm_demo.records import Request, Result
 PARAMETERS_KEY = "parameters"
 RECORD_KEY = "bksdm-demo"
 
-SAMPLER_NAMES = {facts.key: facts.webui for facts in schedulers.FACTS}
+SAMPLER_NAMES = {facts.key: facts.webui for facts in scheduler_facts.FACTS}
 
 
 def encode_png(result: Result, name: str, environment: Mapping[str, Any], with_parameters: bool = True) -> bytes:

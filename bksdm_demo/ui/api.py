@@ -18,7 +18,7 @@ from bksdm_demo.parameters.links import job_address
 from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Job
-from bksdm_demo.reports.formats import parse_kind
+from bksdm_demo.reports.formats import KINDS, parse_kind
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import FIRST_SEED, whole
 from bksdm_demo.ui.present import picture_address
@@ -27,10 +27,11 @@ from bksdm_demo.ui.reports import page_address, report_address
 if TYPE_CHECKING:
     Scheduler = str
     Generator = str
+    ReportKind = str
 else:  # Gradio shows these choices at /gradio_api/info
     Scheduler = Literal[SCHEDULERS]
     Generator = Literal[GENERATORS]
-ReportKind = Literal["html", "zip", "csv", "json"]
+    ReportKind = Literal[KINDS]
 
 
 class Api:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bksdm_demo import schedulers
+from bksdm_demo import scheduler_facts
 from bksdm_demo.records import Job, Request
 
-SCHEDULER_NAMES = {facts.key: facts.label for facts in schedulers.FACTS}
+SCHEDULER_NAMES = {facts.key: facts.label for facts in scheduler_facts.FACTS}
 GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
 
 UNKNOWN = "There is no comparison with this id. Results expire after a while."

@@ -2,7 +2,7 @@
 
 A scheduler is built from the training schedule and a number of steps. Every picture needs a new one, because it holds
 the history of its steps. To add one: write a subclass of `Sampler` with a `step`, decorate its builder with
-`@register("name")`, import its file in `__init__.py`, and describe it in `bksdm_demo/schedulers.py`.
+`@register("name")`, import its file in `__init__.py`, and describe it in `bksdm_demo/scheduler_facts.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Attention as one op: MIL's own from iOS18 on, and the one that the attention passes put in (own_kinds.py).
+"""Attention as one op: MIL's own from iOS18 on, and the one that the attention passes put in (added_ops.py).
 
 OpenVINO's processor plugin runs it as one fused kernel if the heads come from a reshape and a transpose of a [B, S, C]
 tensor. Taking the same heads directly from [B, C, 1, S] costs 8 % of a whole U-Net step.
@@ -13,8 +13,8 @@ import openvino.opset13 as op
 from openvino import Node, Output
 
 from bksdm_demo.mil.program import Operation
+from bksdm_demo.translate.added_ops import MULTI_HEAD
 from bksdm_demo.translate.context import Context, rank
-from bksdm_demo.translate.own_kinds import MULTI_HEAD
 from bksdm_demo.translate.translator import translates
 
 

@@ -12,8 +12,8 @@ from openvino import Node, Output
 
 from bksdm_demo.errors import UnsupportedModelError
 from bksdm_demo.mil.program import Operation
+from bksdm_demo.translate.added_ops import GROUP_NORM
 from bksdm_demo.translate.context import Context, rank
-from bksdm_demo.translate.own_kinds import GROUP_NORM
 from bksdm_demo.translate.translator import translates
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bksdm_demo.mil.program import Constant, Operation, Program
-from bksdm_demo.translate.own_kinds import MULTI_HEAD
+from bksdm_demo.translate.added_ops import MULTI_HEAD
 from bksdm_demo.translate.passes.rewrite import added_int, replaced
 
 SCALE_TOLERANCE = 1e-3  # relative; d^-0.5 is stored in fp16, which has 11 bits

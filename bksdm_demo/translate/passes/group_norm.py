@@ -7,7 +7,7 @@ them too, but in a layout that its convolutions do not use. That rearranges the 
 from __future__ import annotations
 
 from bksdm_demo.mil.program import Constant, Operation, Program
-from bksdm_demo.translate.own_kinds import GROUP_NORM
+from bksdm_demo.translate.added_ops import GROUP_NORM
 from bksdm_demo.translate.passes.moments import moments
 from bksdm_demo.translate.passes.rewrite import Index, added_float, added_int, only, replaced
 

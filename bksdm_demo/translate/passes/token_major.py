@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bksdm_demo.mil.program import Constant, Operation, Program, TensorType, Value
-from bksdm_demo.translate.own_kinds import MULTI_HEAD
+from bksdm_demo.translate.added_ops import MULTI_HEAD
 from bksdm_demo.translate.passes.attention_sites import is_token_row
 from bksdm_demo.translate.passes.rewrite import Index, added_ints, needed, only
 from bksdm_demo.translate.passes.token_major_forms import TokenMajorForm, token_major_form

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bksdm_demo.mil.program import Constant, Operation
-from bksdm_demo.translate.own_kinds import MULTI_HEAD
+from bksdm_demo.translate.added_ops import MULTI_HEAD
 from bksdm_demo.translate.passes.attention_sites import is_token_row
 from bksdm_demo.translate.passes.rewrite import Index, added_int, added_ints, only, reshaped
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.mil.program import Program
-from bksdm_demo.translate.own_kinds import MULTI_HEAD
+from bksdm_demo.translate.added_ops import MULTI_HEAD
 from bksdm_demo.translate.passes.attention_matmul import fuse_matmul_attention
 from tests.translate.programs import Builder, random_arrays, run_program
 

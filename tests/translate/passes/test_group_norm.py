@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.mil.program import Program
-from bksdm_demo.translate.own_kinds import GROUP_NORM
+from bksdm_demo.translate.added_ops import GROUP_NORM
 from bksdm_demo.translate.passes.group_norm import fuse_group_norm
 from tests.translate.programs import Builder, run_program
 

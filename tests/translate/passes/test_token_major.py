@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.mil.program import Program
-from bksdm_demo.translate.own_kinds import MULTI_HEAD
+from bksdm_demo.translate.added_ops import MULTI_HEAD
 from bksdm_demo.translate.passes.token_major import run_token_major
 from tests.translate.programs import Builder, Ref, random_arrays, run_program
 

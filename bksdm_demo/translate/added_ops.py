@@ -1,4 +1,4 @@
-"""Kinds of operation that MIL does not have: passes put them in, translators in ops/ run them."""
+"""Ops that MIL does not have: passes add them to a program, translators in ops/ run them."""
 
 from __future__ import annotations
 
