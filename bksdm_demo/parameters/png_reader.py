@@ -81,7 +81,7 @@ def _texts(data: bytes) -> dict[str, str]:
     except Image.DecompressionBombError as error:
         raise RequestError("The picture has too many pixels for this demo.") from error
     except Exception as error:  # Pillow raises many kinds of error for a damaged file
-        raise RequestError("This file cannot be read as a PNG. This page reads parameters from PNG files only.") from error
+        raise RequestError("This file cannot be read as a PNG. Parameters are read from PNG files only.") from error
 
 
 def _own_record(text: str, known: Collection[str]) -> PartialRequest | None:
