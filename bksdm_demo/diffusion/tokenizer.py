@@ -6,7 +6,6 @@ Pads with the end mark, as SD v1's tokenizer does. Leaves out prompt weights and
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.errors import PackageError
+from bksdm_demo.mil.files import read_json, read_text
 
 # transformers logs at import that torch is absent. Here it is absent on purpose, so the log leaves that line out.
 logging.getLogger("transformers").addFilter(lambda record: "PyTorch was not found" not in record.getMessage())
@@ -24,6 +24,7 @@ from transformers.models.clip.tokenization_clip import CLIPTokenizer  # noqa: E4
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 MARKS = 2  # begin and end
+MOST_MERGES_BYTES = 8 * 2**20  # CLIP's merges have half a MB
 
 
 @dataclass(frozen=True)
@@ -78,10 +79,7 @@ def _words_from(
 
 
 def _read_vocab(path: Path) -> dict[str, int]:
-    try:
-        words = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise PackageError(f"The vocabulary {path.name} cannot be read: {error}.") from error
+    words = read_json(path)
     if not isinstance(words, dict) or not all(type(number) is int for number in words.values()):
         raise PackageError(f"The vocabulary {path.name} does not map words to numbers.")
     missing = [mark for mark in (BEGIN, END) if mark not in words]
@@ -92,12 +90,8 @@ def _read_vocab(path: Path) -> dict[str, int]:
 
 def _read_merges(path: Path, words: dict[str, int]) -> list[tuple[str, str]]:
     """The pairs of a merges file, whose first line may be a version. Refuses a pair that is not in the vocabulary."""
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError) as error:
-        raise PackageError(f"The merges {path.name} cannot be read: {error}.") from error
     merges = []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_text(path, MOST_MERGES_BYTES).split("\n"), start=1):
         if not line.strip() or (number == 1 and line.startswith("#version")):
             continue
         pair = line.rstrip("\r").split(" ")

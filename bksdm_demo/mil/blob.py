@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.elements import BITS, from_bytes, stored_size
+from bksdm_demo.mil.files import POINTER, refuse_pointer
 from bksdm_demo.mil.program import TensorType
 
 VERSION = 2
@@ -53,8 +54,7 @@ class WeightFile:
             raise PackageError(
                 f"The weight file {path} cannot be opened ({error.strerror}); the package is incomplete."
             ) from error
-        if bytes(data[:23]) == b"version https://git-lfs":
-            raise PackageError(f"{path} is a Git LFS pointer, not the weights; run `git lfs pull`.")
+        refuse_pointer(bytes(data[: len(POINTER)]), path)
         if size < ALIGNMENT:
             raise PackageError(f"The weight file {path} has {size} bytes, fewer than its header; download it again.")
         version = _HEADER.unpack_from(data.data)[1]

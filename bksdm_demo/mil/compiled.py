@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.builder import ProgramBuilder
-from bksdm_demo.mil.files import inside, read_file
+from bksdm_demo.mil.files import inside, read_text
 from bksdm_demo.mil.function import main_name
 from bksdm_demo.mil.metadata import Notes, read_notes
 from bksdm_demo.mil.package import WeightFiles
@@ -29,7 +29,9 @@ def read_compiled(path: Path) -> Program:
     file = inside(path, "model.mil", str(path))
     text = TextProgram(_text(path, file), str(file))
     names = [function.name for function in text.functions]
-    name = main_name(names, "", str(file))
+    notes = read_notes(path) if os.path.lexists(path / "metadata.json") else Notes()
+    name = main_name(names, notes.default_function, str(file))
+    default = {"default_function": notes.default_function} if notes.default_function else {}
     function = text.functions[names.index(name)]
     builder = ProgramBuilder(WeightFiles(path, path).open, str(file))
     for value in function.inputs:
@@ -42,7 +44,6 @@ def read_compiled(path: Path) -> Program:
     outputs = text.outputs()
     for output in outputs:
         builder.check_known(output, "the function's outputs")
-    notes = read_notes(path) if os.path.lexists(path / "metadata.json") else Notes()
     return Program(
         inputs=function.inputs,
         outputs=outputs,
@@ -51,7 +52,7 @@ def read_compiled(path: Path) -> Program:
         opset=OPSETS.get(function.opset, function.opset),
         specification_version=notes.specification_version,
         metadata=notes.metadata,
-        extra={"function": name, "functions": sorted(names), **notes.about},
+        extra={"function": name, "functions": sorted(names), **default, **notes.about},
     )
 
 
@@ -66,7 +67,4 @@ def _text(path: Path, file: Path) -> str:
             else "not a complete compiled model: it has no model.mil"
         )
         raise PackageError(f"{path} is {what}; download it again, or use the .mlpackage it was compiled from.")
-    try:
-        return read_file(file, MOST_BYTES).decode()
-    except UnicodeDecodeError as error:
-        raise PackageError(f"{file} cannot be read ({error}); download it again.") from error
+    return read_text(file, MOST_BYTES)

@@ -44,7 +44,7 @@ def write_compiled(package: Path, target: Path, spelling: str | None = None) -> 
 
 
 def write_programs(functions: Sequence[Program], target: Path, spelling: str | None = None) -> Path:
-    """The same for the functions of one model; the interface is that of the main one, or of the first."""
+    """The same for the functions of one model; the interface is that of the default, the main or the first one."""
     if os.path.lexists(target):
         raise PackageError(f"{target} exists already; remove it or name another folder.")
     try:
@@ -64,7 +64,9 @@ def _fill(folder: Path, functions: Sequence[Program], spelling: str | None) -> N
         copy = folder / _relative(name)
         copy.parent.mkdir(parents=True, exist_ok=True)
         _link(source.resolve(), copy)
-    main = next((program for program in functions if program.extra.get("function") == "main"), functions[0])
+    default = functions[0].extra.get("default_function", "")
+    by_name = {str(program.extra.get("function", "")): program for program in reversed(functions)}
+    main = by_name.get(default) or by_name.get("main") or functions[0]
     content = json.dumps([_metadata(main)], indent=2, ensure_ascii=False).replace("/", r"\/")
     write_flushed(folder / "metadata.json", content.encode())
 
@@ -112,6 +114,7 @@ def _metadata(program: Program) -> dict[str, Any]:
         "outputSchema": [_schema(Value(name, program.type_of(name)), "[]") for name in program.outputs],
         "modelParameters": [],
         "specificationVersion": program.specification_version,
+        **({"defaultFunctionName": program.extra["default_function"]} if "default_function" in program.extra else {}),
         "mlProgramOperationTypeHistogram": {f"{opset}.{_camel(kind)}": count for kind, count in kinds.items()},
         "isUpdatable": "0",
         "availability": _AVAILABILITY.get(program.opset, {}),

@@ -11,7 +11,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from bksdm_demo.errors import PackageError
-from bksdm_demo.mil.files import inside, read_file
+from bksdm_demo.mil.files import MOST_JSON_BYTES, inside, read_file
 
 _USUAL_MODEL = PurePosixPath("com.apple.CoreML/model.mlmodel")
 MANIFEST = "Manifest.json"
@@ -54,7 +54,7 @@ def named_model(path: Path) -> Path:
 def _root_entry(manifest: Path) -> str | None:
     """The path of the manifest's root model, or None."""
     try:
-        content = json.loads(read_file(manifest))
+        content = json.loads(read_file(manifest, MOST_JSON_BYTES))
         if not isinstance(content, dict):
             raise ValueError("it is not a JSON object")
         entries = content.get("itemInfoEntries", {})

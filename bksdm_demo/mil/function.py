@@ -49,8 +49,8 @@ def read_function(model: Message, open_weights: OpenWeights, source: str, name: 
 
 
 def main_name(names: list[str], default: str, source: str) -> str:
-    """The name of the function "main", else of the model's default function, else of its only function."""
-    for candidate in ("main", default):
+    """The name of the model's default function, else of the function "main", else of its only function."""
+    for candidate in (default, "main"):
         if candidate in names:
             return candidate
     if len(names) == 1:
@@ -66,8 +66,9 @@ def _facts(model: Message, name: str) -> dict[str, Any]:
         "licence": about.license,
         "version": about.versionString,
     }
+    default = model.description.defaultFunctionName
     functions = {"function": name, "functions": sorted(model.mlProgram.functions)}
-    return functions | {key: text for key, text in texts.items() if text}
+    return functions | {key: text for key, text in {"default_function": default, **texts}.items() if text}
 
 
 def _add(builder: ProgramBuilder, message: Message, position: int, source: str) -> None:

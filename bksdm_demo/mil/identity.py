@@ -19,7 +19,7 @@ from pathlib import Path
 from bksdm_demo.atomic_files import PRIVATE, write_atomically
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.containers import counts, is_compiled, named_model
-from bksdm_demo.mil.metadata import read_notes
+from bksdm_demo.mil.metadata import Notes, read_notes
 
 Stamp = tuple[int, int, int, int]  # size, inode, time of the last write, time of the last change of any kind (ns)
 
@@ -77,11 +77,12 @@ def _contents(part: Path) -> tuple[list[Path], list[tuple[str, str]]]:
 
 
 def _counting_facts(part: Path) -> list[tuple[str, str]]:
-    """What counts besides the files: which one is the package's model, or the metadata of a compiled model."""
+    """What counts besides the files: the package's model, or a compiled model's metadata and default function."""
     if not is_compiled(part):
         return [("model", named_model(part).relative_to(part).as_posix())]
-    found = read_notes(part).metadata if os.path.lexists(part / "metadata.json") else {}
-    return sorted((key, text) for key, text in found.items() if not key.startswith(TOOLS))
+    notes = read_notes(part) if os.path.lexists(part / "metadata.json") else Notes()
+    found = sorted((key, text) for key, text in notes.metadata.items() if not key.startswith(TOOLS))
+    return [*found, *([("function", notes.default_function)] if notes.default_function else [])]
 
 
 def remember_digests(folder: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.elements import SCALARS, check_shape
-from bksdm_demo.mil.files import inside, read_file
+from bksdm_demo.mil.files import MOST_JSON_BYTES, inside, read_file
 from bksdm_demo.mil.program import TensorType, Value
 
 # Element types as the file names them. The interfaces of published models use only the first four.
@@ -26,18 +26,20 @@ ELEMENT_TYPES |= {
     for dtype in sorted(SCALARS - set(ELEMENT_TYPES.values()))
 }
 
-MOST_BYTES = 8 * 2**20  # of metadata.json
-
 # A model's description of itself -> its key in the file.
 ABOUT = {"description": "shortDescription", "author": "author", "licence": "license", "version": "version"}
 
 
 @dataclass(frozen=True)
 class Notes:
-    """What a model's maker wrote about it. `about` has its description, author, licence and version, if given."""
+    """What a model's maker wrote about it. `about` has its description, author, licence and version, if given.
+
+    `default_function` is the one that runs if none is chosen, "" if not stated.
+    """
 
     metadata: Mapping[str, str] = field(default_factory=dict)
     specification_version: int = 0
+    default_function: str = ""
     about: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -81,6 +83,7 @@ def _notes(content: Mapping[str, Any]) -> Notes:
     return Notes(
         metadata={str(key): str(item) for key, item in content.get("userDefinedMetadata", {}).items()},
         specification_version=int(content.get("specificationVersion", 0)),
+        default_function=str(content.get("defaultFunctionName") or ""),
         about={name: str(content[key]) for name, key in ABOUT.items() if content.get(key)},
     )
 
@@ -90,7 +93,7 @@ def _content(path: Path) -> Iterator[Mapping[str, Any]]:
     """The content of the file; errors in the `with` block mean that the file is damaged."""
     file = inside(path, "metadata.json", str(path))
     try:
-        (content,) = json.loads(read_file(file, MOST_BYTES))
+        (content,) = json.loads(read_file(file, MOST_JSON_BYTES))
         yield content
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise PackageError(f"{file} is damaged ({error}); download the model again.") from error

@@ -63,8 +63,6 @@ ELEMENT_TYPES: dict[int, str] = {
 
 def parse_model(data: bytes, source: str) -> Message:
     """The `CoreML.Specification.Model` in `data`; `source` names the file in errors. Raises PackageError."""
-    if data.startswith(b"version https://git-lfs"):
-        raise PackageError(f"{source} is a Git LFS pointer, not the model; run `git lfs pull` or download it again.")
     model = _messages.Model_pb2.Model()
     try:
         model.ParseFromString(data)

@@ -13,7 +13,7 @@ from tests.mil.samples import GOLDEN, compiled
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-@pytest.mark.parametrize("name", ["converted", "functions", "ios16", "ios18"])
+@pytest.mark.parametrize("name", ["converted", "ios16", "ios18"])
 def test_gives_the_program_of_the_package(name: str, spelling: str, tmp_path: Path) -> None:
     ours, theirs = read_compiled(compiled(name, tmp_path, spelling)), read_package(GOLDEN / f"{name}.mlpackage")
     assert (ours.inputs, ours.outputs, ours.opset) == (theirs.inputs, theirs.outputs, theirs.opset)
@@ -36,6 +36,39 @@ def test_metadata(tmp_path: Path) -> None:
     (model / "metadata.json").write_text(json.dumps([entry]))
     program = read_compiled(model)
     assert (program.specification_version, dict(program.metadata)) == (7, {"a": "b"})
+
+
+@pytest.mark.parametrize(
+    ("default", "runs"),
+    [({}, "main"), ({"defaultFunctionName": "twice"}, "twice"), ({"defaultFunctionName": ""}, "main")],
+)
+def test_the_default_function_is_read(default: dict[str, str], runs: str, tmp_path: Path) -> None:
+    model = compiled("functions", tmp_path, "1.3")
+    (model / "metadata.json").write_text(json.dumps([{"specificationVersion": 9, **default}]))
+    assert read_compiled(model).extra["function"] == runs
+
+
+def test_without_main_the_metadata_decide(tmp_path: Path) -> None:
+    """As Apple's compiler writes a model of two functions, neither of them called main."""
+    body = "(tensor<fp32, [4]> x) { tensor<fp32, [4]> y = relu(x = x); } -> (y);"
+    text = f"program(1.3)\n{{\n func first<ios18>{body}\n func second<ios18>{body}\n}}"
+    (tmp_path / "model.mil").write_text(text)
+    with pytest.raises(PackageError, match="no function called main; it has first, second"):
+        read_compiled(tmp_path)
+    (tmp_path / "metadata.json").write_text(json.dumps([{"defaultFunctionName": "second", "userDefinedMetadata": {}}]))
+    extra = read_compiled(tmp_path).extra
+    assert extra == {"function": "second", "functions": ["first", "second"], "default_function": "second"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_is_no_part_of_the_text(encoding: str, tmp_path: Path) -> None:
+    model = compiled("converted", tmp_path, "1.3")
+    expected = read_compiled(model)
+    text, facts = model / "model.mil", json.dumps([{"userDefinedMetadata": {"a": "ü"}}])
+    text.write_text(text.read_text(encoding="utf-8"), encoding=encoding)
+    (model / "metadata.json").write_text(facts, encoding=encoding)
+    program = read_compiled(model)
+    assert (program.operations, dict(program.metadata)) == (expected.operations, {"a": "ü"})
 
 
 def test_an_interface_that_only_core_ml_runs_is_still_read(tmp_path: Path) -> None:
@@ -83,6 +116,6 @@ def test_what_is_no_compiled_program(tmp_path: Path) -> None:
     (tmp_path / "model.espresso.net").write_text("{}")
     with pytest.raises(PackageError, match="a compiled neural network"):
         read_compiled(tmp_path)
-    (tmp_path / "model.mil").write_bytes(b"\xff\xfe")
+    (tmp_path / "model.mil").write_bytes(b"program\xff")
     with pytest.raises(PackageError, match="cannot be read"):
         read_compiled(tmp_path)

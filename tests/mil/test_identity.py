@@ -100,8 +100,17 @@ def test_an_empty_folder_called_data_hides_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["metadata.json", "coremldata.bin", "analytics/weight.bin"])
 def test_files_that_do_not_count_hold_no_weights(tmp_path: Path, name: str) -> None:
     model = compiled_of(tmp_path / "a.mlmodelc", 1, name)
-    with pytest.raises(PackageError, match="which cannot be a weight file"):
+    with pytest.raises(PackageError, match=r"which cannot be a weight file|metadata\.json is damaged"):
         read_model(model)
+
+
+def test_the_default_function_of_a_compiled_model_counts(tmp_path: Path) -> None:
+    model = write_compiled(tmp_path / "a.mlmodelc")
+    identities = set()
+    for facts in ({}, {"defaultFunctionName": "main"}, {"defaultFunctionName": "other"}):
+        (model / "metadata.json").write_text(json.dumps([facts]))
+        identities.add(content_identity(model))
+    assert len(identities) == 3
 
 
 def test_weights_outside_data_count(tmp_path: Path) -> None:

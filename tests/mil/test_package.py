@@ -58,10 +58,18 @@ def test_every_name_is_defined_before_use(package: Path) -> None:
     assert set(program.outputs) <= known
 
 
-def test_main_is_read_among_several_functions() -> None:
+def test_the_default_is_read_among_several_functions() -> None:
     program = read_package(GOLDEN / "functions.mlpackage")
-    assert [item.kind for item in program.operations] == ["add"]
-    assert program.extra["functions"] == ["main", "twice"]
+    assert [item.kind for item in program.operations] == ["mul"]
+    assert program.extra == {"function": "twice", "functions": ["main", "twice"], "default_function": "twice"}
+
+
+@pytest.mark.parametrize("default", ["", "gone"])
+def test_main_is_read_where_no_function_of_the_model_is_the_default(default: str, tmp_path: Path) -> None:
+    def change(model: Any) -> None:
+        model.description.defaultFunctionName = default
+
+    assert read_package(edited(tmp_path, change, "functions")).extra["function"] == "main"
 
 
 def test_inline_argument_values_get_names(tmp_path: Path) -> None:

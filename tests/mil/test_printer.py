@@ -51,7 +51,8 @@ def test_packages_come_back(package: Path, spelling: str, tmp_path: Path) -> Non
     assert again.extra == program.extra
     written = (model / "model.mil").read_text(encoding="utf-8")
     file = io.StringIO()
-    others = [function for function in read_functions(package) if function.extra["function"] != "main"]
+    name = program.extra["function"]
+    others = [function for function in read_functions(package) if function.extra["function"] != name]
     write_text([again, *others], file, spelling)
     assert sorted(file.getvalue().splitlines()) == sorted(written.splitlines())
 

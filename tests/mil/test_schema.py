@@ -58,11 +58,6 @@ def test_truncated_bytes_are_refused(cut: int) -> None:
         parse_model(DATA[:cut], "m.mlmodel")
 
 
-def test_a_pointer_instead_of_a_model_is_explained() -> None:
-    with pytest.raises(PackageError, match="git lfs pull"):
-        parse_model(b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "m.mlmodel")
-
-
 @pytest.mark.parametrize(
     ("dtype", "field", "stored", "shape", "expected"),
     [
