@@ -15,13 +15,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from bksdm_demo.engines.base import COMPUTE_UNITS, PRECISIONS
+from bksdm_demo.engines.base import COMPUTE_UNITS, ISOLATIONS, PRECISIONS
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.errors import DemoError
 from bksdm_demo.settings import GALLERIES, Settings, from_environment, gibibytes, keys
 from bksdm_demo.start import Services, start
 from bksdm_demo.ui.page import build_page, launch_options
 
+ISOLATION = "child" if os.name == "posix" else "none"
 NO_LINK = "There is no public link, because Gradio's relay cannot be reached. The page stays at its own address."
 
 
@@ -52,7 +53,8 @@ def read_settings(arguments: Sequence[str] | None) -> Settings:
     environ = os.environ if folder is None else {**os.environ, "BKSDM_DATA_DIR": folder}
     wanted = flags.pop("prewarm")
     flags["prewarm"] = None if wanted is None else keys(",".join(wanted))
-    return from_environment(environ).override(**flags)
+    settings = from_environment(environ).override(**flags)
+    return settings if settings.isolation is not None else settings.override(isolation=ISOLATION)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,12 +70,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--compute-units", choices=COMPUTE_UNITS, help="Core ML's processors (default: auto)")
     parser.add_argument("--cache-dir", type=Path, help="folder for compiled models")
     parser.add_argument("--threads", type=int, help="processor threads per model (default: all)")
-    parser.add_argument("--memory-gb", help="GiB that loaded models may occupy (default: 60 %% of the memory)")
     parser.add_argument(
+        "--isolation",
+        choices=ISOLATIONS,
+        help=f"run each part in a process of its own, so that its crash ends no page (default: {ISOLATION})",
+    )
+    parser.add_argument("--load-limit", type=float, help="seconds that loading a part may take (default: 1200)")
+    parser.add_argument("--run-limit", type=float, help="seconds that one run of a part may take (default: 300)")
+    parser.add_argument("--memory-gb", help="GiB that loaded models may occupy (default: 60 %% of the memory)")
+    prewarm = parser.add_mutually_exclusive_group()
+    prewarm.add_argument(
         "--prewarm",
         action="append",
         metavar="KEY",
-        help="load this model in the background at the start, and download it first if it is missing; may be repeated",
+        help="load this model in the background at the start, before the embedded ones, and download it first if it is "
+        "missing; may be repeated",
+    )
+    prewarm.add_argument(
+        "--no-prewarm", action="store_true", default=None, help="load no model before somebody asks for it"
     )
     parser.add_argument(
         "--downloads",
@@ -87,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
         help="whose comparisons visitors list, star and delete; a link opens any comparison "
         "(default: shared, but own on a Space or with --share)",
     )
+    parser.add_argument(
+        "--behind-proxy",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="believe the X-Forwarded headers, which a proxy sets (default: no, but yes on a Space or with --share)",
+    )
     parser.add_argument("--queue-size", type=int, help="comparisons that may wait in the queue (default: 16)")
     parser.add_argument(
         "--data-dir",
@@ -99,9 +119,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def serve(services: Services, settings: Settings) -> int:
     """Launch the page, print its address and wait for the end. Returns the exit status."""
-    services.background.prewarm.start()
+    services.prepare()
     page = build_page(services.comparisons, services.background, own_gallery=settings.own_gallery)
-    options = launch_options(services.comparisons)
+    options = launch_options(services.comparisons, services.background, behind_proxy=settings.behind_a_proxy)
     try:
         _, address, _ = page.launch(
             server_name=settings.host,
@@ -114,6 +134,7 @@ def serve(services: Services, settings: Settings) -> int:
     except OSError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 1
+    services.background.prewarm.start()
     print(f"The page is at {address}", flush=True)
     if services.comparisons.problem:
         print(services.comparisons.problem, file=sys.stderr)

@@ -16,7 +16,7 @@ from typing import Any
 
 from platformdirs import PlatformDirs
 
-from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, PRECISIONS
+from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, ISOLATIONS, LOAD_LIMIT, PRECISIONS, RUN_LIMIT
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.environment import usable_memory
 from bksdm_demo.errors import DemoError
@@ -31,6 +31,7 @@ CACHE_RANGE = (0, 10_000)  # GiB; 0 keeps nothing
 QUOTA_RANGE = (0.02, 1_000_000.0)  # GiB
 KEEP_RANGE = (0.0, 36_500.0)  # days
 THREADS_RANGE = (1, 1_024)
+LIMIT_RANGE = (1.0, 86_400.0)  # seconds
 APP_NAME = "bksdm-demo"
 # Default folders of earlier versions, by sys.platform. They differ from today's where XDG_* is set on a Mac, and on
 # Windows; whoever has one keeps it.
@@ -50,9 +51,12 @@ class Settings:
     makes `fetch_dir`.
     `cache_dir` holds compiled models, OpenVINO's up to `cache_gb` GiB.
     `memory_bytes` limits what loaded models occupy in memory.
+    `isolation` is one of ISOLATIONS; None leaves it to the front end: "child" for the page, "none" for commands. With
+    "child", a part that needs longer than `load_limit` or `run_limit` seconds is ended.
     `queue_size` is the number of comparisons that may wait.
-    `prewarm` names the systems to load at the start.
+    `prewarm` names the systems to load at the start, before the embedded family; with `no_prewarm` nothing loads then.
     `downloads`: None leaves it to `downloads_allowed`.
+    `behind_proxy`: None leaves it to `behind_a_proxy`.
     """
 
     host: str | None = None
@@ -68,19 +72,28 @@ class Settings:
     cache_gb: float = CACHE_BYTES / GIB
     threads: int | None = None  # None: as many as a container grants, else the engine decides
     memory_bytes: int = 2 * GIB
+    isolation: str | None = None
+    load_limit: float = LOAD_LIMIT
+    run_limit: float = RUN_LIMIT
     queue_size: int = 16
     data_dir: Path | None = None  # None: comparisons are stored in memory
     quota_gb: float = 2.0
     keep_days: float = 30.0  # 0: whatever their age
     prewarm: tuple[str, ...] = ()
+    no_prewarm: bool = False
     downloads: bool | None = None
     on_a_space: bool = False
+    behind_proxy: bool | None = None
     gallery: str | None = None  # one of GALLERIES; None: own on a public page, else shared
 
     def __post_init__(self) -> None:
         _check_choice("engine", self.engine, engine_choices())
         if self.gallery is not None:
             _check_choice("gallery", self.gallery, GALLERIES)
+        if self.isolation is not None:
+            _check_choice("isolation", self.isolation, ISOLATIONS)
+        _check_range("load_limit", self.load_limit, *LIMIT_RANGE)
+        _check_range("run_limit", self.run_limit, *LIMIT_RANGE)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("compute_units", self.compute_units, COMPUTE_UNITS)
         _check_range("port", self.port, *PORTS)
@@ -106,6 +119,11 @@ class Settings:
         """Whether visitors may download models from the page. The default is no on a public page."""
         return not (self.on_a_space or self.share) if self.downloads is None else self.downloads
 
+    @property
+    def behind_a_proxy(self) -> bool:
+        """Whether a proxy before the page sets its X-Forwarded headers. The default is yes on a public page."""
+        return (self.on_a_space or self.share) if self.behind_proxy is None else self.behind_proxy
+
     def override(self, **flags: Any) -> Settings:
         """A copy in which every flag that is not None replaces the environment's value."""
         return replace(self, **{name: value for name, value in flags.items() if value is not None})
@@ -127,12 +145,17 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         "cache_gb": _read(environ, "BKSDM_CACHE_GB", float),
         "threads": _read(environ, "BKSDM_THREADS", int),
         "memory_bytes": default_memory(usable_memory()) if memory is None else memory,
+        "isolation": _read(environ, "BKSDM_ISOLATION", str),
+        "load_limit": _read(environ, "BKSDM_LOAD_LIMIT", float),
+        "run_limit": _read(environ, "BKSDM_RUN_LIMIT", float),
         "queue_size": _read(environ, "BKSDM_QUEUE_SIZE", int),
         "data_dir": data_folder(environ.get("BKSDM_DATA_DIR", "").strip() or default_data_dir(environ)),
         "quota_gb": _read(environ, "BKSDM_QUOTA_GB", float),
         "keep_days": _read(environ, "BKSDM_KEEP_DAYS", float),
         "prewarm": _read(environ, "BKSDM_PREWARM", keys),
+        "no_prewarm": _read(environ, "BKSDM_NO_PREWARM", truth),
         "downloads": _read(environ, "BKSDM_DOWNLOADS", truth),
+        "behind_proxy": _read(environ, "BKSDM_BEHIND_PROXY", truth),
         "gallery": _read(environ, "BKSDM_GALLERY", str),
         "on_a_space": bool(environ.get("SPACE_ID")),
     }

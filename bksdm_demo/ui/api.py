@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal
 
+import anyio
 import gradio as gr
 from gradio.events import api
 
-from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.errors import BusyError, DemoError, RequestError
 from bksdm_demo.parameters.links import job_address
 from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
@@ -23,6 +25,10 @@ from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import FIRST_SEED, whole
 from bksdm_demo.ui.present import picture_address
 from bksdm_demo.ui.reports import page_address, report_address
+
+MOST_WAITING = 24  # programs that wait for their pictures; Gradio handles 40 events at once
+LOOK_AGAIN = 0.1  # seconds until a waiting program's job is looked at again
+TOO_MANY_WAIT = "Too many programs wait for their pictures. Send wait=false and ask /job for the state."
 
 if TYPE_CHECKING:
     Scheduler = str
@@ -39,8 +45,9 @@ class Api:
 
     def __init__(self, comparisons: Comparisons) -> None:
         self.comparisons = comparisons
+        self._waiting = 0
 
-    def compare(
+    async def compare(
         self,
         web: gr.Request,
         prompt: str,
@@ -59,16 +66,45 @@ class Api:
         models: keys from /models. seeds: only 7 by default. steps, guidance_scale, scheduler: by default what the first
         model recommends. wait: return when every picture is drawn; if false, return at once and poll /job.
         """
+        if wait and self._waiting >= MOST_WAITING:
+            raise BusyError(TOO_MANY_WAIT)
+        job = await anyio.to_thread.run_sync(
+            self._submit, prompt, models, seeds, steps, guidance_scale, scheduler, generator, negative_prompt
+        )
+        if wait:
+            job = await self._finished(job)
+        return job_state(job, self._names(), _page(web))
+
+    async def _finished(self, job: Job) -> Job:
+        """Wait for the end of a job without a thread."""
+        self._waiting += 1
+        try:
+            while not job.finished:
+                await anyio.sleep(LOOK_AGAIN)
+                job = await anyio.to_thread.run_sync(self.comparisons.get, job.id)
+            return job
+        finally:
+            self._waiting -= 1
+
+    def _submit(
+        self,
+        prompt: str,
+        models: list[str],
+        seeds: list[int] | None,
+        steps: int | None,
+        guidance_scale: float | None,
+        scheduler: str | None,
+        generator: str,
+        negative_prompt: str,
+    ) -> Job:
+        """Complete a request by what the first model recommends, and queue it."""
         chosen = _strings("models", models)
         system = self.comparisons.catalog.get(chosen[0]) if chosen else None
         numbers = tuple(_number("seeds", seed) for seed in (seeds or [FIRST_SEED]))
         partial = PartialRequest(
             prompt, negative_prompt, whole(steps), guidance_scale, scheduler, generator, seeds=numbers
         )
-        job = self.comparisons.submit(partial.complete(system), chosen, seeds=numbers)
-        if wait:
-            *_, job = self.comparisons.watch(job.id)
-        return job_state(job, self._names(), _page(web))
+        return self.comparisons.submit(partial.complete(system), chosen, seeds=numbers)
 
     def job(self, web: gr.Request, id: str) -> dict:
         """Return the state of a comparison, running or saved: its place in the queue, and the phase, step, seconds and
@@ -162,7 +198,14 @@ def _with_sentences(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         except DemoError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    return answer
+    @wraps(endpoint)
+    async def later_answer(*values: Any, **named: Any) -> Any:
+        try:
+            return await endpoint(*values, **named)
+        except DemoError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return later_answer if iscoroutinefunction(endpoint) else answer
 
 
 def _strings(name: str, values: object) -> list[str]:

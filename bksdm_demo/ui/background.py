@@ -1,13 +1,14 @@
-"""Handles the page's events about downloads and prewarming: watch them, start and stop downloads.
+"""Handles the page's events about downloads and prewarming: show them, start and stop downloads.
 
-Everything shown is read from the status board, so any tab can watch a download that another tab started. A watcher
-ends when no download and no prewarming is active. Words are in downloads/status.py, markup in models.py.
+Everything shown is read from the status board, so any tab shows a download that another tab started. While a download
+or a prewarming is active, news.py tells the page when to look again. Words are in downloads/status.py, markup in
+models.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -21,10 +22,8 @@ from bksdm_demo.errors import DemoError
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.ui.board import notice
 from bksdm_demo.ui.models import offer_card, warming_list
+from bksdm_demo.ui.news import models_news
 from bksdm_demo.ui.present import choice_label
-
-TICK = 1.0  # seconds until a watcher without news updates the elapsed times on the page
-PAUSE = 0.25  # seconds between two updates of a download
 
 Values = tuple[Any, ...]  # warming, panel, choice of models, then all cards, all download and all cancel buttons
 
@@ -32,42 +31,35 @@ Values = tuple[Any, ...]  # warming, panel, choice of models, then all cards, al
 class BackgroundHandlers:
     """The events of `offers`: the keys of the systems that can be downloaded, in the order of their cards."""
 
-    def __init__(self, background: Background, catalog: Catalog, offers: Sequence[str], pause: float = PAUSE) -> None:
+    def __init__(self, background: Background, catalog: Catalog, offers: Sequence[str]) -> None:
         self.status_board, self.downloads = background.status_board, background.downloads
-        self.catalog, self.offers, self.pause = catalog, tuple(offers), pause
+        self.catalog, self.offers = catalog, tuple(offers)
 
-    def watch(self) -> Iterator[Values]:
-        """Yield the current values, then every change, until nothing is active; unchanged values are gr.skip()."""
-        seen: Values = ()
-        snapshot = self.status_board.snapshot()
-        while True:
-            values = self.values(snapshot)
-            yield tuple(
-                gr.skip() if seen and new == old else new for new, old in zip(values, seen or values, strict=True)
-            )
-            if not snapshot.active:
-                return
-            seen = values
-            time.sleep(self.pause)
-            snapshot = self.status_board.newer(snapshot.version, TICK)
+    def current(self) -> Values:
+        """Return the current values of the outputs, with the panel unfolded if it has something to tell."""
+        return self.values(self.status_board.snapshot())
 
-    def starter(self, key: str) -> Callable[[], Iterator[Values]]:
-        """Return the event of one download button: start the download, then watch."""
+    def refresh(self) -> Values:
+        """Return the current values, and leave the panel as the visitor folded it."""
+        warming, panel, *others = self.current()
+        panel.pop("open", None)
+        return warming, panel, *others
 
-        def start() -> Iterator[Values]:
+    def starter(self, key: str) -> Callable[[], Values]:
+        """Return the event of one download button: start the download and show it."""
+
+        def start() -> Values:
             try:
                 self.downloads.start(key)
             except DemoError as error:
-                values = list(self.values(self.status_board.snapshot()))
-                values[0] = notice(str(error))
-                yield tuple(values)
-                return
-            yield from self.watch()
+                warming, *others = self.current()
+                return notice(str(error)) + warming, *others
+            return self.current()
 
         return start
 
     def stopper(self, key: str) -> Callable[[], dict[str, Any]]:
-        """Return the event of one cancel button; the watcher shows the rest."""
+        """Return the event of one cancel button; news follow."""
 
         def stop() -> dict[str, Any]:
             try:
@@ -84,11 +76,13 @@ class BackgroundHandlers:
         warmings = [notice for notice in snapshot.notices.values() if isinstance(notice, Warming)]
         views = [self._view(system, snapshot) for system in systems if system.key in self.offers]
         choices = [(choice_label(system), system.key) for system in systems if system.available]
+        now = time.time()
+        news = models_news(snapshot.version, now) if snapshot.active else ""
         panel = gr.update(label=panel_title(views), visible=bool(views))
         if any(view.tone in ("working", "failed") for view in views):
             panel["open"] = True
         return (
-            warming_list(warming_lines(warmings, time.time()), snapshot.active),
+            warming_list(warming_lines(warmings, now), snapshot.active, news),
             panel,
             gr.update(choices=choices),
             *(offer_card(view) for view in views),

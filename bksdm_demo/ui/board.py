@@ -13,6 +13,7 @@ from html import escape
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
 from bksdm_demo.ui.icons import ICONS, icon
+from bksdm_demo.ui.news import board_news
 from bksdm_demo.ui.present import (
     PROMPT_SHOWN,
     CellView,
@@ -46,7 +47,7 @@ def job_board(job: Job, systems: Mapping[str, System], now: float = 0.0) -> str:
     running = "false" if job.finished else "true"
     return (
         f'<section class="bk-board" aria-label="Comparison" aria-busy="{running}" data-job="{escape(job.id)}"'
-        f' data-prompt="{escape(shorten(job.request.prompt, PROMPT_SHOWN))}">'
+        f' data-prompt="{escape(shorten(job.request.prompt, PROMPT_SHOWN))}"{board_news(job, now)}>'
         f"{_heading(job, systems)}{''.join(_row(row) for row in rows)}</section>"
     )
 

@@ -20,6 +20,7 @@ from bksdm_demo.ui.board import empty_board
 from bksdm_demo.ui.form import Form, build_essentials, build_settings, default_choice
 from bksdm_demo.ui.handlers import COMPARE_TAB, Handlers, Live
 from bksdm_demo.ui.models import Shelf, build_shelf
+from bksdm_demo.ui.news import REFRESH_BOARD, REFRESH_MODELS
 from bksdm_demo.ui.present import unavailable_facts, unavailable_title
 from bksdm_demo.ui.visitors import Visits
 
@@ -31,6 +32,7 @@ UPLOAD = """<p>To fill the form with the settings in a PNG, drop it anywhere on 
 <label>choose a file<input type="file" accept="image/png"></label>. PNGs from other tools work too.</p>"""
 UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
+ADDRESSED_JS = "() => window.bksdm.addressed()"
 RUN_REST_JS = "() => window.bksdm.shownJob()"  # board.js
 RUN_AGAIN_JS = "() => [window.bksdm.shownJob(), window.bksdm.cellToRun()]"
 
@@ -67,19 +69,21 @@ def _build(
             warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
             notice = gr.HTML(apply_default_css=False, elem_id="bk-said")
             form = Form(prompt, models, seed, locked, seeds, *build_settings(systems[0] if systems else None))
-            if background is not None:
-                shelf = build_shelf(offers, background.downloads.allowed)
-            picture = gr.HTML(UPLOAD, js_on_load=UPLOAD_JS, apply_default_css=False, elem_id="bk-upload")
-            gr.HTML(_notes(catalog, offers), apply_default_css=False, elem_id="bk-about")
         with gr.Column(elem_id="bk-results", min_width=280):
             chosen = [system for system in systems if system.key in default_choice(systems)]
             board = gr.HTML(empty_board(chosen), apply_default_css=False, elem_id="bk-board")
             timing = gr.HTML(apply_default_css=False, elem_id="bk-timing")
+        with gr.Column(elem_id="bk-more", min_width=280):  # after the results, as on a phone: see page.css
+            if background is not None:
+                shelf = build_shelf(offers, background.downloads.allowed)
+            picture = gr.HTML(UPLOAD, js_on_load=UPLOAD_JS, apply_default_css=False, elem_id="bk-upload")
+            gr.HTML(_notes(catalog, offers), apply_default_css=False, elem_id="bk-about")
     job_id = gr.Textbox(visible=False, elem_id="bk-job")
     live = Live(job_id, form.seed, notice, board, timing, compare, cancel)
     _wire(page, handlers, form, live, visits.secret)
     _wire_filling(handlers, form, live, tabs, picture)
-    _wire_resume(handlers, live)
+    _wire_back(handlers, form, live, tabs)
+    _wire_refresh(handlers, live)
     _wire_reruns(handlers, live)
     if background is not None:
         _wire_background(page, BackgroundHandlers(background, catalog, offers), warming, form, shelf)
@@ -112,7 +116,7 @@ def _with_code(text: str) -> str:
 
 def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live, visitor: gr.Textbox) -> None:
     """Wire the events of a run. The board shows the progress, so Gradio's own display is hidden."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "undocumented"}
+    quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "undocumented"}
     live.compare.click(
         handlers.compare,
         inputs=[visitor, *form, live.job_id],
@@ -125,10 +129,9 @@ def _wire(page: gr.Blocks, handlers: Handlers, form: Form, live: Live, visitor: 
         inputs=live.job_id,
         outputs=[live.notice, live.cancel],
         api_name="page_cancel",
-        queue=False,
         **quiet,
     )
-    form.models.change(handlers.preview, inputs=[form.models, live.job_id], outputs=live.board, queue=False, **quiet)
+    form.models.change(handlers.preview, inputs=[form.models, live.job_id], outputs=live.board, **quiet)
     live.job_id.change(None, inputs=live.job_id, js=FOLLOW_JOB_JS, api_visibility="private")
     page.load(handlers.reopen, outputs=[*form, *live], **quiet)
 
@@ -138,7 +141,8 @@ def _wire_filling(handlers: Handlers, form: Form, live: Live, tabs: gr.Tabs, pic
     quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
     picture.upload(handlers.read_picture, outputs=[tabs, *form, live.notice], **quiet)
     followed = [form.steps, form.guidance_scale, form.scheduler]
-    recommended = [gr.State(component.value) for component in followed]
+    # Hidden fields, not gr.State: a page with a State holds a connection to the server as long as it is open.
+    recommended = [_hidden(component.value) for component in followed]
     form.models.input(
         handlers.recommend,
         inputs=[form.models, *followed, *recommended],
@@ -147,11 +151,38 @@ def _wire_filling(handlers: Handlers, form: Form, live: Live, tabs: gr.Tabs, pic
     )
 
 
-def _wire_resume(handlers: Handlers, live: Live) -> None:
-    """Wire a hidden button that page.js presses when the page returns from the background during a run."""
-    resume = gr.Button("Resume", visible="hidden", elem_id="bk-resume")
-    resume.click(
-        handlers.resume, inputs=live.job_id, outputs=list(live), show_progress="hidden", api_visibility="private"
+def _wire_back(handlers: Handlers, form: Form, live: Live, tabs: gr.Tabs) -> None:
+    """Wire a hidden button that page.js presses when the browser goes back or forward to another comparison."""
+    addressed = gr.Textbox(visible=False)
+    back = gr.Button("Back", visible="hidden", elem_id="bk-back")
+    back.click(
+        handlers.show,
+        inputs=addressed,
+        outputs=[tabs, *form, *live],
+        js=ADDRESSED_JS,
+        show_progress="hidden",
+        queue=False,
+        api_visibility="private",
+        trigger_mode="multiple",  # also before an earlier answer
+    )
+
+
+def _hidden(value: Any) -> gr.Number | gr.Textbox:
+    """Build a field that keeps a value in the browser."""
+    return gr.Textbox(value, visible=False) if isinstance(value, str) else gr.Number(value, visible=False)
+
+
+def _wire_refresh(handlers: Handlers, live: Live) -> None:
+    """Wire a hidden button that watch.js presses when the comparison on the page has changed."""
+    refresh = gr.Button("Refresh", visible="hidden", elem_id=REFRESH_BOARD)
+    refresh.click(
+        handlers.refresh,
+        inputs=live.job_id,
+        outputs=list(live),
+        api_name="page_refresh",
+        show_progress="hidden",
+        queue=False,
+        api_visibility="undocumented",
     )
 
 
@@ -160,8 +191,8 @@ def _wire_reruns(handlers: Handlers, live: Live) -> None:
     quiet: dict[str, Any] = {
         "outputs": list(live),
         "show_progress": "hidden",
+        "queue": False,
         "api_visibility": "private",
-        "trigger_mode": "multiple",  # also while an earlier event still watches
     }
     index = gr.Textbox(visible=False)
     rest = gr.Button("Run the rest", visible="hidden", elem_id="bk-rest")
@@ -171,12 +202,12 @@ def _wire_reruns(handlers: Handlers, live: Live) -> None:
 
 
 def _wire_background(page: gr.Blocks, handlers: BackgroundHandlers, warming: gr.HTML, form: Form, shelf: Shelf) -> None:
-    """Wire the buttons of the published models. Watching starts with the page, and when page.js presses its button."""
+    """Wire the buttons of the published models, and a hidden button that watch.js presses when there is news."""
     outputs = [warming, shelf.panel, form.models, *shelf.cards, *shelf.downloads, *shelf.cancels]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
     for key, download, cancel in zip(handlers.offers, shelf.downloads, shelf.cancels, strict=True):
         download.click(handlers.starter(key), outputs=outputs, **quiet)
-        cancel.click(handlers.stopper(key), outputs=cancel, queue=False, **quiet)
-    watch = gr.Button("Watch", visible="hidden", elem_id="bk-watch")
-    watch.click(handlers.watch, outputs=outputs, **quiet)
-    page.load(handlers.watch, outputs=outputs, **quiet)
+        cancel.click(handlers.stopper(key), outputs=cancel, **quiet)
+    watch = gr.Button("Watch", visible="hidden", elem_id=REFRESH_MODELS)
+    watch.click(handlers.refresh, outputs=outputs, **quiet)
+    page.load(handlers.current, outputs=outputs, **quiet)

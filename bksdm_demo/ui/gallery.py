@@ -167,8 +167,8 @@ def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, compa
     cards.select(
         compare_tab.handlers.open_card,
         outputs=[tabs, *compare_tab.form, *compare_tab.live],
-        trigger_mode="multiple",  # also while an earlier opened card still runs
         show_progress="hidden",
+        queue=False,
         api_visibility="private",
     )
 
@@ -193,6 +193,7 @@ def _wire(handlers: GalleryHandlers, inputs: GalleryInputs, outputs: GalleryOutp
         "inputs": list(inputs),
         "outputs": list(outputs),
         "show_progress": "hidden",
+        "queue": False,
         "api_visibility": "private",
     }
     filters: Sequence[Any] = (inputs.model, inputs.since, inputs.until, inputs.starred)

@@ -1,13 +1,14 @@
-"""Handles the page's events: start a comparison, watch it, show it again after a reload, stop it.
+"""Handles the page's events: start a comparison, show its current state, show it again after a reload, stop it.
 
-Jobs run in the worker of the Comparisons service and go on when a tab is closed. The handlers only submit, watch and
-render. They turn every DemoError into a sentence on the page. The layout is in compare.py.
+Jobs run in the worker of the Comparisons service and go on when a tab is closed. The handlers only submit and render,
+and return at once: an open page holds neither a thread nor a connection. news.py tells it when to look again. The
+handlers turn every DemoError into a sentence on the page. The layout is in compare.py.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -16,26 +17,23 @@ from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.parameters.links import JOB, read_query
 from bksdm_demo.parameters.partial_request import PartialRequest
-from bksdm_demo.records import Job, Phase
+from bksdm_demo.records import Job
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.board import empty_board, job_board, notice, remark
 from bksdm_demo.ui.chart import timing_section
 from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, read_request, recommended, seeds_field
-from bksdm_demo.ui.latest_watcher import LatestWatcher
 from bksdm_demo.ui.prefill import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_STORED_HERE, form_values, read_upload
 from bksdm_demo.ui.timing import timing_view
 from bksdm_demo.ui.visitors import EVERYBODYS, Visitors
 
 COMPARE_TAB = "compare"
-HEARTBEAT = 1.0  # seconds until a watcher without news checks for its visitor and updates the elapsed times
-PAUSE = 0.06  # seconds between two updates of the board: short for the eye, long for a miniature model
 GONE = "The server does not have this comparison. Results expire after a while. Press Compare to start a new one."
 
 Update = dict[str, Any]
 
 
 class Live(NamedTuple):
-    """The outputs that every watching event writes, in this order; gr.skip() leaves one unchanged."""
+    """The outputs of every event that shows a comparison, in this order; gr.skip() leaves one unchanged."""
 
     job_id: Any
     seed: Any
@@ -47,16 +45,10 @@ class Live(NamedTuple):
 
 
 class Handlers:
-    """The page's events over one Comparisons service. Their only state is the latest watcher of each page.
+    """The page's events over one Comparisons service. They keep no state of any page."""
 
-    Gradio passes its request to the watching events. Without a request, no later watcher ends this one.
-    """
-
-    def __init__(
-        self, comparisons: Comparisons, catalog: Catalog, visitors: Visitors = EVERYBODYS, pause: float = PAUSE
-    ) -> None:
-        self.comparisons, self.catalog, self.visitors, self.pause = comparisons, catalog, visitors, pause
-        self._latest_watcher = LatestWatcher()
+    def __init__(self, comparisons: Comparisons, catalog: Catalog, visitors: Visitors = EVERYBODYS) -> None:
+        self.comparisons, self.catalog, self.visitors = comparisons, catalog, visitors
 
     def compare(
         self,
@@ -73,9 +65,8 @@ class Handlers:
         generator: str,
         previews: bool,
         last_job: str,
-        page: gr.Request | None = None,
-    ) -> Iterator[Live]:
-        """Submit the form as one job and watch it; a refused form leaves the board unchanged."""
+    ) -> Live:
+        """Submit the form as one job and show it; a refused form leaves the board unchanged."""
         try:
             numbers = choose_seeds(seed, locked, self._used_seed(last_job), seeds)
             request = read_request(prompt, negative_prompt, numbers[0], steps, guidance_scale, scheduler, generator)
@@ -83,45 +74,42 @@ class Handlers:
             owner = self.visitors.submitter(visitor)
             job = self.comparisons.submit(request, models, seeds=numbers, preview_every=every, owner=owner)
         except DemoError as error:
-            yield _refused(str(error))
-            return
-        yield from self._watch(job.id, page)
+            return _refused(str(error))
+        return self._first(job)
 
-    def reopen(self, page: gr.Request) -> Iterator[tuple[Any, ...]]:
+    def reopen(self, page: gr.Request) -> tuple[Any, ...]:
         """Handle the loading of the page: show the job in the address, or fill the form from the link."""
         job_id = page.query_params.get(JOB, "")
         partial = read_query(page.query_params, self._known())
         try:
             if job_id:
-                yield from self.open(job_id, page)
-                return
+                return self.open(job_id)
             refusal = ""
         except RequestError:  # there is no such job
             refusal = GONE if partial.empty else NOT_STORED_HERE
         except DemoError as error:
             refusal = str(error)
-        yield (*form_values(partial), *_after_filling(partial, FILLED_BY_LINK, refusal))
+        return *form_values(partial), *_after_filling(partial, FILLED_BY_LINK, refusal)
 
-    def open(self, job_id: str, page: gr.Request | None = None) -> Iterator[tuple[Any, ...]]:
-        """Fill the form from a job and watch it: yields the values of the form, then those of Live.
+    def open(self, job_id: str) -> tuple[Any, ...]:
+        """Fill the form from a job and show it: returns the values of the form, then those of Live.
 
         Raises RequestError for an unknown job.
         """
         job = self.comparisons.get(job_id)
-        fields = tuple(_field(job, name, self._known()) for name in Form._fields)
-        for live in self._watch(job_id, page):
-            yield (*fields, *live)
-            fields = (gr.skip(),) * len(Form._fields)
+        return *(_field(job, name, self._known()) for name in Form._fields), *self._first(job)
 
-    def open_card(self, event: gr.EventData, page: gr.Request | None = None) -> Iterator[tuple[Any, ...]]:
-        """Open a card of the gallery: yields the tab to show, then the values of `open`."""
-        tab: Any = gr.Tabs(selected=COMPARE_TAB)
+    def open_card(self, event: gr.EventData) -> tuple[Any, ...]:
+        """Open a card of the gallery: returns what `show` does."""
+        return self.show(event_value(event, "job"))
+
+    def show(self, job_id: str) -> tuple[Any, ...]:
+        """Show a comparison instead of the present one: returns the tab to show, then the values of `open`."""
+        tab = gr.Tabs(selected=COMPARE_TAB)
         try:
-            for values in self.open(event_value(event, "job"), page):
-                yield (tab, *values)
-                tab = gr.skip()
+            return tab, *self.open(job_id)
         except DemoError as error:
-            yield (tab, *form_values(PartialRequest()), *_refused(str(error)))
+            return tab, *form_values(PartialRequest()), *_refused(str(error))
 
     def read_picture(self, event: gr.EventData) -> tuple[Any, ...]:
         """Fill the form from the text in a dropped picture: returns the tab to show, the form's values and a notice."""
@@ -144,32 +132,30 @@ class Handlers:
         )
         return *followed, *after
 
-    def resume(self, job_id: str, page: gr.Request | None = None) -> Iterator[Live]:
-        """Watch again after the connection was cut, such as by a phone that slept or a tab in the background."""
+    def refresh(self, job_id: str) -> Live:
+        """Show the current state of the comparison on the page; watch.js asks for it when there is news."""
         try:
-            yield from self._watch(job_id, page)
+            return self._shown(self.comparisons.get(job_id))
         except DemoError:
-            yield _refused(GONE)
+            return _refused(GONE)
 
-    def rest(self, job_id: str, page: gr.Request | None = None) -> Iterator[Live]:
-        """Run every cell that ended without a verdict again, and watch."""
-        yield from self._run_again(lambda: self.comparisons.resume(job_id), page)
+    def rest(self, job_id: str) -> Live:
+        """Run every cell that ended without a verdict again."""
+        return self._run_again(lambda: self.comparisons.resume(job_id))
 
-    def rerun(self, job_id: str, index: str, page: gr.Request | None = None) -> Iterator[Live]:
-        """Run one cell again and watch; `index` is the text that the page sends."""
+    def rerun(self, job_id: str, index: str) -> Live:
+        """Run one cell again; `index` is the text that the page sends."""
         number = int(index) if index.isdecimal() else -1
-        yield from self._run_again(lambda: self.comparisons.rerun(job_id, number), page)
+        return self._run_again(lambda: self.comparisons.rerun(job_id, number))
 
-    def _run_again(self, start: Callable[[], Job], page: gr.Request | None) -> Iterator[Live]:
+    def _run_again(self, start: Callable[[], Job]) -> Live:
         try:
-            job = start()
+            return self._first(start())
         except DemoError as error:
-            yield _refused(str(error))
-            return
-        yield from self._watch(job.id, page)
+            return _refused(str(error))
 
     def cancel(self, job_id: str) -> tuple[str, Update]:
-        """Stop the job; the watcher shows the rest. Returns the notice and the cancel button."""
+        """Stop the job; news follow. Returns the notice and the cancel button."""
         try:
             self.comparisons.cancel(job_id)
         except DemoError as error:
@@ -191,37 +177,18 @@ class Handlers:
         """Return the keys of the models that can be chosen."""
         return {key for key, system in self.systems.items() if system.available}
 
-    def _watch(self, job_id: str, page: gr.Request | None) -> Iterator[Live]:
-        """Yield one Live per change until the job ends or the page shows another comparison."""
-        snapshots = self.comparisons.watch(job_id, heartbeat=HEARTBEAT)
-        with self._latest_watcher.watch(getattr(page, "session_hash", None) or "") as is_latest:
-            for update in self._updates(snapshots):
-                if not is_latest():
-                    yield _untouched()  # Gradio sends the last values of an event again when it ends
-                    return
-                yield update
+    def _first(self, job: Job) -> Live:
+        """Return a comparison that the page has not shown before."""
+        return self._shown(job)._replace(job_id=job.id, seed=job.request.seed, notice="")
 
-    def _updates(self, snapshots: Iterator[Job]) -> Iterator[Live]:
-        """Yield each value only once, so that finished parts of the page stay untouched."""
-        seen, timing_seen = None, None
-        for job in snapshots:
-            if job is seen:
-                still = _untouched()
-                yield still._replace(board=job_board(job, self.systems, time.time())) if _is_loading(job) else still
-                continue
-            timing = timing_section(timing_view(job, {key: system.name for key, system in self.systems.items()}))
-            yield Live(
-                job_id=job.id if seen is None else gr.skip(),
-                seed=job.request.seed if seen is None else gr.skip(),
-                notice="" if seen is None else gr.skip(),
-                board=job_board(job, self.systems, time.time()),
-                timing=gr.skip() if timing == timing_seen else timing,
-                compare=_compare_button(job),
-                cancel=_cancel_button(job),
-            )
-            seen, timing_seen = job, timing
-            if not job.finished:
-                time.sleep(self.pause)
+    def _shown(self, job: Job) -> Live:
+        """Return the parts of the page that change while a comparison runs."""
+        return _untouched()._replace(
+            board=job_board(job, self.systems, time.time()),
+            timing=timing_section(timing_view(job, {key: system.name for key, system in self.systems.items()})),
+            compare=_compare_button(job),
+            cancel=_cancel_button(job),
+        )
 
     def _used_seed(self, job_id: str) -> int | None:
         """Return the seed of this visitor's last comparison; None if there is none or it has expired."""
@@ -240,11 +207,6 @@ def _field(job: Job, name: str, known: Collection[str]) -> Any:
     if name == "previews":
         return job.preview_every > 0
     return gr.skip() if name in ("locked", "seed") else getattr(job.request, name)
-
-
-def _is_loading(job: Job) -> bool:
-    """Whether a model is loading, so that the page must count the seconds."""
-    return any(cell.phase is Phase.LOADING for cell in job.cells)
 
 
 def _untouched() -> Live:

@@ -82,8 +82,8 @@ def _bar(view: OfferView) -> str:
     )
 
 
-def warming_list(lines: Sequence[tuple[str, str]], active: bool) -> str:
-    """List the models loaded at the start. The list exists while anything is active: page.js looks for it."""
+def warming_list(lines: Sequence[tuple[str, str]], active: bool, news: str = "") -> str:
+    """List the models loaded at the start. The list exists while anything is active; `news` are its attributes then."""
     items = "".join(f'<li data-tone="{tone}" dir="auto">{escape(line)}</li>' for tone, line in lines)
     state = "true" if active else "false"
-    return f'<ul class="bk-warming" data-active="{state}" aria-live="off">{items}</ul>' if items or active else ""
+    return f'<ul class="bk-warming" data-active="{state}" aria-live="off"{news}>{items}</ul>' if items or active else ""

@@ -1,5 +1,5 @@
-// What the page does in the browser beyond Gradio: keeps the job in the address, submits with Ctrl/Cmd + Enter,
-// and watches a running job again when the page returns from the background.
+// What the page does in the browser beyond Gradio: keeps the job in the address and in the browser's history, scrolls to
+// it, and submits with Ctrl/Cmd + Enter.
 (() => {
   const narrow = () => window.matchMedia("(max-width: 1023px)").matches;
   const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -7,21 +7,45 @@
   // The parameters of a link, removed from the address once another comparison is shown (see parameters/links.py).
   const REQUEST = ["prompt", "negative", "steps", "guidance", "scheduler", "generator", "models", "seeds"];
 
-  // Puts the job's id into ?job=, so that a reload or a second tab opens the same comparison. Inside a Space's frame
-  // the address bar belongs to the outer page, which accepts a new query string as a message.
+  let followed = ""; // the comparison that the page showed last
+
+  const addressed = () => new URL(window.location.href).searchParams.get("job") ?? "";
+
+  // Called when the page shows another comparison. One that the address names already was opened by its link or by the
+  // back button; the browser may have scrolled to where the visitor was before a reload.
   function follow(job) {
+    if (!job || job === followed) return;
+    const reloaded = !followed && job === addressed();
+    if (job !== addressed()) remember(job);
+    followed = job;
+    if (!reloaded || (narrow() && window.scrollY === 0)) reveal();
+  }
+
+  // Puts the job's id into ?job=, so that a reload or a second tab opens the same comparison, and the back button the
+  // one before. Inside a Space's frame the address bar belongs to the outer page, which accepts a query as a message.
+  function remember(job) {
     const address = new URL(window.location.href);
-    if (!job || address.searchParams.get("job") === job) return;
     for (const name of REQUEST) address.searchParams.delete(name);
     address.searchParams.set("job", job);
-    window.history.replaceState(window.history.state, "", address);
+    window.history[followed ? "pushState" : "replaceState"](window.history.state, "", address);
     if (window.parent !== window) {
       window.parent.postMessage({ queryString: `job=${encodeURIComponent(job)}` }, "https://huggingface.co");
     }
-    if (narrow()) {
-      document.getElementById("bk-results")?.scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
-    }
   }
+
+  // Scrolls to the results unless the heading and the first row of pictures are in view: once per comparison, so that a
+  // visitor can scroll away.
+  function reveal() {
+    const results = document.getElementById("bk-results");
+    const row = results?.querySelector(".bk-columns");
+    if (!row) return;
+    const shown = results.getBoundingClientRect().top >= 0 && row.getBoundingClientRect().bottom <= window.innerHeight;
+    if (!shown) results.scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+  }
+
+  window.addEventListener("popstate", () => {
+    if (addressed() && addressed() !== window.bksdm.shownJob()) document.getElementById("bk-back")?.click();
+  });
 
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
@@ -44,12 +68,5 @@
     target.focus();
   });
 
-  // A page in the background loses its connection while the job goes on, so the page watches again on its return.
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState !== "visible") return;
-    if (document.querySelector(".bk-board[aria-busy=true]")) document.getElementById("bk-resume")?.click();
-    if (document.querySelector(".bk-warming[data-active=true]")) document.getElementById("bk-watch")?.click();
-  });
-
-  Object.assign((window.bksdm ??= {}), { follow });
+  Object.assign((window.bksdm ??= {}), { follow, addressed });
 })();

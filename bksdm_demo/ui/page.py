@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from bksdm_demo.downloads.background import Background
 from bksdm_demo.runs.comparisons import Comparisons
@@ -18,6 +19,9 @@ from bksdm_demo.ui.about import build_about
 from bksdm_demo.ui.api import build_api
 from bksdm_demo.ui.compare import build_compare
 from bksdm_demo.ui.gallery import build_gallery
+from bksdm_demo.ui.guard import Guard
+from bksdm_demo.ui.guarded_blocks import GuardedBlocks
+from bksdm_demo.ui.news import news_routes
 from bksdm_demo.ui.pictures import picture_routes
 from bksdm_demo.ui.reports import report_route
 from bksdm_demo.ui.theme import build_theme
@@ -26,13 +30,12 @@ from bksdm_demo.ui.visitors import Visitors, Visits
 TITLE = "BK-SDM Core ML, side by side"
 HERE = Path(__file__).resolve().parent
 STYLES = ("page.css", "form.css", "tools.css", "board.css", "timing.css", "viewer.css", "gallery.css", "about.css")
-SCRIPTS = ("page.js", "share.js", "drop.js", "board.js", "zoom.js", "viewer.js", "about.js")
+SCRIPTS = ("page.js", "watch.js", "share.js", "drop.js", "board.js", "zoom.js", "viewer.js", "about.js")
 HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
 <header class="bk-header"><h1>{TITLE}</h1>
 <p>Several Core ML text-to-image models draw one prompt from the same noise. Compare their pictures and times.</p>
 </header>"""
-WATCHERS = 256  # pages that can watch at once; each holds a thread that mostly sleeps
-UPLOADS = (3600, 3600)  # seconds: how often Gradio cleans its upload folder, and the age of what it deletes
+SESSIONS = 300  # whose values Gradio keeps; the page itself needs none of them
 KNOW_VISITOR_JS = "() => [window.bksdm.visitor(), window.bksdm.zone()]"  # share.js
 
 
@@ -43,7 +46,7 @@ def build_page(
 
     With `own_gallery` each visitor sees only their own comparisons, as on a public page.
     """
-    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True, delete_cache=UPLOADS) as page:
+    with GuardedBlocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
         visits = Visits(Visitors(own_gallery), gr.Textbox(visible=False), gr.Textbox(visible=False))
         with gr.Tabs(elem_id="bk-tabs") as tabs:
@@ -57,20 +60,27 @@ def build_page(
     return page
 
 
-def launch_options(comparisons: Comparisons) -> dict[str, Any]:
-    """Return the keywords for Blocks.launch() that belong to the page itself."""
+def launch_options(
+    comparisons: Comparisons, background: Background | None = None, *, behind_proxy: bool = False
+) -> dict[str, Any]:
+    """Return the keywords for Blocks.launch() that belong to the page itself. `behind_proxy` as in Guard."""
+    status_board = None if background is None else background.status_board
+    routes = [*picture_routes(comparisons), report_route(comparisons), *news_routes(comparisons, status_board)]
     return {
         "theme": build_theme(),
         # In the head: Gradio's css= rewrites selectors, which would break the narrow layout.
         "head": f"<style>{_joined(STYLES)}</style><script>{_joined(SCRIPTS)}</script>",
-        "app_kwargs": {"routes": [*picture_routes(comparisons), report_route(comparisons)]},
+        "app_kwargs": {
+            "routes": routes,
+            "middleware": [Middleware(Guard, own=routes, behind_proxy=behind_proxy)],
+        },
         "footer_links": [],
         "run_history": False,
         "enable_monitoring": False,
         "ssr_mode": False,
         "pwa": False,
-        "max_file_size": "1kb",  # for uploads: a dropped picture's text arrives as an event instead
-        "max_threads": WATCHERS,
+        "max_file_size": "1kb",  # the guard refuses uploads: a dropped picture's text arrives as an event instead
+        "state_session_capacity": SESSIONS,
     }
 
 

@@ -1,4 +1,4 @@
-"""The published models, as generators and over HTTP: download, watch, cancel, refuse, choose."""
+"""The published models, as plain functions and over HTTP: download, watch, cancel, refuse, choose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.background import BackgroundHandlers
 from bksdm_demo.ui.page import build_page, launch_options
 from tests.fakes import FAMILY, fake_background, fake_comparisons, write_fetched
-from tests.ui.test_page import free_port, shown, values
+from tests.ui.test_page import compared, free_port, values
 
 KEYS = tuple(offer.key for offer in PUBLISHED)
 TINY = KEYS.index("bk-sdm-tiny-2m")
@@ -47,7 +47,7 @@ def shelf(folder: Path, line: Line, **options: Any) -> Iterator[tuple[Background
     comparisons = fake_comparisons(folder, models_dir=folder / "models", published=PUBLISHED)
     background = fake_background(comparisons, PUBLISHED, line, **options)
     try:
-        yield BackgroundHandlers(background, comparisons.catalog, KEYS, pause=0.0), comparisons, background
+        yield BackgroundHandlers(background, comparisons.catalog, KEYS), comparisons, background
     finally:
         line.released.set()
         background.close()
@@ -59,9 +59,18 @@ def card(values: tuple[Any, ...]) -> str:
     return str(values[3 + TINY])
 
 
-def test_watching_ends_when_nothing_is_active(tmp_path: Path) -> None:
+def ended(handlers: BackgroundHandlers, until: str = "") -> list[tuple[Any, ...]]:
+    """What a page shows from now until nothing is active, or until a card says `until`."""
+    seen = [handlers.refresh()]
+    while "data-news" in seen[-1][0] and not (until and until in card(seen[-1])):
+        handlers.status_board.newer(handlers.status_board.snapshot().version, 0.01)
+        seen.append(handlers.refresh())
+    return seen
+
+
+def test_a_page_does_not_ask_when_nothing_is_active(tmp_path: Path) -> None:
     with shelf(tmp_path, Line()) as (handlers, _, _):
-        (only,) = handlers.watch()
+        only = handlers.current()
         assert len(only) == 3 + 3 * len(KEYS)
         assert only[0] == ""
         assert only[1]["label"] == "Published models: 5 to download"
@@ -72,38 +81,37 @@ def test_watching_ends_when_nothing_is_active(tmp_path: Path) -> None:
 def test_a_download_is_watched_to_its_end_and_can_then_be_chosen(tmp_path: Path) -> None:
     line = Line()
     with shelf(tmp_path, line) as (handlers, _, _):
-        cards: list[str] = []
-        choices: list[Any] = []
-        for values_ in handlers.starter("bk-sdm-tiny-2m")():
-            cards.append(card(values_))
-            choices.append(values_[2].get("choices"))
-            if "700 B of 1.40 kB" in cards[-1]:
-                line.released.set()
-        assert any("10 B a second" in text for text in cards)
-        assert "choose it in the list" in cards[-1]
-        assert "bk-sdm-tiny-2m" in [key for _, key in choices[-1]]
+        begun = handlers.starter("bk-sdm-tiny-2m")()
+        assert 'data-news="news/models"' in begun[0]
+        halfway = ended(handlers, until="700 B of 1.40 kB")
+        line.released.set()
+        assert "10 B a second" in card(halfway[-1])
+        last = ended(handlers)[-1]
+        assert "choose it in the list" in card(last)
+        assert "bk-sdm-tiny-2m" in [key for _, key in last[2]["choices"]]
+
+
+def test_news_leave_the_panel_as_the_visitor_folded_it(tmp_path: Path) -> None:
+    with shelf(tmp_path, Line()) as (handlers, _, _):
+        assert handlers.starter("bk-sdm-tiny-2m")()[1]["open"] is True
+        assert "open" not in handlers.refresh()[1]
 
 
 def test_another_tab_watches_the_same_download(tmp_path: Path) -> None:
     line = Line()
     with shelf(tmp_path, line) as (handlers, _, _):
-        first: Any = handlers.starter("bk-sdm-tiny-2m")()
-        next(first)
-        first.close()  # the tab is closed
-        second = handlers.watch()
-        assert 'data-tone="working"' in card(next(second))
+        handlers.starter("bk-sdm-tiny-2m")()
+        assert 'data-tone="working"' in card(handlers.current())
         line.released.set()
-        assert "choose it in the list" in [text for text in map(card, second) if text.startswith("<article")][-1]
+        assert "choose it in the list" in card(ended(handlers)[-1])
 
 
 def test_cancelling(tmp_path: Path) -> None:
     line = Line()
     with shelf(tmp_path, line) as (handlers, _, background):
-        watching = handlers.starter("bk-sdm-tiny-2m")()
-        next(watching)
+        handlers.starter("bk-sdm-tiny-2m")()
         assert handlers.stopper("bk-sdm-tiny-2m")()["value"] == "Stopping…"
-        *_, last = watching
-        assert "The downloaded part stays on disk" in card(last)
+        assert "The downloaded part stays on disk" in card(ended(handlers)[-1])
         assert handlers.stopper("bk-sdm-small-2m")() == {"__type__": "update", "visible": False}  # never begun
         assert not background.status_board.snapshot().active
 
@@ -112,8 +120,9 @@ def test_without_a_hub_there_is_a_sentence_and_the_rest_goes_on(tmp_path: Path) 
     comparisons = fake_comparisons(tmp_path, models_dir=tmp_path / "models", published=PUBLISHED)
     background = fake_background(comparisons, PUBLISHED)  # its download fails
     try:
-        handlers = BackgroundHandlers(background, comparisons.catalog, KEYS, pause=0.0)
-        *_, last = handlers.starter("bk-sdm-tiny-2m")()
+        handlers = BackgroundHandlers(background, comparisons.catalog, KEYS)
+        handlers.starter("bk-sdm-tiny-2m")()
+        last = ended(handlers)[-1]
         assert "The hub of this test cannot be reached." in card(last)
         assert 'role="alert"' in card(last)
         assert comparisons.catalog.get("emoji-tiny").available
@@ -124,7 +133,7 @@ def test_without_a_hub_there_is_a_sentence_and_the_rest_goes_on(tmp_path: Path) 
 
 def test_switched_off_the_event_is_refused_as_well(tmp_path: Path) -> None:
     with shelf(tmp_path, Line(), allowed=False) as (handlers, _, _):
-        (only,) = handlers.starter("bk-sdm-tiny-2m")()
+        only = handlers.starter("bk-sdm-tiny-2m")()
         assert NOT_ALLOWED in only[0]
         assert only[3 + len(KEYS) + TINY]["visible"] is False
 
@@ -142,7 +151,7 @@ def test_a_model_downloaded_after_the_start_can_be_compared(tmp_path: Path) -> N
             for _ in background.downloads.watch("bk-sdm-tiny-2m", PATIENCE):
                 pass
             wanted = values("red apple", models=["emoji-tiny", "bk-sdm-tiny-2m"])
-            answer = shown(Client(address, verbose=False).submit(*wanted, api_name="/page_compare"))
+            answer = compared(Client(address, verbose=False), *wanted)[-1]
             assert "2 pictures from the same noise" in answer.board
         finally:
             page.close(verbose=False)

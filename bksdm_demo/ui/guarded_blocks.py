@@ -1,0 +1,76 @@
+"""Gradio's Blocks for strangers: they take no files and no huge values, and log a failed event in one line.
+
+Gradio downloads every URL in a value that looks like a file, and keeps each session's values. This page needs neither.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import traceback
+from typing import Any
+
+import gradio as gr
+from gradio_client.utils import is_file_obj_with_meta
+
+from bksdm_demo.errors import RequestError
+
+logger = logging.getLogger(__name__)
+
+LARGEST_VALUES = 256_000  # bytes of JSON in one event: two prompts of 20,000 characters fit
+NO_FILES = "This page takes no files and no addresses of files. Send the values themselves."
+TOO_LONG = f"The values of this request are too long: together they may take {LARGEST_VALUES:,} bytes of JSON."
+FAILED = "This request could not be handled. Check the number and the types of its values; /gradio_api/info has them."
+
+
+class GuardedBlocks(gr.Blocks):
+    """Blocks that refuse what no component here needs."""
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *others: Any, **options: Any) -> list[Any]:
+        """Check the values before Gradio sees them. Raises gr.Error."""
+        try:
+            check_values(inputs)
+        except RequestError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+        return await super().preprocess_data(block_fn, inputs, *others, **options)
+
+    async def process_api(self, *values: Any, **options: Any) -> dict[str, Any]:
+        """Handle one event. An unexpected error becomes one line in the log and a sentence for the client."""
+        try:
+            return await super().process_api(*values, **options)
+        except gr.Error:
+            raise
+        except Exception as error:
+            logger.warning("An event failed: %s", one_line(error))
+            logger.debug("The error in full:", exc_info=True)
+            raise gr.Error(FAILED, print_exception=False) from error
+
+
+def check_values(values: list[Any]) -> None:
+    """Raise RequestError if the values contain a file, or are too long to keep."""
+    if _has_file(values):
+        raise RequestError(NO_FILES)
+    if len(json.dumps(values, ensure_ascii=False, default=str).encode(errors="replace")) > LARGEST_VALUES:
+        raise RequestError(TOO_LONG)
+
+
+def _has_file(value: object) -> bool:
+    """Look for what Gradio takes for a file, at any depth."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if is_file_obj_with_meta(value) or "path" in value:
+                return True
+            waiting.extend(value.values())
+        elif isinstance(value, list | tuple):
+            waiting.extend(value)
+    return False
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's type, place and first line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno}" if frames else ""
+    first = str(error).strip().partition("\n")[0][:200]
+    return f"{type(error).__name__}{place}: {first}"
