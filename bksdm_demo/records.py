@@ -5,6 +5,7 @@ Records hold data and look things up. Only Request checks its values, so that no
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -34,7 +35,8 @@ class Request:
 
     `seed` is an integer in [0, 2**32). `generator` names the source of the start noise: "numpy"
     (`numpy.random.RandomState`, as in Apple's Swift pipeline) or "torch" (`torch.manual_seed` on the CPU, as in
-    diffusers). Raises RequestError with the field, the value and the valid range.
+    diffusers). The two texts are kept as `repaired` returns them. Raises RequestError with the field, the value and the
+    valid range.
     """
 
     prompt: str
@@ -52,6 +54,7 @@ class Request:
                 raise RequestError(f"{name} must be text, not {type(text).__name__}.")
             if len(text) > PROMPT_LIMIT:
                 raise RequestError(f"{name} has {len(text)} characters; the limit is {PROMPT_LIMIT}.")
+            object.__setattr__(self, name, repaired(text))
         if not self.prompt.strip():
             raise RequestError("The prompt is empty. Type what the picture should show.")
         _check_whole("seed", self.seed, 0, SEED_LIMIT - 1)
@@ -63,6 +66,22 @@ class Request:
             raise RequestError(f"guidance_scale is {self.guidance_scale}; it must be between {low:g} and {high:g}.")
         _check_choice("scheduler", self.scheduler, SCHEDULERS)
         _check_choice("generator", self.generator, GENERATORS)
+
+
+def repaired(text: str) -> str:
+    """Return the text as every file, database, terminal and browser can take it; most texts are that already.
+
+    U+FFFD stands for half a surrogate pair, which no encoding can write, and for control characters other than tab and
+    line breaks: NUL ends a text in C, and escape sequences move a terminal's cursor. Two halves become their character.
+    Nothing else changes, so accents stay composed or not, as they were typed.
+    """
+    if not text.isascii():
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text if text.isprintable() else "".join(map(_readable, text))
+
+
+def _readable(character: str) -> str:
+    return "\ufffd" if unicodedata.category(character) == "Cc" and character not in "\t\n\r" else character
 
 
 def _check_whole(name: str, value: object, low: int, high: int) -> None:

@@ -30,6 +30,7 @@ from bksdm_demo.library.published import (
 )
 from bksdm_demo.mil.identity import remember_digests
 from bksdm_demo.mil.model import input_shapes, user_metadata
+from bksdm_demo.parameters.picture_record import read_picture
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.settings import Settings, default_models_dir
@@ -86,7 +87,7 @@ def start(settings: Settings) -> Services:
     cache = PipelineCache(catalog, open_part, settings.memory_bytes)
     comparisons = Comparisons(
         cache,
-        store=open_store(settings.data_dir, retention(settings)),
+        store=open_store(settings.data_dir, retention(settings), read_picture),
         environment=lambda: describe(choices, opened),
         queue_size=settings.queue_size,
     )

@@ -26,6 +26,16 @@ class StoreError(DemoError):
     """
 
 
+class UnreadableError(StoreError):
+    """The record of a stored comparison is damaged, or another version wrote it. `owner` may delete it."""
+
+    def __init__(self, job_id: str, owner: str) -> None:
+        super().__init__(
+            f"This version of the demo cannot read the record of comparison {job_id}; it is left as it is."
+        )
+        self.owner = owner
+
+
 @dataclass(frozen=True)
 class Retention:
     """The limits of a store: `quota_bytes` of pictures and records, and `keep_seconds` per job (None: no age limit).
@@ -61,11 +71,23 @@ class Filter:
 
 
 @dataclass(frozen=True)
+class Unreadable:
+    """A stored comparison whose record cannot be read. `created` is in seconds since the epoch, 0 if unknown."""
+
+    id: str
+    created: float
+
+
+@dataclass(frozen=True)
 class Page:
-    """Some of the jobs that match, newest first, without their pictures. `total` counts all that match."""
+    """Some of the jobs that match, newest first, without their pictures. `total` counts all that match.
+
+    `unreadable` are those of this page that cannot be read, which hide no others.
+    """
 
     jobs: tuple[Job, ...]
     total: int
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,10 +105,12 @@ class Store(Protocol):
     """Safe to use from several threads. Each method raises StoreError when the database or a file fails.
 
     Methods with an id raise RequestError for an unknown one. `problem` says why comparisons are in memory although the
-    settings name a folder; "" without a problem.
+    settings name a folder; "" without a problem. `note` says what the start did with pictures that the index does not
+    name; "" if there were none.
     """
 
     problem: str
+    note: str
 
     def add(self, job: Job) -> None:
         """Store a new job with its environment and its cells. This process now runs the job."""
@@ -108,7 +132,10 @@ class Store(Protocol):
         ...
 
     def get(self, job_id: str) -> Job:
-        """A job without its pictures. The open cells of a job whose process has died are interrupted."""
+        """A job without its pictures. The open cells of a job whose process has died are interrupted.
+
+        Raises UnreadableError.
+        """
         ...
 
     def list(self, wanted: Filter, offset: int = 0, limit: int = 24) -> Page:

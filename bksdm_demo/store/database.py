@@ -47,6 +47,12 @@ MIGRATIONS = (
     );
     CREATE INDEX columns_by_model ON columns (model);
     """,
+    """
+    CREATE TABLE doomed (
+        picture TEXT PRIMARY KEY,        -- a file that no record names, so that it must go
+        since REAL NOT NULL              -- seconds since the epoch
+    );
+    """,
 )
 
 
@@ -91,6 +97,7 @@ class Database:
             self._connection.close()
 
     def _prepare(self) -> None:
+        self._connection.text_factory = lambda text: text.decode("utf-8", "replace")  # one bad byte spoils one record
         with self.read() as connection:
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
             connection.execute("PRAGMA synchronous = FULL")  # a change that returned is on the disk
@@ -109,6 +116,9 @@ class Database:
                 for statement in MIGRATIONS[number].split(";"):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if missing := {"jobs", "columns", "doomed"} - tables:
+                raise sqlite3.DatabaseError(f"no table {missing.pop()}")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -121,6 +131,6 @@ class Database:
         except sqlite3.DatabaseError as error:
             logger.warning("The index %s is damaged: %s", self.place, error)
             raise StoreError(
-                f"The index of the stored comparisons is damaged ({error}). Nothing was changed; move the file "
-                "index.sqlite3 out of the data folder to start a new one."
+                f"The index of the stored comparisons is damaged ({error}). Nothing was changed. Move the file "
+                "index.sqlite3 out of the data folder and start again: the new index takes the pictures in."
             ) from error

@@ -42,6 +42,11 @@ class ProcessLocks:
         self._drop(lock, token)
         return False
 
+    def alone(self) -> bool:
+        """Whether no other process that shares the folder is alive."""
+        others = [] if self._folder is None else [path.stem for path in self._folder.glob("*.lock")]
+        return not any(self.alive(token) for token in others if token != self.own)
+
     def close(self) -> None:
         if self._lock is not None:
             self._drop(self._lock, self.own)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bksdm_demo.store import database as store_database
-from bksdm_demo.store.contract import Retention, StoreError
+from bksdm_demo.store.contract import Filter, Retention, StoreError, Unreadable
 from bksdm_demo.store.sqlite import INDEX_NAME, SqliteStore, open_store
 from tests.store.test_sqlite import PICTURE, done, ids, new_job, stored
 
@@ -26,7 +26,7 @@ def test_a_missing_picture_is_reported_and_the_job_stays(tmp_path: Path) -> None
     store.close()
 
 
-@pytest.mark.parametrize("damage", ["nonsense", "torn", "newer"])
+@pytest.mark.parametrize("damage", ["nonsense", "torn", "newer", "half"])
 def test_an_unusable_folder_is_reported_and_left_alone(tmp_path: Path, damage: str) -> None:
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
     for _ in range(40):
@@ -41,8 +41,10 @@ def test_an_unusable_folder_is_reported_and_left_alone(tmp_path: Path, damage: s
         index.write_bytes(data)
     else:
         with sqlite3.connect(index) as connection:
-            connection.execute("PRAGMA user_version = 99")
+            connection.execute("PRAGMA user_version = 99" if damage == "newer" else "DROP TABLE columns")
         connection.close()
+    for path in tmp_path.rglob("*.png"):
+        os.utime(path, (1, 1))  # old enough for any sweep
     before = index.read_bytes()
     pictures = len(list(tmp_path.rglob("*.png")))
     with pytest.raises(StoreError, match="newer version" if damage == "newer" else "damaged"):
@@ -54,6 +56,21 @@ def test_an_unusable_folder_is_reported_and_left_alone(tmp_path: Path, damage: s
     fallback.close()
     assert index.read_bytes() == before
     assert len(list(tmp_path.rglob("*.png"))) == pictures
+
+
+def test_an_index_that_cannot_be_written_leaves_every_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SqliteStore(tmp_path, Retention(keep_seconds=None))
+    stored(store, new_job())
+    store.close()
+    pictures = list(tmp_path.rglob("*.png"))
+    connect = sqlite3.connect
+    monkeypatch.setattr(  # permissions do not stop root
+        sqlite3, "connect", lambda path, **options: connect(f"file:{path}?mode=ro", uri=True, **options)
+    )
+    with pytest.raises(StoreError, match="cannot be used"):
+        SqliteStore(tmp_path)
+    monkeypatch.undo()
+    assert sorted(tmp_path.rglob("*.png")) == sorted(pictures)
 
 
 def test_a_path_below_a_file_is_reported(tmp_path: Path) -> None:
@@ -72,11 +89,13 @@ def test_a_foreign_record_is_reported(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreError, match=f"cannot read the record of comparison {job.id}"):
         store.get(job.id)
-    assert ids(store) == [other.id]  # one that cannot be read hides no others
+    page = store.list(Filter())  # one that cannot be read hides no others, and is counted
+    assert ([found.id for found in page.jobs], page.total) == ([other.id], 2)
+    assert page.unreadable == (Unreadable(job.id, job.created),)
     with pytest.raises(StoreError, match="never makes"):
         store.picture(other.id, 0)
     store.delete(job.id)
-    assert ids(store) == [other.id]
+    assert store.list(Filter()).unreadable == ()
     store.close()
 
 
@@ -110,20 +129,21 @@ def test_a_full_disk_leaves_no_half_picture(tmp_path: Path, monkeypatch: pytest.
     store.close()
 
 
-def test_what_a_crash_leaves_is_swept_up_and_work_in_progress_is_not(tmp_path: Path) -> None:
+def test_half_written_files_of_a_crash_are_removed(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
     job = stored(store, new_job())
     store.close()
     folder = tmp_path / "pictures" / "ab"
     folder.mkdir(exist_ok=True)
-    orphans = [folder / f"ab{'0' * 30}.png", folder / f"ab{'1' * 30}.part", folder / f"ab{'2' * 30}.png"]
-    for path in orphans:
+    abandoned, young, foreign = (folder / name for name in (".bksdm-demo-1.part", ".bksdm-demo-2.part", "notes.txt"))
+    for path in (abandoned, young, foreign):
         path.write_bytes(PICTURE)
-    for path in orphans[:2]:
+    for path in (abandoned, foreign):
         os.utime(path, (1, 1))
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
-    assert [path.exists() for path in orphans] == [False, False, True]
+    assert [path.exists() for path in (abandoned, young, foreign)] == [False, True, True]
     assert [store.picture(job.id, index) for index in range(4)] == [PICTURE] * 4
+    assert store.note == ""
     store.close()
 
 
@@ -142,7 +162,7 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest
     assert ids(store) == [job.id]
     store.close()
     with sqlite3.connect(tmp_path / INDEX_NAME) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (len(later),)
         assert connection.execute("SELECT COUNT(*) FROM votes").fetchone() == (0,)
     connection.close()
 
