@@ -1,13 +1,15 @@
 """A comparison as CSV (RFC 4180): a row per picture with its settings, its outcome and its measurements.
 
 Made for spreadsheets. The UTF-8 text starts with a byte order mark, because Excel garbles letters without one. A text
-that a spreadsheet would run as a formula gets an apostrophe (OWASP, "CSV Injection"). Programs should read the JSON.
+that a spreadsheet would run as a formula, perhaps after trimming what one does not see, gets an apostrophe (OWASP, "CSV
+Injection"). Programs should read the JSON.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import unicodedata
 from typing import Any, BinaryIO
 
 from bksdm_demo.parameters.result_json import timestamp
@@ -16,7 +18,8 @@ from bksdm_demo.reports.json_report import cell_report
 from bksdm_demo.reports.material import Material
 from bksdm_demo.wording.timing import drawing_seconds, median_step
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+FORMULA_SIGNS = "=+-@|\N{MINUS SIGN}"  # "|" starts a command of DDE
+INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")  # Unicode's categories of controls, zero-width characters and white space
 SECONDS = ("load", "encode", "denoise", "decode", "safety", "total", "preview")
 HEADS = (
     "created",
@@ -130,5 +133,12 @@ def _field(value: Any) -> Any:
 
 
 def harmless(text: str) -> str:
-    """The text; with an apostrophe in front if a spreadsheet would run it as a formula."""
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
+    """The text; with an apostrophe in front if a spreadsheet may run it as a formula.
+
+    After plain spaces that is a sign, in any width or height (NFKC makes "＝", "﹦" and "⁼" a "="), or an invisible
+    character, which may hide a sign behind it.
+    """
+    first = text.lstrip(" ")[:1]
+    sign = unicodedata.normalize("NFKC", first)[:1]
+    risky = first and (sign in FORMULA_SIGNS or unicodedata.category(first) in INVISIBLE)
+    return f"'{text}" if risky else text
