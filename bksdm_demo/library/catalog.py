@@ -14,12 +14,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from bksdm_demo.diffusion.safety_rules import FILE_NAME as SAFETY_RULES
+from bksdm_demo.diffusion.safety_rules import read_rules
 from bksdm_demo.errors import DemoError, ModelUnavailableError, PackageError
 from bksdm_demo.library.layout import Parts, find_parts, find_systems
-from bksdm_demo.library.prediction import ReadMetadata, ReadShapes, read_prediction, unstated_note
+from bksdm_demo.library.prediction import (
+    ReadMetadata,
+    ReadShapes,
+    read_prediction,
+    read_training,
+    schedule_note,
+    unstated_note,
+)
 from bksdm_demo.library.published import Archive, PublishedSystem
 from bksdm_demo.library.record import read_record
 from bksdm_demo.library.system import Availability, System
+from bksdm_demo.mil.files import refuse_pointers
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.units import format_bytes
 
@@ -27,6 +37,7 @@ __all__ = ["EMBEDDED", "EMOJI_FAMILY", "EMOJI_NOTE", "Availability", "Catalog", 
 
 logger = logging.getLogger(__name__)
 
+LONGEST_COUNT = 15  # digits of a number of weights; a longer one is no number of weights
 SHARED = "shared"  # the folder beside the systems for parts that several of them use
 
 
@@ -51,6 +62,7 @@ def _emoji(variant: str, blocks: str) -> System:
         licence_url="https://www.apache.org/licenses/LICENSE-2.0",
         guidance_scale=3.0,  # 2.5 blends similar faces, from 4 on red pictures tint their background
         prediction="epsilon",
+        gated=True,
     )
 
 
@@ -206,14 +218,21 @@ class Catalog:
         """The system with its parts, sizes, parameter counts and prediction, or unavailable with the reason."""
         try:
             system, parts = _checked(system, find_parts(system.folder, system.shared), lenders)
+            refuse_pointers(parts.files)
             sizes = {path: package_bytes(path) for path in parts.models}
             counts = {path: self._parameters(path) for path in parts.models if path != parts.vae_encoder}
+            read_training(parts, self._metadata_of)  # refuses what the schedulers cannot follow
             prediction = read_prediction(parts, self._metadata_of) or system.prediction
-            note = "" if prediction or self._read_shapes is None else unstated_note(parts, self._read_shapes)
+            unstated = "" if prediction or self._read_shapes is None else unstated_note(parts, self._read_shapes)
+            note = f"{schedule_note(parts)} {unstated}".strip()
         except DemoError as error:
             return replace(system, availability=Availability.UNAVAILABLE, reason=system.public_error(error))
         except OSError as error:
             reason = f"{system.folder.name} cannot be read: {error.strerror}."
+            return replace(system, availability=Availability.UNAVAILABLE, reason=reason)
+        except Exception as error:  # a folder that no reader was prepared for must not take the other systems along
+            logger.exception("%s cannot be used", system.folder)
+            reason = f"{system.folder.name} cannot be read ({type(error).__name__}); the log says more."
             return replace(system, availability=Availability.UNAVAILABLE, reason=reason)
         if note:
             logger.warning("%s: %s", system.name, note)
@@ -234,7 +253,7 @@ class Catalog:
     def _parameters(self, part: Path) -> int | None:
         """The part's number of weights as its metadata states it, else None."""
         text = self._metadata_of(part).get("parameters", "")
-        return int(text) if text.isdecimal() else None
+        return int(text) if text.isdecimal() and len(text) <= LONGEST_COUNT else None
 
     def _metadata_of(self, part: Path) -> Mapping[str, str]:
         """The part's metadata, read once; empty if the catalogue has no reader."""
@@ -274,7 +293,14 @@ def _described(offer: PublishedSystem, archive: Archive, folder: Path, shared: P
 
 
 def _checked(system: System, parts: Parts, lenders: Mapping[str, Path] | None) -> tuple[System, Parts]:
-    """The system and its parts with a safety checker, borrowed if necessary. Raises PackageError without one."""
+    """The system and its parts with a safety checker, borrowed if necessary. Raises PackageError without one.
+
+    Also for safety rules that cannot be read, and for a gated system without any.
+    """
+    if parts.safety_rules is not None:
+        read_rules(parts.safety_rules)
+    elif system.gated:
+        raise PackageError(f"{system.name} comes without {SAFETY_RULES}, and no prompt of it is drawn unchecked.")
     if parts.safety_checker is None and lenders is not None:
         for lender, checker in lenders.items():
             summary = f"{system.summary} Its safety checker is that of {lender}."

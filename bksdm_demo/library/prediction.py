@@ -1,27 +1,39 @@
-"""Reads what the U-Net of a system predicts: the noise ("epsilon") or the velocity ("v_prediction").
+"""Decides what the network of a system was trained on: its schedule, and whether it predicts noise or velocity.
 
-The Core ML interface is the same for both. diffusers writes the type into `scheduler_config.json` as `prediction_type`;
-a U-Net's metadata may have the same key. The file wins over the metadata. If neither states it, "epsilon" is assumed:
-right for SD v1 and SD 2-base, wrong for SD 2.x at 768 pixels. Ignores the other entries of the file.
+The Core ML interface is the same for all. A `scheduler_config.json` states the schedule, else Stable Diffusion v1.4's
+is assumed. The prediction type ("epsilon" or "v_prediction") is an entry of that file; a U-Net's metadata may have the
+same key. The file wins over the metadata. If neither states it, "epsilon" is assumed: right for SD v1 and SD 2-base,
+wrong for SD 2.x at 768 pixels.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from bksdm_demo.diffusion.schedulers.training import PREDICTIONS
+from bksdm_demo.diffusion.schedulers.training import PREDICTIONS, TrainingSchedule
 from bksdm_demo.diffusion.unet import HIDDEN
 from bksdm_demo.errors import PackageError
 from bksdm_demo.library.layout import Parts
+from bksdm_demo.library.scheduler_config import notes_on, read_config, shown, training_of
 
 KEY = "prediction_type"
 SD2_TEXT_WIDTH = 1024  # channels of the U-Net's text input; SD v1 has 768
-LARGEST_CONFIG = 1_000_000  # bytes; real ones have a few hundred
 
 ReadMetadata = Callable[[Path], Mapping[str, str]]
 ReadShapes = Callable[[Path], Mapping[str, tuple[int | None, ...]]]
+
+
+def read_training(parts: Parts, read_metadata: ReadMetadata) -> TrainingSchedule:
+    """The schedule that the system's files state, completed by that of SD v1.4.
+
+    Raises PackageError for a file or metadata with another value than the demo supports, and as `read_metadata` does.
+    """
+    file = parts.scheduler_config
+    training = TrainingSchedule() if file is None else training_of(read_config(file), str(file))
+    stated = read_prediction(parts, read_metadata)
+    return replace(training, prediction=stated) if stated else training
 
 
 def read_prediction(parts: Parts, read_metadata: ReadMetadata) -> str:
@@ -30,7 +42,7 @@ def read_prediction(parts: Parts, read_metadata: ReadMetadata) -> str:
     Raises PackageError for any other value and for a file that is not a JSON object, and as `read_metadata` does.
     """
     if parts.scheduler_config is not None:
-        config = _read_config(parts.scheduler_config)
+        config = read_config(parts.scheduler_config)
         if KEY in config:
             return _checked(config[KEY], str(parts.scheduler_config))
     for part in parts.unet:
@@ -38,6 +50,12 @@ def read_prediction(parts: Parts, read_metadata: ReadMetadata) -> str:
         if KEY in metadata:
             return _checked(metadata[KEY], f"The metadata of {part}")
     return ""
+
+
+def schedule_note(parts: Parts) -> str:
+    """A warning about entries of the system's scheduler configuration that are not followed, else ""."""
+    file = parts.scheduler_config
+    return "" if file is None else notes_on(read_config(file), file.name)
 
 
 def unstated_note(parts: Parts, read_shapes: ReadShapes) -> str:
@@ -55,18 +73,7 @@ def unstated_note(parts: Parts, read_shapes: ReadShapes) -> str:
     )
 
 
-def _read_config(file: Path) -> Mapping[str, object]:
-    try:
-        with file.open("rb") as stream:
-            config = json.loads(stream.read(LARGEST_CONFIG))
-    except (OSError, ValueError, RecursionError) as error:
-        raise PackageError(f"{file} cannot be read as JSON ({error}); download it again, or remove it.") from error
-    if not isinstance(config, dict):
-        raise PackageError(f"{file} holds no JSON object; download it again, or remove it.")
-    return config
-
-
 def _checked(value: object, source: str) -> str:
     if not isinstance(value, str) or value not in PREDICTIONS:
-        raise PackageError(f"{source}: {KEY} is {value!r}; choose one of {', '.join(PREDICTIONS)}.")
+        raise PackageError(f"{source}: {KEY} is {shown(value)}; choose one of {', '.join(PREDICTIONS)}.")
     return value

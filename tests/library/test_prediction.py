@@ -1,4 +1,4 @@
-"""The prediction type from a file, from metadata or unstated; refusals of other values and broken files."""
+"""The schedule of a system's files; the prediction type from a file, from metadata or unstated; refusals."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from bksdm_demo.diffusion.schedulers import TrainingSchedule
 from bksdm_demo.errors import ModelUnavailableError, PackageError
 from bksdm_demo.library.assemble import assemble
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.library.layout import Parts, find_parts
-from bksdm_demo.library.prediction import read_prediction, unstated_note
+from bksdm_demo.library.prediction import read_prediction, read_training, unstated_note
 from bksdm_demo.records import Request
 from bksdm_demo.runs.generation import generate
 from bksdm_demo.runs.pipeline_cache import PipelineCache
@@ -103,6 +104,40 @@ def test_another_value_in_the_file_is_refused(folder: Path, value: object) -> No
     assert str(caught.value) == f"{file}: prediction_type is {value!r}; choose one of epsilon, v_prediction."
 
 
+def test_the_schedule_of_the_file_reaches_the_pipeline(folder: Path) -> None:
+    config(folder, {"beta_schedule": "linear", "timestep_spacing": "trailing", "prediction_type": "epsilon"})
+    training = assemble(find_parts(folder), FakeParts()).training
+    assert training == TrainingSchedule(beta_schedule="linear", spacing="trailing")
+
+
+def test_metadata_complete_the_schedule_of_the_file(folder: Path) -> None:
+    config(folder, {"timestep_spacing": "trailing"})
+    training = read_training(find_parts(folder), lambda part: metadata("v_prediction"))
+    assert training == TrainingSchedule(spacing="trailing", prediction="v_prediction")
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ({"beta_schedule": "sigmoid"}, r"mine.scheduler_config.json: beta_schedule is 'sigmoid'"),
+        ({"rescale_betas_zero_snr": True}, r"mine.scheduler_config.json: rescale_betas_zero_snr is True"),
+    ],
+)
+def test_a_schedule_that_is_not_followed_makes_its_system_unavailable(
+    folder: Path, entries: dict[str, object], reason: str
+) -> None:
+    config(folder, entries)
+    with pytest.raises(ModelUnavailableError, match=rf"^mine cannot be used: {reason}"):
+        catalog(folder).get("mine")
+
+
+def test_what_is_not_followed_to_the_letter_is_noted(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config(folder, {"prediction_type": "epsilon", "clip_sample": True})
+    note = catalog(folder).get("mine").note
+    assert note.startswith(f"{CONFIG}: clip_sample is true; ")
+    assert [record.getMessage() for record in caplog.records] == [f"mine: {note}"]
+
+
 def test_another_value_in_the_metadata_is_refused(folder: Path) -> None:
     with pytest.raises(
         PackageError, match=r"metadata of .*_unet.mlpackage: prediction_type is 'sample'; choose one of"
@@ -114,7 +149,7 @@ def test_another_value_in_the_metadata_is_refused(folder: Path) -> None:
 def test_a_broken_file_is_refused_by_name(folder: Path, text: str) -> None:
     file = folder / CONFIG
     file.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(PackageError, match=rf"{CONFIG} .*JSON.*download it again, or remove it"):
+    with pytest.raises(PackageError, match=rf"{CONFIG} (cannot be read|holds no JSON).*download it again"):
         read_prediction(find_parts(folder), no_metadata)
 
 

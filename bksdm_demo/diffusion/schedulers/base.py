@@ -90,4 +90,10 @@ def build_scheduler(name: str, training: TrainingSchedule, steps: int) -> Schedu
         raise RequestError(f"scheduler is {name!r}; choose one of {', '.join(_BUILDERS)}.")
     if not 1 <= steps <= training.train_steps // 2:
         raise RequestError(f"steps is {steps}; it must be between 1 and {training.train_steps // 2}.")
-    return _BUILDERS[name](training, steps)
+    scheduler = _BUILDERS[name](training, steps)
+    if scheduler.timesteps[0] >= training.train_steps:
+        raise RequestError(
+            f"steps is {steps}; this model's steps_offset of {training.steps_offset} would move its first step beyond "
+            f"the last of {training.train_steps} training steps. Choose fewer steps."
+        )
+    return scheduler

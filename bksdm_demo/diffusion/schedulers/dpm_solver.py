@@ -1,7 +1,7 @@
 """DPM-Solver++ (2M), plain and with Karras' spacing (arXiv 2211.01095, algorithm 2, midpoint form).
 
-Follows diffusers' DPMSolverMultistepScheduler built from SD v1.4's configuration: second order, data prediction, first
-and last step of first order. Leaves out the stochastic variants, third order and thresholding.
+Follows diffusers' DPMSolverMultistepScheduler: second order, data prediction, first and last step of first order.
+Leaves out the stochastic variants, third order and thresholding.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bksdm_demo.diffusion.noise import NoiseSource
 from bksdm_demo.diffusion.schedulers.base import Sampler, register
 from bksdm_demo.diffusion.schedulers.prediction import estimate
-from bksdm_demo.diffusion.schedulers.times import even_whole_times, karras_sigmas, sigmas_at, times_of
+from bksdm_demo.diffusion.schedulers.times import karras_sigmas, sigmas_at, solver_times, times_of
 from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
 
 
@@ -44,8 +44,8 @@ class DpmSolver2M(Sampler):
 
 @register("dpmpp-2m")
 def dpm_solver(training: TrainingSchedule, steps: int) -> DpmSolver2M:
-    """Evenly spaced whole times."""
-    times = even_whole_times(training, steps)
+    """Whole times, spaced as the training schedule says."""
+    times = solver_times(training, steps)
     return DpmSolver2M(times, sigmas_at(training, times), training.prediction)
 
 

@@ -1,11 +1,13 @@
 """Euler and Euler ancestral steps on the noise-to-signal ratio sigma (arXiv 2206.00364; k-diffusion's samplers).
 
-Follows diffusers' EulerDiscreteScheduler and EulerAncestralDiscreteScheduler built from SD v1.4's configuration
-("linspace" times, linear interpolation of sigma). Leaves out churn and Karras' spacing. Samples grow with sigma here:
-`sample = clean + sigma * noise`, so `scale_input` divides them by sqrt(sigma**2 + 1).
+Follows diffusers' EulerDiscreteScheduler and EulerAncestralDiscreteScheduler (linear interpolation of sigma). Leaves
+out churn and Karras' spacing. Samples grow with sigma here: `sample = clean + sigma * noise`, so `scale_input` divides
+them by sqrt(sigma**2 + 1).
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from bksdm_demo.diffusion.noise import NoiseSource
 from bksdm_demo.diffusion.schedulers.base import Sampler, register
 from bksdm_demo.diffusion.schedulers.prediction import estimate
-from bksdm_demo.diffusion.schedulers.times import even_times, sigmas_at
+from bksdm_demo.diffusion.schedulers.times import sigma_times, sigmas_at
 from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
 
 
@@ -22,10 +24,11 @@ class Euler(Sampler):
     """First order, deterministic."""
 
     def __init__(self, training: TrainingSchedule, steps: int) -> None:
-        super().__init__(even_times(training, steps))
+        super().__init__(sigma_times(training, steps))
         self._prediction = training.prediction
         self._sigmas = sigmas_at(training, self._times)
-        self.initial_scale = float(self._sigmas[0])
+        highest = float(self._sigmas[0])
+        self.initial_scale = math.sqrt(highest**2 + 1) if training.spacing == "leading" else highest
 
     def scale_input(self, sample: NDArray, index: int) -> NDArray:
         return sample / np.sqrt(self._sigmas[index] ** 2 + 1)

@@ -1,7 +1,7 @@
 """PNDM without its Runge-Kutta start ("PLMS"), the sampler SD v1.4 was published with (arXiv 2202.09778).
 
-Follows diffusers' PNDMScheduler with `skip_prk_steps` True and `set_alpha_to_one` False. Leaves out the Runge-Kutta
-steps. The second network call repeats the first step with an averaged slope, so a run of n > 1 steps calls n + 1 times.
+Follows diffusers' PNDMScheduler with `skip_prk_steps` True. Leaves out the Runge-Kutta steps. The second network call
+repeats the first step with an averaged slope, so a run of n > 1 steps calls n + 1 times.
 
 Like diffusers, the multistep formula averages the network's outputs as they are. A velocity becomes noise only after
 that, at the sample that the step starts from.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bksdm_demo.diffusion.noise import NoiseSource
 from bksdm_demo.diffusion.schedulers.base import Sampler, register
 from bksdm_demo.diffusion.schedulers.prediction import Estimate, estimate
-from bksdm_demo.diffusion.schedulers.times import leading_times
+from bksdm_demo.diffusion.schedulers.times import stride_times
 from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
 
 # Adams-Bashforth weights, newest output first, by how many outputs are known (arXiv 2202.09778, eq. 9 and 12).
@@ -27,7 +27,7 @@ class Pndm(Sampler):
     """Keeps the last four outputs of the network and, between the first two calls, the sample it started from."""
 
     def __init__(self, training: TrainingSchedule, steps: int) -> None:
-        times = leading_times(training, steps)
+        times = stride_times(training, steps)
         super().__init__(np.concatenate([times[:1], times[1:2], times[1:]]))  # the second time comes twice
         self._training = training
         self._stride = training.train_steps // steps
@@ -53,8 +53,7 @@ class Pndm(Sampler):
 
     def _transfer(self, x_t: NDArray, output: NDArray, time: int, earlier: int) -> NDArray:
         """Eq. 11: carry a sample from one time to an earlier one along an averaged output."""
-        alphas = self._training.alphas_cumprod
-        a_t, a_prev = alphas[time], alphas[max(earlier, 0)]
+        a_t, a_prev = (self._training.alpha_at(at, ends_clean=False) for at in (time, earlier))
         eps = self._estimate(output, x_t, time).noise
         divisor = a_t * np.sqrt(1 - a_prev) + np.sqrt(a_t * (1 - a_t) * a_prev)
         return np.sqrt(a_prev / a_t) * x_t - (a_prev - a_t) / divisor * eps

@@ -1,8 +1,9 @@
-"""The times of the training schedule that a sampler visits.
+"""The times of the training schedule that a sampler visits, and the noise-to-signal ratios there.
 
 Follows table 2 of "Common Diffusion Noise Schedules and Sample Steps are Flawed" (arXiv 2305.08891) as diffusers
-reads it: "leading" for PNDM and DDIM, "linspace" for the others, and Karras' spacing. Matches diffusers' oddities at
-one step, where "leading" starts at time 1 and Euler's "linspace" at time 0: such a picture is little more than noise.
+reads it, and Karras' spacing. Where the training schedule names no spacing, PNDM and DDIM take "leading", the others
+"linspace". Matches diffusers' oddities: "linspace" gives DPM-Solver++ no time 0, and at one step "leading" starts near
+time 0, so that such a picture is little more than noise.
 """
 
 from __future__ import annotations
@@ -12,24 +13,47 @@ from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.schedulers.training import TrainingSchedule
 
-STEPS_OFFSET = 1  # SD v1.4's configuration: the last "leading" time is 1, not 0
 KARRAS_RHO = 7.0  # "Elucidating the Design Space" (arXiv 2206.00364), section 3
 
 
-def leading_times(training: TrainingSchedule, steps: int) -> NDArray[np.int64]:
-    """[steps] whole times, falling, the last one at STEPS_OFFSET."""
-    stride = training.train_steps // steps
-    return np.arange(steps, dtype=np.int64)[::-1] * stride + STEPS_OFFSET
+def stride_times(training: TrainingSchedule, steps: int) -> NDArray[np.int64]:
+    """[steps] whole times, falling, for samplers that go from each to `train_steps // steps` before it."""
+    if training.spacing == "trailing":
+        return trailing_times(training, steps)
+    if training.spacing == "linspace":
+        return np.linspace(0, training.train_steps - 1, steps).round()[::-1].astype(np.int64)
+    return leading_times(training, steps)
 
 
-def even_times(training: TrainingSchedule, steps: int) -> NDArray[np.float64]:
-    """[steps] times from the last training step down to 0, both included; not whole numbers (float32 values)."""
+def sigma_times(training: TrainingSchedule, steps: int) -> NDArray[np.float64]:
+    """[steps] times, falling, for samplers that go along sigmas; "linspace" gives fractions (float32 values)."""
+    if training.spacing == "trailing":
+        return trailing_times(training, steps).astype(np.float64)
+    if training.spacing == "leading":
+        return leading_times(training, steps).astype(np.float64)
     return np.linspace(0, training.train_steps - 1, steps, dtype=np.float32)[::-1].astype(np.float64)
 
 
-def even_whole_times(training: TrainingSchedule, steps: int) -> NDArray[np.int64]:
-    """[steps] whole times from the last training step towards 0, which is left out."""
+def solver_times(training: TrainingSchedule, steps: int) -> NDArray[np.int64]:
+    """[steps] whole times, falling, for DPM-Solver++: all but the last of steps + 1 evenly spaced ones."""
+    if training.spacing == "trailing":
+        return trailing_times(training, steps)
+    if training.spacing == "leading":
+        stride = training.train_steps // (steps + 1)
+        return np.arange(steps, 0, -1, dtype=np.int64) * stride + training.steps_offset
     return np.linspace(0, training.train_steps - 1, steps + 1).round()[:0:-1].astype(np.int64)
+
+
+def leading_times(training: TrainingSchedule, steps: int) -> NDArray[np.int64]:
+    """[steps] whole times, falling, the last one at the schedule's offset."""
+    stride = training.train_steps // steps
+    return np.arange(steps, dtype=np.int64)[::-1] * stride + training.steps_offset
+
+
+def trailing_times(training: TrainingSchedule, steps: int) -> NDArray[np.int64]:
+    """[steps] whole times, falling, the first one at the last training step."""
+    stride = training.train_steps / steps
+    return np.round(np.arange(training.train_steps, 0, -stride))[:steps].astype(np.int64) - 1
 
 
 def sigmas_at(training: TrainingSchedule, times: NDArray) -> NDArray[np.float64]:
@@ -49,6 +73,9 @@ def karras_sigmas(training: TrainingSchedule, steps: int) -> NDArray[np.float64]
 
 
 def times_of(training: TrainingSchedule, sigmas: NDArray) -> NDArray[np.int64]:
-    """The whole training steps nearest to the given ratios, found on a logarithmic scale."""
+    """The whole training steps nearest to the given ratios, found on a logarithmic scale.
+
+    Those of the cosine schedule are rounded down, as in the reference.
+    """
     times = np.interp(np.log(sigmas), np.log(training.sigmas), np.arange(training.train_steps))
-    return np.round(times).astype(np.int64)
+    return (times if training.beta_schedule == "squaredcos_cap_v2" else np.round(times)).astype(np.int64)

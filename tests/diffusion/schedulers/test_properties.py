@@ -13,7 +13,7 @@ from bksdm_demo.diffusion.schedulers import TrainingSchedule, build_scheduler, s
 from bksdm_demo.diffusion.schedulers.base import register
 from bksdm_demo.diffusion.schedulers.prediction import estimate
 from bksdm_demo.diffusion.schedulers.times import karras_sigmas, leading_times
-from bksdm_demo.diffusion.schedulers.training import PREDICTIONS
+from bksdm_demo.diffusion.schedulers.training import PREDICTIONS, SPACINGS
 from bksdm_demo.errors import PackageError, RequestError
 from bksdm_demo.records import SCHEDULERS, STEPS_RANGE
 from tests.diffusion.fake_network import predict_noise
@@ -147,6 +147,24 @@ def test_impossible_step_count(steps: int) -> None:
         build_scheduler("ddim", TrainingSchedule(), steps)
 
 
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("steps", [1, 2, 61, 103, 150])  # in floating point 61 and 103 do not divide 1000 evenly
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_spacing_stays_within_the_training_steps(name: str, steps: int, spacing: str) -> None:
+    times = build_scheduler(name, TrainingSchedule(spacing=spacing), steps).timesteps
+    assert len(times) == steps + (1 if name == "pndm" and steps > 1 else 0)
+    assert (np.diff(times) <= 0).all()
+    assert times.min() >= 0
+    assert times.max() <= 999
+
+
+def test_an_offset_that_leaves_the_training_steps_is_refused() -> None:
+    training = TrainingSchedule(steps_offset=20)
+    assert build_scheduler("ddim", training, 20).timesteps[0] == 970
+    with pytest.raises(RequestError, match=r"steps is 100; this model's steps_offset of 20 .* Choose fewer steps"):
+        build_scheduler("ddim", training, 100)
+
+
 def test_a_name_cannot_be_taken_twice() -> None:
     with pytest.raises(ValueError, match="ddim"):
         register("ddim")(lambda training, steps: build_scheduler("pndm", training, steps))
@@ -209,6 +227,11 @@ class TestTrainingSchedule:
             {"beta_end": 1.0},
             {"beta_start": float("nan")},
             {"train_steps": 0},
+            {"beta_schedule": "cosine"},
+            {"spacing": "even"},
+            {"steps_offset": -1},
+            {"trained_betas": (0.1,)},
+            {"trained_betas": (0.1, 1.0), "train_steps": 2},
         ],
     )
     def test_refuses_nonsense(self, values: dict) -> None:

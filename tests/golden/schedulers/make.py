@@ -8,10 +8,15 @@ trajectories.npz holds, for each scheduler NAME and step count N: `NAME/N/timest
 scale) and `NAME/N/samples` [calls, 1, 4, 4, 4], the sample after every call (above 50 steps only the last); `start`,
 the unscaled start noise; `versions`. The ancestral noise goes on from the start noise in the stream of
 `torch.manual_seed(SEED)`.
+
+configured.npz holds the same for every configuration CASE of CONFIGURED and the step counts of CONFIGURED_STEPS, as
+`CASE/NAME/N/...` (above 7 steps only the last sample), and `CASE/config` as JSON. Two entries are always set as
+diffusers' Stable Diffusion pipeline wants them: DDIM's `clip_sample` False and PNDM's `skip_prk_steps` True.
 """
 
 from __future__ import annotations
 
+import json
 import platform
 import sys
 from collections.abc import Callable
@@ -25,7 +30,7 @@ import torch
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[2]))
 
-from tests.diffusion.fake_network import predict_noise  # noqa: E402
+from tests.diffusion.fake_network import predict_noise, predict_velocity  # noqa: E402
 
 Network = Callable[[np.ndarray, float], np.ndarray]
 
@@ -46,6 +51,43 @@ SD_V1_4 = {
     "steps_offset": 1,
     "clip_sample": False,
 }
+SD_LIKE = SD_V1_4 | {"prediction_type": "epsilon", "timestep_spacing": "leading"}
+# scheduler_config.json as diffusers saves it, complete unless said otherwise
+CONFIGURED: dict[str, dict[str, Any]] = {
+    "linear": {
+        "_class_name": "DDIMScheduler",
+        **SD_LIKE,
+        "beta_start": 0.0001,
+        "beta_end": 0.02,
+        "beta_schedule": "linear",
+        "set_alpha_to_one": True,
+        "steps_offset": 0,
+    },
+    "trailing velocity": {
+        "_class_name": "EulerDiscreteScheduler",
+        **SD_LIKE,
+        "prediction_type": "v_prediction",
+        "timestep_spacing": "trailing",
+    },
+    "leading": {"_class_name": "EulerDiscreteScheduler", **SD_LIKE, "steps_offset": 3},
+    "linspace": {"_class_name": "PNDMScheduler", **SD_LIKE, "timestep_spacing": "linspace", "set_alpha_to_one": True},
+    "cosine": {"_class_name": "DDIMScheduler", **SD_LIKE, "beta_schedule": "squaredcos_cap_v2"},
+    "trained betas": {
+        "_class_name": "DDPMScheduler",
+        **SD_LIKE,
+        "num_train_timesteps": 100,
+        "trained_betas": [round(0.001 + 0.0007 * step, 6) for step in range(100)],
+        "timestep_spacing": "trailing",
+    },
+    "short": {  # everything else at the defaults of each class of diffusers
+        "_class_name": "LMSDiscreteScheduler",
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+    },
+    "empty": {"_class_name": "DPMSolverMultistepScheduler"},
+}
+CONFIGURED_STEPS = (1, 7, 20)
 
 
 def reference_schedulers(prediction: str = "epsilon") -> dict[str, Any]:
@@ -62,11 +104,26 @@ def reference_schedulers(prediction: str = "epsilon") -> dict[str, Any]:
     }
 
 
+def configured_schedulers(config: dict[str, Any]) -> dict[str, Any]:
+    """diffusers' schedulers by the names that this project gives them, each from that configuration."""
+    solver = diffusers.DPMSolverMultistepScheduler
+    return {
+        "pndm": diffusers.PNDMScheduler.from_config(config, skip_prk_steps=True),
+        "ddim": diffusers.DDIMScheduler.from_config(config, clip_sample=False),
+        "dpmpp-2m": solver.from_config(config),
+        "dpmpp-2m-karras": solver.from_config(config, use_karras_sigmas=True),
+        "euler": diffusers.EulerDiscreteScheduler.from_config(config),
+        "euler-ancestral": diffusers.EulerAncestralDiscreteScheduler.from_config(config),
+    }
+
+
 def reference_run(scheduler: Any, steps: int, seed: int = SEED, network: Network = predict_noise) -> dict[str, Any]:
     """One trajectory as diffusers' pipeline runs it: start noise, then every call of the network."""
     generator = torch.Generator().manual_seed(seed)
     start = torch.randn(SHAPE, generator=generator)
     scheduler.set_timesteps(steps)
+    if hasattr(scheduler, "set_begin_index"):  # else a first time that comes twice would count as the second one
+        scheduler.set_begin_index(0)
     sample = start * scheduler.init_noise_sigma
     extra = {"generator": generator} if isinstance(scheduler, diffusers.EulerAncestralDiscreteScheduler) else {}
     samples = []
@@ -95,7 +152,23 @@ def main() -> None:
                 run["samples"] = run["samples"][-1:]
             arrays |= {f"{name}/{steps}/{key}": value for key, value in run.items()}
     np.savez_compressed(HERE / "trajectories.npz", **arrays)
-    print(f"trajectories.npz: {versions}")
+    np.savez_compressed(HERE / "configured.npz", versions=np.array(versions), **configured_runs())
+    print(f"trajectories.npz and configured.npz: {versions}")
+
+
+def configured_runs() -> dict[str, Any]:
+    """The arrays of configured.npz but for the versions."""
+    arrays: dict[str, Any] = {}
+    for case, config in CONFIGURED.items():
+        arrays[f"{case}/config"] = np.array(json.dumps(config))
+        network = predict_velocity if config.get("prediction_type") == "v_prediction" else predict_noise
+        for name, scheduler in configured_schedulers(config).items():
+            for steps in CONFIGURED_STEPS:
+                run = reference_run(scheduler, steps, network=network)
+                del run["start"]
+                run["samples"] = run["samples"] if steps <= 7 else run["samples"][-1:]
+                arrays |= {f"{case}/{name}/{steps}/{key}": value for key, value in run.items()}
+    return arrays
 
 
 if __name__ == "__main__":
