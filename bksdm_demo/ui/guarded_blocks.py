@@ -38,7 +38,8 @@ class GuardedBlocks(gr.Blocks):
         """Handle one event. An unexpected error becomes one line in the log and a sentence for the client."""
         try:
             return await super().process_api(*values, **options)
-        except gr.Error:
+        except gr.Error as error:  # a sentence for the client already, such as a slider's about its range
+            error.print_exception = False
             raise
         except Exception as error:
             logger.warning("An event failed: %s", one_line(error))
