@@ -107,6 +107,19 @@ def _parser() -> argparse.ArgumentParser:
         default=None,
         help="believe the X-Forwarded headers, which a proxy sets (default: no, but yes on a Space or with --share)",
     )
+    parser.add_argument(
+        "--previews",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="let visitors watch pictures while they are drawn (default: yes, but not on a Space, with --share or with "
+        "--gallery own)",
+    )
+    parser.add_argument(
+        "--safety-rules",
+        type=Path,
+        metavar="FILE",
+        help="prompts to block for models without rules of their own, such as the published ones (default: none)",
+    )
     parser.add_argument("--queue-size", type=int, help="comparisons that may wait in the queue (default: 16)")
     parser.add_argument(
         "--data-dir",
@@ -138,6 +151,8 @@ def serve(services: Services, settings: Settings) -> int:
     print(f"The page is at {address}", flush=True)
     if services.comparisons.problem:
         print(services.comparisons.problem, file=sys.stderr)
+    if services.comparisons.note:
+        print(services.comparisons.note, flush=True)
     if settings.share:
         print(f"Anyone can reach it at {page.share_url}" if page.share_url else NO_LINK, flush=True)
     _wait_for_the_end()

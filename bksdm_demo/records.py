@@ -61,7 +61,7 @@ class Request:
         _check_whole("steps", self.steps, *STEPS_RANGE)
         low, high = GUIDANCE_RANGE
         if isinstance(self.guidance_scale, bool) or not isinstance(self.guidance_scale, (int, float)):
-            raise RequestError(f"guidance_scale must be a number, not {self.guidance_scale!r}.")
+            raise RequestError(f"guidance_scale must be a number, not {self.guidance_scale!r:.60}.")
         if not low <= self.guidance_scale <= high:  # also refuses NaN
             raise RequestError(f"guidance_scale is {self.guidance_scale}; it must be between {low:g} and {high:g}.")
         _check_choice("scheduler", self.scheduler, SCHEDULERS)
@@ -86,14 +86,14 @@ def _readable(character: str) -> str:
 
 def _check_whole(name: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise RequestError(f"{name} must be a whole number, not {value!r}.")
+        raise RequestError(f"{name} must be a whole number, not {value!r:.60}.")
     if not low <= value <= high:
         raise RequestError(f"{name} is {value}; it must be between {low} and {high}.")
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise RequestError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+        raise RequestError(f"{name} is {value!r:.60}; choose one of {', '.join(choices)}.")
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,8 @@ class Cell:
     """A snapshot of one model with one seed in a job; never changed in place.
 
     `preview` is uint8 [h, w, 3], a checked estimate of the picture in progress; final cells have none. `earlier` is the
-    finished cell that a new run may replace. It comes back if the new run ends without a verdict.
+    finished cell that a new run may replace. It comes back if the new run ends without a verdict. The message may quote
+    a file or a library, so it is `repaired`.
     """
 
     model: str
@@ -219,6 +220,9 @@ class Cell:
     preview: NDArray | None = None
     earlier: Cell | None = None
     loading: LoadProgress | None = None  # only while LOADING
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", repaired(self.message))
 
     @property
     def shown(self) -> bool:

@@ -28,9 +28,9 @@ def history(
     with error_sentences(context), open_stored(context, data_dir) as services:
         page = services.comparisons.gallery(Filter(model=model, text=text), limit=limit)
         if as_json:
-            print_json(history_report(page.jobs, page.total))
+            print_json(history_report(page))
         else:
-            show(tables.history_table(page.jobs, page.total))
+            show(tables.history_table(page))
 
 
 def report(

@@ -14,6 +14,7 @@ from bksdm_demo.library.inspection import Facts, Tensor
 from bksdm_demo.library.sharing import SharedPart, Sharing
 from bksdm_demo.parameters.result_json import timestamp
 from bksdm_demo.records import Job
+from bksdm_demo.store.contract import Page
 from bksdm_demo.units import format_bytes
 from bksdm_demo.wording.outcomes import outcome_words
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds
@@ -41,8 +42,8 @@ def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[int, str
     return Rows(("Model", "Seed", "Outcome", "Drawing", "Loading", "Size", "File"), rows, {"Model"})
 
 
-def history_table(jobs: Sequence[Job], total: int) -> RenderableType:
-    """One row per stored comparison, then how many more there are."""
+def history_table(page: Page) -> RenderableType:
+    """One row per stored comparison, then those that cannot be read and how many more there are."""
     rows = [
         (
             job.id,
@@ -52,13 +53,14 @@ def history_table(jobs: Sequence[Job], total: int) -> RenderableType:
             "starred" if job.starred else "",
             _short(job.request.prompt),
         )
-        for job in jobs
+        for job in page.jobs
     ]
-    if not rows:
-        return "No stored comparison matches."
-    table = Rows(("Id", "Created", "Outcome", "Models", "Starred", "Prompt"), rows, {"Outcome", "Prompt"})
-    more = total - len(rows)
-    return Group(table, f"{more} more; --limit shows more of them.") if more else table
+    heads = ("Id", "Created", "Outcome", "Models", "Starred", "Prompt")
+    blocks: list[RenderableType] = [Rows(heads, rows, {"Outcome", "Prompt"})] if rows else []
+    blocks += [f"{lost.id} cannot be read: damaged, or of another version." for lost in page.unreadable]
+    if more := page.total - len(page.jobs) - len(page.unreadable):
+        blocks.append(f"{more} more; --limit shows more of them.")
+    return Group(*blocks) if blocks else "No stored comparison matches."
 
 
 def systems_table(systems: Sequence[System], sharing: Sharing) -> Group:

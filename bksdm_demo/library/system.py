@@ -6,11 +6,12 @@ catalog.py knows which systems there are, layout.py finds their files.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 
 from bksdm_demo.library.layout import Parts
+from bksdm_demo.records import repaired
 
 
 class Availability(StrEnum):
@@ -30,7 +31,9 @@ class System:
     download; `shared_bytes` counts the parts among them that lie elsewhere, shared with other systems. `reason` says
     why a system cannot be used, or not yet; only then is `parts` None. `revision` is the hub's commit that the files
     come from, or a branch if none is pinned. `prediction` is what the U-Net predicts ("epsilon", "v_prediction"), ""
-    if nothing states it. `note` warns of a usable system that may draw wrongly.
+    if nothing states it. `note` warns of a usable system that may draw wrongly. `gated`: it may only run
+    with safety rules for prompts. All texts are `repaired`: some are names
+    of folders, which need not be in any encoding.
     """
 
     key: str
@@ -57,6 +60,13 @@ class System:
     scheduler: str = "dpmpp-2m"
     prediction: str = ""
     note: str = ""
+    gated: bool = False
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if type(value) is str:
+                object.__setattr__(self, field.name, repaired(value))
 
     @property
     def available(self) -> bool:

@@ -41,10 +41,10 @@ class PartialRequest:
     def setting(self, name: str, value: Any) -> PartialRequest:
         """Return this partial request with one more setting, or with a note if Request refuses the value."""
         try:
-            Request(**{"prompt": "any", name: value})
+            request = Request(**{"prompt": "any", name: value})
         except RequestError as error:
             return self.note(str(error))
-        return replace(self, **{name: value})
+        return replace(self, **{name: getattr(request, name)})
 
     def with_seeds(self, seeds: Sequence[object]) -> PartialRequest:
         """Return this partial request with the valid seeds, each once, and at most as many as a comparison takes."""

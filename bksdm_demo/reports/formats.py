@@ -110,7 +110,7 @@ def parse_kind(kind: str) -> Kind:
     try:
         return Kind(kind)
     except ValueError as error:
-        raise RequestError(f"There is no report of kind {kind!r}; choose one of {', '.join(KINDS)}.") from error
+        raise RequestError(f"There is no report of kind {kind[:20]!r}; choose one of {', '.join(KINDS)}.") from error
 
 
 def file_name(job: Job, kind: Kind) -> str:

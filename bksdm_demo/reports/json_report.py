@@ -20,6 +20,7 @@ from bksdm_demo.parameters.result_json import (
     timestamp,
 )
 from bksdm_demo.records import Cell, Job
+from bksdm_demo.store.contract import Page
 
 SYSTEMS_SCHEMA = "bksdm-demo/models"
 PACKAGES_SCHEMA = "bksdm-demo/packages"
@@ -73,12 +74,15 @@ def system_report(system: System) -> dict[str, Any]:
     return {**facts, "availability": system.availability.value, "folder": str(system.folder)}
 
 
-def history_report(jobs: Sequence[Job], total: int) -> dict[str, Any]:
-    """Some of `total` stored comparisons for `history --json`, with the outcomes in the order of the cells."""
+def history_report(page: Page) -> dict[str, Any]:
+    """Some stored comparisons for `history --json`, with the outcomes in the order of the cells.
+
+    `unreadable` are the ids of those among them whose record cannot be read.
+    """
     return {
         "schema": HISTORY_SCHEMA,
         "schema_version": SCHEMA_VERSION,
-        "total": total,
+        "total": page.total,
         "comparisons": [
             {
                 "id": job.id,
@@ -89,8 +93,9 @@ def history_report(jobs: Sequence[Job], total: int) -> dict[str, Any]:
                 "statuses": [cell.phase.value for cell in job.cells],
                 "starred": job.starred,
             }
-            for job in jobs
+            for job in page.jobs
         ],
+        "unreadable": [lost.id for lost in page.unreadable],
     }
 
 

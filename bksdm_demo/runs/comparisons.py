@@ -23,7 +23,7 @@ from bksdm_demo.runs.generation import generate
 from bksdm_demo.runs.jobs import RUNNING, UNEXPECTED, JobQueue, Run, new_id
 from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.runs.previews import PREVIEW_SHARE, Previews
-from bksdm_demo.store.contract import Filter, Page, Store, StoreError, Usage
+from bksdm_demo.store.contract import Filter, Page, Store, StoreError, UnreadableError, Usage
 from bksdm_demo.store.sqlite import open_store
 from bksdm_demo.wording.comparison import NO_PICTURE
 from bksdm_demo.wording.outcomes import OUTCOMES
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 NOT_YOURS = "Another visitor or a program started this comparison. You can run it again, but not star or delete it."
 ELSEWHERE = "Another process of this demo runs this comparison. Here you can only watch it."
+NO_PREVIEWS = "Previews are off on this page. Start the comparison without them."
 POLL_SECONDS = 1.0  # between two reads of a job that another process runs
 
 
@@ -40,7 +41,7 @@ class Comparisons:
 
     The default store is in memory. `environment` returns a description of this machine, for the job's record and for
     its pictures. `queue_size`, `remembered_jobs` and `remembered_seconds` limit the JobQueue. `preview_share` is the
-    largest part of the denoising time that previews may take.
+    largest part of the denoising time that previews may take. Without `previews_allowed` nobody gets any.
     """
 
     def __init__(
@@ -53,8 +54,9 @@ class Comparisons:
         remembered_jobs: int = 8,
         remembered_seconds: float = 3600.0,
         preview_share: float = PREVIEW_SHARE,
+        previews_allowed: bool = True,
     ) -> None:
-        self.cache = cache
+        self.cache, self.previews_allowed = cache, previews_allowed
         self._previews = Previews(preview_share)
         self._store: Store = open_store(None) if store is None else store
         self._environment = environment
@@ -92,6 +94,8 @@ class Comparisons:
             raise RequestError("No model is chosen. Choose at least one.")
         if not isinstance(preview_every, int) or not 0 <= preview_every <= STEPS_RANGE[1]:
             raise RequestError(f"preview_every is {preview_every!r}; it must be between 0 (off) and {STEPS_RANGE[1]}.")
+        if preview_every and not self.previews_allowed:
+            raise RequestError(NO_PREVIEWS)
         chosen = tuple(dict.fromkeys(models))
         for key in chosen:
             self.catalog.get(key)
@@ -197,6 +201,11 @@ class Comparisons:
         """Why comparisons are not stored in the chosen folder but end with this process; "" if they are stored."""
         return self._store.problem
 
+    @property
+    def note(self) -> str:
+        """What the start did with pictures that the store's index did not know; "" if there were none."""
+        return self._store.note
+
     def gallery(self, wanted: Filter | None = None, offset: int = 0, limit: int = 24) -> Page:
         """Return one page of the comparisons that match, newest first, running ones included. Raises StoreError."""
         page = self._store.list(wanted or Filter(), offset, limit)
@@ -208,14 +217,20 @@ class Comparisons:
         `owner` is the visitor's digest, None for the operator. Raises RequestError for an unknown id or another
         visitor's job, BusyError if starred comparisons fill their share of the quota, StoreError.
         """
-        self._check_owner(self.get(job_id), owner)
+        self._check_owner(self.get(job_id).owner, owner)
         job = self._store.star(job_id, starred)
         self._jobs.update(job_id, starred=job.starred, expires=job.expires)
         return self._jobs.known(job_id) or job
 
     def delete(self, job_id: str, owner: str | None = None) -> None:
-        """Delete a finished comparison and its pictures. `owner` and errors as in `star`; RequestError if it runs."""
-        self._check_owner(self._finished(job_id), owner)
+        """Delete a finished comparison and its pictures, also one whose record cannot be read.
+
+        `owner` and errors as in `star`; RequestError if it runs.
+        """
+        try:
+            self._check_owner(self._finished(job_id).owner, owner)
+        except UnreadableError as error:
+            self._check_owner(error.owner, owner)
         in_memory = self._jobs.known(job_id) is not None
         self._jobs.forget(job_id)
         try:
@@ -288,7 +303,7 @@ class Comparisons:
         def show(preview: NDArray | None, message: str) -> None:
             run.change(index, Phase.DENOISING, preview=preview, message=message)
 
-        every = run.job.preview_every
+        every = run.job.preview_every if self.previews_allowed else 0
         observer = self._previews.observer(every, show) if every else None
         public_message: Callable[[Exception], str] = str
         try:
@@ -303,6 +318,8 @@ class Comparisons:
             self._fail(run, index, UNEXPECTED)
         else:
             blocked = result.image is None
+            if blocked:  # the scores are for the operator only
+                logger.info("%s blocked in job %s, scores %s", model, run.job.id, result.verdict.scores)
             message = (result.verdict.reason or OUTCOMES[Phase.BLOCKED][1]) if blocked else ""
             phase = Phase.BLOCKED if blocked else Phase.DONE
             self._put(run, index, run.job.cells[index].verdict(phase, result, message))
@@ -353,8 +370,8 @@ class Comparisons:
         system = self.catalog.by_key().get(result.model)
         return encode_png(result, result.model if system is None else system.name, self._environment())
 
-    def _check_owner(self, job: Job, owner: str | None) -> None:
-        if owner is not None and owner != job.owner:
+    def _check_owner(self, owns: str, owner: str | None) -> None:
+        if owner is not None and owner != owns:
             raise RequestError(NOT_YOURS)
 
 

@@ -168,4 +168,4 @@ def owner_digest(secret: str) -> str:
 
     "" for no secret.
     """
-    return hashlib.sha256(f"bksdm-demo owner {secret}".encode()).hexdigest() if secret else ""
+    return hashlib.sha256(f"bksdm-demo owner {secret}".encode("utf-8", "replace")).hexdigest() if secret else ""

@@ -242,7 +242,7 @@ class SqliteStore:
 
     def _row(self, connection: sqlite3.Connection, job_id: str) -> sqlite3.Row:
         """The job's row. Raises RequestError for an id that is unknown or has expired."""
-        found = rows_of(connection, "SELECT * FROM jobs WHERE id = ?", (repaired(job_id),))
+        found = rows_of(connection, "SELECT * FROM jobs WHERE id = ?", (repaired(job_id or ""),))
         if not found or (not found[0]["runner"] and self._over(found[0])):
             raise RequestError(UNKNOWN)
         return found[0]

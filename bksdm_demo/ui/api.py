@@ -66,6 +66,8 @@ class Api:
         models: keys from /models. seeds: only 7 by default. steps, guidance_scale, scheduler: by default what the first
         model recommends. wait: return when every picture is drawn; if false, return at once and poll /job.
         """
+        if not isinstance(wait, bool):
+            raise RequestError(f"wait must be true or false, not {wait!r:.60}.")
         if wait and self._waiting >= MOST_WAITING:
             raise BusyError(TOO_MANY_WAIT)
         job = await anyio.to_thread.run_sync(
@@ -100,7 +102,7 @@ class Api:
         """Complete a request by what the first model recommends, and queue it."""
         chosen = _strings("models", models)
         system = self.comparisons.catalog.get(chosen[0]) if chosen else None
-        numbers = tuple(_number("seeds", seed) for seed in (seeds or [FIRST_SEED]))
+        numbers = _numbers("seeds", seeds or [FIRST_SEED])
         partial = PartialRequest(
             prompt, negative_prompt, whole(steps), guidance_scale, scheduler, generator, seeds=numbers
         )
@@ -109,17 +111,17 @@ class Api:
     def job(self, web: gr.Request, id: str) -> dict:
         """Return the state of a comparison, running or saved: its place in the queue, and the phase, step, seconds and
         address of each picture. `id` comes from /compare, or from the part after job= in a page's address."""
-        return job_state(self.comparisons.get(id), self._names(), _page(web))
+        return job_state(self.comparisons.get(_string("id", id)), self._names(), _page(web))
 
     def cancel(self, web: gr.Request, id: str) -> dict:
         """Stop a comparison: at once while it waits, else after the current step. Returns what /job returns."""
-        return job_state(self.comparisons.cancel(id), self._names(), _page(web))
+        return job_state(self.comparisons.cancel(_string("id", id)), self._names(), _page(web))
 
     def report(self, web: gr.Request, id: str, kind: ReportKind = "html") -> str:
         """Return the address of a report on a comparison; download it with a GET. The kinds: one HTML page that opens
         without this server, a ZIP of everything, a CSV table, or the JSON record."""
-        self.comparisons.get(id)
-        return _page(web) + report_address(id, parse_kind(kind).value)
+        job = self.comparisons.get(_string("id", id))
+        return _page(web) + report_address(job.id, parse_kind(_string("kind", kind)).value)
 
     def models(self) -> list[dict]:
         """List the models: key, name, whether each can run now, the reason if it cannot, and recommended settings."""
@@ -208,14 +210,20 @@ def _with_sentences(endpoint: Callable[..., Any]) -> Callable[..., Any]:
     return later_answer if iscoroutinefunction(endpoint) else answer
 
 
+def _string(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise RequestError(f"{name} must be a string, not {value!r:.60}.")
+    return value
+
+
 def _strings(name: str, values: object) -> list[str]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise RequestError(f"{name} must be a list of strings, not {str(values)[:60]!r}.")
+        raise RequestError(f"{name} must be a list of strings, not {values!r:.60}.")
     return values
 
 
-def _number(name: str, value: object) -> int:
-    number = whole(value)
-    if isinstance(number, bool) or not isinstance(number, int):
-        raise RequestError(f"{name} must be whole numbers, not {str(value)[:60]!r}.")
-    return number
+def _numbers(name: str, values: object) -> tuple[int, ...]:
+    numbers = [whole(value) for value in values] if isinstance(values, list) else [None]
+    if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
+        raise RequestError(f"{name} must be a list of whole numbers, not {values!r:.60}.")
+    return tuple(numbers)

@@ -15,9 +15,13 @@ from bksdm_demo.ui.icons import icon
 from bksdm_demo.ui.share import save_menu
 
 
-def gallery_cards(cards: Sequence[tuple[CardView, Job]]) -> str:
-    """Return the cards in the given order, each with the job it shows."""
+def gallery_cards(cards: Sequence[tuple[CardView, Job]], unreadable: Sequence[tuple[str, str]] = ()) -> str:
+    """Return the cards in the given order, each with the job it shows, then one for each comparison without a record.
+
+    `unreadable` are ids with the words to show.
+    """
     items = "".join(_card(view, job) for view, job in cards)
+    items += "".join(_unreadable_card(job_id, words) for job_id, words in unreadable)
     return f'<ol class="bk-gallery" aria-label="Saved comparisons">{items}</ol>'
 
 
@@ -59,6 +63,13 @@ def _thumbnail(thumbnail: Thumbnail) -> str:
     )
 
 
+def _unreadable_card(job_id: str, words: str) -> str:
+    return (
+        f'<li class="bk-kept"><article><p class="bk-kept-status">{escape(words)}</p><p>{escape(job_id)}</p>'
+        f'<div class="bk-kept-actions">{_delete_menu(job_id, f"of {job_id}")}</div></article></li>'
+    )
+
+
 def _actions(view: CardView, job: Job) -> str:
     of = f"of {view.prompt}"
     pressed = "true" if view.starred else "false"
@@ -69,11 +80,15 @@ def _actions(view: CardView, job: Job) -> str:
     )
     if view.running:
         return f'<div class="bk-kept-actions">{star}</div>'
-    delete = (
+    return f'<div class="bk-kept-actions">{star}{save_menu(job, of)}{_delete_menu(view.id, of)}</div>'
+
+
+def _delete_menu(job_id: str, of: str) -> str:
+    """Return the button that asks before it deletes; `of` names the comparison for screen readers."""
+    return (
         '<details class="bk-menu"><summary class="bk-tool">Delete'
         f'<span class="bk-hidden"> {escape(of)}</span></summary><div class="bk-menu-body">'
         "<p>Delete this comparison and its pictures for good?</p>"
-        f'<button type="button" class="bk-tool bk-tool-alert" data-act="delete" data-job="{escape(view.id)}">Delete for'
+        f'<button type="button" class="bk-tool bk-tool-alert" data-act="delete" data-job="{escape(job_id)}">Delete for'
         " good</button></div></details>"
     )
-    return f'<div class="bk-kept-actions">{star}{save_menu(job, of)}{delete}</div>'

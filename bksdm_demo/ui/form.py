@@ -66,13 +66,13 @@ def build_essentials(
         label="Models to compare",
         elem_id="bk-models",
     )
-    models.preprocess = _unchecked  # type: ignore[method-assign, assignment]
+    models.preprocess = _keys  # type: ignore[method-assign, assignment]
     return prompt, models, *_seed_row(), _seeds()
 
 
-def _unchecked(keys: Any) -> Any:
-    """Pass the keys on; the service checks them. Gradio would refuse models downloaded after the page was built."""
-    return keys
+def _keys(keys: object) -> list[str]:
+    """Pass the keys on; the service looks them up. Gradio would refuse models downloaded after the page was built."""
+    return [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
 
 
 def _seed_row() -> tuple[gr.Number, gr.Checkbox]:

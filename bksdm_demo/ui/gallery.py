@@ -25,12 +25,14 @@ from bksdm_demo.ui.gallery_view import (
     card_view,
     range_words,
     read_filter,
+    unreadable_words,
     usage_words,
 )
 from bksdm_demo.ui.handlers import event_value
 from bksdm_demo.ui.visitors import Visitors, Visits
 
 CARDS = 12  # on one page
+FURTHEST = 10**9  # comparisons before a page; SQLite takes no number of any size
 EVERY_MODEL = ("All models", "")
 
 # Plain clicks stay on the page; clicks with a key held, such as for a new tab, follow the link.
@@ -92,12 +94,12 @@ class GalleryHandlers:
     def newer(self, *values: Any) -> GalleryOutputs:
         """Show the previous page."""
         inputs = GalleryInputs(*values)
-        return self._show(inputs._replace(offset=max(0, inputs.offset - CARDS)))
+        return self._show(inputs._replace(offset=_place(inputs.offset) - CARDS))
 
     def older(self, *values: Any) -> GalleryOutputs:
         """Show the next page."""
         inputs = GalleryInputs(*values)
-        return self._show(inputs._replace(offset=inputs.offset + CARDS))
+        return self._show(inputs._replace(offset=_place(inputs.offset) + CARDS))
 
     def act(self, event: gr.EventData, *values: Any) -> GalleryOutputs:
         """Star, unstar or delete one comparison, then show the page again."""
@@ -121,19 +123,20 @@ class GalleryHandlers:
             chosen = read_filter(
                 inputs.model, inputs.text, inputs.since, inputs.until, inputs.starred, str(inputs.zone)
             )
-            offset, page = self._page(chosen, self.visitors.owner(inputs.visitor), max(0, int(inputs.offset or 0)))
+            offset, page = self._page(chosen, self.visitors.owner(inputs.visitor), _place(inputs.offset))
             line = gallery_line(usage_words(self.comparisons.usage(), self.visitors.own), self.comparisons.problem)
         except DemoError as error:
             return GalleryOutputs(notice(str(error)), *(gr.skip(),) * (len(GalleryOutputs._fields) - 1))
         systems = self.comparisons.catalog.by_key()
         cards = [(card_view(job, systems, str(inputs.zone)), job) for job in page.jobs]
+        unreadable = [(lost.id, unreadable_words(lost.created, str(inputs.zone))) for lost in page.unreadable]
         empty = EMPTY_OWN_GALLERY if self.visitors.own else EMPTY_GALLERY
         words = EMPTY_FILTER if chosen != Filter() else empty
         return GalleryOutputs(
             notice="",
-            cards=gallery_cards(cards) if cards else empty_gallery(words),
+            cards=gallery_cards(cards, unreadable) if cards or unreadable else empty_gallery(words),
             line=line,
-            range=range_words(offset, len(cards), page.total),
+            range=range_words(offset, len(cards) + len(unreadable), page.total),
             newer=gr.update(visible=page.total > CARDS, interactive=offset > 0),
             older=gr.update(visible=page.total > CARDS, interactive=offset + CARDS < page.total),
             offset=offset,
@@ -143,10 +146,15 @@ class GalleryHandlers:
         """Return the page at `offset`, or the last page if `offset` is past the end."""
         own = Filter(chosen.model, chosen.text, chosen.since, chosen.until, chosen.starred, owner)
         page = self.comparisons.gallery(own, offset, CARDS)
-        if page.jobs or not page.total:
-            return (offset if page.jobs else 0), page
+        if page.jobs or page.unreadable or not page.total:
+            return (offset if page.total else 0), page
         last = (page.total - 1) // CARDS * CARDS
         return last, self.comparisons.gallery(own, last, CARDS)
+
+
+def _place(offset: object) -> int:
+    """Return how many comparisons lie before the page; 0 for what is no such number."""
+    return int(min(max(offset, 0), FURTHEST)) if isinstance(offset, (int, float)) and offset == offset else 0
 
 
 def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, compare_tab: CompareTab) -> None:

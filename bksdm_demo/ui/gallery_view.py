@@ -88,6 +88,15 @@ def card_view(job: Job, systems: Mapping[str, System], zone: str) -> CardView:
     )
 
 
+def unreadable_words(created: float, zone: str) -> str:
+    """ "A comparison of 23 Nov 2026 cannot be read."; `created` is 0 if the record does not even say when."""
+    when = f" of {_day(datetime.fromtimestamp(created, zone_named(zone)))}" if created else ""
+    return (
+        f"A comparison{when} cannot be read: its record is damaged, or another version of this demo wrote it. "
+        "It stays as it is until it expires or you delete it."
+    )
+
+
 def _thumbnail(job: Job, index: int, names: list[str]) -> Thumbnail:
     cell = job.cells[index]
     name = names[job.models.index(cell.model)]

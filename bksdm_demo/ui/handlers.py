@@ -70,7 +70,7 @@ class Handlers:
         try:
             numbers = choose_seeds(seed, locked, self._used_seed(last_job), seeds)
             request = read_request(prompt, negative_prompt, numbers[0], steps, guidance_scale, scheduler, generator)
-            every = PREVIEW_EVERY if previews else 0
+            every = PREVIEW_EVERY if previews and self.comparisons.previews_allowed else 0
             owner = self.visitors.submitter(visitor)
             job = self.comparisons.submit(request, models, seeds=numbers, preview_every=every, owner=owner)
         except DemoError as error:
@@ -145,7 +145,7 @@ class Handlers:
 
     def rerun(self, job_id: str, index: str) -> Live:
         """Run one cell again; `index` is the text that the page sends."""
-        number = int(index) if index.isdecimal() else -1
+        number = int(index) if index and index.isdecimal() and len(index) < 5 else -1
         return self._run_again(lambda: self.comparisons.rerun(job_id, number))
 
     def _run_again(self, start: Callable[[], Job]) -> Live:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+import httpx
 from gradio.route_utils import get_root_url
 from starlette.requests import Request as WebRequest
 from starlette.responses import PlainTextResponse, Response
@@ -46,5 +47,11 @@ def report_address(job_id: str, kind: str) -> str:
 
 
 def page_address(request: WebRequest) -> str:
-    """Return the page's address as the browser sees it, also behind a proxy; it ends with a slash."""
-    return get_root_url(request, request.url.path, request.scope.get("root_path", "")) + "/"
+    """Return the page's address as the browser sees it, also behind a proxy; it ends with a slash.
+
+    "" if a program names itself or its path so that no address can be made of it.
+    """
+    try:
+        return get_root_url(request, request.url.path, request.scope.get("root_path", "")) + "/"
+    except (httpx.InvalidURL, ValueError):
+        return ""

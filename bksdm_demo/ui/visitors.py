@@ -47,4 +47,4 @@ EVERYBODYS = Visitors(own=False)
 
 
 def _valid(secret: object) -> bool:
-    return isinstance(secret, str) and len(secret) >= SHORTEST_SECRET
+    return isinstance(secret, str) and secret.isascii() and len(secret) >= SHORTEST_SECRET

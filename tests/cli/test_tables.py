@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from bksdm_demo.cli import tables
 from bksdm_demo.cli.console import console_on, plain_text
 from bksdm_demo.library.sharing import Sharing
+from bksdm_demo.store.contract import Page, Unreadable
 from tests.cli.test_progress import snapshots
 from tests.ui.records import SYSTEMS, system
 
@@ -26,10 +27,18 @@ def test_comparison_table_has_a_row_for_each_model() -> None:
 
 
 def test_history_table_says_how_many_more_there_are() -> None:
-    text = text_of(tables.history_table(snapshots()[-1:], 3))
+    text = text_of(tables.history_table(Page(tuple(snapshots()[-1:]), 3)))
     assert text.splitlines()[1].split()[0] == "id"
     assert text.splitlines()[-1] == "2 more; --limit shows more of them."
-    assert text_of(tables.history_table([], 0)) == "No stored comparison matches."
+    assert text_of(tables.history_table(Page((), 0))) == "No stored comparison matches."
+
+
+def test_history_names_what_cannot_be_read() -> None:
+    text = text_of(tables.history_table(Page((), 2, (Unreadable("torn-id", 0.0),))))
+    assert text.splitlines() == [
+        "torn-id cannot be read: damaged, or of another version.",
+        "1 more; --limit shows more of them.",
+    ]
 
 
 def test_systems_table_shows_the_notes_about_usable_models() -> None:

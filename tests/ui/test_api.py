@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tests.fakes import BLOCKED_WORD, FAMILY
 from tests.ui.test_page import SECONDS, served
 
 MODELS = list(FAMILY[:2])
+JSON = {"content-type": "application/json"}
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
@@ -79,7 +81,13 @@ def test_without_waiting_a_job_is_polled_and_cancelled(tmp_path: Path) -> None:
     [
         ({"prompt": " "}, "The prompt is empty"), ({"models": []}, "No model is chosen"),
         ({"models": ["nothing"]}, "There is no model called"), ({"models": "emoji-tiny"}, "models must be a list"),
-        ({"seeds": [[1]]}, "seeds must be whole numbers"), ({"steps": 999}, "steps is 999"),
+        ({"seeds": [[1]]}, "seeds must be a list of whole numbers"), ({"seeds": 5}, "seeds must be a list"),
+        ({"seeds": {"a": 1}}, "seeds must be a list"), ({"seeds": [True]}, "seeds must be a list"),
+        ({"wait": "no"}, "wait must be true or false"), ({"models": {"a": 1}}, "models must be a list"),
+        ({"prompt": ["x"]}, "prompt must be text"), ({"negative_prompt": 5}, "negative_prompt must be text"),
+        ({"steps": "x" * 90_000}, "steps must be a whole number, not 'xxx"),
+        ({"guidance_scale": [1]}, "guidance_scale must be a number"), ({"generator": {}}, "generator is {}"),
+        ({"steps": 999}, "steps is 999"),
         ({"seeds": [-1]}, "seed is -1"), ({"scheduler": "best"}, "scheduler is 'best'"),
     ],
 )  # fmt: skip
@@ -109,6 +117,41 @@ def test_reports_are_files_to_save(client: Client, kind: str) -> None:
 def test_no_report_of_an_unknown_comparison(site: tuple[str, Comparisons]) -> None:
     for name in ("unheard-of.html", "unheard-of", ".html"):
         assert httpx.get(f"{site[0]}reports/{name}").status_code == 404
+
+
+NO_IDS = (None, 5, True, ["x"], {"a": 1}, "a\0b", "\ud83d", "x" * 5000)
+
+
+@pytest.mark.parametrize("value", NO_IDS)
+@pytest.mark.parametrize("endpoint", ["job", "cancel", "report"])
+def test_what_is_no_id_is_a_sentence(
+    site: tuple[str, Comparisons], endpoint: str, value: object, capfd: pytest.CaptureFixture[str]
+) -> None:
+    body = json.dumps({"data": [value, *(["html"] if endpoint == "report" else [])]})
+    answer = httpx.post(f"{site[0]}gradio_api/run/{endpoint}", content=body, headers=JSON)
+    expected = "There is no comparison with this id" if isinstance(value, str) else "id must be a string, not"
+    assert expected in answer.json()["error"]
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("path", ["reports/a%00b.html", "reports/{id}.%00", "reports/%ED%A0%80.html", "reports/%FF.zip",
+                                  "pictures/a%00b/x.png", "pictures/{id}/x%00.png", "pictures/{id}/preview/%00.png",
+                                  "similarity/%00", "similarity/{id}?reference=%00", "news/board/%00"])  # fmt: skip
+def test_addresses_with_what_no_name_holds_are_not_found(
+    client: Client, site: tuple[str, Comparisons], path: str
+) -> None:
+    job = client.predict(prompt="red apple", models=MODELS[:1], steps=2, api_name="/compare")
+    answer = httpx.get(site[0] + path.format(id=job["id"]))
+    assert answer.status_code == 404
+    assert answer.text.endswith(".")
+
+
+def test_half_an_emoji_is_drawn_and_sent_to_everybody(site: tuple[str, Comparisons]) -> None:
+    body = json.dumps({"data": ["cat \ud83d", MODELS[:1], [7], 1, None, None, "numpy", "\udc00\0", True]})
+    answer = httpx.post(f"{site[0]}gradio_api/run/compare", content=body, headers=JSON, timeout=SECONDS)
+    (job,) = answer.json()["data"]
+    assert (job["request"]["prompt"], job["request"]["negative_prompt"]) == ("cat \ufffd", "\ufffd\ufffd")
+    assert httpx.get(f"{site[0]}reports/{job['id']}.html", timeout=SECONDS).status_code == 200
 
 
 def test_models_are_listed_with_their_settings(client: Client) -> None:
