@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.records import Request
 from bksdm_demo.runs.comparisons import NOT_YOURS, Comparisons
 from bksdm_demo.settings import Settings
+from bksdm_demo.store.sqlite import INDEX_NAME, SqliteStore
 from bksdm_demo.ui.form import Form, recommended
 from bksdm_demo.ui.gallery import GalleryHandlers, GalleryInputs, GalleryOutputs
 from bksdm_demo.ui.gallery_view import card_view, range_words, read_filter
@@ -164,3 +166,48 @@ def test_the_script_forgets_every_setting_that_a_link_may_hold() -> None:
     script = (Path(links.__file__).parents[1] / "ui" / "page.js").read_text(encoding="utf-8")
     named = script.split("const REQUEST = [", 1)[1].split("]", 1)[0]
     assert {word.strip(' "') for word in named.split(",")} == {*links.NAMES.values(), "models", "seeds"}
+
+
+def spoil(folder: Path, *statements: str) -> None:
+    with sqlite3.connect(folder / INDEX_NAME) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+
+
+def test_what_cannot_be_read_is_a_card_to_delete_and_hides_no_other(tmp_path: Path) -> None:
+    service = fake_comparisons(tmp_path, store=SqliteStore(tmp_path / "data"))
+    torn, whole = keep(service), keep(service)
+    spoil(tmp_path / "data", f"UPDATE jobs SET record = '{{' WHERE id = '{torn}'")
+    gallery = GalleryHandlers(service, Visitors(own=True))
+    shown = gallery.refresh(*ALL)
+    assert f'data-open="{whole}"' in shown.cards
+    assert f'data-open="{torn}"' not in shown.cards
+    assert f'data-act="delete" data-job="{torn}"' in shown.cards
+    assert "cannot be read" in shown.cards
+    assert NOT_YOURS in gallery.act(pressed("delete", torn), *ALL._replace(visitor=OTHERS)).notice
+    shown = gallery.act(pressed("delete", torn), *ALL)
+    assert torn not in str(shown)
+    spoil(tmp_path / "data", "UPDATE jobs SET record = '{'")
+    assert "cannot be read" in gallery.refresh(*ALL).cards  # also where it is the only one
+    service.close()
+
+
+def test_text_of_an_earlier_version_that_nothing_can_send_is_shown(tmp_path: Path) -> None:
+    service = fake_comparisons(tmp_path, store=SqliteStore(tmp_path / "data"))
+    kept = keep(service)
+    service.close()
+    service = fake_comparisons(tmp_path, store=SqliteStore(tmp_path / "data"))
+    spoil(tmp_path / "data", r"UPDATE jobs SET record = replace(record, 'red apple', 'cat \ud83d')")
+    cards = GalleryHandlers(service, Visitors()).refresh(*ALL).cards
+    assert kept in cards
+    assert "cat \ufffd" in cards.encode().decode()
+    service.close()
+
+
+@pytest.mark.parametrize("offset", [None, "x", [], {}, -5, float("nan"), float("inf"), 1e308, 10**30, True])
+def test_any_offset_is_a_page(service: Comparisons, offset: object) -> None:
+    kept = keep(service)
+    handlers = GalleryHandlers(service, Visitors())
+    for turn in (handlers.refresh, handlers.newer, handlers.older):
+        assert kept in turn(*ALL._replace(offset=offset)).cards
