@@ -28,7 +28,7 @@ from bksdm_demo.engines.openvino_compiled import DEVICE, CompiledPart
 from bksdm_demo.engines.openvino_facts import PartFacts, compiled_key, facts_key, sources_digest, table_key
 from bksdm_demo.engines.openvino_memory import PICTURE_BYTES, WEIGHT_BYTES, estimate_memory, return_freed_memory
 from bksdm_demo.engines.quantization.observer import Observer
-from bksdm_demo.engines.quantization.part import Int8Part, check_int8, is_unet
+from bksdm_demo.engines.quantization.part import Int8Part, check_int8, computes_in_int8, is_unet
 from bksdm_demo.errors import EngineError
 from bksdm_demo.mil.identity import content_identity
 from bksdm_demo.mil.model import read_model
@@ -214,7 +214,7 @@ class OpenVinoEngine:
     def _translation(self) -> Translation:
         program = self._program or read_model(self.path)
         self._program = None  # it would hold the file's pages in memory
-        return translate(program)
+        return translate(program, computes_in_int8())
 
     def _store(self) -> CompiledStore | None:
         """The store for results, or None."""

@@ -19,6 +19,7 @@ from openvino import Node, Output
 
 from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.program import Operation, Program, TensorType, Value
+from bksdm_demo.translate.int8_weights import whole_numbers
 
 T = TypeVar("T")
 
@@ -44,9 +45,14 @@ def partial_shape(shape: Sequence[int | None]) -> ov.PartialShape:
 
 
 class Context:
-    """Gives translators the inputs of an operation: graph values, or plain data where MIL demands a constant."""
+    """Gives translators the inputs of an operation: graph values, or plain data where MIL demands a constant.
 
-    def __init__(self, program: Program) -> None:
+    `int8` asks them for the forms that OpenVINO computes in 8-bit integers, where the program rounds to 8 bits.
+    """
+
+    def __init__(self, program: Program, int8: bool = False) -> None:
+        self.int8 = int8
+        self._program = program
         self._constants = program.constants
         self._values: dict[str, Output] = {}
 
@@ -87,6 +93,23 @@ class Context:
     def optional(self, operation: Operation, key: str) -> Output | None:
         """The graph input under `key`, or None without it."""
         return self.value(operation, key) if operation.inputs.get(key) else None
+
+    def declared_type(self, operation: Operation, key: str) -> TensorType:
+        """The type that the file declares for the input under `key`; KeyError without it."""
+        return self._program.type_of(operation.inputs[key][0])
+
+    def weight(self, operation: Operation, x: Output) -> Output:
+        """The input `weight` that multiplies x.
+
+        Whole numbers times a scale for each output, if integers are wanted, x is rounded to 8 bits, and the file stores
+        the weight so.
+        """
+        if self.int8 and x.get_node().get_type_name() == "FakeQuantize" and self.is_constant(operation, "weight"):
+            found = whole_numbers(self._constants[operation.inputs["weight"][0]])
+            if found is not None:
+                whole, scale = found
+                return op.multiply(op.convert(op.constant(whole), "f32"), op.constant(scale)).output(0)
+        return self.value(operation, "weight")
 
     def is_constant(self, operation: Operation, key: str) -> bool:
         """Whether the input is given and known from the file alone."""

@@ -39,8 +39,11 @@ class Translation:
     rewrites: Mapping[str, int]
 
 
-def translate(program: Program) -> Translation:
+def translate(program: Program, int8: bool = False) -> Translation:
     """The program as OpenVINO models, rewritten for speed.
+
+    `int8` lets OpenVINO compute in integers what the program rounds to 8 bits; the processor must have dot products of
+    them (see engines/quantization/part.py). The numbers stay the same up to float32 rounding.
 
     Raises UnsupportedModelError that names every op without a translator, with counts, or every operation of an
     unsupported form. Raises PackageError for a file that contradicts itself.
@@ -48,7 +51,7 @@ def translate(program: Program) -> Translation:
     program, rewrites = _rewritten(program)
     refuse_missing(program)
     main, prelude = cut_prelude(program)
-    return Translation(build_model(main), None if prelude is None else build_model(prelude), rewrites)
+    return Translation(build_model(main, int8), None if prelude is None else build_model(prelude), rewrites)
 
 
 def _rewritten(program: Program) -> tuple[Program, dict[str, int]]:
@@ -68,12 +71,12 @@ def refuse_missing(program: Program) -> None:
         raise UnsupportedModelError(f"{len(missing)} kinds of operation cannot be run here: {listed}.")
 
 
-def build_model(program: Program) -> ov.Model:
+def build_model(program: Program, int8: bool = False) -> ov.Model:
     """The program without passes: one translator call per operation, each output checked against its declaration.
 
     A refused operation is replaced by a parameter of the declared type, so that one error lists all refused ones.
     """
-    context = Context(program)
+    context = Context(program, int8)
     parameters = [_parameter(value) for value in program.inputs]
     for value, parameter in zip(program.inputs, parameters, strict=True):
         context.define(value, parameter.output(0), "input")

@@ -20,6 +20,7 @@ from bksdm_demo.translate.ops import (  # noqa: F401 (importing a family enters 
     image_resizing,
     linear,
     normalization,
+    quantization,
     reduction,
     scatter_gather,
     tensor_operation,

@@ -85,10 +85,15 @@ def is_unet(inputs: Sequence[Port]) -> bool:
 
 def check_int8(processor: Path = PROCESSOR) -> None:
     """Raise EngineError if the processor has no int8 dot products: without them sums overflow silently."""
-    if "INT8" not in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") or not has_dot_products(processor):
+    if not computes_in_int8(processor):
         raise EngineError(
             "This processor has no int8 dot products (VNNI, AMX or their like); choose the precision auto."
         )
+
+
+def computes_in_int8(processor: Path = PROCESSOR) -> bool:
+    """Whether OpenVINO computes in int8 here, with dot products that do not overflow."""
+    return "INT8" in Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") and has_dot_products(processor)
 
 
 def has_dot_products(processor: Path) -> bool:

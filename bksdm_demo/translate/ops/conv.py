@@ -20,7 +20,8 @@ from bksdm_demo.translate.translator import translates
 @translates("conv")
 def conv(context: Context, operation: Operation) -> Node:
     """x [B, Ci, *spatial] with weight [Co, Ci / groups, *kernel] and bias [Co]."""
-    x, weight = context.value(operation, "x"), context.value(operation, "weight")
+    x = context.value(operation, "x")
+    weight = context.weight(operation, x)
     dims = rank(weight) - 2
     strides = context.ints(operation, "strides", [1] * dims)
     dilations = context.ints(operation, "dilations", [1] * dims)

@@ -32,11 +32,19 @@ _DIRECT: dict[str, Callable[[Output], Node]] = {
 }
 
 CASTS = ("fp16", "fp32", "int8", "uint8", "int16", "uint16", "int32", "bool")
+FP16_INFINITE = np.float32(65520)  # the least number that rounds to infinity in fp16
 
 
 @translates(*_DIRECT)
 def direct(context: Context, operation: Operation) -> Node:
     return _DIRECT[operation.kind](context.value(operation, "x"))
+
+
+@translates("exp2")
+def exp2(context: Context, operation: Operation) -> Node:
+    """2 to the power of x; of integers it yields integers."""
+    x = context.value(operation, "x")
+    return op.convert(op.power(np.float32(2), op.convert(x, "f32")), x.get_element_type())
 
 
 @translates("square")
@@ -75,19 +83,32 @@ def clip(context: Context, operation: Operation) -> Node:
 
 @translates("cast")
 def cast(context: Context, operation: Operation) -> Node:
-    """Float to integer truncates; to bool means "not zero"; a cast within one running type does nothing."""
+    """Float to integer truncates; to bool means "not zero"; to fp16 makes infinite what fp16 cannot hold.
+
+    Every other cast within one running type does nothing.
+    """
     x = context.value(operation, "x")
     dtype = context.text(operation, "dtype")
     if dtype not in CASTS:
         raise UnsupportedModelError(
             f"cast {operation.name}: the type {dtype!r} is unknown; there are {', '.join(CASTS)}."
         )
-    target = element_type(dtype)
-    if x.get_element_type() == target:
-        return x
-    if target == ov.Type.boolean:
+    source, target = x.get_element_type(), element_type(dtype)
+    if target == ov.Type.boolean and source != target:
         return op.not_equal(x, op.convert_like(np.float32(0), x))
-    return op.convert(x, target)
+    made = x if source == target else op.convert(x, target).output(0)
+    return _overflown(made) if dtype == "fp16" and _holds_more(context, operation) else made
+
+
+def _holds_more(context: Context, operation: Operation) -> bool:
+    """Whether the declared type of x holds numbers that fp16 does not."""
+    return context.declared_type(operation, "x").dtype not in ("fp16", "bool", "int8", "uint8", "int16")
+
+
+def _overflown(x: Output) -> Node:
+    """x, with infinities for what fp16 cannot hold. A conversion to f16 would not do: the runtime leaves it out."""
+    infinite = op.multiply(x, np.float32(np.inf))
+    return op.select(op.greater_equal(op.absolute(x), FP16_INFINITE), infinite, x)
 
 
 @translates("identity")

@@ -13,7 +13,8 @@ from bksdm_demo.translate.translator import translates
 @translates("linear")
 def linear(context: Context, operation: Operation) -> Node:
     """x W^T + b over the last axis; the weight is [out, in]."""
-    product = op.matmul(context.value(operation, "x"), context.value(operation, "weight"), False, True)
+    x = context.value(operation, "x")
+    product = op.matmul(x, context.weight(operation, x), False, True)
     bias = context.optional(operation, "bias")
     return product if bias is None else op.add(product, bias)
 

@@ -11,12 +11,16 @@ from bksdm_demo.translate.passes.group_norm import fuse_group_norm
 from bksdm_demo.translate.passes.layer_norm import fuse_layer_norm
 from bksdm_demo.translate.passes.masked_fill import fuse_masked_fill
 from bksdm_demo.translate.passes.projections import project_into_parts
+from bksdm_demo.translate.passes.rounding import fuse_rounding
+from bksdm_demo.translate.passes.softmax import fuse_softmax
 from bksdm_demo.translate.passes.token_major import run_token_major
 from bksdm_demo.translate.passes.upsampling import convolve_before_doubling
 
 Pass = Callable[[Program], tuple[Program, int]]
 
 PASSES: dict[str, Pass] = {
+    "rounding": fuse_rounding,
+    "softmax": fuse_softmax,  # before attention
     "split attention": fuse_split_attention,
     "matmul attention": fuse_matmul_attention,
     "group norm": fuse_group_norm,

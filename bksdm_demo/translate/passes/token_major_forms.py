@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bksdm_demo.mil.program import Constant, Operation
-from bksdm_demo.translate.added_ops import MULTI_HEAD
+from bksdm_demo.translate.added_ops import MULTI_HEAD, ROUNDING
 from bksdm_demo.translate.passes.attention_sites import is_token_row
 from bksdm_demo.translate.passes.rewrite import Index, added_int, added_ints, only, reshaped
 
@@ -53,6 +53,14 @@ def _attention(index: Index, operation: Operation) -> TokenMajorForm | None:
 
 def _pointwise(index: Index, operation: Operation) -> TokenMajorForm | None:
     return TokenMajorForm(operation.kind, _rows(operation, "x"), _constants(operation, "mode"))
+
+
+def _rounding(index: Index, operation: Operation) -> TokenMajorForm | None:
+    """The same, if all channels are rounded alike."""
+    rows = _rows(operation, "x")
+    kept = _constants(operation, *(key for key in operation.inputs if key not in ("x", "axis")))
+    alike = all(index.shape(name) == () for names in kept.values() for name in names)
+    return TokenMajorForm(ROUNDING, rows, kept) if alike else None
 
 
 def _binary(index: Index, operation: Operation) -> TokenMajorForm | None:
@@ -110,4 +118,5 @@ _FORMS: Mapping[str, Callable[[Index, Operation], TokenMajorForm | None]] = {
     "silu": _pointwise,
     "split": _split,
     MULTI_HEAD: _attention,
+    ROUNDING: _rounding,
 }

@@ -26,6 +26,7 @@ ERF = np.vectorize(math.erf)
         ("cos", np.cos),
         ("erf", lambda x: ERF(x).astype(np.float32)),
         ("exp", np.exp),
+        ("exp2", np.exp2),
         ("floor", np.floor),
         ("identity", lambda x: x),
         ("sign", np.sign),
@@ -69,9 +70,34 @@ def test_cast_float_to_integer_truncates(target: str) -> None:
     check_op("cast", np.trunc(x).astype(target), x=x, dtype=target)
 
 
+def test_exp2_over_its_whole_range() -> None:
+    x = np.array([-np.inf, -200, -126, -0.5, 0, 10.25, 127, 128, np.inf], np.float32)
+    with np.errstate(over="ignore"):
+        check_op("exp2", np.exp2(x), x=x)
+    check_op("exp2", np.array([1, 8, 1024], np.int32), x=np.array([0, 3, 10], np.int32))
+
+
 def test_cast_between_floats_keeps_the_value() -> None:
     x = np.array([1 / 3, 70000.0], np.float32)  # beyond fp16's precision and range
-    check_op("cast", x, x=x, dtype="fp16")
+    check_op("cast", x[:1], x=x[:1], dtype="fp16")
+    check_op("cast", x, x=x, dtype="fp32")
+
+
+def test_cast_to_fp16_overflows_as_in_numpy() -> None:
+    x = np.array([0, -0.0, 65504, 65519.996, 65520, -65520, 70000, -3.4e38, np.inf, -np.inf, np.nan], np.float32)
+    with np.errstate(over="ignore"):
+        finite = np.where(np.isfinite(x.astype(np.float16)), x, x.astype(np.float16))
+        check_op("cast", finite, x=x, dtype="fp16")
+    whole = np.array([0, 65519, 65520, -70000], np.int32)
+    check_op("cast", np.array([0, 65519, np.inf, -np.inf], np.float32), x=whole, dtype="fp16")
+
+
+def test_a_value_that_fp16_held_already_is_not_compared() -> None:
+    builder = Builder()
+    x = builder.input("x", (2,))  # fp16 by declaration; it runs in f32
+    made = builder.op("cast", (2,), x=x, dtype="fp16")
+    beyond = np.array([70000, 1], np.float32)
+    np.testing.assert_array_equal(run_program(builder.program(made), {"x": beyond})[made.name], beyond)
 
 
 def test_cast_to_and_from_bool() -> None:
