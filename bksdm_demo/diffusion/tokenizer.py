@@ -24,6 +24,7 @@ from transformers.models.clip.tokenization_clip import CLIPTokenizer  # noqa: E4
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 MARKS = 2  # begin and end
+LARGEST_ID = 2**31 - 1
 MOST_MERGES_BYTES = 8 * 2**20  # CLIP's merges have half a MB
 
 
@@ -80,8 +81,10 @@ def _words_from(
 
 def _read_vocab(path: Path) -> dict[str, int]:
     words = read_json(path)
-    if not isinstance(words, dict) or not all(type(number) is int for number in words.values()):
-        raise PackageError(f"The vocabulary {path.name} does not map words to numbers.")
+    if not isinstance(words, dict) or not all(
+        type(number) is int and 0 <= number <= LARGEST_ID for number in words.values()
+    ):
+        raise PackageError(f"The vocabulary {path.name} does not map words to numbers from 0 to {LARGEST_ID}.")
     missing = [mark for mark in (BEGIN, END) if mark not in words]
     if missing:
         raise PackageError(f"The vocabulary {path.name} lacks {', '.join(missing)}.")

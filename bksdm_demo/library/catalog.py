@@ -29,7 +29,7 @@ from bksdm_demo.library.prediction import (
 from bksdm_demo.library.published import Archive, PublishedSystem
 from bksdm_demo.library.record import read_record
 from bksdm_demo.library.system import Availability, System
-from bksdm_demo.mil.files import refuse_pointers
+from bksdm_demo.mil.files import read_json, read_text, refuse_pointers
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.units import format_bytes
 
@@ -182,7 +182,7 @@ class Catalog:
             folder = self._folder(offer, archive)
             try:
                 checker = None if folder is None else find_parts(folder).safety_checker
-            except PackageError:  # damaged systems lend nothing; _examine gives their reason
+            except (DemoError, OSError):  # damaged systems lend nothing; _examine gives their reason
                 continue
             checkers |= {} if checker is None else {offer.title(archive): checker}
         return checkers
@@ -219,6 +219,8 @@ class Catalog:
         try:
             system, parts = _checked(system, find_parts(system.folder, system.shared), lenders)
             refuse_pointers(parts.files)
+            read_json(parts.vocab)  # what it maps is checked at loading
+            read_text(parts.merges)
             sizes = {path: package_bytes(path) for path in parts.models}
             counts = {path: self._parameters(path) for path in parts.models if path != parts.vae_encoder}
             read_training(parts, self._metadata_of)  # refuses what the schedulers cannot follow

@@ -5,7 +5,7 @@ or `*_unet_chunk1/2.mlpackage`, ...) and compiled "Resources" folders as its Swi
 (`TextEncoder.mlmodelc`, `Unet.mlmodelc` or `UnetChunk1/2.mlmodelc`, ...), both with `vocab.json` and `merges.txt`.
 Packages with a compiled copy in `Resources`, as the converter bundles them, are one system and run as packages; the
 vocabulary may be the copy's. The parts may be in the folder or up to DEPTH folders below it, where a
-`scheduler_config.json` may be too. Ignores archives' litter. Does not look into the parts.
+`scheduler_config.json` and a `safety_rules.json` may be too. Ignores archives' litter. Does not look into the parts.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bksdm_demo.diffusion.safety_rules import FILE_NAME as SAFETY_RULES
 from bksdm_demo.errors import PackageError
 
+MODELS = (".mlpackage", ".mlmodelc")
 DEPTH = 2  # folders between the given folder and the parts
 SCHEDULER_CONFIGS = ("scheduler_config.json", "scheduler/scheduler_config.json")  # diffusers' places for it
 
@@ -31,6 +33,25 @@ NAMES = {
 }
 UNET_ROLES = ("U-Net", "U-Net chunk 1", "U-Net chunk 2")
 
+# Core ML models of other kinds: (endings of a package's name, whole names of compiled models), and what they are.
+ONLY = "this demo draws Stable Diffusion 1 and 2 and their descendants only"
+FOREIGN = (
+    (
+        ("_text_encoder_2", "_refiner"),
+        ("TextEncoder2", "UnetRefiner", "UnetRefinerChunk1"),
+        f"Stable Diffusion XL; {ONLY}",
+    ),
+    (
+        ("_mmdit", "_text_encoder_t5"),
+        ("MultiModalDiffusionTransformer", "TextEncoderT5"),
+        f"Stable Diffusion 3; {ONLY}",
+    ),
+)
+CONTROLLED = (
+    ("_control-unet", "_control-unet_chunk1", "_control-unet_chunk2"),
+    ("ControlledUnet", "ControlledUnetChunk1", "ControlledUnetChunk2"),
+)
+
 
 @dataclass(frozen=True)
 class Parts:
@@ -44,11 +65,12 @@ class Parts:
     vae_encoder: Path | None = None
     safety_checker: Path | None = None
     scheduler_config: Path | None = None
+    safety_rules: Path | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """Everything that decides what the system draws: the Core ML parts, and the files beside them."""
-        optional = () if self.scheduler_config is None else (self.scheduler_config,)
+        optional = (path for path in (self.scheduler_config, self.safety_rules) if path is not None)
         return (*self.models, self.vocab, self.merges, *optional)
 
     @property
@@ -100,9 +122,11 @@ def find_systems(folder: Path) -> tuple[Path, ...]:
 def find_parts(folder: Path, shared: Path | None = None) -> Parts:
     """The parts of the one system in `folder`; missing ones come from `shared`, except a scheduler configuration.
 
-    Raises PackageError for a folder without a system, with several systems, or with missing parts, naming them all.
+    Raises PackageError for a folder without a system, with several systems, with one of a kind that cannot be drawn, or
+    with missing parts, naming them all.
     """
     places = find_systems(folder)
+    _refuse_foreign(folder, places)
     if not places:
         raise PackageError(f"{folder} holds no system: no {describe('U-Net')} in it or up to {DEPTH} folders below.")
     if len(places) > 1:
@@ -124,7 +148,45 @@ def find_parts(folder: Path, shared: Path | None = None) -> Parts:
     if missing or text_encoder is None or decoder is None or vocab is None or merges is None:
         raise PackageError(f"{place} is not a whole system; missing: {'; '.join(missing)}.")
     config = next((path for at in own for name in SCHEDULER_CONFIGS if (path := at / name).is_file()), None)
-    return Parts(text_encoder, unet, decoder, vocab, merges, found["image encoder"], found["safety checker"], config)
+    rules = _find_file([*own, *lent], SAFETY_RULES)
+    image_encoder, checker = found["image encoder"], found["safety checker"]
+    return Parts(text_encoder, unet, decoder, vocab, merges, image_encoder, checker, config, rules)
+
+
+def _refuse_foreign(folder: Path, places: Sequence[Path]) -> None:
+    """Raises PackageError for models of a kind that cannot be drawn, beside a U-Net of `places` or instead of one."""
+    models = [
+        path
+        for place in places or _levels(folder)
+        for path in _listing(place)
+        if path.suffix in MODELS and _is_folder(path)
+    ]
+    for endings, names, what in FOREIGN:
+        if found := next((path for path in models if _is_called(path, endings, names)), None):
+            raise PackageError(f"{found} belongs to {what}.")
+    if places:
+        return
+    if found := next((path for path in models if _is_called(path, *CONTROLLED)), None):
+        raise PackageError(
+            f"{found} is a U-Net that waits for a ControlNet, which this demo does not run; "
+            "convert it again without --unet-support-controlnet."
+        )
+    if found := next(
+        (path for path in models if "_controlnet_" in path.stem or path.parent.name == "controlnet"), None
+    ):
+        raise PackageError(f"{found} is a ControlNet, which this demo does not run; choose the folder of a system.")
+
+
+def _is_called(path: Path, endings: tuple[str, ...], names: tuple[str, ...]) -> bool:
+    return path.stem.endswith(endings) if path.suffix == ".mlpackage" else path.stem in names
+
+
+def _levels(folder: Path) -> Iterator[Path]:
+    """`folder` and the folders up to DEPTH below it."""
+    level = [folder]
+    for _ in range(DEPTH + 1):
+        yield from level
+        level = [child for place in level for child in _subfolders(place)]
 
 
 def _unet(found: dict[str, Path | None]) -> tuple[Path, ...]:
@@ -149,7 +211,7 @@ def _find_model(places: Sequence[Path], role: str) -> Path | None:
 def _candidates(place: Path, role: str) -> list[Path]:
     """Models of a role directly in `place`; packages win over a compiled copy of the same part."""
     ending, compiled = NAMES[role]
-    folders = [path for path in _listing(place) if path.is_dir()]
+    folders = [path for path in _listing(place) if _is_folder(path)]
     packages = [path for path in folders if path.suffix == ".mlpackage" and path.stem.endswith(ending)]
     return packages or [path for path in folders if path.name == f"{compiled}.mlmodelc"]
 
@@ -174,11 +236,10 @@ def _compiled_copies(place: Path) -> list[Path]:
 def _subfolders(place: Path) -> list[Path]:
     """The folders below that may hold a system: all but models, hidden folders and archives' litter."""
     litter = ("__MACOSX", "__pycache__")
-    models = (".mlpackage", ".mlmodelc")
     return [
         path
         for path in _listing(place)
-        if path.is_dir() and path.suffix not in models and path.name not in litter and not path.name.startswith(".")
+        if _is_folder(path) and path.suffix not in MODELS and path.name not in litter and not path.name.startswith(".")
     ]
 
 
@@ -188,3 +249,10 @@ def _listing(place: Path) -> list[Path]:
         return sorted(place.iterdir())
     except OSError:
         return []
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a folder may show its contents and yet not let them be looked at
+        return False

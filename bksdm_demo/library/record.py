@@ -10,7 +10,9 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bksdm_demo.errors import PackageError
 from bksdm_demo.library.download import RemoteFile
+from bksdm_demo.mil.files import read_json
 
 NAME = "fetched.json"
 
@@ -40,8 +42,8 @@ def record_of(remote: RemoteFile, asked: str) -> FetchRecord:
 def read_record(folder: Path) -> FetchRecord | None:
     """The record in a system's folder; None if it is missing or damaged."""
     try:
-        record = FetchRecord(**json.loads((folder / NAME).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        record = FetchRecord(**read_json(folder / NAME))
+    except (PackageError, TypeError):
         return None
     texts = (record.repo, record.file, record.revision, record.asked, record.digest)
     sound = all(isinstance(text, str) for text in texts) and isinstance(record.size_bytes, int)

@@ -113,6 +113,11 @@ class TestBadFiles:
             (b"\xff\xfe", "cannot be read"),
             (b"[1]", "does not map"),
             (b'{"a": "b"}', "does not map"),
+            (b'{"<|startoftext|>": -1, "<|endoftext|>": 1}', "does not map words to numbers from 0"),
+            (b'{"<|startoftext|>": 0, "<|endoftext|>": 4294967296}', "does not map words to numbers from 0"),
+            (b"[" * 100_000, "cannot be read as JSON"),
+            (b'{"a":' * 50_000, "cannot be read as JSON"),
+            (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer.* `git lfs pull`"),
             (b'{"a": 0}', r"lacks <\|startoftext\|>, <\|endoftext\|>"),
         ],
     )
@@ -120,6 +125,17 @@ class TestBadFiles:
         (tmp_path / "vocab.json").write_bytes(content)
         with pytest.raises(PackageError, match=message):
             Tokenizer(tmp_path / "vocab.json", GOLDEN / "merges.txt", LENGTH)
+
+    def test_merges_that_are_a_pointer(self, tmp_path: Path) -> None:
+        (tmp_path / "merges.txt").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1d\nsize 9\n")
+        with pytest.raises(PackageError, match=r"merges\.txt is a Git LFS pointer.* `git lfs pull`"):
+            Tokenizer(GOLDEN / "vocab.json", tmp_path / "merges.txt", LENGTH)
+
+    def test_byte_order_marks_are_left_out(self, tmp_path: Path, tokenizer: Tokenizer) -> None:
+        for name in ("vocab.json", "merges.txt"):
+            (tmp_path / name).write_text((GOLDEN / name).read_text(encoding="utf-8"), encoding="utf-8-sig")
+        marked = Tokenizer(tmp_path / "vocab.json", tmp_path / "merges.txt", LENGTH)
+        assert marked.encode("a red apple").ids.tolist() == tokenizer.encode("a red apple").ids.tolist()
 
     @pytest.mark.parametrize("line", ["a", "a b c", "a 龍"])
     def test_merges(self, tmp_path: Path, line: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,12 @@ import pytest
 from bksdm_demo.errors import ModelUnavailableError, PackageError
 from bksdm_demo.library.catalog import EMBEDDED, Availability, Catalog
 from bksdm_demo.library.published import PUBLISHED
+from bksdm_demo.mil.metadata import read_notes
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.records import Request
 from tests.fakes import FAMILY, fake_catalog, write_compiled, write_family, write_package
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "1d" * 32 + "\nsize 1510115\n"
 
 
 def local_system(folder: Path) -> Path:
@@ -114,6 +119,54 @@ def test_local_folders_become_systems_and_bad_ones_reasons(tmp_path: Path) -> No
     assert "no safety checker" in local["unchecked"].reason
     assert "image decoder" in local["torn"].reason
     assert "holds no system" in local["holiday"].reason
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("vocab.json", "[" * 100_000, r"vocab\.json cannot be read as JSON"),
+        ("vocab.json", POINTER, r"vocab\.json is a Git LFS pointer, .* run `git lfs pull`"),
+        ("merges.txt", POINTER, r"merges\.txt is a Git LFS pointer"),
+        ("Unet.mlmodelc/weights/weight.bin", POINTER, r"weight\.bin is a Git LFS pointer"),
+        ("Unet.mlmodelc/metadata.json", "[" * 100_000, r"metadata\.json is damaged"),
+        ("Unet.mlmodelc/metadata.json", "[" + "1" * 5000 + "]", r"metadata\.json is damaged"),
+        ("scheduler_config.json", '{"a":' * 50_000, r"scheduler_config\.json cannot be read as JSON"),
+    ],
+)
+def test_one_hostile_file_makes_only_its_own_system_unavailable(
+    tmp_path: Path, file: str, content: str, reason: str
+) -> None:
+    local_system(tmp_path / "good")
+    (local_system(tmp_path / "bad") / file).write_text(content)
+    by_key = Catalog(tmp_path, tmp_path, read_metadata=compiled_metadata).by_key()
+    assert re.search(f"^bad/.*{reason}", by_key["bad"].reason)
+    assert str(tmp_path) not in by_key["bad"].reason
+    assert by_key["good"].available
+
+
+def compiled_metadata(part: Path) -> Mapping[str, str]:
+    return read_notes(part).metadata if (part / "metadata.json").exists() else {}
+
+
+@pytest.mark.parametrize("parameters", ["9" * 5000, "9" * 16, "-1", "1e9", "²"])
+def test_what_is_no_number_of_weights_counts_as_unknown(tmp_path: Path, parameters: str) -> None:
+    local_system(tmp_path / "mine")
+    system = Catalog(tmp_path, tmp_path, read_metadata=lambda part: {"parameters": parameters}).get("mine")
+    assert (system.parameters, system.unet_parameters) == (None, None)
+
+
+def test_trouble_that_no_reader_foresaw_stays_with_its_system(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def read(part: Path) -> Mapping[str, str]:
+        if "bad" in part.parts:
+            raise RuntimeError("secret")
+        return {}
+
+    for name in ("bad", "good"):
+        local_system(tmp_path / name)
+    by_key = Catalog(tmp_path, tmp_path, read_metadata=read).by_key()
+    assert by_key["bad"].reason == "bad cannot be read (RuntimeError); the log says more."
+    assert by_key["good"].available
+    assert "secret" in caplog.text
 
 
 def test_a_checker_in_the_shared_folder_makes_a_system_usable(tmp_path: Path) -> None:

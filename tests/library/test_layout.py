@@ -166,3 +166,65 @@ def test_a_file_with_a_parts_name_is_no_part(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_holds_no_system(tmp_path: Path) -> None:
     with pytest.raises(PackageError, match="holds no system"):
         find_parts(tmp_path / "nowhere")
+
+
+XL = "Stable_Diffusion_version_stabilityai_stable-diffusion-xl-base-1.0"  # as Apple's converter names its output
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ["text_encoder", "text_encoder_2", "unet", "vae_decoder"],
+            "XL.*_text_encoder_2.mlpackage belongs to .* XL; this",
+        ),
+        (["refiner", "vae_decoder"], "XL.*_refiner.mlpackage belongs to Stable Diffusion XL; this demo draws"),
+        (["text_encoder", "mmdit", "vae_decoder"], "_mmdit.mlpackage belongs to Stable Diffusion 3; this demo draws"),
+        (
+            ["text_encoder", "control-unet", "vae_decoder"],
+            "_control-unet.mlpackage is a U-Net that waits for a ControlNet",
+        ),
+        (["control-unet_chunk1", "control-unet_chunk2"], "_control-unet_chunk1.mlpackage is a U-Net that waits"),
+        (
+            ["controlnet_lllyasviel_sd-controlnet-canny"],
+            "-canny.mlpackage is a ControlNet, which this demo does not run",
+        ),
+    ],
+)
+@pytest.mark.parametrize("inside", ["", "packages"])
+def test_packages_of_other_kinds_are_called_what_they_are(
+    tmp_path: Path, inside: str, names: list[str], message: str
+) -> None:
+    for name in names:
+        write_package(tmp_path / inside / f"{XL}_{name}.mlpackage")
+    word_files(tmp_path)
+    with pytest.raises(PackageError, match=message.replace("XL.*", f"{XL}.*")):
+        find_parts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["TextEncoder", "TextEncoder2", "Unet", "VAEDecoder"], "TextEncoder2.mlmodelc belongs to Stable Diffusion XL"),
+        (["TextEncoderT5", "MultiModalDiffusionTransformer"], "mlmodelc belongs to Stable Diffusion 3"),
+        (
+            ["TextEncoder", "ControlledUnet", "VAEDecoder"],
+            "ControlledUnet.mlmodelc is a U-Net that waits .* convert it",
+        ),
+        (["controlnet/LllyasvielSdControlnetCanny"], "Canny.mlmodelc is a ControlNet"),
+    ],
+)
+def test_compiled_models_of_other_kinds_are_called_what_they_are(
+    tmp_path: Path, names: list[str], message: str
+) -> None:
+    for name in names:
+        write_compiled(tmp_path / f"{name}.mlmodelc")
+    word_files(tmp_path)
+    with pytest.raises(PackageError, match=message):
+        find_parts(tmp_path)
+
+
+def test_a_plain_unet_beside_a_controlled_one_and_a_controlnet_is_used(tmp_path: Path) -> None:
+    for name in ("control-unet", "controlnet_lllyasviel_sd-controlnet-canny"):
+        write_package(tmp_path / f"{PREFIX}_{name}.mlpackage")
+    assert find_parts(package_folder(tmp_path)).unet == (tmp_path / f"{PREFIX}_unet.mlpackage",)

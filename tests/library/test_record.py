@@ -32,7 +32,7 @@ def test_it_comes_back_as_it_was_written(hub: HubServer, tmp_path: Path) -> None
     assert read_record(tmp_path) == record
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"repo": 1}', "\x00", '{"unknown": "x"}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"repo": 1}', "\x00", '{"unknown": "x"}', "[" * 100_000])
 def test_a_spoilt_record_is_none(tmp_path: Path, text: str) -> None:
     assert read_record(tmp_path) is None
     (tmp_path / NAME).write_text(text)
