@@ -21,7 +21,7 @@ from bksdm_demo.downloads.status_board import StatusBoard
 from bksdm_demo.engines.base import Engine, EngineOptions
 from bksdm_demo.engines.registry import engine_kind, expected_memory, ignored_options, open_engine
 from bksdm_demo.errors import EngineError
-from bksdm_demo.library.catalog import Catalog
+from bksdm_demo.library.catalog import EMOJI_FAMILY, Catalog
 from bksdm_demo.library.published import (
     IMAGE_DECODER_WEIGHTS,
     PUBLISHED,
@@ -100,7 +100,8 @@ def start(settings: Settings) -> Services:
         memory_estimates=memory_estimates(settings),
         allowed=settings.downloads_allowed,
     )
-    prewarm = Prewarm(cache, downloads, status_board, settings.prewarm)
+    keys, family = ((), "") if settings.no_prewarm else (settings.prewarm, EMOJI_FAMILY)
+    prewarm = Prewarm(cache, downloads, status_board, keys, family, lambda: comparisons.busy)
     background = Background(status_board, downloads, prewarm)
     return Services(catalog, cache, comparisons, background, choices, opened)
 

@@ -375,12 +375,16 @@ def fake_background(
     fetch: FetchSystem | None = None,
     *,
     prewarm: Sequence[str] = (),
+    family: str = "",
+    busy: Callable[[], bool] | None = None,
     **options: Any,
 ) -> Background:
-    """A real Background beside such a service; `fetch` replaces the download. Close it."""
+    """A real Background beside such a service; `fetch` replaces the download, `busy` the comparisons'. Close it."""
     status_board, models_dir = StatusBoard(), comparisons.catalog.models_dir or Path("nowhere")
     downloads = DownloadQueue(comparisons.catalog, models_dir, offers, status_board, fetch=fetch or _no_hub, **options)
-    return Background(status_board, downloads, Prewarm(comparisons.cache, downloads, status_board, prewarm))
+    is_busy = busy or (lambda: comparisons.busy)
+    warm = Prewarm(comparisons.cache, downloads, status_board, prewarm, family, is_busy)
+    return Background(status_board, downloads, warm)
 
 
 def _no_hub(system: PublishedSystem, models_dir: Path, *, report: Report, cancelled: threading.Event) -> Path:

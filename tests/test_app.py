@@ -29,6 +29,7 @@ def test_flags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     background = app.read_settings(["--prewarm", "emoji-tiny", "--prewarm", "a,b", "--no-downloads"])
     assert (background.prewarm, background.downloads_allowed) == (("emoji-tiny", "a", "b"), False)
     assert app.read_settings(["--share", "--downloads"]).downloads_allowed
+    assert (app.read_settings([]).no_prewarm, app.read_settings(["--no-prewarm"]).no_prewarm) == (False, True)
 
 
 @pytest.mark.parametrize("flags", [["--threads", "0"], ["--models-dir", "/no/such/folder"], ["--memory-gb", "nan"]])

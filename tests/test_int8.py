@@ -16,7 +16,7 @@ from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine
 from bksdm_demo.environment import unet_precisions
 from bksdm_demo.records import LoadProgress, Request, Step
-from bksdm_demo.runs.pipeline_cache import CALIBRATING
+from bksdm_demo.runs.part_loading import CALIBRATING
 from bksdm_demo.settings import Settings
 from bksdm_demo.start import Services, start
 from bksdm_demo.ui.labels import job_labels

@@ -1,16 +1,16 @@
-"""Loads chosen systems in the background at the start of the demo, so that the first visitor need not wait.
+"""Loads systems in the background at the start of the demo, so that the first visitor need not wait.
 
-Systems load one after the other through the pipeline cache, so a visitor who asks for the same system waits for the
-same load. A system that is not on this machine is downloaded first. Progress goes to the status board. All systems
-stay leased until the last one is loaded. A set that does not fit into memory together is therefore reported.
+First those that the operator chose, which are downloaded if they are missing, then quietly a whole family. Visitors
+come first: while a comparison waits or runs, nothing new begins to load, and a visitor waits at most for a part that
+loads already and that they need themselves. Systems load into free memory only. Progress goes to the status board.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from contextlib import ExitStack
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -23,7 +23,7 @@ from bksdm_demo.runs.pipeline_cache import PipelineCache
 
 logger = logging.getLogger(__name__)
 
-POLL = 0.2  # seconds between two checks for `close()` during a download
+POLL = 0.2  # seconds between two checks for `close()` during a download or a visitor's comparison
 UNEXPECTED = "An unexpected error stopped the loading. The server's log has the details."
 
 
@@ -39,7 +39,10 @@ class WarmState(StrEnum):
 
 @dataclass(frozen=True)
 class Warming:
-    """A snapshot of one system's prewarming. `seconds` is the time it took, `message` why it failed."""
+    """A snapshot of one system's prewarming. `seconds` is the time it took, `message` why it failed.
+
+    Nobody asked for a `quiet` one, so nobody hears that it waits or has failed.
+    """
 
     key: str
     name: str
@@ -47,29 +50,46 @@ class Warming:
     loading: LoadProgress | None = None
     seconds: float = 0.0
     message: str = ""
+    quiet: bool = False
 
     @property
     def active(self) -> bool:
         return self.state not in (WarmState.READY, WarmState.FAILED)
 
 
+def _never() -> bool:
+    return False
+
+
 class Prewarm:
-    """Loads the systems `keys` after `start()`. `close()` stops it between two parts."""
+    """Loads the systems `keys`, then those of `family`, after `start()`. `close()` stops it between two parts.
+
+    `busy()` says whether a visitor's comparison waits or runs.
+    """
 
     def __init__(
-        self, cache: PipelineCache, downloads: DownloadQueue, status_board: StatusBoard, keys: Sequence[str]
+        self,
+        cache: PipelineCache,
+        downloads: DownloadQueue,
+        status_board: StatusBoard,
+        keys: Sequence[str],
+        family: str = "",
+        busy: Callable[[], bool] = _never,
     ) -> None:
         self._cache, self._downloads, self._status_board = cache, downloads, status_board
-        self.keys = tuple(dict.fromkeys(keys))
+        self.keys, self.family, self._busy = tuple(dict.fromkeys(keys)), family, busy
         self._stop = threading.Event()
         self._worker: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the worker, unless it is running or there is nothing to load."""
-        if self.keys and self._worker is None:
-            for key in self.keys:
-                self._status_board.post(self._first_notice(key))
-            self._worker = threading.Thread(target=self._work, name="prewarm", daemon=True)
+        if self._worker is not None:
+            return
+        notices = [self._first_notice(key) for key in self.keys] + self._family_notices()
+        for notice in notices:
+            self._status_board.post(notice)
+        if notices:
+            self._worker = threading.Thread(target=self._work, args=(notices,), name="prewarm", daemon=True)
             self._worker.start()
 
     def close(self, timeout: float = 5.0) -> None:
@@ -82,12 +102,19 @@ class Prewarm:
         system = self._cache.catalog.by_key().get(key)
         return Warming(key, key if system is None else system.name)
 
-    def _work(self) -> None:
-        with ExitStack() as leases:
-            for key in self.keys:
-                self._warm(self._first_notice(key), leases)
+    def _family_notices(self) -> list[Warming]:
+        systems = [system for system in self._cache.catalog.systems() if system.family == self.family]
+        return [
+            Warming(system.key, system.name, quiet=True)
+            for system in systems
+            if system.available and system.key not in self.keys
+        ]
 
-    def _warm(self, notice: Warming, leases: ExitStack) -> None:
+    def _work(self, notices: Sequence[Warming]) -> None:
+        for notice in notices:
+            self._warm(notice)
+
+    def _warm(self, notice: Warming) -> None:
         """Load one system and post its progress and its end."""
 
         def report(progress: LoadProgress) -> None:
@@ -95,7 +122,7 @@ class Prewarm:
 
         try:
             self._download(notice)
-            lease = leases.enter_context(self._cache.lease(notice.key, report, self._stop.is_set))
+            seconds = self._load(notice, report)
         except DemoError as error:
             logger.warning("%s was not loaded at the start: %s", notice.name, error)
             stopped = isinstance(error, CancelledError) and self._stop.is_set()
@@ -105,7 +132,25 @@ class Prewarm:
             logger.exception("%s was not loaded at the start", notice.name)
             self._status_board.post(replace(notice, state=WarmState.FAILED, message=UNEXPECTED))
         else:
-            self._status_board.post(replace(notice, state=WarmState.READY, seconds=lease.load_seconds))
+            self._status_board.post(replace(notice, state=WarmState.READY, seconds=seconds))
+
+    def _load(self, notice: Warming, report: Callable[[LoadProgress], None]) -> float:
+        """Load what is missing of one system, in the breaks between comparisons, and return the seconds."""
+        seconds = 0.0
+        while True:
+            if self._busy():
+                self._status_board.post(notice)
+            while self._busy() and not self._stop.wait(POLL):
+                pass
+            start = time.perf_counter()
+            try:
+                self._cache.warm(notice.key, report, lambda: self._stop.is_set() or self._busy())
+            except CancelledError:
+                if self._stop.is_set():
+                    raise
+            else:
+                return seconds + time.perf_counter() - start
+            seconds += time.perf_counter() - start
 
     def _download(self, notice: Warming) -> None:
         """Download a system that is not on this machine. Raises ModelUnavailableError if that fails."""

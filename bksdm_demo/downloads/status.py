@@ -142,11 +142,15 @@ def panel_title(views: Sequence[OfferView]) -> str:
 def warming_lines(warmings: Sequence[Warming], now: float) -> tuple[tuple[str, str], ...]:
     """Return (tone, sentence) for every system that prewarming has not loaded yet or could not load.
 
+    Of the quiet ones only the one that loads is named: a visitor need not wait for it.
     `now` is in seconds since the epoch.
     """
     lines = []
     for warming in warmings:
-        if warming.state is WarmState.LOADING and warming.loading is not None:
+        if warming.quiet:
+            if warming.state is WarmState.LOADING:
+                lines.append(("quiet", f"Loading {warming.name} in the background; you can start now"))
+        elif warming.state is WarmState.LOADING and warming.loading is not None:
             lines.append(("working", f"Loading {warming.name}: {loading_words(warming.loading, now)}"))
         elif warming.state is WarmState.FETCHING:
             lines.append(("working", f"Downloading {warming.name}; it loads after that"))

@@ -153,6 +153,11 @@ class Comparisons:
 
     # --- Reading ---------------------------------------------------------------------------------------------------
 
+    @property
+    def busy(self) -> bool:
+        """Whether a comparison waits or runs in this process."""
+        return self._jobs.busy
+
     def get(self, job_id: str) -> Job:
         """Return the current snapshot of a running or stored job. Raises RequestError for an unknown id, StoreError."""
         return self._jobs.known(job_id) or self._store.get(job_id)

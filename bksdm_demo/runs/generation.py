@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from bksdm_demo.diffusion.pipeline import Encoded, Pipeline
 from bksdm_demo.errors import CancelledError
 from bksdm_demo.records import LoadProgress, Phase, Request, Result, Timings
-from bksdm_demo.runs.pipeline_cache import Lease, PipelineCache, ReportLoading
+from bksdm_demo.runs.part_loading import ReportLoading
+from bksdm_demo.runs.pipeline_cache import Lease, PipelineCache
 from bksdm_demo.runs.previews import PreviewObserver
 
 Report = Callable[[Phase, int, int], None]  # the current phase, finished denoising steps, all denoising steps

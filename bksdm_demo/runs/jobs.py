@@ -195,6 +195,12 @@ class JobQueue:
         with self._changed:
             self._changed.wait(timeout)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a job waits or runs."""
+        with self._changed:
+            return any(not job.finished for job in self._jobs.values())
+
     def stopped(self, job_id: str) -> bool:
         """Whether a running job should end."""
         job = self._jobs.get(job_id)

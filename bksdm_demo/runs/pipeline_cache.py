@@ -1,8 +1,9 @@
 """The cache of loaded models. Systems share parts with equal content, and each part loads once.
 
 A caller leases a pipeline for a `with` block; leased parts stay loaded. Above the byte budget, the least recently used
-parts are unloaded. Loading reports each part and can be stopped between two parts. The budget counts the memory that
-the engines expect for their parts. It leaves out the process itself and the working memory of a picture.
+parts are unloaded. A part whose process has died is loaded again by the next lease. Loading reports each part and can
+be stopped between two parts. The budget counts the memory that the engines expect for their parts. It leaves out the
+process itself and the working memory of a picture.
 """
 
 from __future__ import annotations
@@ -11,38 +12,34 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bksdm_demo.diffusion.calibration import calibrate
 from bksdm_demo.diffusion.pipeline import Pipeline
-from bksdm_demo.engines.base import Calibrated, Engine
+from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import BusyError, CancelledError, ModelUnavailableError
 from bksdm_demo.library.assemble import OpenPart, assemble
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.library.layout import Parts
 from bksdm_demo.mil.identity import content_identity
-from bksdm_demo.records import LoadProgress
+from bksdm_demo.runs.part_loading import (
+    Cancelled,
+    LoadReporter,
+    ReportLoading,
+    calibrate_engine,
+    ignore_progress,
+    never,
+    stopped_loading,
+)
 from bksdm_demo.units import format_bytes
 
 POLL = 0.1  # seconds between two checks for a cancel while another caller loads a part
 READING = "reading its files"
-CALIBRATING = "U-Net, calibrated once for int8"
 
-ReportLoading = Callable[[LoadProgress], None]
-Cancelled = Callable[[], bool]
 Assemble = Callable[[Parts, OpenPart], Pipeline]
 PartKey = tuple[str, bool]  # content identity, exact
-
-
-def _ignore_progress(progress: LoadProgress) -> None:
-    pass
-
-
-def _never() -> bool:
-    return False
 
 
 @dataclass(frozen=True)
@@ -107,24 +104,6 @@ class _Assembled:
 
 
 @dataclass
-class _LoadReporter:
-    """Reports the parts of one load to its caller."""
-
-    report: ReportLoading
-    began: float  # seconds since the epoch
-    number: int = 0
-    count: int = 0
-
-    def show(self, part: str) -> None:
-        self.report(LoadProgress(part, self.number, self.count, self.began))
-
-    def next(self, part: str) -> None:
-        """Report the next part. A part that is tried again after another caller's cancel is not counted twice."""
-        self.number = min(self.number + 1, self.count)
-        self.show(part)
-
-
-@dataclass
 class _Counts:
     hits: int = 0
     loads: int = 0
@@ -150,9 +129,7 @@ class PipelineCache:
         self._assembling = threading.Lock()
 
     @contextmanager
-    def lease(
-        self, key: str, report: ReportLoading = _ignore_progress, cancelled: Cancelled = _never
-    ) -> Iterator[Lease]:
+    def lease(self, key: str, report: ReportLoading = ignore_progress, cancelled: Cancelled = never) -> Iterator[Lease]:
         """Lease the loaded pipeline of a system; `report` is called for each part that has to be loaded.
 
         Raises ModelUnavailableError for an unknown key, BusyError if the system does not fit beside the leased parts,
@@ -160,7 +137,7 @@ class PipelineCache:
         opening or loading a part is raised as it is; a later lease tries again.
         """
         start = time.perf_counter()
-        reporter = _LoadReporter(report, time.time())
+        reporter = LoadReporter(report, time.time())
         system = self.catalog.get(key)
         reporter.show(READING)
         assembled = self._assembled(system)
@@ -170,6 +147,27 @@ class PipelineCache:
             yield Lease(system, assembled.pipeline, time.perf_counter() - start, cold)
         finally:
             self._release(assembled.parts)
+
+    def warm(self, key: str, report: ReportLoading = ignore_progress, cancelled: Cancelled = never) -> float:
+        """Load the parts of a system one by one, into memory that is free, and return the seconds. Leases none of them.
+
+        Raises ModelUnavailableError for an unknown key, BusyError for a part that does not fit beside the loaded ones,
+        CancelledError between two parts once `cancelled()` is true, and the errors of opening and loading a part.
+        """
+        start = time.perf_counter()
+        reporter = LoadReporter(report, time.time())
+        system = self.catalog.get(key)
+        assembled = self._assembled(system)
+        roles = dict(zip(assembled.parts, assembled.roles, strict=True))
+        missing = sorted((part for part in roles if part.loading is None), key=lambda part: -part.memory_bytes)
+        reporter.count = len(missing)
+        try:
+            for part in missing:
+                if self._claim_free(system, part, assembled.parts):
+                    self._load({part: roles[part]}, assembled.pipeline, reporter, cancelled)
+        finally:
+            self._close_unused(missing)
+        return time.perf_counter() - start
 
     def state(self) -> CacheState:
         """Return the loaded parts and the counts."""
@@ -198,7 +196,11 @@ class PipelineCache:
                     used.setdefault(part, parts.role(path))
                     return part.engine
 
-                pipeline = self._assemble(parts, open_shared)
+                try:
+                    pipeline = self._assemble(parts, open_shared)
+                except BaseException:
+                    self._close_unused(tuple(used))
+                    raise
                 self._pipelines[identity] = _Assembled(pipeline, tuple(used), tuple(used.values()))
             return self._pipelines[identity]
 
@@ -214,12 +216,19 @@ class PipelineCache:
             self._parts[key] = part
         return part
 
-    def _make_ready(self, system: System, assembled: _Assembled, reporter: _LoadReporter, cancelled: Cancelled) -> bool:
+    def _make_ready(self, system: System, assembled: _Assembled, reporter: LoadReporter, cancelled: Cancelled) -> bool:
         """Load the missing parts and wait for those that other callers load. Return whether any part was missing."""
         cold = False
         roles = dict(zip(assembled.parts, assembled.roles, strict=True))
         while True:
-            own, others = self._claim(system, assembled.parts, again=cold)
+            warming = self._warming()
+            try:
+                own, others = self._claim(system, assembled.parts, again=cold)
+            except BusyError:
+                if not warming:
+                    raise
+                wait(warming)  # these parts can be unloaded then
+                continue
             if not own and not others:
                 return cold
             reporter.count = reporter.count or len(own) + len(others)
@@ -238,6 +247,9 @@ class PipelineCache:
         else is loaded.
         """
         with self._lock:
+            for part in parts:
+                if part.ready and not part.engine.loaded:  # its process died since
+                    part.loading = None
             own = [part for part in parts if part.loading is None]
             own.sort(key=lambda part: -part.memory_bytes)
             others = {part: part.loading for part in parts if part.loading is not None and not part.ready}
@@ -248,14 +260,38 @@ class PipelineCache:
             self._counts.loads += len(own)
             return own, others
 
+    def _claim_free(self, system: System, part: _Part, parts: Sequence[_Part]) -> bool:
+        """Claim a part to warm it, if no other caller has. Raises BusyError if the missing parts do not fit."""
+        with self._lock:
+            if part.loading is not None:
+                return False
+            needed = sum(other.memory_bytes for other in parts if other.loading is None)
+            short = self._occupied() + needed - self.budget_bytes
+            if short > 0:
+                raise BusyError(self._no_room(system, parts, short, self._loaded()))
+            part.loading = Future()
+            self._counts.loads += 1
+            return True
+
+    def _warming(self) -> list[Future[None]]:
+        """Return the loads of parts that nobody leases."""
+        with self._lock:
+            return [part.loading for part in self._parts.values() if part.loading and not (part.ready or part.leases)]
+
+    def _loaded(self) -> list[_Part]:
+        """Return the parts that take memory, also those that are still loading."""
+        return [part for part in self._parts.values() if part.loading is not None]
+
+    def _occupied(self) -> int:
+        return sum(part.memory_bytes for part in self._loaded())
+
     def _make_room(self, system: System, parts: Sequence[_Part], needed: int) -> None:
         """Unload idle parts, least recently used first, until `needed` bytes fit. Raises BusyError if they cannot."""
-        occupied = sum(part.memory_bytes for part in self._parts.values() if part.loading is not None)
         idle = self._idle()
-        excess = occupied + needed - self.budget_bytes
+        excess = self._occupied() + needed - self.budget_bytes
         short = excess - sum(part.memory_bytes for part in idle)
         if short > 0:
-            raise BusyError(self._no_room(system, parts, short))
+            raise BusyError(self._no_room(system, parts, short, [part for part in self._loaded() if part.leases]))
         evicted = []
         while excess > 0:
             part = idle.pop(0)
@@ -263,15 +299,14 @@ class PipelineCache:
             evicted.append(part)
         self._evict(evicted)
 
-    def _no_room(self, system: System, parts: Sequence[_Part], short: int) -> str:
+    def _no_room(self, system: System, parts: Sequence[_Part], short: int, used_parts: Sequence[_Part]) -> str:
         """Return the message of the BusyError: the memory needed, the bytes missing, and a way out."""
         total = sum(part.memory_bytes for part in parts)
         head = f"{system.name} needs {format_bytes(total)} of memory, {format_bytes(short)} more than is available: "
         budget = f"the budget for loaded models is {format_bytes(self.budget_bytes)}"
         if total > self.budget_bytes:
             return f"{head}{budget}. Raise the memory budget, or choose a smaller model."
-        others = (part for part in self._parts.values() if part.leases and part.loading is not None)
-        used = sum(part.memory_bytes for part in others if part not in parts)
+        used = sum(part.memory_bytes for part in used_parts if part not in parts)
         in_use = f"{format_bytes(used)} of it is in use"
         return f"{head}{budget}, and {in_use}. Try again later, or raise the memory budget."
 
@@ -286,9 +321,7 @@ class PipelineCache:
             part.loading = None
             self._counts.evictions += 1
 
-    def _load(
-        self, own: Mapping[_Part, str], pipeline: Pipeline, reporter: _LoadReporter, cancelled: Cancelled
-    ) -> None:
+    def _load(self, own: Mapping[_Part, str], pipeline: Pipeline, reporter: LoadReporter, cancelled: Cancelled) -> None:
         """Load this caller's parts. Tries all of them, then raises the first error.
 
         Every part is settled, with or without an error, before the caller waits for the parts of others. So no two
@@ -297,11 +330,11 @@ class PipelineCache:
         errors: list[BaseException] = []
         for part, role in own.items():
             if cancelled():
-                errors.append(_stopped())
+                errors.append(stopped_loading())
                 self._settle(part, errors[-1])
             else:
                 reporter.next(role)
-                error = self._load_part(part, lambda engine: _calibrate(engine, pipeline, reporter, cancelled))
+                error = self._load_part(part, lambda engine: calibrate_engine(engine, pipeline, reporter, cancelled))
                 errors += [] if error is None else [error]
         if errors:
             raise errors[0]
@@ -338,19 +371,14 @@ class PipelineCache:
             for part in parts:
                 part.leases -= 1
                 part.last_used = next(self._counts.clock)
+        self._close_unused(parts)
 
-
-def _calibrate(engine: Engine, pipeline: Pipeline, reporter: _LoadReporter, cancelled: Cancelled) -> None:
-    """Calibrate an engine that needs it, by the values it observes while a few pictures are drawn."""
-    if not (isinstance(engine, Calibrated) and engine.needs_calibration):
-        return
-
-    def show(done: int, count: int) -> None:
-        if cancelled():
-            raise _stopped()
-        reporter.show(f"{CALIBRATING} (step {done} of {count})")
-
-    calibrate(pipeline, show)
+    def _close_unused(self, parts: Sequence[_Part]) -> None:
+        """Unload parts that were opened but not loaded, because an error came first: opening takes memory, too."""
+        with self._lock:
+            for part in parts:
+                if part.loading is None and not part.leases:
+                    part.engine.unload()
 
 
 def _wait(loading: Future[None], cancelled: Cancelled) -> None:
@@ -363,8 +391,4 @@ def _wait(loading: Future[None], cancelled: Cancelled) -> None:
         if failure is None or isinstance(failure, CancelledError):
             return
         raise failure
-    raise _stopped()
-
-
-def _stopped() -> CancelledError:
-    return CancelledError("Stopped while the model was loading.")
+    raise stopped_loading()

@@ -1,9 +1,9 @@
-"""Prewarming: loaded systems are warm for the first visitor, and failures are reported."""
+"""Prewarming: loaded systems are warm for the first visitor, visitors come first, and failures are reported."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ from bksdm_demo.downloads.background import Background
 from bksdm_demo.downloads.download_queue import FetchSystem
 from bksdm_demo.downloads.prewarm import Warming, WarmState
 from bksdm_demo.errors import EngineError, ModelUnavailableError
+from bksdm_demo.library.catalog import EMOJI_FAMILY
 from bksdm_demo.library.progress import Report
 from bksdm_demo.library.published import PUBLISHED, PublishedSystem
-from bksdm_demo.records import LoadProgress
+from bksdm_demo.records import LoadProgress, Phase, Request
 from bksdm_demo.runs.comparisons import Comparisons
-from tests.fakes import fake_background, fake_comparisons, fake_parts, write_fetched
+from tests.fakes import FAMILY, fake_background, fake_comparisons, fake_parts, write_fetched
 
 TINY = "bk-sdm-tiny-2m"
 PATIENCE = 20  # seconds until a test that hangs fails
@@ -28,10 +29,12 @@ def prewarming(
     *keys: str,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     fetch_system: FetchSystem | None = None,
+    family: str = "",
+    busy: Callable[[], bool] | None = None,
     **limits: Any,
 ) -> Iterator[tuple[Comparisons, Background]]:
     comparisons = fake_comparisons(folder, options, models_dir=folder / "models", published=PUBLISHED, **limits)
-    background = fake_background(comparisons, PUBLISHED, fetch_system, prewarm=keys)
+    background = fake_background(comparisons, PUBLISHED, fetch_system, prewarm=keys, family=family, busy=busy)
     background.prewarm.start()
     try:
         yield comparisons, background
@@ -147,3 +150,43 @@ def test_a_failing_download_is_not_tried_for_ever(tmp_path: Path) -> None:
     with prewarming(tmp_path, TINY, fetch_system=fetch_system) as (_, background):
         ended(background)
     assert asked == [TINY]
+
+
+def test_the_family_is_warm_after_the_chosen_system(tmp_path: Path) -> None:
+    with prewarming(tmp_path, "emoji-tiny", family=EMOJI_FAMILY) as (comparisons, background):
+        notices = ended(background)
+        assert list(notices) == ["emoji-tiny", *(key for key in FAMILY if key != "emoji-tiny")]
+        assert {key: notice.quiet for key, notice in notices.items()} == {key: key != "emoji-tiny" for key in FAMILY}
+        for key in FAMILY:
+            with comparisons.cache.lease(key) as lease:
+                assert not lease.cold
+
+
+def test_nothing_begins_to_load_during_a_visitor_s_comparison(tmp_path: Path) -> None:
+    """The part that loads already is finished; the rest follows when the visitor's comparison has ended."""
+    gate, busy = threading.Event(), threading.Event()
+    options = {"base_unet": {"load_gate": gate}}
+    with prewarming(tmp_path, "emoji-base", options=options, busy=busy.is_set) as (comparisons, background):
+        wait_for_part(background, "emoji-base", "U-Net")
+        busy.set()
+        gate.set()
+        snapshot = background.status_board.snapshot()
+        while snapshot.notices[Warming, "emoji-base"] != Warming("emoji-base", "Emoji Base"):
+            snapshot = background.status_board.newer(snapshot.version, PATIENCE)
+        assert [name for name, _ in comparisons.cache.state().parts] == ["Stable_Diffusion_version_emoji-base_unet"]
+        busy.clear()
+        assert ended(background)["emoji-base"].state is WarmState.READY
+        assert len(comparisons.cache.state().parts) == 4
+
+
+def test_a_visitor_s_comparison_ends_although_a_part_is_still_loading(tmp_path: Path) -> None:
+    gate = threading.Event()
+    with prewarming(tmp_path, "emoji-base", options={"base_unet": {"load_gate": gate}}) as (comparisons, background):
+        wait_for_part(background, "emoji-base", "U-Net")
+        assert fake_parts(comparisons).engine("base_unet").load_entered.wait(PATIENCE)
+        job = comparisons.submit(Request("red apple", seed=7, steps=2), ["emoji-tiny"])
+        *_, job = comparisons.watch(job.id)
+        assert job.cells[0].phase is Phase.DONE
+        assert not gate.is_set()
+        gate.set()
+        assert ended(background)["emoji-base"].state is WarmState.READY

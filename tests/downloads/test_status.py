@@ -108,6 +108,9 @@ def test_prewarming_has_a_line_until_the_system_is_ready() -> None:
             Warming("d", "D"),
             Warming("e", "E", WarmState.FAILED, message="It is torn."),
             Warming("f", "F", WarmState.FAILED),  # the demo was closed
+            Warming("g", "G", quiet=True),
+            Warming("h", "H", WarmState.LOADING, LoadProgress("U-Net", 2, 4, 100.0), quiet=True),
+            Warming("i", "I", WarmState.FAILED, message="It does not fit.", quiet=True),
         ],
         now=145.0,
     )
@@ -116,6 +119,7 @@ def test_prewarming_has_a_line_until_the_system_is_ready() -> None:
         ("working", "Downloading C; it loads after that"),
         ("waiting", "D is waiting to load"),
         ("failed", "E was not loaded at the start: It is torn."),
+        ("quiet", "Loading H in the background; you can start now"),
     )
     assert 'data-active="true"' in warming_list((), active=True)
     assert warming_list((), active=False) == ""

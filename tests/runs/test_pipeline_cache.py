@@ -365,3 +365,31 @@ def test_a_waiting_caller_can_be_stopped_alone(tmp_path: Path) -> None:
         gate.set()
         loader.result(PATIENCE)
     assert all(engine.loaded for engine in parts.opened.values())
+
+
+def test_warming_takes_free_memory_only(tmp_path: Path) -> None:
+    cache, parts = build(tmp_path, {"": {"memory_bytes": 10}}, budget=40)
+    cache.warm("emoji-tiny")
+    with pytest.raises(BusyError, match="Emoji Base needs 40 B of memory, 10 B more than is available"):
+        cache.warm("emoji-base")
+    assert not parts.engine("base_unet").loaded
+    with cache.lease("emoji-tiny") as lease:
+        assert not lease.cold
+    with cache.lease("emoji-base"):  # what was warmed gives way to what somebody asks for
+        assert not parts.engine("tiny_unet").loaded
+
+
+def test_a_lease_without_room_waits_for_a_part_that_is_warmed(tmp_path: Path) -> None:
+    """The part cannot be unloaded while it loads, but nobody has asked for it."""
+    gate = threading.Event()
+    cache, parts = build(tmp_path, {"": {"memory_bytes": 10}, "tiny_unet": {"load_gate": gate}}, budget=40)
+    with ThreadPoolExecutor(2) as pool:
+        warmed = pool.submit(cache.warm, "emoji-tiny", cancelled=gate.is_set)
+        assert wait_for_engine(parts, "tiny_unet").load_entered.wait(PATIENCE)
+        leased = pool.submit(warm, cache, "emoji-base")
+        wait_for_engine(parts, "base_unet")
+        gate.set()
+        leased.result(PATIENCE)
+        assert isinstance(warmed.exception(PATIENCE), CancelledError)
+    assert parts.engine("base_unet").loaded
+    assert not parts.engine("tiny_unet").loaded
