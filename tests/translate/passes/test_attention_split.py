@@ -45,6 +45,8 @@ class Form:
     interleave: bool = False
     keys: int = KEYS
     last_scale: float | None = None  # of the last chunk of each head
+    softmax_written_out: bool = False
+    rounded: bool = False  # query, key and value, to 8 bits
 
 
 HIT = Form()
@@ -83,9 +85,23 @@ def attend(b: Builder, form: Form, query: Ref, key: Ref, value: Ref) -> Ref:
     if form.masked:
         scaled = b.op("add", scores.shape, x=scaled, y=np.zeros((1, keys, 1, 1), np.float16))
     axis = {} if form.softmax is None else {"axis": form.softmax}
-    weights = b.op("softmax", scores.shape, x=scaled, **axis)
+    weights = written_out(b, scaled) if form.softmax_written_out else b.op("softmax", scores.shape, x=scaled, **axis)
     pair = [value, weights] if key_first else [weights, value]
     return b.op("einsum", (BATCH, value.shape[1], 1, tokens), values=pair, equation=mixing)
+
+
+def written_out(b: Builder, x: Ref) -> Ref:
+    """The softmax over the keys as Apple's recipe for 8-bit activations has it."""
+    one = (x.shape[0], 1, *x.shape[2:])
+    shifted = b.op("sub", x.shape, x=x, y=b.op("reduce_max", one, x=x, axes=[1], keep_dims=True))
+    powers = b.op("exp2", x.shape, x=b.op("mul", x.shape, x=shifted, y=np.float16(1.4427)))
+    total = b.op("reduce_sum", one, x=powers, axes=[1], keep_dims=True)
+    return b.op("mul", x.shape, x=powers, y=b.op("inverse", one, x=total))
+
+
+def to_8_bits(b: Builder, x: Ref) -> Ref:
+    whole = b.op("quantize", x.shape, "int8", input=x, scale=np.float16(0.03), output_dtype="int8")
+    return b.op("dequantize", x.shape, input=whole, scale=np.float16(0.03))
 
 
 def site(form: Form) -> Program:
@@ -93,6 +109,8 @@ def site(form: Form) -> Program:
     query = b.input("query", (BATCH, CHANNELS, 1, QUERIES))
     key = b.input("key", (form.batch_keys, CHANNELS, 1, form.keys))
     value = b.input("value", (form.batch_keys, CHANNELS, 1, form.keys))
+    if form.rounded:
+        query, key, value = (to_8_bits(b, ref) for ref in (query, key, value))
     other = b.op("relu", value.shape, x=value)
     turned = b.op("transpose", [key.shape[axis % 4] for axis in form.perm], x=key, perm=list(form.perm))
     queries, keys, values = parts(b, query, 1, form), parts(b, turned, 3, form), parts(b, value, 1, form)
