@@ -24,6 +24,10 @@ class EngineError(DemoError):
     """An engine received a wrong name, shape or type, or its runtime failed."""
 
 
+class PartCrashedError(EngineError):
+    """The process of a part died, or was ended because it hung. The part loads again at its next use."""
+
+
 class ModelUnavailableError(DemoError):
     """A system is unknown, or some of its parts are not on this machine."""
 

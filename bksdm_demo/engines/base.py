@@ -18,6 +18,8 @@ PRECISIONS = (AUTO, "f32", "bf16", "int8")
 # Holds the five published families at once: a full-size system takes 1.6 to 2.7 GB, and all share 1 GB of it.
 CACHE_BYTES = 8 << 30
 COMPUTE_UNITS = (AUTO, "all", "cpu-only", "cpu-and-gpu", "cpu-and-ne")
+ISOLATIONS = ("child", "none")  # each part in a process of its own, or all in this one
+LOAD_LIMIT, RUN_LIMIT = 1200.0, 300.0  # seconds; for the Neural Engine, Core ML may compile a U-Net for many minutes
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,11 @@ def engine_kind(options: EngineOptions, system: str = sys.platform) -> str:
     raise EngineError(f"The engine {options.kind} runs on {homes} only; choose {' or '.join((AUTO, *here))} instead.")
 
 
+def registration(kind: str) -> Registration:
+    """The registration of a kind that `engine_kind` returned."""
+    return _REGISTERED[kind]
+
+
 def ignored_options(options: EngineOptions) -> tuple[str, ...]:
     """The choices made in `options` that the chosen engine does not read; those left at "auto" do not count."""
     read = _REGISTERED[engine_kind(options)].options
@@ -90,7 +95,7 @@ def open_engine(path: Path, options: EngineOptions, exact: bool = False) -> Engi
 
     Raises EngineError for an engine that this machine does not have.
     """
-    return _module(engine_kind(options)).open_part(path, options, exact)
+    return engine_module(engine_kind(options)).open_part(path, options, exact)
 
 
 def expected_memory(weights: int, exact_weights: int, size_bytes: int, options: EngineOptions) -> int:
@@ -99,10 +104,11 @@ def expected_memory(weights: int, exact_weights: int, size_bytes: int, options: 
     `exact_weights` counts the parts that run in float32, `weights` the others; `size_bytes` is the system's size on
     disk. For a part on disk, Engine.memory_bytes is closer.
     """
-    return _module(engine_kind(options)).expected_memory(weights, exact_weights, size_bytes, options)
+    return engine_module(engine_kind(options)).expected_memory(weights, exact_weights, size_bytes, options)
 
 
-def _module(kind: str) -> EngineModule:
+def engine_module(kind: str) -> EngineModule:
+    """The module of a registered engine, imported at its first use. Raises EngineError if its library is missing."""
     try:
         return cast(EngineModule, import_module(_REGISTERED[kind].module))
     except ImportError as error:

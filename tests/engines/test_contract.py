@@ -1,4 +1,4 @@
-"""The engine contract, one suite over the fake and every registered engine that runs on this system.
+"""The engine contract, one suite over the fake and every registered engine that runs on this system, here and isolated.
 
 The engines that run files run golden/mil/converted.mlpackage, x [1, 4, 6, 6] -> y [1, 36, 6].
 """
@@ -14,6 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bksdm_demo.engines.base import AUTO, Engine, EngineOptions, Port
+from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
+from bksdm_demo.engines.child.pool import PartProcesses
 from bksdm_demo.engines.registry import engine_choices, engine_kind, open_engine
 from bksdm_demo.errors import EngineError
 from tests.fakes import FakeEngine
@@ -22,9 +24,10 @@ from tests.mil.samples import GOLDEN
 PACKAGE = GOLDEN / "converted.mlpackage"
 X = np.linspace(-1, 1, 144, dtype=np.float32).reshape(1, 4, 6, 6)
 KINDS = ["fake", *(kind for kind in engine_choices() if kind != AUTO)]
+ISOLATED = [f"{kind} isolated" for kind in KINDS[1:]]
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, *ISOLATED])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     if request.param == "fake":
         yield FakeEngine(
@@ -33,11 +36,16 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
             lambda x: {"y": x["x"].reshape(1, 4, 36)[:, :1].repeat(6, 1).reshape(1, 36, 6)},
         )
         return
-    options = EngineOptions(kind=request.param, cache_dir=tmp_path)
+    options = EngineOptions(kind=request.param.split()[0], cache_dir=tmp_path)
     try:
         engine_kind(options)
     except EngineError as error:
         pytest.skip(str(error))
+    if request.param in ISOLATED:
+        processes = PartProcesses(options)
+        yield IsolatedEngine(PACKAGE, processes, exact=True)
+        processes.close()
+        return
     made = open_engine(PACKAGE, options, exact=True)
     yield made
     made.unload()
