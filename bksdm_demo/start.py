@@ -19,6 +19,8 @@ from bksdm_demo.downloads.download_queue import DownloadQueue, MemoryEstimate
 from bksdm_demo.downloads.prewarm import Prewarm
 from bksdm_demo.downloads.status_board import StatusBoard
 from bksdm_demo.engines.base import Engine, EngineOptions
+from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
+from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
 from bksdm_demo.engines.registry import engine_kind, expected_memory, ignored_options, open_engine
 from bksdm_demo.errors import EngineError
 from bksdm_demo.library.catalog import EMOJI_FAMILY, Catalog
@@ -46,7 +48,8 @@ class Services:
     """The services that a front end needs. Call `close()` at the end.
 
     `background` downloads and prewarms; prewarming begins with `background.prewarm.start()`. `choices` are the engine
-    settings that affect timings. `opened` has the engine of every opened part, by part_name.
+    settings that affect timings. `opened` has the engine of every opened part, by part_name. `processes` run the parts
+    if they are isolated.
     """
 
     catalog: Catalog
@@ -55,15 +58,23 @@ class Services:
     background: Background
     choices: Mapping[str, Any] = field(default_factory=dict)
     opened: Mapping[str, Engine] = field(default_factory=dict)
+    processes: PartProcesses | None = None
 
     def environment(self) -> dict[str, Any]:
         """Return a description of this machine, the engine settings and the opened parts, for records and pictures."""
         return describe(self.choices, self.opened)
 
+    def prepare(self) -> None:
+        """Start what makes the first picture faster: a process for the first part."""
+        if self.processes is not None:
+            self.processes.prepare()
+
     def close(self) -> None:
-        """Interrupt all jobs and downloads, and unload every model."""
+        """Interrupt all jobs and downloads, unload every model, and end all processes of parts."""
         self.background.close()
         self.comparisons.close()
+        if self.processes is not None:
+            self.processes.close()
 
 
 def start(settings: Settings) -> Services:
@@ -76,9 +87,12 @@ def start(settings: Settings) -> Services:
     choices = {"engine": engine_kind(options), "precision": options.precision, "threads": options.threads}
     models_dir = settings.models_dir or settings.fetch_dir
     opened: dict[str, Engine] = {}
+    limits = TimeLimits(settings.load_limit, settings.run_limit)
+    processes = PartProcesses(options, limits) if settings.isolation == "child" else None
 
     def open_part(path: Path, exact: bool) -> Engine:
-        engine = opened[part_name(path, settings.assets, models_dir)] = open_engine(path, options, exact)
+        isolated = None if processes is None else IsolatedEngine(path, processes, exact)
+        engine = opened[part_name(path, settings.assets, models_dir)] = isolated or open_engine(path, options, exact)
         return engine
 
     catalog = Catalog(
@@ -103,7 +117,7 @@ def start(settings: Settings) -> Services:
     keys, family = ((), "") if settings.no_prewarm else (settings.prewarm, EMOJI_FAMILY)
     prewarm = Prewarm(cache, downloads, status_board, keys, family, lambda: comparisons.busy)
     background = Background(status_board, downloads, prewarm)
-    return Services(catalog, cache, comparisons, background, choices, opened)
+    return Services(catalog, cache, comparisons, background, choices, opened, processes)
 
 
 def part_name(path: Path, *folders: Path | None) -> str:
