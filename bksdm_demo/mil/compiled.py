@@ -18,7 +18,7 @@ from bksdm_demo.mil.package import WeightFiles
 from bksdm_demo.mil.program import OPSETS, Program
 from bksdm_demo.mil.text import TextProgram
 
-MOST_BYTES = 32 * 2**20  # of text, whose tokens take about 30 times as much memory; the largest published one has 8 MB
+MOST_BYTES = 32 * 2**20  # of text; the largest published one has 8 MB
 
 
 def read_compiled(path: Path) -> Program:

@@ -131,7 +131,7 @@ class TextProgram:
             tokens.at += 1
             attributes = self._by_key(tokens.separated(self._attribute, "]"))
         if tokens.peek() != ";":
-            tokens.fail(f"expected ';' after {kind}, found {tokens.peek()!r}; nested operations are not supported")
+            tokens.fail(f"expected ';' after {kind}, found {tokens.shown()}; nested operations are not supported")
         tokens.at += 1
         named = attributes.pop("name", None)
         name = outputs[0].name if named is None else _only(named, str)

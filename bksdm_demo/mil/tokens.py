@@ -1,22 +1,30 @@
 """A cursor over the tokens of MIL text: strings, names, numbers and single signs. Skips spaces and comments.
 
-Splits the whole text at once, in time proportional to its length whatever it holds. Line and column are computed only
-for an error message.
+Splits the text in time proportional to its length, whatever it holds, and some lines at a time, because no token goes
+beyond its line. Refuses a text with more or longer tokens than a program has, before they take much memory. Line and
+column are computed only for an error message.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable
 from itertools import islice
+from operator import itemgetter
 from typing import NoReturn, TypeVar
 
 from bksdm_demo.errors import PackageError
 
 MOST_NESTED = 64  # brackets within brackets; real files have a dozen
+MOST_TOKENS = 4_000_000  # the largest published program has about two million
+LONGEST_LINE = 2 * 2**20  # characters; an operation with all its values is one line
+LONGEST_NAME = 1000  # characters of a token that is no string
+LONGEST_MESSAGE = 500  # characters
+_CHUNK = 2**19  # characters that are split at once, and the rest of their last line
 
 _TOKEN = re.compile(
-    r"""(?:\s|//[^\n]*+)*+                              # space and comments, without backtracking
+    r"""(?:\s++|//[^\n]*+)*+                              # space and comments, without backtracking
     ( "(?:[^"\\\n]|\\.)*+"?                             # a string; without its closing quote if the line ends first
     | [A-Za-z_][\w.]*+                                  # a name, a keyword, inf, nan
     | ->
@@ -36,8 +44,41 @@ class Tokens:
 
     def __init__(self, text: str, source: str) -> None:
         self._text, self._source = text, source
-        self.list: list[str] = _TOKEN.findall(text)  # the last one is empty
+        self._chunks: list[tuple[int, int]] = []  # the number of the first token, the place of its chunk in the text
+        self.list: list[str] = []  # the last one is empty
         self.at = 0
+        start = 0
+        while start < len(text):
+            start = self._split(start)
+        self._chunks.append((len(self.list), len(text)))
+        self.list.append("")
+
+    def _split(self, start: int) -> int:
+        """Add the tokens of the chunk at `start`; returns where the next one begins."""
+        end = self._text.find("\n", start + _CHUNK) + 1 or len(self._text)
+        if end - start > _CHUNK + LONGEST_LINE:
+            line = self._text.count("\n", 0, start + _CHUNK) + 1
+            raise PackageError(
+                f"{self._source}:{line}:1: a line of more than {LONGEST_LINE} characters, longer than "
+                "any published program has."
+            )
+        self._chunks.append((len(self.list), start))
+        found = _TOKEN.findall(self._text, start, end)
+        while found and not found[-1]:
+            found.pop()
+        self.list += found
+        if found and len(max(found, key=len)) > LONGEST_NAME:
+            self._check_names(len(self.list) - len(found))
+        if len(self.list) > MOST_TOKENS:
+            self.at = MOST_TOKENS
+            self.fail(f"the text has more than {MOST_TOKENS} names and signs, more than any published program")
+        return end
+
+    def _check_names(self, start: int) -> None:
+        for number in range(start, len(self.list)):
+            if len(self.list[number]) > LONGEST_NAME and self.list[number][0] != '"':
+                self.at = number
+                self.fail(f"{self.shown()} has {len(self.list[number])} characters; {LONGEST_NAME} are the limit")
 
     def peek(self) -> str:
         """The token here, "" at the end."""
@@ -114,10 +155,12 @@ class Tokens:
 
     def fail(self, what: str) -> NoReturn:
         """Raise a PackageError that names file, line and column of the token here."""
+        what = what if len(what) <= LONGEST_MESSAGE else f"{what[:LONGEST_MESSAGE]}..."
         raise PackageError(f"{self._source}:{self.position()}: {what}.")
 
     def position(self, at: int | None = None) -> str:
         """The start of the token `at` (None: the one here), as "line:column", both from 1."""
         number = self.at if at is None else at
-        start = next(islice(_TOKEN.finditer(self._text), number, None)).start(1)
+        first, place = self._chunks[bisect_right(self._chunks, number, key=itemgetter(0)) - 1]
+        start = next(islice(_TOKEN.finditer(self._text, place), number - first, None)).start(1)
         return f"{self._text.count(chr(10), 0, start) + 1}:{start - self._text.rfind(chr(10), 0, start)}"

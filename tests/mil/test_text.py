@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.errors import PackageError
+from bksdm_demo.mil import tokens
 from bksdm_demo.mil.program import TensorType
 from bksdm_demo.mil.text import TextOperation, TextProgram
 
@@ -166,3 +167,53 @@ TEXT = f"""{HEAD}    func main<ios16>(tensor<fp16, [1, 4]> x) {{
 def test_a_truncated_text_is_refused(cut: int) -> None:
     with pytest.raises(PackageError, match=r"model\.mil:\d+:\d+: "):
         TextProgram(TEXT[:cut], "model.mil")
+
+
+@pytest.mark.parametrize("lines", [1, 1000])
+def test_positions_are_right_in_texts_of_several_chunks(lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "_CHUNK", 50)
+    body = "int32 y = const()[val = int32(1)]; // 12345678\n" * lines
+    text = f"{HEAD}func main<ios16>(int32 x) {{\n{body}  int32 z = ! }} -> (z); }}"
+    program = TextProgram(text, "model.mil")
+    with pytest.raises(
+        PackageError, match=rf"^model\.mil:{HEAD.count(chr(10)) + lines + 2}:13: expected a name, found '!'"
+    ):
+        list(program.operations(program.functions[0]))
+
+
+@pytest.mark.parametrize("size", [1, 7, 50, 300])
+def test_chunks_change_nothing(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = tokens.Tokens(TEXT, "model.mil").list
+    monkeypatch.setattr(tokens, "_CHUNK", size)
+    split = tokens.Tokens(TEXT, "model.mil")
+    assert split.list == whole
+    assert split.position(4) == "2:1"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (";\n" * 101, r"model\.mil:101:1: the text has more than 100 names and signs"),
+        ("{\n" * 101, r"model\.mil:101:1: the text has more than 100 names and signs"),
+        ("a " * 101, r"model\.mil:1:201: the text has more than 100 names and signs"),
+        ("//\n" * 101, "model.mil:102:1: expected 'program', found 'the end'"),
+        ("\n" * 101, "model.mil:102:1: expected 'program', found 'the end'"),
+        (f"\n a{'b' * 1000};", r"model\.mil:2:2: 'ab{59}\.\.\.' has 1001 characters; 1000 are the limit"),
+        (f"\n {'1' * 1001};", r"model\.mil:2:2: '1{60}\.\.\.' has 1001 characters"),
+        (f"program\n{' ' * 3000}", "model.mil:2:1: a line of more than 2000 characters"),
+        (f"program\n//{'/' * 3000}", "model.mil:2:1: a line of more than 2000 characters"),
+    ],
+)
+def test_a_text_that_is_no_program_is_refused_before_it_is_split_whole(
+    text: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokens, "MOST_TOKENS", 100)
+    monkeypatch.setattr(tokens, "LONGEST_LINE", 2000)
+    monkeypatch.setattr(tokens, "_CHUNK", 8)
+    with pytest.raises(PackageError, match=message):
+        TextProgram(text, "model.mil")
+
+
+def test_a_long_string_is_a_value_like_any_other() -> None:
+    (operation,) = parsed(f'string y = const()[val = string("{"a" * 5000}")];')
+    assert operation.attributes["val"].read().item() == "a" * 5000
