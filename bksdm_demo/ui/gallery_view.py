@@ -162,9 +162,7 @@ def range_words(offset: int, shown: int, total: int) -> str:
     return "" if shown == total else f"{offset + 1}–{offset + shown} of {total}"
 
 
-def read_filter(
-    model: str | None, text: str | None, since: str | None, until: str | None, starred: bool, zone: str
-) -> Filter:
+def read_filter(model: str | None, text: str | None, since: object, until: object, starred: bool, zone: str) -> Filter:
     """Return the filter set in the gallery's fields, both days included. Raises RequestError for a wrong date."""
     start, end = _read_day("From", since, zone), _read_day("To", until, zone)
     return Filter(
@@ -176,10 +174,12 @@ def read_filter(
     )
 
 
-def _read_day(label: str, text: str | None, zone: str) -> datetime | None:
-    """Return the first moment of the day in the visitor's zone."""
-    if not text or not text.strip():
+def _read_day(label: str, text: object, zone: str) -> datetime | None:
+    """Return the first moment of the day in the visitor's zone; None for an empty field."""
+    if text is None or (isinstance(text, str) and not text.strip()):
         return None
+    if not isinstance(text, str):
+        raise RequestError(f"{label} is {text!r:.40}, which is not a date. Write it as 2026-11-23.")
     try:
         day = date.fromisoformat(text.strip())
         moment = datetime.combine(day, time(), zone_named(zone))

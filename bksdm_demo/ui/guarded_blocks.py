@@ -14,6 +14,7 @@ import gradio as gr
 from gradio_client.utils import is_file_obj_with_meta
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.records import repaired
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class GuardedBlocks(gr.Blocks):
             return await super().process_api(*values, **options)
         except gr.Error as error:  # a sentence for the client already, such as a slider's about its range
             error.print_exception = False
+            error.message = repaired(str(error.message))  # it may quote what no answer can hold
             raise
         except Exception as error:
             logger.warning("An event failed: %s", one_line(error))

@@ -96,6 +96,13 @@ def test_days_are_the_visitors_own() -> None:
         read_filter("", "", "", "0001-01-01", False, "UTC")
 
 
+@pytest.mark.parametrize("value", [5, True, 1.5, [1], {"a": 1}, [[]], "\ud83d", "2026-11-23\0", "9" * 5000])
+def test_what_is_no_date_is_a_sentence(service: Comparisons, value: object) -> None:
+    shown = GalleryHandlers(service, Visitors()).first(*ALL._replace(until=value))
+    assert "which is not a date. Write it as 2026-11-23." in shown.notice
+    shown.notice.encode()
+
+
 def test_a_card_in_words() -> None:
     kept = job(done("a"), blocked("b"), created=datetime(2026, 11, 23, 6, 40, tzinfo=UTC).timestamp(), starred=True)
     view = card_view(kept, SYSTEMS, "Europe/Berlin")
@@ -124,7 +131,7 @@ def test_a_partial_request_fills_only_its_own_fields() -> None:
         (None, "No picture arrived"), ("", "No picture arrived"), ({}, "No picture arrived"),
         ("*", "did not arrive complete"),
         ("A" * (LONGEST_UPLOAD + 4), "more text than this page reads"),
-        (base64.b64encode(b"GIF89a").decode(), "cannot be read as a PNG"),
+        (base64.b64encode(b"GIF89a").decode(), "is no PNG, JPEG or WebP picture"),
     ],
 )  # fmt: skip
 def test_an_unreadable_upload_is_a_sentence(service: Comparisons, sent: object, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +119,19 @@ def test_sessions_that_nobody_opened_are_forgotten(tmp_path: Path) -> None:
     finally:
         page.close(verbose=False)
         comparisons.close()
+
+
+@pytest.mark.parametrize("value", ["\ud83d", "\ud83d" * 2, "\0"])
+def test_a_refusal_that_quotes_half_an_emoji_is_sent(
+    address: str, value: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = ["", "red apple", ["emoji-tiny"], 7, False, "1", "", 2, 3, "ddim", value, False, ""]
+    body = json.dumps({"data": data})
+    answer = httpx.post(
+        f"{address}gradio_api/run/page_compare", content=body, headers={"content-type": "application/json"}
+    )
+    assert "is not in the list of choices" in answer.json()["error"]
+    assert "Traceback" not in "".join(capfd.readouterr())
 
 
 @pytest.mark.parametrize(
