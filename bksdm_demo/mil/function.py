@@ -15,6 +15,8 @@ from bksdm_demo.mil.builder import Argument, OpenWeights, ProgramBuilder, Writte
 from bksdm_demo.mil.program import Program, Value
 from bksdm_demo.mil.schema import Message, check_immediate, immediate_array, tensor_type
 
+MOST_NAMES = 10  # in an error message
+
 
 def read_function(model: Message, open_weights: OpenWeights, source: str, name: str | None = None) -> Program:
     """The function `name` of `model`, or its main one. Raises PackageError.
@@ -55,7 +57,9 @@ def main_name(names: list[str], default: str, source: str) -> str:
             return candidate
     if len(names) == 1:
         return names[0]
-    raise PackageError(f"{source} has no function called main; it has {', '.join(names) or 'none at all'}.")
+    shown = ", ".join(names[:MOST_NAMES]) or "none at all"
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    raise PackageError(f"{source} has no function called main; it has {shown}{more}.")
 
 
 def _facts(model: Message, name: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.mil.builder import Argument, Written
-from bksdm_demo.mil.elements import SCALARS, check_shape, numpy_type
+from bksdm_demo.mil.elements import MOST_DIMENSIONS, SCALARS, check_shape, numpy_type
 from bksdm_demo.mil.program import TensorType, Value
 from bksdm_demo.mil.tokens import Tokens
 
@@ -188,6 +188,8 @@ class TextProgram:
             end = tokens.list.index("]", start) + 2
         except ValueError:
             tokens.fail("this type is never closed; the text is truncated")
+        if end - start > 2 * MOST_DIMENSIONS + 8:  # more than one sign and one size for each, and brackets
+            tokens.fail(f"a tensor of more than {MOST_DIMENSIONS} dimensions")
         key = tuple(tokens.list[start:end])
         known = self._types.get(key)
         if known is None:

@@ -119,3 +119,10 @@ def test_what_is_no_compiled_program(tmp_path: Path) -> None:
     (tmp_path / "model.mil").write_bytes(b"program\xff")
     with pytest.raises(PackageError, match="cannot be read"):
         read_compiled(tmp_path)
+
+
+def test_of_many_functions_a_few_are_named(tmp_path: Path) -> None:
+    functions = "".join(f" func f{number}<ios18>() {{ }} -> ();" for number in range(30))
+    (tmp_path / "model.mil").write_text(f"program(1.3)\n{{{functions}}}")
+    with pytest.raises(PackageError, match=r"no function called main; it has f0, f1, .*, f9 and 20 more\.$"):
+        read_compiled(tmp_path)

@@ -147,6 +147,7 @@ def test_flexible_shapes_and_several_functions() -> None:
         ("int32 y = const()[val = list<int32, 2>((1, 2))];", "5:39: a list value; only tensors"),
         ('int32 y = const()[val = tensor<fp16, [9]>(BLOBFILE(path = string("a")))];', "needs a path and an offset"),
         ("int32 y = const()[val = tensor<fp16, [9]>(BLOBFILE(path = int32(1), offset = uint64(1)))];", "is a string"),
+        (f"tensor<int32, [{'1, ' * 200}1]> y = a();", "5:7: a tensor of more than 32 dimensions"),
         ("int32 = a();", "5:7: expected a name, found '='"),
         ("int32 y = a(x);", "5:14: expected '=', found '\\)'"),
         ("int32 y = a(x = );", "5:17: expected a name, found '\\)'"),
