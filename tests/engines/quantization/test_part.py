@@ -13,7 +13,7 @@ from bksdm_demo.engines import openvino_engine
 from bksdm_demo.engines.base import Calibrated, EngineOptions
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine, choose_precision
 from bksdm_demo.engines.quantization import part
-from bksdm_demo.engines.quantization.part import check_int8, has_dot_products
+from bksdm_demo.engines.quantization.part import check_int8, computes_in_int8, has_dot_products
 from bksdm_demo.errors import EngineError
 from tests.mil.samples import GOLDEN
 from tests.translate.programs import psnr
@@ -135,6 +135,7 @@ def test_processors_without_dot_products_are_refused(tmp_path: Path, monkeypatch
     assert not has_dot_products(old)
     assert has_dot_products(new)
     assert has_dot_products(tmp_path / "a system without such a file")
+    assert not computes_in_int8(old)
     with pytest.raises(EngineError, match="no int8 dot products"):
         check_int8(old)
     monkeypatch.setattr(openvino_engine, "check_int8", lambda: check_int8(old))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.mil.program import Program
-from bksdm_demo.translate.added_ops import MULTI_HEAD
+from bksdm_demo.translate.added_ops import MULTI_HEAD, ROUNDING
 from bksdm_demo.translate.passes.token_major import run_token_major
 from tests.translate.programs import Builder, Ref, random_arrays, run_program
 
@@ -203,3 +203,20 @@ def test_a_channel_scale_standing_first() -> None:
     rewritten, count = run_token_major(program)
     assert count == 1
     check_same(program, rewritten)
+
+
+@pytest.mark.parametrize("alike", [True, False], ids=["one scale", "scales by channel"])
+def test_rounded_rows_move_if_all_channels_are_rounded_alike(alike: bool) -> None:
+    b = Builder()
+    row = b.input("row", ROW)
+    scales = {"scale": 0.05, "written_scale": 0.05}
+    if not alike:
+        scales = {key: np.full(CHANNELS, 0.05, np.float32) for key in scales} | {"axis": 1}
+    rounded = b.op(ROUNDING, ROW, x=row, output_dtype="int8", **scales)
+    program = b.program(b.op(MULTI_HEAD, ROW, query=rounded, key=rounded, value=rounded, heads=HEADS))
+    moved, count = run_token_major(program)
+    shapes = [operation.outputs[0].type.shape for operation in moved.operations if operation.kind == ROUNDING]
+    assert (count, shapes) == (1, [(BATCH, TOKENS, CHANNELS) if alike else ROW])
+    arrays = random_arrays(program)
+    (before,), (after,) = run_program(program, arrays).values(), run_program(moved, arrays).values()
+    np.testing.assert_allclose(after, before, atol=TOLERANCE)
