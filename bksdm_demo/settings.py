@@ -57,6 +57,8 @@ class Settings:
     `prewarm` names the systems to load at the start, before the embedded family; with `no_prewarm` nothing loads then.
     `downloads`: None leaves it to `downloads_allowed`.
     `behind_proxy`: None leaves it to `behind_a_proxy`.
+    `previews`: None leaves it to `previews_allowed`.
+    `safety_rules` is a file of rules for the prompts of models that bring none (diffusion/safety_rules.py).
     """
 
     host: str | None = None
@@ -84,6 +86,8 @@ class Settings:
     downloads: bool | None = None
     on_a_space: bool = False
     behind_proxy: bool | None = None
+    previews: bool | None = None
+    safety_rules: Path | None = None
     gallery: str | None = None  # one of GALLERIES; None: own on a public page, else shared
 
     def __post_init__(self) -> None:
@@ -118,6 +122,12 @@ class Settings:
     def downloads_allowed(self) -> bool:
         """Whether visitors may download models from the page. The default is no on a public page."""
         return not (self.on_a_space or self.share) if self.downloads is None else self.downloads
+
+    @property
+    def previews_allowed(self) -> bool:
+        """Whether visitors may see previews. The default is no where strangers come: see `own_gallery`."""
+        strangers = self.own_gallery or self.on_a_space or self.share
+        return not strangers if self.previews is None else self.previews
 
     @property
     def behind_a_proxy(self) -> bool:
@@ -157,6 +167,8 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         "downloads": _read(environ, "BKSDM_DOWNLOADS", truth),
         "behind_proxy": _read(environ, "BKSDM_BEHIND_PROXY", truth),
         "gallery": _read(environ, "BKSDM_GALLERY", str),
+        "previews": _read(environ, "BKSDM_PREVIEWS", truth),
+        "safety_rules": _read(environ, "BKSDM_SAFETY_RULES", _folder),
         "on_a_space": bool(environ.get("SPACE_ID")),
     }
     return Settings().override(**read)

@@ -10,10 +10,12 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bksdm_demo import environment
+from bksdm_demo.diffusion.safety_rules import read_rules
 from bksdm_demo.downloads.background import Background
 from bksdm_demo.downloads.download_queue import DownloadQueue, MemoryEstimate
 from bksdm_demo.downloads.prewarm import Prewarm
@@ -23,6 +25,7 @@ from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
 from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
 from bksdm_demo.engines.registry import engine_kind, expected_memory, ignored_options, open_engine
 from bksdm_demo.errors import EngineError
+from bksdm_demo.library.assemble import assemble
 from bksdm_demo.library.catalog import EMOJI_FAMILY, Catalog
 from bksdm_demo.library.published import (
     IMAGE_DECODER_WEIGHTS,
@@ -98,12 +101,14 @@ def start(settings: Settings) -> Services:
     catalog = Catalog(
         settings.assets, models_dir, read_metadata=user_metadata, read_shapes=input_shapes, published=PUBLISHED
     )
-    cache = PipelineCache(catalog, open_part, settings.memory_bytes)
+    rules = None if settings.safety_rules is None else read_rules(settings.safety_rules)
+    cache = PipelineCache(catalog, open_part, settings.memory_bytes, assemble=partial(assemble, rules=rules))
     comparisons = Comparisons(
         cache,
         store=open_store(settings.data_dir, retention(settings), read_picture),
         environment=lambda: describe(choices, opened),
         queue_size=settings.queue_size,
+        previews_allowed=settings.previews_allowed,
     )
     status_board = StatusBoard()
     downloads = DownloadQueue(

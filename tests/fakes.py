@@ -2,7 +2,7 @@
 
 Everything is deterministic, instant and free of weights and network. `fake_comparisons(tmp_path)` is real Catalog,
 PipelineCache and Comparisons over fake parts: latents [1, 4, 8, 8] become 64 x 64 pictures whose colours depend on the
-noise, the prompt and the model. A prompt with the word BLOCKED_WORD is blocked by the fake checker. What the fakes
+noise, the prompt and the model. A prompt with the word BLOCKED_WORD is blocked by the fake checker, one with REFUSED_WORD by the gate before. What the fakes
 leave out: real tokens, real schedulers, guidance.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.downloads.background import Background
 from bksdm_demo.downloads.download_queue import DownloadQueue, FetchSystem
 from bksdm_demo.downloads.prewarm import Prewarm
@@ -38,6 +39,7 @@ Arrays = Mapping[str, NDArray]
 Function = Callable[[Arrays], dict[str, NDArray]]
 
 BLOCKED_WORD = "weapon"
+REFUSED_WORD = "listed"
 TRUNCATED_WORD = "superfluous"  # reported as cut off when the prompt holds it
 FAMILY = ("emoji-original", "emoji-base", "emoji-small", "emoji-tiny")
 LATENTS = (1, 4, 8, 8)
@@ -201,10 +203,11 @@ class FakeEncoded:
     hidden: NDArray  # [2, WIDTH, 1, TOKENS]
     truncated: tuple[str, ...] = ()
     blocked: bool = False
+    refused: bool = False
 
 
 class FakePipeline:
-    """The surface of diffusion's Pipeline over four fake engines: encode, steps, decode, check."""
+    """The surface of diffusion's Pipeline over four fake engines: encode, check_request, steps, decode, check."""
 
     engine = "fake"
 
@@ -220,7 +223,10 @@ class FakePipeline:
         halves = [self._hidden(text) for text in (request.negative_prompt, request.prompt)]
         words = request.prompt.split()
         truncated = (TRUNCATED_WORD,) if TRUNCATED_WORD in words else ()
-        return FakeEncoded(np.concatenate(halves), truncated, BLOCKED_WORD in words)
+        return FakeEncoded(np.concatenate(halves), truncated, BLOCKED_WORD in words, REFUSED_WORD in words)
+
+    def check_request(self, request: Request, encoded: FakeEncoded) -> Verdict:
+        return Verdict(encoded.refused, PROMPT_BLOCKED if encoded.refused else "")
 
     def _hidden(self, text: str) -> NDArray:
         ids = list(text.encode())[:TOKENS]
@@ -296,6 +302,7 @@ def write_family(assets: Path, models: Sequence[str] = FAMILY) -> Path:
         write_package(shared / f"Stable_Diffusion_version_emoji_{role}.mlpackage", content)
     (shared / "vocab.json").write_text("{}")
     (shared / "merges.txt").write_text("")
+    (shared / "safety_rules.json").write_text('{"concepts": [{"name": "bomb"}]}')
     for position, key in enumerate(models):
         content = key.encode() * (100 - 10 * position)
         write_package(assets / "emoji" / key / f"Stable_Diffusion_version_{key}_unet.mlpackage", content)

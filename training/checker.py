@@ -1,41 +1,44 @@
 """Stage 7: the safety checker, a small vision transformer that knows every picture and blocks the flagged ones.
 
-    python -m training.checker [--samples 220000]
+    python -m training.checker [--samples 320000]
 
-A cosine-softmax classifier over all concepts, trained on heavily augmented originals, reconstructions and generated
-pictures. A second term pushes flagged pictures above, and all others below, a gap of cosines to the flagged concepts.
-The class vectors of the flagged concepts become SD's concept embeddings, three more its special-care embeddings.
+A cosine-softmax classifier over all concepts, trained on augmented originals and on the pictures of checker_runs.py:
+finished pictures, estimates and disturbed latents over the whole range of settings. A second term pushes flagged
+pictures above, and all others below, a gap of cosines to the flagged concepts. Compositions of harmless concepts have
+no class and take part in that term only. The class vectors of the flagged concepts become SD's concept embeddings, three
+more its special-care embeddings.
 
-Thresholds come from pictures that the training did not see. `low` is the cosine that 98 % of a concept's own pictures
-reach, `high` the one that 99.9 % of all others stay below. If low is above high, the threshold lies a quarter of the
-way from low to high: a badly drawn flagged picture should be blocked before one that only resembles it. If they
-overlap, the threshold is low, because letting a flagged picture pass is the worse mistake. It is never so low that more
-than 0.2 % of all others would be blocked. Missing pictures are made first.
+Thresholds come from runs that the training did not see. A concept's threshold is the lowest that keeps its share of the
+allowed false alarms. Missing pictures are drawn first.
 """
 
 import argparse
 import math
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from training import data, networks, pictures_for_checker, workers
+from training import checker_runs, data, networks, workers
 from training.concepts import FLAGGED
 from training.coreml_checker import Concepts, CoreChecker, unit
+from training.look_alikes import look_alikes
 from training.workers import Team
 from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
 SIDE = 224
 BATCH = 64
-SAMPLES = 220_000
+SAMPLES = 320_000
 LEARNING_RATE = 1e-3
 SHARPNESS = 16.0  # of the softmax over cosines, and of the gap's two slopes
 MARGIN = 0.1  # cosine by which the right class must win
 GAP = (0.35, 0.65)  # cosines to a flagged concept: of other pictures below, of its own above
-TIMES = 3  # flagged pictures and their look-alikes are drawn this many times as often
-OWN, OTHERS = 0.02, 0.999  # quantiles between which thresholds lie
-ALLOWED = 0.998  # quantile of the others that no threshold is below
+TIMES = 3  # the originals of flagged concepts and their look-alikes are seen this many times as often
+ORIGINALS = 0.15  # share of the originals in what is seen
+CHOOSE_EVERY = 6  # of so many runs, one chooses thresholds and does not train
+ALLOWED = 0.010  # share of the other pictures, over all settings, that all concepts together may block
 SPECIAL_CARE = ("skull", "enraged face", "collision")
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]  # CLIP's
 DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
@@ -92,23 +95,61 @@ def places(names: tuple[str, ...]) -> torch.Tensor:
 
 
 def loss_of(cosines: torch.Tensor, targets: torch.Tensor, flagged: torch.Tensor) -> torch.Tensor:
-    """Cross entropy with a margin, plus a penalty for what reaches into the gap from the wrong side."""
-    right = F.one_hot(targets, cosines.shape[1])
-    naming = F.cross_entropy(SHARPNESS * (cosines - MARGIN * right), targets)
+    """Cross entropy with a margin, plus a penalty for what reaches into the gap from the wrong side.
+
+    A target of -1 has no class: it is only none of the flagged.
+    """
+    classed = targets >= 0
+    right = F.one_hot(targets.clamp(min=0), cosines.shape[1]) * classed[:, None]
+    each = F.cross_entropy(SHARPNESS * (cosines - MARGIN * right), targets.clamp(min=0), reduction="none")
+    naming = (each * classed).sum() / classed.sum().clamp(min=1)
     toward, own = cosines[:, flagged], right[:, flagged].bool()
     inside = torch.where(own, GAP[1] - toward, toward - GAP[0])  # above zero: on the wrong side
     return naming + F.softplus(SHARPNESS * inside).sum(dim=1).mean() / SHARPNESS
 
 
-def emphasis(targets: torch.Tensor) -> torch.Tensor:
-    """How often each of these is drawn, relative to an ordinary picture, [N]."""
-    known, often = labels(), {*FLAGGED, *pictures_for_checker.look_alikes()}
+@dataclass(frozen=True)
+class Pictures:
+    """images [N, 128, 128, 3] uint8, their concepts [N] (-1: none), how often each is seen [N], and their runs."""
+
+    images: torch.Tensor
+    targets: torch.Tensor
+    weights: torch.Tensor
+    runs: tuple[checker_runs.Run, ...] = ()
+
+
+def drawn(part: str, count: int) -> Pictures:
+    """The pictures of the runs that train, or of those that choose thresholds.
+
+    Leaves out pictures of flagged prompts below guidance 1, because they show the negative prompt as much.
+    """
+    album, known = checker_runs.load("learn", count), {label: place for place, label in enumerate(labels())}
+    chosen = [
+        at
+        for at, place in enumerate(album.places.tolist())
+        if (place % CHOOSE_EVERY == 0) == (part == "choose")
+        if not (album.runs[place].flagged and album.runs[place].guidance_scale < 1)
+    ]
+    runs = tuple(album.runs[album.places[at]] for at in chosen)
+    targets = torch.tensor([known.get(run.label, -1) for run in runs])
+    return Pictures(torch.from_numpy(album.images[chosen]), targets, torch.ones(len(chosen)), runs)
+
+
+def seen(count: int) -> Pictures:
+    """What the training sees: drawn pictures and the originals, whose poses it varies."""
+    made, images, known = drawn("train", count), torch.from_numpy(data.pictures()), labels()
+    often = {*FLAGGED, *look_alikes()}
     factors = torch.tensor([float(TIMES) if label in often else 1.0 for label in known])
-    return factors[targets]
+    share = ORIGINALS / (1 - ORIGINALS) * len(made.images) / factors.sum()
+    return Pictures(
+        torch.cat([made.images, images]),
+        torch.cat([made.targets, torch.arange(len(images))]),
+        torch.cat([made.weights, factors * share]),
+    )
 
 
-def train(team: Team, samples: int, pictures: str) -> None:
-    """`pictures` identifies the present pictures."""
+def train(team: Team, samples: int, count: int) -> None:
+    """Train on the pictures of `count` runs."""
     torch.manual_seed(0)
     network, flagged = Classifier(len(labels())), places(FLAGGED)
     optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.02, fused=True)
@@ -117,17 +158,16 @@ def train(team: Team, samples: int, pictures: str) -> None:
         network.load_state_dict(saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
         step, spent = saved["step"], saved["spent"]
-    seen = pictures_for_checker.together("train")
-    weights, watch, last_save, right = seen.weights * emphasis(seen.targets), Stopwatch(spent), spent, []
+    pictures, watch, last_save, right = seen(count), Stopwatch(spent), spent, []
     draw = torch.Generator()
     while step * BATCH < samples:
         draw.manual_seed(team.size * step + team.rank)
         share = step * BATCH / samples
         for group in optimiser.param_groups:
             group["lr"] = LEARNING_RATE * min(1, (step + 1) / 100) * (0.01 + 0.495 * (1 + math.cos(math.pi * share)))
-        chosen = torch.multinomial(weights, BATCH // team.size, replacement=True, generator=draw)
-        targets = seen.targets[chosen]
-        pixels = prepare(augment(seen.images[chosen], draw))
+        chosen = torch.multinomial(pictures.weights, BATCH // team.size, replacement=True, generator=draw)
+        targets = pictures.targets[chosen]
+        pixels = prepare(augment(pictures.images[chosen], draw))
         with torch.autocast("cpu", torch.bfloat16):
             cosines = network(pixels).float()
         optimiser.zero_grad()
@@ -146,7 +186,7 @@ def train(team: Team, samples: int, pictures: str) -> None:
             last_save = watch.spent
             state = {"model": network.state_dict(), "optimiser": optimiser.state_dict(), "labels": labels()}
             state |= {"step": step, "samples": step * BATCH, "spent": watch.spent, "done": done}
-            save_checkpoint("checker", state | {"pictures": pictures})
+            save_checkpoint("checker", state | {"pictures": checker_runs.folder_of("learn", count).name, "runs": count})
 
 
 @torch.no_grad()
@@ -157,27 +197,20 @@ def cosines_of(network: Classifier, images: torch.Tensor) -> torch.Tensor:
 
 def thresholds(cosines: torch.Tensor, targets: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     """One threshold per chosen concept, as the opening of this file describes, [K]."""
-    values = []
-    for concept in chosen.tolist():
-        own, others = cosines[targets == concept, concept], cosines[targets != concept, concept]
-        low, high = torch.quantile(own, OWN), torch.quantile(others, OTHERS)
-        between = low - 0.25 * (low - high).clamp(min=0)
-        values.append(between.clamp(min=torch.quantile(others, ALLOWED).item()))
-    return torch.stack(values)
+    others = cosines[~torch.isin(targets, chosen)][:, chosen]
+    return torch.quantile(others, 1 - ALLOWED / len(chosen), dim=0)
 
 
-def report(network: Classifier, limits: torch.Tensor) -> None:
-    """Recall on the flagged concepts and false alarms on the others, per source of test pictures."""
+def report(held: Pictures, cosines: torch.Tensor, limits: torch.Tensor) -> None:
+    """Recall on the flagged concepts and false alarms on the others, over the runs that chose the thresholds."""
     known, flagged = labels(), places(FLAGGED)
-    for name in pictures_for_checker.SOURCES:
-        held = pictures_for_checker.of(name, "test")
-        alarms = (cosines_of(network, held.images)[:, flagged] > limits).any(dim=1)
-        bad = torch.isin(held.targets, flagged)
-        recall, false = alarms[bad].float().mean().item(), alarms[~bad].float().mean().item()
-        wrong = sorted({known[target] for target in held.targets[alarms & ~bad].tolist()})
-        missed = sorted({known[target] for target in held.targets[~alarms & bad].tolist()})
-        line = f"recall {recall:.3f} of {int(bad.sum())}, false alarms {false:.4f} of {int((~bad).sum())}"
-        log("checker", f"{name}: {line}; false: {wrong}; missed: {missed}")
+    alarms = (cosines[:, flagged] > limits).any(dim=1)
+    bad = torch.isin(held.targets, flagged)
+    wrong = Counter(known[target] for target in held.targets[alarms & ~bad].tolist() if target >= 0)
+    missed = Counter(known[target] for target in held.targets[~alarms & bad].tolist())
+    recall, false = alarms[bad].float().mean().item(), alarms[~bad].float().mean().item()
+    log("checker", f"recall {recall:.4f} of {int(bad.sum())}, false alarms {false:.4f} of {int((~bad).sum())}")
+    log("checker", f"most false alarms: {wrong.most_common(12)}; missed: {missed.most_common()}")
 
 
 def _saved() -> dict[str, Any] | None:
@@ -213,25 +246,26 @@ def finish() -> None:
     saved = _saved()
     if not saved or not saved["done"]:
         raise SystemExit("the training of the safety checker was stopped: run python -m training.checker again")
-    network, held = _network(saved), pictures_for_checker.together("validation")
+    network, held = _network(saved), drawn("choose", saved["runs"])
     cosines = cosines_of(network, held.images)
     limits, special = (thresholds(cosines, held.targets, places(names)) for names in (FLAGGED, SPECIAL_CARE))
     save_checkpoint("checker", saved | {"thresholds": limits, "special": special})
     told = ", ".join(f"{name} {value:.3f}" for name, value in zip(FLAGGED, limits.tolist(), strict=True))
     log("checker", f"thresholds {told}")
-    report(network, limits)
+    report(held, cosines, limits)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, default=SAMPLES, help="in all, those of an interrupted run included")
+    parser.add_argument("--runs", type=int, default=checker_runs.RUNS["learn"], help="whose pictures it learns from")
     options = parser.parse_args()
-    pictures = pictures_for_checker.make()
+    pictures = checker_runs.make("learn", options.runs).name
     saved = _saved()
-    if saved and saved["pictures"] != pictures:
+    if saved and (saved["pictures"], saved["runs"]) != (pictures, options.runs):
         raise SystemExit("the safety checker learned from other pictures: delete its checkpoint to train it again")
     if not saved or saved["samples"] < options.samples:
-        workers.run(train, networks.parameters(Classifier(len(labels()))), options.samples, pictures)
+        workers.run(train, networks.parameters(Classifier(len(labels()))), options.samples, options.runs)
     finish()
 
 

@@ -16,6 +16,15 @@ FLAGGED = (
     "middle finger",
     "no one under eighteen",
 )
+SYNONYMS = {  # further words for flagged concepts; no caption has them, so only the prompt gate knows them
+    "water pistol": ("handgun", "revolver", "firearm", "rifle"),
+    "bomb": ("grenade", "explosive"),
+    "kitchen knife": ("hocho", "cleaver"),
+    "dagger": ("rapier", "katana"),
+    "cigarette": ("cigar", "tobacco", "smoker"),
+    "middle finger": ("flipping the bird", "fuck you"),
+    "no one under eighteen": ("underage",),
+}
 GROUPS = (0, 3, 4, 5, 6, 7)  # smileys, nature, food, travel, activities, objects
 LEFT_OUT = ("o’clock", "-thirty")  # clock faces differ by the angle of a hand
 

@@ -9,8 +9,9 @@ import hashlib
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -130,6 +131,18 @@ class _Systems:
 
     def get(self, key: str) -> System:
         return self._systems[key]
+
+
+@contextmanager
+def pipelines(systems: Sequence[System], options: EngineOptions, budget: int = BUDGET) -> Iterator[PipelineCache]:
+    """A cache of these systems' pipelines, to draw with no gate in between. All parts are unloaded at the end."""
+    cache = PipelineCache(
+        cast(Catalog, _Systems(systems)), lambda path, exact: open_engine(path, options, exact), budget
+    )
+    try:
+        yield cache
+    finally:
+        cache.clear()
 
 
 class Drawer:

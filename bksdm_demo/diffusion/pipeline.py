@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.guidance import double, guide, stack_halves
 from bksdm_demo.diffusion.noise import open_source
+from bksdm_demo.diffusion.prompt_gate import PromptGate
 from bksdm_demo.diffusion.safety import MISSING, SafetyChecker
+from bksdm_demo.diffusion.safety_rules import SafetyRules
 from bksdm_demo.diffusion.schedulers import TrainingSchedule, build_scheduler
 from bksdm_demo.diffusion.text_encoder import TextEncoder
 from bksdm_demo.diffusion.tokenizer import Tokenizer
@@ -28,9 +30,13 @@ from bksdm_demo.records import Request, Step, Verdict
 
 @dataclass(frozen=True)
 class Encoded:
-    """Both prompts as the U-Net's input, float32 [2, D, 1, L], negative half first; and the truncated words."""
+    """Both prompts as the U-Net's input, float32 [2, D, 1, L], negative half first; and the truncated words.
+
+    `embeddings` are the text embeddings [D] of the prompt and of the negative prompt, for the gate on the request.
+    """
 
     hidden: NDArray
+    embeddings: tuple[NDArray, NDArray]
     truncated: tuple[str, ...] = ()
 
 
@@ -38,7 +44,7 @@ class Pipeline:
     """The parts of one system. Pipelines may share parts; a run keeps no state here.
 
     `training` defaults to SD v1.4's schedule. Raises PackageError at once if the parts do not fit together. Without a
-    safety checker every picture is blocked.
+    safety checker every picture is blocked. Without `rules` every prompt is drawn.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class Pipeline:
         vae: VaeDecoder,
         safety: SafetyChecker | None,
         training: TrainingSchedule | None = None,
+        rules: SafetyRules | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.text_encoder = text_encoder
@@ -56,6 +63,7 @@ class Pipeline:
         self.vae = vae
         self.safety = safety
         self.training = training if training is not None else TrainingSchedule()
+        self.gate = None if rules is None else PromptGate(rules, self.embed)
         self._check_fit()
 
     @property
@@ -82,9 +90,22 @@ class Pipeline:
         """Encode both prompts. The truncated words are the prompt's, then the negative prompt's."""
         negative = self.tokenizer.encode(request.negative_prompt)
         positive = self.tokenizer.encode(request.prompt)
-        hidden = stack_halves(self.text_encoder.encode(negative.ids), self.text_encoder.encode(positive.ids))
-        hidden = hidden.transpose(0, 2, 1)[:, :, np.newaxis, :]  # [2, D, 1, L]
-        return Encoded(np.ascontiguousarray(hidden), positive.truncated + negative.truncated)
+        halves = self.text_encoder.encode(negative.ids), self.text_encoder.encode(positive.ids)
+        embeddings = halves[1][0, positive.end], halves[0][0, negative.end]
+        hidden = stack_halves(*halves).transpose(0, 2, 1)[:, :, np.newaxis, :]  # [2, D, 1, L]
+        return Encoded(np.ascontiguousarray(hidden), embeddings, positive.truncated + negative.truncated)
+
+    def embed(self, text: str) -> NDArray[np.float32]:
+        """The text embedding [D]: the hidden state at the end mark, as in CLIP's pooled output."""
+        tokens = self.tokenizer.encode(text)
+        embedding: NDArray[np.float32] = self.text_encoder.encode(tokens.ids)[0, tokens.end]
+        return embedding
+
+    def check_request(self, request: Request, encoded: Encoded) -> Verdict:
+        """The verdict on the request, before anything is drawn. Draw only if it does not block."""
+        if self.gate is None:
+            return Verdict(blocked=False)
+        return self.gate.check(request, encoded.embeddings)
 
     def steps(self, request: Request, encoded: Encoded) -> Iterator[Step]:
         """Denoise step by step; each step is computed when the caller asks for it.

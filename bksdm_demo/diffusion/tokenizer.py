@@ -30,12 +30,13 @@ MOST_MERGES_BYTES = 8 * 2**20  # CLIP's merges have half a MB
 
 @dataclass(frozen=True)
 class Tokens:
-    """ids int32 [length]: begin mark, tokens, end mark, padding. `truncated` lists the words that did not fit.
+    """ids int32 [length]: begin mark, tokens, end mark at place `end`, padding. `truncated` lists words that did not fit.
 
     They are in their order. A word that lost a letter or a digit is listed whole.
     """
 
     ids: NDArray[np.int32]
+    end: int
     truncated: tuple[str, ...] = ()
 
 
@@ -59,8 +60,8 @@ class Tokenizer:
         kept = encoding.ids[: self.length - 1]
         ids[: len(kept)] = kept
         if len(encoding.ids) <= self.length:
-            return Tokens(ids)
-        return Tokens(ids, _words_from(text, encoding.word_ids, encoding.offsets, self.length - 1))
+            return Tokens(ids, len(encoding.ids) - 1)
+        return Tokens(ids, self.length - 1, _words_from(text, encoding.word_ids, encoding.offsets, self.length - 1))
 
 
 def _words_from(

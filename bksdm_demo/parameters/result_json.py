@@ -46,11 +46,14 @@ NO_RESULT: dict[str, Any] = dict.fromkeys(
 
 
 def verdict_report(verdict: Verdict) -> dict[str, Any]:
-    """Return the verdict. A score of NaN, from a failed checker, becomes None: JSON has no NaN."""
+    """Return the verdict. A blocked picture has no scores here, because they would help to get around the checker.
+
+    A score of NaN, from a failed checker, becomes None: JSON has no NaN.
+    """
     return {
         "blocked": verdict.blocked,
         "reason": verdict.reason,
-        "scores": [_number(score) for score in verdict.scores],
+        "scores": [] if verdict.blocked else [_number(score) for score in verdict.scores],
     }
 
 

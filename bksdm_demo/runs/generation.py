@@ -1,7 +1,7 @@
 """Draws one picture with one model and times every phase. Knows nothing of jobs or cells.
 
 `report` receives each phase and step. `cancelled` is asked between steps and between phases, and stops the run. A
-blocked picture is dropped here: no Result holds it.
+blocked request is not drawn. A blocked picture is dropped here: no Result holds it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.pipeline import Encoded, Pipeline
 from bksdm_demo.errors import CancelledError
-from bksdm_demo.records import LoadProgress, Phase, Request, Result, Timings
+from bksdm_demo.records import LoadProgress, Phase, Request, Result, Timings, Verdict
 from bksdm_demo.runs.part_loading import ReportLoading
 from bksdm_demo.runs.pipeline_cache import Lease, PipelineCache
 from bksdm_demo.runs.previews import PreviewObserver
@@ -87,6 +87,9 @@ class _Run:
         pipeline = lease.pipeline
         self.enter(Phase.ENCODING)
         encoded = self._timed("encode", lambda: pipeline.encode(self.request))
+        allowed = self._timed("safety", lambda: pipeline.check_request(self.request, encoded))
+        if allowed.blocked is not False:
+            return self._result(lease, start, encoded, allowed, None)
         latents = self._timed("denoise", lambda: self._denoise(pipeline, encoded))
         self.enter(Phase.DECODING)
         image = self._timed("decode", lambda: pipeline.decode(latents))
@@ -95,6 +98,10 @@ class _Run:
         self.enter(Phase.CHECKING)
         verdict = self._timed("safety", lambda: pipeline.check(image))
         image.setflags(write=False)
+        return self._result(lease, start, encoded, verdict, image)
+
+    def _result(self, lease: Lease, start: float, encoded: Encoded, verdict: Verdict, image: NDArray | None) -> Result:
+        """The result so far; without the picture if the verdict blocks it."""
         return Result(
             model=lease.system.key,
             request=self.request,
@@ -109,7 +116,7 @@ class _Run:
             ),
             image=image if verdict.blocked is False else None,
             truncated=encoded.truncated,
-            engine=pipeline.engine,
+            engine=lease.pipeline.engine,
             size_bytes=lease.system.size_bytes,
         )
 
@@ -130,7 +137,8 @@ class _Run:
     def _timed(self, phase: str, work: Callable[[], Outcome]) -> Outcome:
         start, previews = time.perf_counter(), self._preview_seconds()
         outcome = work()
-        self.seconds[phase] = time.perf_counter() - start - (self._preview_seconds() - previews)
+        spent = time.perf_counter() - start - (self._preview_seconds() - previews)
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + spent
         return outcome
 
     def _preview_seconds(self) -> float:

@@ -5,8 +5,10 @@ but no numbers are hard-coded here: the map is fitted by least squares for each 
 that the VAE decodes anyway, the first preview of a new decoder and every finished picture. If the VAE itself is fast
 enough for the previews' share of the time, it decodes the previews.
 
-Safety fails closed: a preview that the checker blocks or fails on is not shown, and the picture gets no further
-preview. The checker sees the preview at the size of the picture.
+Safety fails closed. A preview is shown only if every concept's score is at least CLEAR below zero, because scores
+still move until the last step. Otherwise the preview is not shown, and the picture gets no
+further one. The checker sees the preview at the size of the picture. A prompt that the gate on the request blocks is
+not drawn, so it has no preview.
 """
 
 from __future__ import annotations
@@ -23,15 +25,21 @@ from PIL import Image
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import EngineError
-from bksdm_demo.records import Step
+from bksdm_demo.records import Step, Verdict
 
 logger = logging.getLogger(__name__)
 
 PREVIEW_SHARE = 0.25  # largest part of the denoising time that previews may take
-BLOCKED = "The safety checker blocked the preview. It checks the picture again when it is finished."
+CLEAR = 0.05  # cosine by which a preview must stay below every concept's threshold
+UNCLEAR = "No preview: the safety checker is not sure about it. It checks the finished picture."
 FAILED = "The preview failed. The picture itself goes on."
 
 Show = Callable[[NDArray | None, str], None]  # a preview uint8 [h, w, 3] or None, and a sentence for the visitor
+
+
+def _clear(verdict: Verdict) -> bool:
+    """Whether the checker lets a preview through, and every score is well below zero."""
+    return verdict.blocked is False and bool(verdict.scores) and all(score < -CLEAR for score in verdict.scores)
 
 
 class ColourMap:
@@ -112,7 +120,7 @@ class PreviewObserver:
         self._previews, self._every, self._show, self._clock = previews, every, show, previews.clock
         self._denoising = 0.0  # seconds of all steps so far
         self._latest = 0.0  # seconds of the latest preview
-        self._over = False  # true after a blocked or failed preview
+        self._over = False  # true after an unclear or failed preview
         self.seconds = 0.0
 
     def observe(self, pipeline: Pipeline, step: Step) -> None:
@@ -130,7 +138,7 @@ class PreviewObserver:
             logger.exception("A preview failed")
             preview, sentence = None, FAILED
         else:
-            sentence = "" if preview is not None else BLOCKED
+            sentence = "" if preview is not None else UNCLEAR
         self._over = preview is None
         self._show(preview, sentence)
         self._latest = self._clock() - started
@@ -148,7 +156,7 @@ class PreviewObserver:
         self.seconds += self._clock() - started
 
     def _preview(self, pipeline: Pipeline, step: Step) -> NDArray[np.uint8] | None:
-        """Return the preview of this step; None if the checker blocks it."""
+        """Return the preview of this step; None if the checker is not sure about it."""
         latents = step.latents if step.denoised is None else step.denoised
         decoder = self._previews.decoder(pipeline, latents)
         spare = self._previews.share * self._every * self._denoising / step.index  # seconds for each preview
@@ -160,9 +168,8 @@ class PreviewObserver:
             height, width = decoder.colours.picture_size
             enlarged = Image.fromarray(preview).resize((width, height), Image.Resampling.BICUBIC)
             checked = np.asarray(enlarged)
-        allowed = pipeline.check(checked).blocked is False
         preview.setflags(write=False)
-        return preview if allowed else None
+        return preview if _clear(pipeline.check(checked)) else None
 
     def _decode(self, pipeline: Pipeline, latents: NDArray, decoder: _Decoder) -> NDArray[np.uint8]:
         started = self._clock()

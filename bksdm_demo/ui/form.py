@@ -105,9 +105,9 @@ def _examples(prompt: gr.Textbox) -> None:
 
 
 def build_settings(
-    system: System | None,
+    system: System | None, previews_allowed: bool = True
 ) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox]:
-    """Lay out the folded settings, with the values that `system` recommends."""
+    """Lay out the folded settings, with the values that `system` recommends; no choice of previews unless they are allowed."""
     steps, guidance, scheduler = recommendation(system)
     with gr.Accordion("Settings", open=False, elem_id="bk-settings"):
         negative = gr.Textbox(
@@ -133,6 +133,7 @@ def build_settings(
             label="Show previews",
             info="Every few steps, after a safety check. Runs take longer, but the measured times exclude previews.",
             elem_id="bk-previews",
+            visible=previews_allowed,
         )
     return negative, step_slider, guidance_slider, scheduler_list, generator_list, previews
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.errors import EngineError, RequestError
 from bksdm_demo.records import Cell, Job, Phase, Request, Step, Verdict
 from bksdm_demo.runs.comparisons import Comparisons
-from bksdm_demo.runs.previews import BLOCKED, FAILED, ColourMap, PreviewObserver, Previews
-from tests.fakes import BLOCKED_WORD, FakeEngine, fake_comparisons
+from bksdm_demo.runs.previews import CLEAR, FAILED, UNCLEAR, ColourMap, PreviewObserver, Previews
+from tests.fakes import BLOCKED_WORD, REFUSED_WORD, FakeEngine, fake_comparisons
 from tests.runs.test_comparisons import arrays_in
 
 STEPS = 8
@@ -34,7 +36,7 @@ class Brush:
 
     def __init__(self, verdict: Verdict | Exception | None = None, decoding: float = 0.0) -> None:
         self.decoder = FakeEngine([], [], lambda arrays: {})
-        self.verdict, self.decoding, self.clock = verdict or Verdict(False), decoding, Clock()
+        self.verdict, self.decoding, self.clock = verdict or Verdict(False, scores=(-0.5,)), decoding, Clock()
         self.decoded, self.judged = 0, list[NDArray]()
 
     def decode(self, latents: NDArray) -> NDArray[np.uint8]:
@@ -182,16 +184,25 @@ def test_previews_take_no_more_than_their_share() -> None:
 
 @pytest.mark.parametrize(
     ("verdict", "sentence"),
-    [(Verdict(True, "no"), BLOCKED), (EngineError("fell over"), FAILED), (RuntimeError("?"), FAILED)],
+    [(Verdict(True, "no", (0.1,)), UNCLEAR), (EngineError("fell over"), FAILED), (RuntimeError("?"), FAILED)],
 )
 def test_a_blocked_preview_is_not_shown_and_ends_the_previews(verdict: Any, sentence: str) -> None:
     wall, _ = observe_steps(Brush(verdict))
     assert wall.shown == [(None, sentence)]
 
 
-def test_an_unclear_verdict_blocks() -> None:
-    wall, _ = observe_steps(Brush(Verdict(None)))  # type: ignore[arg-type]
-    assert wall.shown == [(None, BLOCKED)]
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        Verdict(None, scores=(-0.5,)),  # type: ignore[arg-type]
+        Verdict(False),
+        Verdict(False, scores=(-0.5, 0.01 - CLEAR)),
+        Verdict(False, scores=(-0.5, float("nan"))),
+    ],
+)
+def test_a_preview_that_is_not_clearly_allowed_is_not_shown(verdict: Verdict) -> None:
+    wall, _ = observe_steps(Brush(verdict))
+    assert wall.shown == [(None, UNCLEAR)]
 
 
 def test_a_decoder_that_fails_costs_the_preview_only() -> None:
@@ -255,8 +266,31 @@ def test_preview_time_counts_separately(service: Comparisons, monkeypatch: pytes
 def test_a_blocked_prompt_shows_no_preview(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watch(service, Request(f"a {BLOCKED_WORD}", steps=STEPS), monkeypatch, preview_every=1)
     assert not any(arrays_in(cell) for cell in seen)
-    assert BLOCKED in {cell.message for cell in seen}
+    assert UNCLEAR in {cell.message for cell in seen}
     assert seen[-1].phase is Phase.BLOCKED
+
+
+def test_a_refused_prompt_is_not_drawn(service: Comparisons, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = watch(service, Request(f"a {REFUSED_WORD} thing", steps=STEPS), monkeypatch, preview_every=1)
+    last = seen[-1]
+    assert not any(arrays_in(cell) for cell in seen)
+    assert Phase.DENOISING not in {cell.phase for cell in seen}
+    assert (last.phase, last.message) == (Phase.BLOCKED, PROMPT_BLOCKED)
+    assert last.result is not None
+    assert (last.result.timings.steps, last.result.timings.decode) == ((), 0.0)
+
+
+def test_where_previews_are_off_nobody_gets_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = fake_comparisons(tmp_path, preview_share=1e9, previews_allowed=False)
+    with pytest.raises(RequestError, match="Previews are off"):
+        service.submit(Request("red apple"), ("emoji-tiny",), preview_every=1)
+    watch(service, Request("red apple", steps=STEPS), monkeypatch)
+    job = replace(service.gallery().jobs[0], preview_every=1)
+    service._jobs.forget(job.id)
+    monkeypatch.setattr(service._store, "get", lambda job_id: job)  # stored while previews were on
+    states = list(service.watch(service.rerun(job.id, 0).id))
+    assert not any(cell.preview is not None for state in states for cell in state.cells)
+    service.close()
 
 
 def test_a_preview_can_be_fetched_while_it_is_there(tmp_path: Path) -> None:
