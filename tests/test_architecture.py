@@ -35,7 +35,10 @@ FLOORS = {
 }
 GROUND = (
     PACKAGE,
-    *(f"{PACKAGE}.{name}" for name in ("atomic_files", "environment", "errors", "records", "scheduler_facts", "units")),
+    *(
+        f"{PACKAGE}.{name}"
+        for name in ("atomic_files", "environment", "errors", "printable", "records", "scheduler_facts", "units")
+    ),
 )
 ON_THE_ROOF = ("cli",)  # the command line is a folder of the roof, beside app.py and start.py
 # library -> where it may be imported: a module or a room and everything in it

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bksdm_demo.cli import options, tables
-from bksdm_demo.cli.console import show
+from bksdm_demo.cli.console import answer_path, show
 from bksdm_demo.cli.report_files import report_kinds, reports_written
 from bksdm_demo.cli.session import error_sentences, open_stored, print_json, wrong_usage
 from bksdm_demo.reports.formats import gather_material
@@ -62,4 +62,4 @@ def report(
         ):
             pass
         for path in kinds:
-            typer.echo(str(path))
+            answer_path(path)

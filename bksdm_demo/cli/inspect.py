@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bksdm_demo.cli import options, tables
-from bksdm_demo.cli.console import show
+from bksdm_demo.cli.console import answer_path, show
 from bksdm_demo.cli.exit_codes import FAILED, OK, UsageError
 from bksdm_demo.cli.session import error_sentences, open_services, print_json
 from bksdm_demo.library.inspection import find_models, inspect_all, write_listing
@@ -43,7 +43,7 @@ def inspect(
             if (mil and mlmodelc) or as_json or load:
                 raise UsageError("--mil and --mlmodelc cannot be combined with each other, --json or --load.")
             if mlmodelc:
-                typer.echo(str(write_compiled(path, mlmodelc)))
+                answer_path(write_compiled(path, mlmodelc))
             else:
                 write_listing(find_models(path), sys.stdout)
         raise typer.Exit(OK)

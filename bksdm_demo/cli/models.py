@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 import typer
 
 from bksdm_demo.cli import options, tables
-from bksdm_demo.cli.console import show
+from bksdm_demo.cli.console import answer_path, say, show
 from bksdm_demo.cli.progress import FetchProgress
 from bksdm_demo.cli.session import error_sentences, open_services, print_json, wrong_usage
 from bksdm_demo.downloads.download_queue import MemoryEstimate
@@ -60,7 +60,7 @@ def fetch(
             settings = from_environment(os.environ)
         folder = models_dir or settings.models_dir or default_models_dir(os.environ)
         estimate = memory_estimates(settings).get(key)
-        typer.echo(str(fetch_system(key, folder, attention, sys.stderr, estimate).folder))
+        answer_path(fetch_system(key, folder, attention, sys.stderr, estimate).folder)
 
 
 def fetch_system(
@@ -71,9 +71,9 @@ def fetch_system(
     Raises CancelledError for an interrupt, ModelUnavailableError and PackageError.
     """
     offer = published.published_system(key)
-    print(f"{offer.name}: {offer.licence}, {offer.licence_url}; model card {offer.card_url}", file=stream)
+    say(f"{offer.name}: {offer.licence}, {offer.licence_url}; model card {offer.card_url}", stream)
     if estimate is not None:
-        print(f"{offer.name}: {memory_words(estimate)}", file=stream)
+        say(f"{offer.name}: {memory_words(estimate)}", stream)
     try:
         with FetchProgress(stream, offer.name) as progress:
             folder = hub_fetch.fetch(offer, models_dir, attention=attention, report=progress)
@@ -82,7 +82,7 @@ def fetch_system(
             f"Stopped. The downloaded part of {offer.name} stays on disk; the next fetch continues from there."
         ) from interrupt
     if (record := read_record(folder)) is not None:
-        print(f"{offer.name}: {origin_words(record)}", file=stream)
+        say(f"{offer.name}: {origin_words(record)}", stream)
     return _system_in(folder, models_dir, offer.name)
 
 

@@ -1,7 +1,8 @@
 """Progress of the commands: the cells of a comparison as they finish, and a published model as it downloads.
 
-On a terminal one live line with a bar shows what happens now. In a pipe or a file there are plain lines only. The words
-are those of the page (downloads/status.py).
+On a terminal one live line shows what happens now, with a bar where there is room. It never takes a second line, which
+would stay behind when the window changes its width. In a pipe or a file there are plain lines only. The words are those
+of the page (downloads/status.py).
 """
 
 from __future__ import annotations
@@ -10,24 +11,28 @@ import time
 from collections.abc import Mapping
 from typing import Self, TextIO
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bksdm_demo.cli.console import console_on
+from bksdm_demo.cli.console import GAP, console_on, say
 from bksdm_demo.downloads.status import download_line
 from bksdm_demo.library.progress import Progress, Stage
+from bksdm_demo.printable import printable
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports.contact_sheet import time_line
+from bksdm_demo.wording.comparison import shorten
 from bksdm_demo.wording.loading import loading_words
 from bksdm_demo.wording.outcomes import COUNTED, PHASE_TITLES
 
 PHASE_WORDS = {phase: title.lower() for phase, title in PHASE_TITLES.items()} | COUNTED
 SHARES = 10  # lines per stage of a download without a terminal
 BAR = 20  # characters
-WIDE = 70  # characters; on a narrower terminal the bar stands below the line
+WIDE = 70  # cells; a narrower terminal has no bar
+LEAST_NAME = 8  # cells of a name that are left before details are left out
 
 
 class LiveLine:
@@ -47,29 +52,36 @@ class LiveLine:
     def __exit__(self, *raised: object) -> None:
         self._live.stop()
 
-    def change(self, line: str, share: float | None = None) -> None:
-        """Show this line, and a bar for `share` in [0, 1]."""
+    def change(self, name: str, state: str, share: float | None = None) -> None:
+        """Show "name: state", and a bar for `share` in [0, 1]."""
         if self.on_terminal:
-            self._live.update(self._layout(line, share), refresh=True)
+            self._live.update(self._layout(name, state, share), refresh=True)
 
     def print(self, line: str) -> None:
         """Print a line that stays, above the live one."""
         if self.on_terminal:
-            self._console.print(Text(line))
+            self._console.print(line)
         else:
-            self._stream.write(line + "\n")
-        self._stream.flush()
+            say(line, self._stream)
 
-    def _layout(self, line: str, share: float | None) -> RenderableType:
-        text = Text(line, overflow="fold")
-        if share is None:
+    def _layout(self, name: str, state: str, share: float | None) -> RenderableType:
+        with_bar = share is not None and self._console.width >= WIDE
+        room = self._console.width - 1 - (GAP + BAR if with_bar else 0)
+        name, state = (printable(text, self._console.encoding) for text in (name, state))
+        text = Text(printable(fitted(name, state, room), self._console.encoding), no_wrap=True)
+        if not with_bar:
             return text
-        bar = ProgressBar(total=1.0, completed=share, width=BAR, complete_style="green", finished_style="green")
-        if self._console.width < WIDE:
-            return Group(text, bar)
-        row = Table.grid(padding=(0, 2, 0, 0))
-        row.add_row(text, bar)
+        row = Table.grid(padding=(0, GAP, 0, 0))
+        row.add_row(text, ProgressBar(1.0, share or 0.0, BAR, complete_style="green", finished_style="green"))
         return row
+
+
+def fitted(name: str, state: str, room: int) -> str:
+    """Return "name: state" in at most `room` cells, with a shorter name, then without the last details of the state."""
+    while cell_len(state) + LEAST_NAME + len(": ") > room and ", " in state:
+        state = state.rpartition(", ")[0]
+    name = shorten(name, max(LEAST_NAME, room - cell_len(state) - len(": ")), cell_len)
+    return shorten(f"{name}: {state}", room, cell_len)
 
 
 class DrawingProgress(LiveLine):
@@ -89,7 +101,8 @@ class DrawingProgress(LiveLine):
         if not job.finished:
             cell = job.cells[job.current or 0]
             share = cell.step / cell.steps if cell.phase is Phase.DENOISING and cell.steps else None
-            self.change(self._running(job, cell), share)
+            place = f"[{sum(cell.phase.final for cell in job.cells) + 1}/{len(job.cells)}]"
+            self.change(f"{place} {self._name(job, cell)}", _running(cell), share)
 
     def _name(self, job: Job, cell: Cell) -> str:
         name = self._names.get(cell.model, cell.model)
@@ -100,12 +113,12 @@ class DrawingProgress(LiveLine):
         took = f" in {time_line(cell.result)}" if cell.phase is Phase.DONE and cell.result else ""
         return f"{name}: {PHASE_WORDS[cell.phase]}{took}" + (f". {cell.message}" if cell.message else "")
 
-    def _running(self, job: Job, cell: Cell) -> str:
-        place = sum(cell.phase.final for cell in job.cells)
-        step = f", step {cell.step} of {cell.steps}" if cell.phase is Phase.DENOISING else ""
-        if cell.phase is Phase.LOADING and cell.loading is not None:
-            step = f", {loading_words(cell.loading, time.time())}"
-        return f"[{place + 1}/{len(job.cells)}] {self._name(job, cell)}: {PHASE_WORDS[cell.phase]}{step}"
+
+def _running(cell: Cell) -> str:
+    step = f", step {cell.step} of {cell.steps}" if cell.phase is Phase.DENOISING else ""
+    if cell.phase is Phase.LOADING and cell.loading is not None:
+        step = f", {loading_words(cell.loading, time.time())}"
+    return f"{PHASE_WORDS[cell.phase]}{step}"
 
 
 class FetchProgress(LiveLine):
@@ -118,10 +131,10 @@ class FetchProgress(LiveLine):
 
     def __call__(self, progress: Progress) -> None:
         """Show the newest report."""
-        line = f"{self._name}: {download_line(progress)}"
+        state = download_line(progress)
         share = progress.done_bytes / progress.total_bytes if progress.total_bytes else None
-        self.change(line, share)
+        self.change(self._name, state, share)
         tenth = SHARES * progress.done_bytes // progress.total_bytes if progress.total_bytes else 0
         if not self.on_terminal and self._printed != (progress.stage, tenth):
             self._printed = (progress.stage, tenth)
-            self.print(line)
+            self.print(f"{self._name}: {state}")

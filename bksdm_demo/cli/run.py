@@ -13,7 +13,7 @@ from typing import Annotated, TextIO
 import typer
 
 from bksdm_demo.cli import options, tables
-from bksdm_demo.cli.console import show
+from bksdm_demo.cli.console import Listing, answer_path, say, show
 from bksdm_demo.cli.exit_codes import UsageError, job_code
 from bksdm_demo.cli.progress import DrawingProgress
 from bksdm_demo.cli.report_files import drawn_material, report_kinds, reports_written
@@ -78,7 +78,7 @@ def compare(
         else:
             show(
                 tables.comparison_table(job, names, folder.picture_names(job)),
-                f"Written to {out}: {', '.join(path.name for path in written)}",
+                Listing(f"Written to {out}: ", [path.name for path in written]),
                 *(f"Report: {path}" for path in kinds),
             )
     raise typer.Exit(job_code(job))
@@ -120,7 +120,7 @@ def generate(
             files = {0: str(out)} if drawn else {}
             print_json(json_report.job_report(job, {system.key: system.name}, files, environment))
         elif drawn:
-            typer.echo(str(out))
+            answer_path(out)
     raise typer.Exit(job_code(job))
 
 
@@ -173,7 +173,7 @@ def draw(
     """
     submitted = comparisons.submit(request, keys, seeds=seeds)
     drawn = submitted.seeds
-    print(f"{'Seeds' if len(drawn) > 1 else 'Seed'} {', '.join(map(str, drawn))}", file=stream)
+    say(f"{'Seeds' if len(drawn) > 1 else 'Seed'} {', '.join(map(str, drawn))}", stream)
     with DrawingProgress(stream, names) as progress:
         try:
             finished = _follow(comparisons, submitted, progress)
@@ -182,9 +182,9 @@ def draw(
             _follow(comparisons, comparisons.cancel(submitted.id), progress)
             raise
     if truncated := truncation_words(finished):
-        print(truncated, file=stream)
+        say(truncated, stream)
     if "int8" in unet_precisions(finished.environment):
-        print(ROUNDED, file=stream)
+        say(ROUNDED, stream)
     return comparisons.with_pictures(finished)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -14,6 +15,7 @@ from typing import Any
 
 import typer
 
+from bksdm_demo.cli.console import say
 from bksdm_demo.cli.exit_codes import FAILED, INTERRUPTED, UsageError, error_code
 from bksdm_demo.errors import DemoError
 from bksdm_demo.settings import QUOTA_RANGE, Settings, from_environment
@@ -49,7 +51,7 @@ def error_sentences(context: typer.Context) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt as interrupt:
-            typer.echo("Interrupted; nothing was written.", err=True)
+            say("Interrupted; nothing was written.", sys.stderr)
             raise typer.Exit(INTERRUPTED) from interrupt
         except DemoError as error:
             _print_error(str(error), debug)
@@ -64,8 +66,9 @@ def error_sentences(context: typer.Context) -> Iterator[None]:
 
 def _print_error(message: str, debug: bool) -> None:
     if debug:
-        traceback.print_exc()
-    typer.echo(" ".join(message.split()), err=True)
+        for line in traceback.format_exc().splitlines():
+            say(line, sys.stderr)
+    say(" ".join(message.split()), sys.stderr)
 
 
 @contextmanager

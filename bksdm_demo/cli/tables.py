@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 
 from bksdm_demo.cli.console import LINE, Listing, Rows
@@ -16,10 +16,11 @@ from bksdm_demo.parameters.result_json import timestamp
 from bksdm_demo.records import Job
 from bksdm_demo.store.contract import Page
 from bksdm_demo.units import format_bytes
+from bksdm_demo.wording.comparison import shorten
 from bksdm_demo.wording.outcomes import outcome_words
-from bksdm_demo.wording.timing import drawing_seconds, format_seconds
+from bksdm_demo.wording.timing import drawing_seconds, format_seconds, timings_of
 
-LONGEST_VALUE = LINE - 40  # characters of a prompt or of a metadata value
+LONGEST_VALUE = LINE - 40  # cells of a prompt or of a metadata value
 
 
 def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[int, str]) -> Rows:
@@ -27,14 +28,14 @@ def comparison_table(job: Job, names: Mapping[str, str], files: Mapping[int, str
     rows = []
     several = len(job.seeds) > 1
     for index, cell in enumerate(job.cells):
-        result = cell.result
+        result, timings = cell.result, timings_of(cell)
         rows.append(
             (
                 names.get(cell.model, cell.model),
                 str(cell.seed) if several else "",
                 PHASE_WORDS[cell.phase],
-                format_seconds(drawing_seconds(result.timings)) if result else "",
-                format_seconds(result.timings.load) if result else "",
+                format_seconds(drawing_seconds(timings)) if timings else "",
+                format_seconds(timings.load) if timings else "",
                 format_bytes(result.size_bytes) if result else "",
                 files.get(index, ""),
             )
@@ -159,7 +160,7 @@ def _runs_here(facts: Facts, refusal: str | None) -> RenderableType:
 
 
 def _short(text: str) -> str:
-    return textwrap.shorten(text, LONGEST_VALUE, placeholder=" ...")
+    return shorten(text, LONGEST_VALUE, cell_len)
 
 
 def millions(count: int | None) -> str:

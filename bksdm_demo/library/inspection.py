@@ -20,6 +20,7 @@ from bksdm_demo.mil.model import read_functions, read_model
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.mil.printer import write_text
 from bksdm_demo.mil.program import Constant, Program, Value
+from bksdm_demo.printable import printable
 
 try:
     from bksdm_demo.translate.registry import missing_operations
@@ -177,7 +178,7 @@ def write_listing(paths: Sequence[Path], stream: TextIO) -> None:
     """
     for path in paths:
         if len(paths) > 1:
-            stream.write(f"// ---- {path}\n")
+            stream.write(f"// ---- {printable(str(path))}\n")
         write_text(read_functions(path), stream)
         stream.write("\n")
 

@@ -23,7 +23,7 @@ SPELLINGS = ("1.0", "1.3")
 NEW_SPELLING = 9  # the first specification version for which Apple's compiler writes 1.3
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
-_TO_ESCAPE = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028\u2029]')
+_TO_ESCAPE = re.compile(r'["\\\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]')  # also what reorders a line on a terminal
 _ESCAPES = {'"': r"\"", "\\": r"\\", "\n": r"\n", "\t": r"\t", "\r": r"\r"}
 _OPSET_NAMES = {opset: name for name, opset in OPSETS.items()}
 _STRING = TensorType("string")

@@ -79,12 +79,12 @@ def picture_record(result: Result, name: str, environment: Mapping[str, Any]) ->
 def parameters_text(result: Result, version: str = "") -> str:
     """Return the parameters in stable-diffusion-webui's layout. An empty negative prompt has no line.
 
-    `Steps` is the number of steps that ran. `RNG: CPU` is that program's name for torch's CPU generator. It has no name
+    `Steps` is the number that was asked for; PNDM takes one more. `RNG: CPU` is that program's name for torch's CPU generator. It has no name
     for NumPy's generator, which is written under our own key `Noise`.
     """
     request = result.request
     pairs = {
-        "Steps": len(result.timings.steps) or request.steps,
+        "Steps": request.steps,
         "Sampler": SAMPLER_NAMES[request.scheduler],
         "CFG scale": f"{request.guidance_scale:g}",
         "Seed": request.seed,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 
 from bksdm_demo import scheduler_facts
 from bksdm_demo.records import Job, Request
@@ -46,7 +47,10 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def shorten(text: str, limit: int) -> str:
-    """Return the text on one line of at most `limit` characters."""
+def shorten(text: str, limit: int, width: Callable[[str], int] = len) -> str:
+    """Return the text on one line that is at most `limit` wide: characters, or what `width` measures."""
     line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+    if width(line) <= limit:
+        return line
+    fitting = bisect_right(range(len(line)), limit - 1, key=lambda end: width(line[:end])) - 1
+    return line[:fitting].rstrip() + "…"

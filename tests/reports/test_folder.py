@@ -91,9 +91,10 @@ def test_negative_prompt_has_a_line_only_when_there_is_one() -> None:
     assert "Negative" not in png.parameters_text(result())
 
 
-def test_parameters_have_the_steps_that_ran() -> None:
-    short = replace(result(), timings=Timings(steps=(0.1,)))
-    assert "Steps: 1," in png.parameters_text(short)
+def test_parameters_have_the_steps_that_were_asked_for() -> None:
+    asked = request(scheduler="pndm", steps=2)
+    one_more = replace(result(), request=asked, timings=Timings(steps=(0.1, 0.1, 0.1)))
+    assert "Steps: 2," in png.parameters_text(one_more)
 
 
 @pytest.mark.parametrize("prompt", ["naïve café", "红苹果 🍎", "two\nlines, a: b", "x\0y", "lone \udcff half"])
