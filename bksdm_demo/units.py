@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 GIB = 2**30  # bytes
 DAY = 86_400.0  # seconds
+BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[kMGT]?B|[kMGT]|m?s|min|h|dB)\b)")
 
 
 def format_bytes(size: int) -> str:
@@ -27,6 +29,14 @@ def duration(length: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def unbroken(text: str) -> str:
+    """Put a no-break space between each number and its unit, so that a page does not break the line there.
+
+    Other words keep their spaces. Files and terminals get the plain text.
+    """
+    return BEFORE_UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def _scaled(value: float, units: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bksdm_demo.reports.html_view import MISSING_FILE, report_view
 from bksdm_demo.reports.material import Material
+from bksdm_demo.units import unbroken
 from bksdm_demo.wording.timing import PHASE_LABELS
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -26,6 +27,7 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_templates.filters["unbroken"] = unbroken
 
 
 def write_html(material: Material, stream: BinaryIO) -> None:

@@ -26,6 +26,7 @@ from bksdm_demo.ui.present import (
     tools_view,
 )
 from bksdm_demo.ui.share import share_tools
+from bksdm_demo.units import unbroken
 from bksdm_demo.wording.comparison import plural, shorten, truncation_words
 
 SIMILARITY = '<p class="bk-similarity"></p>'  # board.js fills it
@@ -171,16 +172,16 @@ def _progress(view: CellView) -> str:
         f' aria-valuemax="100" {percent}><span style="transform:scaleX({width:.3f})"></span></div>'
     )
     return (
-        f'<div class="bk-wait"><strong>{escape(view.title)}</strong><span>{escape(view.detail)}</span>'
+        f'<div class="bk-wait"><strong>{escape(view.title)}</strong><span>{escape(unbroken(view.detail))}</span>'
         f"{bar if view.tone == 'working' else ''}</div>"
     )
 
 
 def _caption(view: CellView, heading: str) -> str:
     speed = f'<span class="bk-speed">{escape(view.speed)}</span>' if view.speed else ""
-    measure = f'<p class="bk-measure"><span class="bk-seconds">{escape(view.seconds)}</span>{speed}</p>'
+    measure = f'<p class="bk-measure"><span class="bk-seconds">{escape(unbroken(view.seconds))}</span>{speed}</p>'
     facts = [*view.facts, *([view.loading] if view.loading else [])]
-    lines = "".join(f"<li>{escape(fact)}</li>" for fact in facts)
+    lines = "".join(f"<li>{escape(unbroken(fact))}</li>" for fact in facts)
     note = f'<p class="bk-message" dir="auto">{escape(view.note)}</p>'
     return (
         f"<{heading}>{escape(view.name)}</{heading}>{measure if view.seconds else ''}"
@@ -194,9 +195,13 @@ def _actions(view: CellView) -> str:
         f'<a href="{escape(view.picture)}" download="{escape(view.file_name)}"'
         f' title="The PNG contains its settings">Save PNG<span class="bk-hidden"> of {escape(view.name)}</span></a>'
     )
+    copy = (
+        f'<button type="button" data-copy-picture="{escape(view.picture)}">Copy'
+        f'<span class="bk-hidden"> the picture of {escape(view.name)}</span></button>'
+    )
     again = (
         f'<button type="button" data-again="{view.index}">{escape(view.again)}'
         f'<span class="bk-hidden">: {escape(view.name)}</span></button>'
     )
-    parts = (save if view.picture else "", again if view.again else "")
+    parts = (save + copy if view.picture else "", again if view.again else "")
     return f'<p class="bk-cell-actions">{"".join(parts)}</p>' if any(parts) else ""

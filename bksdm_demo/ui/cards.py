@@ -13,6 +13,7 @@ from bksdm_demo.records import Job
 from bksdm_demo.ui.gallery_view import CardView, Thumbnail
 from bksdm_demo.ui.icons import icon
 from bksdm_demo.ui.share import save_menu
+from bksdm_demo.units import unbroken
 
 
 def gallery_cards(cards: Sequence[tuple[CardView, Job]], unreadable: Sequence[tuple[str, str]] = ()) -> str:
@@ -34,7 +35,7 @@ def empty_gallery(words: tuple[str, str]) -> str:
 def gallery_line(words: str, problem: str = "") -> str:
     """Return the line below the cards: what is stored, and a problem with the storage if there is one."""
     alert = f'<p class="bk-notice" role="alert">{escape(problem)}</p>' if problem else ""
-    return f'{alert}<p class="bk-note" role="status">{escape(words)}</p>'
+    return f'{alert}<p class="bk-note" role="status">{escape(unbroken(words))}</p>'
 
 
 def _card(view: CardView, job: Job) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from html import escape
 
 from bksdm_demo.ui.timing import Bar, Row, Segment, TimingView
+from bksdm_demo.units import unbroken
 from bksdm_demo.wording.timing import PHASE_LABELS, PHASES, format_seconds
 
 
@@ -20,7 +21,8 @@ def timing_section(view: TimingView | None) -> str:
     return (
         '<section class="bk-timing" aria-labelledby="bk-timing-title"><header>'
         '<h2 id="bk-timing-title">Where the time went</h2>'
-        '<label class="bk-toggle"><input type="checkbox" checked> Include loading</label></header>'
+        '<label class="bk-toggle"><input type="checkbox" checked> Include loading</label>'
+        '<button type="button" class="bk-tool" data-copy-table>Copy table</button></header>'
         f'<div class="bk-timing-body" style="--models:{len(view.names)}"><div>{_chart(view)}{note}</div>'
         f"{_table(view)}</div></section>"
     )
@@ -56,9 +58,13 @@ def _bar(bar: Bar) -> str:
     return (
         f'<div class="bk-row"><span class="bk-row-name">{escape(bar.name)}{cold}</span>'
         f'<span class="bk-track">{segments}</span><span class="bk-row-sum">'
-        f'<b class="bk-with">{format_seconds(bar.total)}</b><b class="bk-without">{format_seconds(bar.drawing)}</b>'
+        f'<b class="bk-with">{_seconds(bar.total)}</b><b class="bk-without">{_seconds(bar.drawing)}</b>'
         "</span></div>"
     )
+
+
+def _seconds(seconds: float) -> str:
+    return unbroken(format_seconds(seconds))
 
 
 def _segment(segment: Segment) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from bksdm_demo.downloads.status import SWITCHED_OFF, OfferView
+from bksdm_demo.units import unbroken
 
 
 class Shelf(NamedTuple):
@@ -49,7 +50,7 @@ def _button(label: str, kind: str) -> gr.Button:
 
 def offer_card(view: OfferView) -> str:
     """Return the card of one system: its facts and the progress of its download."""
-    facts = " · ".join(escape(fact) for fact in view.facts)
+    facts = " · ".join(escape(unbroken(fact)) for fact in view.facts)
     warning = f'<p class="bk-offer-warning">{escape(view.warning)}</p>' if view.warning else ""
     return (
         f'<article class="bk-offer" data-tone="{view.tone}"><h4>{escape(view.name)}</h4><p>{facts}</p>{warning}'
@@ -68,7 +69,7 @@ def _line(view: OfferView) -> str:
     if not view.line:
         return ""
     role = ' role="alert"' if view.tone == "failed" else ""
-    return f'<p class="bk-offer-line" dir="auto"{role}>{escape(view.line)}</p>{_bar(view)}'
+    return f'<p class="bk-offer-line" dir="auto"{role}>{escape(unbroken(view.line))}</p>{_bar(view)}'
 
 
 def _bar(view: OfferView) -> str:
@@ -84,6 +85,6 @@ def _bar(view: OfferView) -> str:
 
 def warming_list(lines: Sequence[tuple[str, str]], active: bool, news: str = "") -> str:
     """List the models loaded at the start. The list exists while anything is active; `news` are its attributes then."""
-    items = "".join(f'<li data-tone="{tone}" dir="auto">{escape(line)}</li>' for tone, line in lines)
+    items = "".join(f'<li data-tone="{tone}" dir="auto">{escape(unbroken(line))}</li>' for tone, line in lines)
     state = "true" if active else "false"
     return f'<ul class="bk-warming" data-active="{state}" aria-live="off"{news}>{items}</ul>' if items or active else ""

@@ -29,8 +29,10 @@ from bksdm_demo.ui.visitors import Visitors, Visits
 
 TITLE = "BK-SDM Core ML, side by side"
 HERE = Path(__file__).resolve().parent
-STYLES = ("page.css", "form.css", "tools.css", "board.css", "timing.css", "viewer.css", "gallery.css", "about.css")
-SCRIPTS = ("page.js", "watch.js", "share.js", "drop.js", "board.js", "zoom.js", "viewer.js", "about.js")
+STYLES = tuple(
+    f"{name}.css" for name in ("page", "form", "tools", "board", "timing", "viewer", "gallery", "about", "print")
+)
+SCRIPTS = ("page.js", "watch.js", "share.js", "copy.js", "drop.js", "board.js", "zoom.js", "viewer.js", "about.js")
 HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
 <header class="bk-header"><h1>{TITLE}</h1>
 <p>Several Core ML text-to-image models draw one prompt from the same noise. Compare their pictures and times.</p>

@@ -20,6 +20,7 @@ from bksdm_demo.reports.similarity_cache import Compared, SimilarityCache
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.present import picture_version, similarity_words
 from bksdm_demo.ui.thumbnails import Thumbnails
+from bksdm_demo.units import unbroken
 
 NOSNIFF = {"X-Content-Type-Options": "nosniff"}
 FOREVER = {"Cache-Control": "private, max-age=3600, immutable", **NOSNIFF}  # a version never changes
@@ -91,7 +92,7 @@ def _similarity_json(compared: Compared, reference: str) -> dict[str, Any]:
         "index": compared.index,
         "psnr": None if similarity is None or similarity.identical else similarity.psnr,
         "ssim": None if similarity is None else similarity.ssim,
-        "words": similarity_words(compared, reference),
+        "words": unbroken(similarity_words(compared, reference)),
     }
 
 

@@ -15,7 +15,7 @@ from bksdm_demo.records import Cell, Job, Phase, Request
 from bksdm_demo.reports.folder import cell_name, picture_name
 from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui.labels import Labels, job_labels
-from bksdm_demo.units import format_bytes, format_count
+from bksdm_demo.units import format_bytes, format_count, unbroken
 from bksdm_demo.wording.comparison import plural, setting_facts, shorten
 from bksdm_demo.wording.loading import loading_share, loading_words
 from bksdm_demo.wording.outcomes import OUTCOMES, PHASE_TITLES, outcome_words, tone_of
@@ -268,7 +268,7 @@ def system_facts(system: System) -> tuple[str, ...]:
 
 def choice_label(system: System) -> str:
     """Return the label of a system in the list of models to compare."""
-    return f"{system.name} · {system_facts(system)[0].removesuffix(' weights')}"
+    return unbroken(f"{system.name} · {system_facts(system)[0].removesuffix(' weights')}")
 
 
 def unavailable_facts(systems: Sequence[System], offers: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
