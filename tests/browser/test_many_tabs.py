@@ -72,7 +72,7 @@ def test_any_number_of_tabs_watch_a_comparison_and_the_last_one_stops_it(
 def test_a_tab_in_the_background_asks_for_no_news(context: Any, address: str) -> None:
     page = opened(context, address, READY)
     asked: list[str] = []
-    page.on("request", lambda request: "/news/" in request.url and asked.append(request.url))
+    page.on("request", lambda request: asked.extend([request.url] if "/news/" in request.url else []))
     page.evaluate(
         """() => {
       Object.defineProperty(document, 'hidden', { get: () => window.away ?? false, configurable: true });
