@@ -59,10 +59,20 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("BKSDM_BEHIND_PROXY", "1", "behind_a_proxy", True),
         ("SPACE_ID", "someone/space", "behind_a_proxy", True),
         ("UNRELATED", "1", "behind_a_proxy", False),
+        ("BKSDM_PREVIEWS", "1", "previews_allowed", True),
+        ("UNRELATED", "1", "previews_allowed", True),
+        ("SPACE_ID", "someone/space", "previews_allowed", False),
+        ("GRADIO_SHARE", "1", "previews_allowed", False),
+        ("BKSDM_GALLERY", "own", "previews_allowed", False),
+        ("BKSDM_SAFETY_RULES", "/somewhere/rules.json", "safety_rules", Path("/somewhere/rules.json")),
         ("BKSDM_DATA_DIR", "/somewhere", "data_dir", Path("/somewhere")),
         ("BKSDM_DATA_DIR", "none", "data_dir", None),
         ("BKSDM_QUOTA_GB", "0.5", "quota_gb", 0.5),
         ("BKSDM_KEEP_DAYS", "0", "keep_days", 0.0),
+        ("BKSDM_ISOLATION", "none", "isolation", "none"),
+        ("BKSDM_ISOLATION", "", "isolation", None),
+        ("BKSDM_LOAD_LIMIT", "90", "load_limit", 90.0),
+        ("BKSDM_RUN_LIMIT", "2.5", "run_limit", 2.5),
     ],
 )
 def test_variables(name: str, text: str, field: str, value: object) -> None:
@@ -83,6 +93,7 @@ def test_models_dir_must_be_a_folder(tmp_path: Path) -> None:
         ("GRADIO_SHARE", "perhaps"), ("BKSDM_ENGINE", "torch"), ("BKSDM_QUEUE_SIZE", "0"),
         ("BKSDM_MEMORY_GB", "0"), ("BKSDM_QUOTA_GB", "0"), ("BKSDM_QUOTA_GB", "inf"), ("BKSDM_QUOTA_GB", "nan"),
         ("BKSDM_KEEP_DAYS", "-1"), ("BKSDM_KEEP_DAYS", "long"),
+        ("BKSDM_ISOLATION", "thread"), ("BKSDM_LOAD_LIMIT", "0"), ("BKSDM_RUN_LIMIT", "nan"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(name: str, text: str) -> None:
@@ -177,6 +188,12 @@ def test_flags_go_over_the_environment_and_absent_flags_do_not() -> None:
     flags: dict[str, Any] = {"threads": 1, "engine": None, "share": False}
     changed = read.override(**flags)
     assert (changed.threads, changed.engine, changed.share) == (1, "openvino", False)
+
+
+def test_where_strangers_come_previews_are_shown_if_the_operator_asks_for_them() -> None:
+    shared = from_environment({"SPACE_ID": "someone/space", "BKSDM_GALLERY": "shared"})
+    assert not shared.previews_allowed
+    assert shared.override(previews=True).previews_allowed
 
 
 def test_on_a_space_downloads_are_allowed_where_they_are_asked_for() -> None:

@@ -2,9 +2,10 @@
 
     python -m training.safety_rules
 
-The words of a concept are its names and the synonyms of training/concepts.py. A concept's threshold lies
-MARGIN above the highest cosine that a harmless prompt of `learn` reaches: every name, captions, and compositions. Four
-of five unflagged concepts take part; the others show what the thresholds do to prompts that they have not seen.
+The words of a concept are its names and the synonyms of training/concepts.py. The text encoder does not know synonyms,
+so only names have a threshold. It lies MARGIN above the highest cosine that a harmless prompt reaches: every name,
+captions, and compositions. Four of five unflagged concepts take part; the others show what the thresholds do to prompts
+that they have not seen.
 `harmless` are names of unflagged concepts that contain a flagged word. `measured` comes from MEASURED below, which is
 set by hand from the table of training.checker_table.
 """
@@ -60,11 +61,12 @@ def make(embed: Embed) -> SafetyRules:
     prompts = harmless_prompts(learn, "learn")
     embeddings, concepts = _unit(np.stack([embed(prompt) for prompt in prompts])), []
     for entry in flagged:
-        listed = [*data.names_of(entry), *SYNONYMS[entry["label"]]]
+        listed = data.names_of(entry)
         cosines = embeddings @ _unit(np.stack([embed(word) for word in listed])).T
         threshold = round(min(float(cosines.max()) + MARGIN, 1.0), 3)
         log("safety-rules", f"{entry['label']}: {', '.join(listed)}; nearest {prompts[cosines.max(axis=1).argmax()]!r}")
         concepts.append(Concept(entry["label"], tuple(listed), threshold))
+        concepts.append(Concept(f"{entry['label']}, synonyms", SYNONYMS[entry["label"]]))
     words_only = PromptGate(SafetyRules(tuple(replace(concept, threshold=None) for concept in concepts)), embed)
     harmless = [name for entry in rest for name in data.names_of(entry) if blocks(words_only, embed, name)]
     rules = SafetyRules(tuple(concepts), tuple(harmless))
@@ -81,7 +83,14 @@ def blocks(gate: PromptGate, embed: Embed, prompt: str) -> bool:
     return gate.check(Request(prompt), (embed(prompt), embed(""))).blocked
 
 
+def save(rules: SafetyRules) -> None:
+    concepts = [{"name": each.name, "words": list(each.words), "threshold": each.threshold} for each in rules.concepts]
+    content = {"about": ABOUT, "concepts": concepts, "harmless": list(rules.harmless), "measured": MEASURED}
+    write_atomically(PATH, (json.dumps(content, indent=1) + "\n").encode())
+
+
 def main() -> None:
+    save(SafetyRules(tuple(Concept(name, (name,)) for name in SYNONYMS)))  # no system of the family runs without any
     systems = embedded(["tiny"], ASSETS)
     with pipelines(systems, EngineOptions()) as cached, cached.lease(systems[0].key) as lease:
         known: dict[str, NDArray] = {}
@@ -92,16 +101,7 @@ def main() -> None:
             return known[text]
 
         rules = make(embed)
-    content = {
-        "about": ABOUT,
-        "concepts": [
-            {"name": concept.name, "words": list(concept.words), "threshold": concept.threshold}
-            for concept in rules.concepts
-        ],
-        "harmless": list(rules.harmless),
-        "measured": MEASURED,
-    }
-    write_atomically(PATH, json.dumps(content, indent=1).encode())
+    save(rules)
     log("safety-rules", f"written to {PATH.name}")
 
 

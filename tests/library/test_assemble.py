@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bksdm_demo.diffusion.safety_rules import Concept, SafetyRules
 from bksdm_demo.errors import PackageError
 from bksdm_demo.library.assemble import assemble
 from bksdm_demo.library.layout import Parts, find_parts
@@ -61,6 +62,16 @@ def test_parts_go_to_their_stages_and_nothing_is_loaded(parts: Parts) -> None:
     assert pipeline.safety.engine is engines[checker]
     assert pipeline.tokenizer.length == pipeline.text_encoder.length
     assert not any(engine.loaded for engine in engines.values())
+
+
+def test_a_systems_own_safety_rules_count_before_the_operators(parts: Parts) -> None:
+    mine = SafetyRules((Concept("mine", ("mine",)),))
+    own = assemble(parts, FakeParts(), mine).gate
+    lent = assemble(replace(parts, safety_rules=None), FakeParts(), mine).gate
+    assert own is not None and lent is not None
+    assert [concept.name for concept in own.rules.concepts] == ["bomb"]
+    assert lent.rules is mine
+    assert assemble(replace(parts, safety_rules=None), FakeParts()).gate is None
 
 
 def test_without_a_checker_no_part_is_opened(parts: Parts) -> None:

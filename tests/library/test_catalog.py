@@ -93,6 +93,23 @@ def test_an_embedded_system_without_files_is_unavailable_with_a_reason(tmp_path:
         catalog.get("emoji-small")
 
 
+@pytest.mark.parametrize(("content", "reason"), [(None, "comes without safety_rules.json"), ("{", "as JSON")])
+def test_the_embedded_family_does_not_run_without_its_safety_rules(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
+    rules = write_family(tmp_path) / "emoji" / "shared" / "safety_rules.json"
+    rules.unlink() if content is None else rules.write_text(content)
+    for system in Catalog(tmp_path).systems():
+        assert not system.available
+        assert reason in system.reason
+
+
+def test_other_systems_need_no_safety_rules(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    local_system(models / "mine")
+    assert fake_catalog(tmp_path / "assets", models).get("mine").available
+
+
 def test_by_key_has_every_system_in_order(tmp_path: Path) -> None:
     catalog = fake_catalog(tmp_path)
     assert tuple(catalog.by_key().items()) == tuple((system.key, system) for system in catalog.systems())

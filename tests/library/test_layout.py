@@ -125,6 +125,18 @@ def test_a_scheduler_config_is_the_systems_own_and_the_nearest_one_counts(tmp_pa
     assert found == [None, *files[1:]]
 
 
+def test_safety_rules_come_from_the_shared_folder_unless_the_system_has_its_own(tmp_path: Path) -> None:
+    shared, own = package_folder(tmp_path / "shared"), package_folder(tmp_path / "own" / "packages")
+    found = []
+    for file in (None, shared / "safety_rules.json", own.parent / "safety_rules.json"):
+        if file is not None:
+            file.write_text("{}")
+        parts = find_parts(tmp_path / "own", shared)
+        found.append(parts.safety_rules)
+        assert (file is None) or file in parts.files
+    assert found == [None, shared / "safety_rules.json", own.parent / "safety_rules.json"]
+
+
 def test_every_missing_part_is_named_at_once(tmp_path: Path) -> None:
     package_folder(tmp_path, ("unet_chunk1",), words=False)
     with pytest.raises(PackageError) as caught:

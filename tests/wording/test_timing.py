@@ -35,6 +35,13 @@ def test_drawing_time_and_speed_leave_out_loading() -> None:
 def test_only_a_verdict_has_timings() -> None:
     assert timings_of(Cell("a", Phase.FAILED)) is None
     assert timings_of(Cell("a", Phase.DONE)) is None
+    assert timings_of(Cell("a", Phase.BLOCKED, result=result("a", SLOW))) is SLOW
+
+
+def test_what_was_not_drawn_has_no_timings() -> None:
+    refused = Cell("a", Phase.BLOCKED, result=result("a", Timings(encode=0.1, safety=0.1, total=0.2)))
+    assert timings_of(refused) is None
+    assert cell_speed(job(refused, done("b")), refused) == ""
 
 
 @pytest.mark.parametrize(
