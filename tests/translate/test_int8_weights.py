@@ -34,12 +34,15 @@ def stored(kind: str, shape: tuple[int, ...] = (6, 4, 1, 1), **operands: Any) ->
 
 
 def affine(**changes: Any) -> Compressed:
-    operands = {"quantized_data": WHOLE, "scale": SCALES, "zero_point": np.int8(0), "axis": np.int32(0)} | changes
+    operands: dict[str, Any] = {"quantized_data": WHOLE, "scale": SCALES, "zero_point": np.int8(0), "axis": np.int32(0)}
+    operands |= changes
     return stored("constexpr_affine_dequantize", **operands)
 
 
 def blockwise(**changes: Any) -> Compressed:
-    return stored("constexpr_blockwise_shift_scale", **{"data": WHOLE, "scale": SCALES.reshape(6, 1, 1, 1)} | changes)
+    operands: dict[str, Any] = {"data": WHOLE, "scale": SCALES.reshape(6, 1, 1, 1)}
+    operands |= changes
+    return stored("constexpr_blockwise_shift_scale", **operands)
 
 
 FOUND = {
@@ -58,11 +61,8 @@ def test_whole_numbers_times_scales_are_the_weight(constant: Any) -> None:
     found = whole_numbers(constant)
     assert found is not None
     whole, scale = found
-    assert (whole.dtype, whole.shape, scale.shape) == (
-        np.int8,
-        constant.type.shape,
-        (len(whole), *[1] * (whole.ndim - 1)),
-    )
+    assert whole.dtype == np.int8
+    assert (whole.shape, scale.shape) == (constant.type.shape, (len(whole), *[1] * (whole.ndim - 1)))
     np.testing.assert_allclose(whole * scale, constant.array(), rtol=1e-6)
 
 

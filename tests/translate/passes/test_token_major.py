@@ -209,7 +209,7 @@ def test_a_channel_scale_standing_first() -> None:
 def test_rounded_rows_move_if_all_channels_are_rounded_alike(alike: bool) -> None:
     b = Builder()
     row = b.input("row", ROW)
-    scales = {"scale": 0.05, "written_scale": 0.05}
+    scales: dict[str, Any] = {"scale": 0.05, "written_scale": 0.05}
     if not alike:
         scales = {key: np.full(CHANNELS, 0.05, np.float32) for key in scales} | {"axis": 1}
     rounded = b.op(ROUNDING, ROW, x=row, output_dtype="int8", **scales)
