@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bksdm_demo.units import duration, format_bytes, format_count
+from bksdm_demo.units import duration, format_bytes, format_count, unbroken
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,9 @@ def test_counts(count: int, words: str) -> None:
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_a_number_stays_with_its_unit() -> None:
+    """Words that only look like units keep their spaces."""
+    assert unbroken("+ 0.40 s loading, 1 min 05 s").replace("\N{NO-BREAK SPACE}", "_") == "+ 0.40_s loading, 1_min 05_s"
+    assert unbroken("4 Big pictures, step 2 of 20") == "4 Big pictures, step 2 of 20"

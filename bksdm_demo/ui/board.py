@@ -89,7 +89,7 @@ def remark(sentence: str) -> str:
 def _heading(job: Job, systems: Mapping[str, System]) -> str:
     facts = "".join(
         f'<div><dt>{escape(label)}</dt><dd dir="auto">{escape(value)}</dd></div>'
-        for label, value in job_facts(job, systems)
+        for label, value in _unbroken_facts(job_facts(job, systems))
     )
     long = " bk-long" if len(job.request.prompt) > LONG_PROMPT else ""
     warnings = "".join(
@@ -103,6 +103,11 @@ def _heading(job: Job, systems: Mapping[str, System]) -> str:
         f'<h2 class="bk-prompt{long}" dir="auto">{escape(shorten(job.request.prompt, PROMPT_SHOWN))}</h2>'
         f'<dl class="bk-facts">{facts}</dl>{warnings}{_tools(tools_view(job, systems), share_tools(job))}</header>'
     )
+
+
+def _unbroken_facts(facts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Keep numbers and units together, but leave the visitor's own words as they are."""
+    return [(label, value if label == "Without" else unbroken(value)) for label, value in facts]
 
 
 def _tools(tools: ToolsView, sharing: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from bksdm_demo.environment import run_mode_of
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
-from bksdm_demo.units import format_bytes, format_count, unbroken
+from bksdm_demo.units import format_bytes, format_count
 
 ENGINE_NAMES = {"openvino": "OpenVINO", "coreml": "Core ML"}
 ALWAYS_OWN = ("U-Net", "Size")  # shown at the cell when a comparison has only one model
@@ -48,10 +48,8 @@ def model_facts(job: Job, model: str, systems: Mapping[str, System]) -> Facts:
     results = [cell.result for cell in job.cells if cell.model == model and cell.result is not None]
     size = system.size_bytes if system else results[0].size_bytes if results else 0
     facts = {
-        "U-Net": unbroken(f"{format_count(system.unet_parameters)} weights")
-        if system and system.unet_parameters
-        else "",
-        "Size": unbroken(f"{format_bytes(size)} on disk") if size else "",
+        "U-Net": f"{format_count(system.unet_parameters)} weights" if system and system.unet_parameters else "",
+        "Size": f"{format_bytes(size)} on disk" if size else "",
         "Weights": system.weights if system else "",
         "Attention": system.attention if system else "",
         "Runs on": _run_mode(job, model, systems, results[0].engine if results else ""),

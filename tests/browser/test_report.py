@@ -98,9 +98,9 @@ def test_bars_are_as_long_as_their_time(open_report: Any) -> None:
 def test_loading_is_taken_out_without_any_script(open_report: Any) -> None:
     page = open_report(scripts=False).page
     first = page.locator(".row b").first
-    assert first.inner_text() == "1.96 s"
+    assert first.inner_text() == "1.96\N{NO-BREAK SPACE}s"
     page.locator(".toggle input").uncheck()
-    assert first.inner_text() == "0.46 s"
+    assert first.inner_text() == "0.46\N{NO-BREAK SPACE}s"
     assert page.locator(".track svg.with >> visible=true").count() == 0
 
 

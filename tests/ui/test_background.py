@@ -83,9 +83,9 @@ def test_a_download_is_watched_to_its_end_and_can_then_be_chosen(tmp_path: Path)
     with shelf(tmp_path, line) as (handlers, _, _):
         begun = handlers.starter("bk-sdm-tiny-2m")()
         assert 'data-news="news/models"' in begun[0]
-        halfway = ended(handlers, until="700 B of 1.40 kB")
+        halfway = ended(handlers, until="700\N{NO-BREAK SPACE}B of 1.40\N{NO-BREAK SPACE}kB")
         line.released.set()
-        assert "10 B a second" in card(halfway[-1])
+        assert "10\N{NO-BREAK SPACE}B a second" in card(halfway[-1])
         last = ended(handlers)[-1]
         assert "choose it in the list" in card(last)
         assert "bk-sdm-tiny-2m" in [key for _, key in last[2]["choices"]]

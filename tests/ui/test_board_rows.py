@@ -30,7 +30,7 @@ def test_a_row_for_each_seed() -> None:
     cells = [(cell["data-index"], cell["data-seed"], cell["data-model"]) for cell in with_class(page, "bk-column")]
     assert cells == [("0", "7", "0"), ("1", "7", "1"), ("2", "9", "0"), ("3", "9", "1")]
     assert len(page.all("h4")) == 4
-    assert page.text.count("13.0 M weights") == 1  # only in the first row
+    assert page.text.count("13.0\N{NO-BREAK SPACE}M weights") == 1  # only in the first row
     assert with_class(Page(job_board(job(done("a")), SYSTEMS)), "bk-seed") == []
 
 

@@ -162,8 +162,8 @@ def test_similarity_in_words(compared: Compared, words: str) -> None:
 
 
 def test_systems_in_words() -> None:
-    assert present.choice_label(SYSTEMS["a"]) == "Alpha · U-Net 13.0 M"
-    assert present.choice_label(SYSTEMS["b"]) == "Beta · 12.1 MB on disk"
+    assert present.choice_label(SYSTEMS["a"]) == "Alpha · U-Net 13.0\N{NO-BREAK SPACE}M"
+    assert present.choice_label(SYSTEMS["b"]) == "Beta · 12.1\N{NO-BREAK SPACE}MB on disk"
     (view,) = present.preview_views([system("e", "E", summary=f"As SD. {EMOJI_NOTE}")])
     assert view.detail == "As SD."
     (view,) = present.preview_views([system("w", "W", summary="Found in w.", note="No file states it.")])
