@@ -18,9 +18,18 @@ from pathlib import Path
 from bksdm_demo.engines.base import COMPUTE_UNITS, ISOLATIONS, PRECISIONS
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.errors import DemoError
+from bksdm_demo.library_variables import bracketed, drop_empty, reach_directly, start_error, variable_error
 from bksdm_demo.settings import GALLERIES, Settings, from_environment, gibibytes, keys
-from bksdm_demo.start import Services, start
-from bksdm_demo.ui.page import build_page, launch_options
+
+drop_empty(os.environ)
+try:  # the libraries read their variables now
+    from bksdm_demo.start import Services, start
+    from bksdm_demo.ui.page import build_page, launch_options
+except Exception as problem:  # such as ValueError, ImportError, httpx's InvalidURL
+    if not (sentence := variable_error(problem, os.environ)):
+        raise
+    print(f"app.py: {sentence}", file=sys.stderr)
+    sys.exit(2)
 
 ISOLATION = "child" if os.name == "posix" else "none"
 NO_LINK = "There is no public link, because Gradio's relay cannot be reached. The page stays at its own address."
@@ -133,19 +142,21 @@ def _parser() -> argparse.ArgumentParser:
 def serve(services: Services, settings: Settings) -> int:
     """Launch the page, print its address and wait for the end. Returns the exit status."""
     services.prepare()
-    page = build_page(services.comparisons, services.background, own_gallery=settings.own_gallery)
-    options = launch_options(services.comparisons, services.background, behind_proxy=settings.behind_a_proxy)
+    reach_directly(os.environ, settings.host)
     try:
+        page = build_page(services.comparisons, services.background, own_gallery=settings.own_gallery)
+        options = launch_options(services.comparisons, services.background, behind_proxy=settings.behind_a_proxy)
         _, address, _ = page.launch(
-            server_name=settings.host,
+            server_name=bracketed(settings.host),
             server_port=settings.port,
             share=settings.share,  # if the relay cannot be reached, the page still starts
             prevent_thread_lock=True,
             quiet=True,
             **options,
         )
-    except OSError as error:
-        print(f"app.py: {error}", file=sys.stderr)
+    except Exception as error:
+        logging.getLogger(__name__).debug("The page cannot start.", exc_info=True)
+        print(f"app.py: {start_error(error, os.environ)}", file=sys.stderr)
         return 1
     services.background.prewarm.start()
     print(f"The page is at {address}", flush=True)

@@ -141,6 +141,13 @@ class Settings:
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
     """The settings that environment variables ask for. Raises DemoError naming a variable that cannot be read."""
+    try:
+        return _from_environment(environ)
+    except RuntimeError as error:  # pathlib and platformdirs
+        raise DemoError(f"This user has no home folder ({error}): set HOME to a folder of theirs.") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> Settings:
     memory = _read(environ, "BKSDM_MEMORY_GB", gibibytes)
     read = {
         "host": _read(environ, "GRADIO_SERVER_NAME", str),
