@@ -18,7 +18,7 @@ OTHER_SAMPLERS = {  # other programs' names, most as stable-diffusion-webui writ
     "DPM++ 2M SDE Heun": "dpmpp-2m",
     "DPM++ 2S a": "dpmpp-2m",
     "DPM++ 3M SDE": "dpmpp-2m",
-    "DPM++ 2M SDE Karras": "dpmpp-2m",
+    "DPM++ 2M SDE Karras": "dpmpp-2m-karras",
     "LMS": None,
     "Heun": None,
     "DPM2": None,
@@ -63,7 +63,7 @@ def test_names_are_told_apart() -> None:
 
 @pytest.mark.parametrize("facts", scheduler_facts.FACTS, ids=scheduler_facts.KEYS)
 def test_a_name_of_our_own_finds_its_scheduler(facts: scheduler_facts.SchedulerFacts) -> None:
-    assert scheduler_facts.by_webui_name(facts.webui.upper()) is facts
+    assert scheduler_facts.by_name(facts.webui.upper()) is facts
     assert scheduler_facts.nearest(facts.webui) is facts
 
 

@@ -11,6 +11,7 @@ import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from urllib.parse import urlencode
 
 from bksdm_demo.parameters.partial_request import PartialRequest
@@ -18,6 +19,7 @@ from bksdm_demo.records import Job, Request
 
 JOB = "job"
 LONGEST_VALUE = 20_000  # characters of one value in a link
+ADDED = ("_", "utm_", "fbclid", "gclid", "logs", "view", "ref")  # how parameters begin that others put into links
 NUMBER = re.compile(r"[+-]?\d{1,12}")
 
 NAMES = {  # a setting of Request -> its parameter in the query
@@ -46,7 +48,7 @@ def request_query(request: Request, models: Sequence[str], seeds: Sequence[int] 
 
 
 def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> PartialRequest:
-    """Return the partial request of a query. Unknown parameters are ignored; wrong values become notes."""
+    """Return the partial request of a query. Unknown parameters and wrong values become notes."""
     given = {key: value for key, value in parameters.items() if value.strip()}
     partial = PartialRequest()
     for name, key in NAMES.items():
@@ -56,7 +58,19 @@ def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> 
             partial = partial.setting(name, _value(name, given[key]))
     if "seeds" in given:
         partial = partial.with_seeds([_whole(word) for word in _listed(given["seeds"])])
-    return _with_models(partial, _listed(given.get("models", "")), known_models)
+    return _with_models(_with_unknown(partial, given), _listed(given.get("models", "")), known_models)
+
+
+def _with_unknown(partial: PartialRequest, given: Collection[str]) -> PartialRequest:
+    """Name the parameters that say nothing here, but those that sites and browsers add."""
+    names = (*NAMES.values(), "models", "seeds")
+    unknown = [key for key in given if key not in (*names, JOB) and not key.lower().startswith(ADDED)]
+    if not unknown:
+        return partial
+    near = get_close_matches(unknown[0].lower(), (*names,), 1, 0.7)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(repr(key[:60]) for key in unknown[:8])
+    return partial.note(f"The link has parameters that this page does not know and left out: {listed}.{hint}")
 
 
 def _with_models(partial: PartialRequest, named: Sequence[str], known: Collection[str]) -> PartialRequest:

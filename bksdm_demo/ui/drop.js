@@ -1,22 +1,60 @@
 // Sends the text in a picture that was dropped on the page or chosen as a file, and never its pixels.
-// A PNG is cut where its pixels begin. Of any other file only the first bytes are sent, so the server can refuse it.
+// A PNG and a JPEG are cut where their pixels begin, and of a WebP the parts without pixels are sent. Of any other file
+// only the first bytes are sent, so the server can refuse it.
 (() => {
-  const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
   const MOST = 4 << 20; // bytes
+  const PIXELS_OF_WEBP = ["VP8 ", "VP8L", "ALPH", "ANMF"];
   let receive = null;
 
+  const bytes = async (file, start, count) => new DataView(await file.slice(start, start + count).arrayBuffer());
+  const letters = (view, start) => String.fromCharCode(...[0, 1, 2, 3].map((place) => view.getUint8(start + place)));
+
   async function head(file) {
-    const start = new Uint8Array(await file.slice(0, 8).arrayBuffer());
-    if (SIGNATURE.some((byte, place) => start[place] !== byte)) return file.slice(0, 64);
+    const start = await bytes(file, 0, 12);
+    if (start.byteLength < 12) return file.slice(0, 12);
+    if (letters(start, 0) === "\x89PNG") return file.slice(0, Math.min(await pngTexts(file), MOST));
+    if (start.getUint16(0) === 0xffd8) return file.slice(0, Math.min(await jpegTexts(file), MOST));
+    if (letters(start, 0) === "RIFF" && letters(start, 8) === "WEBP") return webpTexts(file);
+    return file.slice(0, 64);
+  }
+
+  async function pngTexts(file) {
     let end = 8;
     while (end < Math.min(file.size, MOST)) {
-      const chunk = new DataView(await file.slice(end, end + 8).arrayBuffer());
+      const chunk = await bytes(file, end, 8);
       if (chunk.byteLength < 8) break;
       end += 8;
-      if (chunk.getUint32(4) === 0x49444154) break; // IDAT
+      if (letters(chunk, 4) === "IDAT") break;
       end += chunk.getUint32(0) + 4;
     }
-    return file.slice(0, Math.min(end, MOST));
+    return end;
+  }
+
+  async function jpegTexts(file) {
+    let end = 2;
+    while (end < Math.min(file.size, MOST)) {
+      const segment = await bytes(file, end, 4);
+      if (segment.byteLength < 4 || segment.getUint8(0) !== 0xff) break;
+      end += 2 + segment.getUint16(2);
+      if (segment.getUint8(1) === 0xda) break; // its header; the pixels follow
+    }
+    return end;
+  }
+
+  async function webpTexts(file) {
+    const parts = [file.slice(0, 12)];
+    let size = 12;
+    for (let place = 12; place < file.size && size < MOST; ) {
+      const chunk = await bytes(file, place, 8);
+      if (chunk.byteLength < 8) break;
+      const end = place + 8 + chunk.getUint32(4, true) + (chunk.getUint32(4, true) % 2);
+      if (!PIXELS_OF_WEBP.includes(letters(chunk, 0))) {
+        parts.push(file.slice(place, Math.min(end, place + MOST - size)));
+        size += end - place;
+      }
+      place = end;
+    }
+    return new Blob(parts);
   }
 
   function encoded(blob) {

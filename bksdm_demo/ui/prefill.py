@@ -1,6 +1,6 @@
 """Fills the form from a partial request, which comes from a link or from the text in a picture. Nothing runs.
 
-drop.js sends only the part of a dropped picture before its pixels, as base64. The server reads it and keeps nothing.
+drop.js sends a dropped picture without its pixels, as base64. The server reads it and keeps nothing.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import gradio as gr
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.parameters.partial_request import PartialRequest
-from bksdm_demo.parameters.png_reader import read_png
+from bksdm_demo.parameters.picture_reader import read_settings
 from bksdm_demo.ui.form import Form, seeds_field
 
 LONGEST_UPLOAD = 6_000_000  # characters of base64
 FILLED_BY_LINK = "The form is filled in from the link. Press Compare to start."
-FILLED_BY_PICTURE = "The form is filled in from this picture. Press Compare to draw it again."
+FILLED_BY_PICTURE = "The form is filled in from the settings in this picture. Press Compare to draw with them."
 NOT_STORED_HERE = "This server does not have that comparison. Press Compare to draw it again."
 
 
@@ -40,16 +40,16 @@ def _field(partial: PartialRequest, name: str) -> Any:
 
 
 def read_upload(encoded: object, known_models: Collection[str]) -> PartialRequest:
-    """Read a partial request from a picture's first bytes in base64.
+    """Read a partial request from a picture without its pixels in base64.
 
-    Raises RequestError for invalid base64, and where read_png does.
+    Raises RequestError for invalid base64, and where read_settings does.
     """
     if not isinstance(encoded, str) or not encoded:
-        raise RequestError("No picture arrived. Drop a PNG file on the page.")
+        raise RequestError("No picture arrived. Drop a picture file on the page.")
     if len(encoded) > LONGEST_UPLOAD:
         raise RequestError("This picture contains more text than this page reads. Type its prompt instead.")
     try:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise RequestError("The picture did not arrive complete. Drop it again.") from error
-    return read_png(data, known_models)
+    return read_settings(data, known_models)

@@ -315,7 +315,7 @@ def test_a_dropped_png_fills_the_form_and_its_pixels_stay_here(
     sent: list[int] = []
     page.on("request", lambda request: sent.append(len(request.post_data_buffer or b"")))
     page.evaluate(DROP, [list(picture), "whale.png"])
-    page.wait_for_selector("#bk-said:has-text('Press Compare to draw it again')")
+    page.wait_for_selector("#bk-said:has-text('Press Compare to draw with them')")
     assert page.input_value("#bk-prompt textarea") == "blue whale"
     assert page.input_value("#bk-seed input") == "23"
     assert page.is_checked("#bk-lock input")
@@ -323,9 +323,9 @@ def test_a_dropped_png_fills_the_form_and_its_pixels_stay_here(
     assert max(sent) < len(picture) * 4 / 3  # base64 of the whole would be longer
 
     page.evaluate(DROP, [list(b"GIF89a, no PNG at all"), "whale.png"])
-    page.wait_for_selector("#bk-said:has-text('cannot be read as a PNG')")
+    page.wait_for_selector("#bk-said:has-text('is no PNG, JPEG or WebP picture')")
     chosen = tmp_path / "whale.png"
     chosen.write_bytes(picture)
     page.set_input_files("#bk-upload input", chosen)
-    page.wait_for_selector("#bk-said:has-text('Press Compare to draw it again')")
+    page.wait_for_selector("#bk-said:has-text('Press Compare to draw with them')")
     page.close()

@@ -59,6 +59,9 @@ def test_a_jobs_link_names_the_job_first_and_all_its_seeds() -> None:
     ("query", "words"),
     [
         ("steps=0", "steps is 0"),
+        ("seed=42", "left out: 'seed'. Did you mean 'seeds'?"),
+        ("cfg=7&x=1", "left out: 'cfg', 'x'."),
+        ("__theme=dark&utm_source=a&fbclid=b&steps=0", "steps is 0"),
         ("steps=many", "steps must be a whole number, not 'many'"),
         ("guidance=nan", "guidance_scale is nan"),
         ("guidance=x", "guidance_scale must be a number, not 'x'"),
