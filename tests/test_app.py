@@ -29,6 +29,15 @@ def test_flags(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     background = app.read_settings(["--prewarm", "emoji-tiny", "--prewarm", "a,b", "--no-downloads"])
     assert (background.prewarm, background.downloads_allowed) == (("emoji-tiny", "a", "b"), False)
     assert app.read_settings(["--share", "--downloads"]).downloads_allowed
+
+
+def test_the_page_isolates_parts_unless_it_is_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BKSDM_ISOLATION", raising=False)
+    assert app.read_settings([]).isolation == ("child" if os.name == "posix" else "none")
+    limits = app.read_settings(["--isolation", "none", "--load-limit", "60", "--run-limit", "5"])
+    assert (limits.isolation, limits.load_limit, limits.run_limit) == ("none", 60, 5)
+    monkeypatch.setenv("BKSDM_ISOLATION", "none")
+    assert app.read_settings([]).isolation == "none"
     assert (app.read_settings([]).no_prewarm, app.read_settings(["--no-prewarm"]).no_prewarm) == (False, True)
 
 

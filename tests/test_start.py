@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from bksdm_demo.engines.base import EngineOptions
+from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
+from bksdm_demo.engines.child.pool import TimeLimits
 from bksdm_demo.errors import EngineError
 from bksdm_demo.library.published import PUBLISHED
 from bksdm_demo.settings import Settings
@@ -53,6 +55,18 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert (environment["precision"], environment["threads"]) == ("f32", 2)
         assert environment["engine"] in ("openvino", "coreml")
         assert environment["parts"] == {"a/a_unet": {"engine": "fake"}}
+    finally:
+        services.close()
+
+
+@pytest.mark.parametrize(("isolation", "limits"), [("child", TimeLimits(60, 5)), ("none", None), (None, None)])
+def test_isolation_is_a_choice(tmp_path: Path, isolation: str | None, limits: TimeLimits | None) -> None:
+    services = start(Settings(assets=tmp_path, isolation=isolation, load_limit=60, run_limit=5))
+    try:
+        engine = services.cache.open_part(write_package(tmp_path / "a" / "a_unet.mlpackage"), False)
+        assert isinstance(engine, IsolatedEngine) == (isolation == "child")
+        assert (services.processes and services.processes.limits) == limits
+        assert list(services.environment()["parts"]) == ["a/a_unet"]
     finally:
         services.close()
 
