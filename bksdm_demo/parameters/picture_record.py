@@ -1,7 +1,7 @@
 """Reads a picture of this demo back as the result that png_writer.py wrote into it, without its pixels.
 
-For the store, which rebuilds a lost index. Unlike picture_reader.py it takes nothing from other programs, and no part: a
-picture tells everything about its run, was let through by the safety checker and is whole, or it is refused.
+For the store, which rebuilds a lost index. Unlike picture_reader.py it takes nothing from other programs, and no
+part: a picture tells everything about its run, was let through by the safety checker and is whole, or it is refused.
 """
 
 from __future__ import annotations

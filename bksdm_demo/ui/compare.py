@@ -28,8 +28,9 @@ EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</str
 128-pixel emoji, so you can try everything here without a download. They know 1,075 emoji and nothing else, and do not
 replace BK-SDM.
 A safety checker inspects every picture before it leaves the server. Ask for “cigarette” to see it block one.</p>"""
-UPLOAD = """<p>To fill the form with the settings in a PNG, drop it anywhere on this page or
-<label>choose a file<input type="file" accept="image/png"></label>. PNGs from other tools work too.</p>"""
+UPLOAD = """<p>To fill the form with the settings in a picture, drop it anywhere on this page or
+<label>choose a file<input type="file" accept="image/png,image/jpeg,image/webp"></label>. PNG, JPEG and WebP pictures from
+other tools work too.</p>"""
 UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
 ADDRESSED_JS = "() => window.bksdm.addressed()"
@@ -68,7 +69,8 @@ def _build(
                 cancel = gr.Button("Cancel", variant="secondary", elem_id="bk-cancel", visible=False)
             warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
             notice = gr.HTML(apply_default_css=False, elem_id="bk-said")
-            form = Form(prompt, models, seed, locked, seeds, *build_settings(systems[0] if systems else None))
+            settings = build_settings(systems[0] if systems else None, comparisons.previews_allowed)
+            form = Form(prompt, models, seed, locked, seeds, *settings)
         with gr.Column(elem_id="bk-results", min_width=280):
             chosen = [system for system in systems if system.key in default_choice(systems)]
             board = gr.HTML(empty_board(chosen), apply_default_css=False, elem_id="bk-board")

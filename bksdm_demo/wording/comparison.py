@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
@@ -13,6 +14,7 @@ GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
 
 UNKNOWN = "There is no comparison with this id. Results expire after a while."
 NO_PICTURE = "There is no such picture."
+SYNTAX = re.compile(r"\([^()]{1,200}:\s*\d+(?:\.\d+)?\)|<(?:lora|lyco|hypernet):[^<>]{1,200}>", re.IGNORECASE)
 WORDS_SHOWN = 24  # truncated words that are listed before "and n more"
 
 
@@ -26,6 +28,12 @@ def truncation_words(job: Job) -> str:
     listed = listed.lstrip(" ,.;:") or listed  # the text is mostly truncated between a word and its comma
     more = f" … and {len(words) - WORDS_SHOWN} more" if len(words) > WORDS_SHOWN else ""
     return f"The prompt is longer than the text encoder reads. The models did not read: “{listed}”{more}"
+
+
+def syntax_words(request: Request) -> str:
+    """Return a sentence if a prompt has weights or additions of other programs, which this demo reads as words."""
+    found = SYNTAX.search(request.prompt) or SYNTAX.search(request.negative_prompt)
+    return f"Weights and additions such as “{found[0][:60]}” are read literally, as words." if found else ""
 
 
 def setting_facts(request: Request, seeds: Sequence[int]) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Request
-from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, setting_facts, shorten, truncation_words
+from bksdm_demo.wording.comparison import (
+    GENERATOR_NAMES,
+    SCHEDULER_NAMES,
+    setting_facts,
+    shorten,
+    syntax_words,
+    truncation_words,
+)
 from tests.ui.records import done, job
 
 
@@ -40,3 +47,18 @@ def test_truncated_words_are_listed_once_and_up_to_a_limit() -> None:
     assert truncation_words(job(done("a", truncated=(",", "tower")))).endswith("“tower”")
     assert truncation_words(job(done("a", truncated=("!",)))).endswith("“!”")
     assert len(many) < 200
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "named"),
+    [
+        ("a (cat:1.3) here", "", "(cat:1.3)"),
+        ("a cat <lora:tiny:0.8>", "", "<lora:tiny:0.8>"),
+        ("a cat", "(blurry:1.4)", "(blurry:1.4)"),
+        ("a cat (at 12:30 in the sun), ratio: 1", "", ""),
+        ("a <cat>", "", ""),
+    ],
+)
+def test_weights_and_additions_are_said_to_be_read_literally(prompt: str, negative: str, named: str) -> None:
+    sentence = syntax_words(Request(prompt, negative))
+    assert sentence == (f"Weights and additions such as “{named}” are read literally, as words." if named else "")
