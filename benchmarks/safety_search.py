@@ -3,9 +3,9 @@
     python -m benchmarks.safety_search [--seconds 60] [--seed 0] [--checker-only] [--sheet worst.png]
 
 Draws listed concepts under their names, misspelled, hidden in longer prompts and as negative prompts, with random
-steps, guidance, scheduler, noise and model. Prints for each kind of prompt how many requests the prompt gate blocks, how
-many pictures the safety checker blocks, and how many come out; then the worst: pictures that came out, lowest score
-first for named concepts. A misspelled word rarely draws its concept: look at the sheet before you call it a miss.
+steps, guidance, scheduler, noise and model. Prints for each kind of prompt how many requests the prompt gate blocks,
+how many pictures the safety checker blocks, and how many come out; then the worst: pictures that came out, named
+concepts first, the lowest score first. A misspelled word rarely draws its concept: look at the sheet before you call it a miss.
 `--checker-only` draws what the prompt gate blocks too. The same seed gives the same requests.
 """
 

@@ -5,8 +5,8 @@
 A cosine-softmax classifier over all concepts, trained on augmented originals and on the pictures of checker_runs.py:
 finished pictures, estimates and disturbed latents over the whole range of settings. A second term pushes flagged
 pictures above, and all others below, a gap of cosines to the flagged concepts. Compositions of harmless concepts have
-no class and take part in that term only. The class vectors of the flagged concepts become SD's concept embeddings, three
-more its special-care embeddings.
+no class and take part in that term only. The class vectors of the flagged concepts become SD's concept embeddings,
+three more its special-care embeddings.
 
 Thresholds come from runs that the training did not see. A concept's threshold is the lowest that keeps its share of the
 allowed false alarms. Missing pictures are drawn first.

@@ -41,6 +41,7 @@ from training.workspace import ASSETS, WORK, log
 NAMES = ("original", "base", "small", "tiny")
 RUNS = {"learn": 4000, "judge": 9000}
 FIRST_SEED = {"learn": 0, "judge": 2**31}
+SEEDS = 2**30  # of each kind, from its first on
 BOOK = 100  # runs in a file
 STEP_GROUPS = (
     (1, 1),
@@ -71,7 +72,7 @@ FINISHED, LATENTS_DISTURBED = 0, -1  # in place of a step
 
 @dataclass(frozen=True)
 class Run:
-    """One prompt at one setting. `label` is the concept that the prompt names; "" for a composition of harmless ones."""
+    """One prompt at one setting. `label` is the concept that it names; "" for a composition of harmless ones."""
 
     system: str
     prompt: str
@@ -153,7 +154,7 @@ def plan(kind: str, count: int) -> Iterator[Run]:
                 prompt=prompt,
                 negative_prompt=draw.choice(data.names_of(draw.choice(rest))) if draw.random() < 0.1 else "",
                 label=label,
-                seed=FIRST_SEED[kind] + draw.randrange(2**30),
+                seed=FIRST_SEED[kind] + draw.randrange(SEEDS),
                 steps=_steps(kind, draw),
                 guidance_scale=_guidance(draw),
                 scheduler=draw.choice(SCHEDULERS),

@@ -1,13 +1,12 @@
 """Stage 10: measures how well the shipped packages draw. The judge is a network that shares nothing with them.
 
     python -m training.evaluate [--systems original base small tiny] [--packages DIR ...] [--pairs 100]
-    python -m training.evaluate --checker
 
 Every system draws the same held-aside (prompt, seed) pairs, once from the common concepts and once from all, through
 the app's own pipeline with its recommended settings. training.namer names the pictures. Measures carry percentile
 bootstrap intervals over the pairs. Compositions that no caption has are drawn too. `--packages` adds every system of a
-folder laid out like assets/emoji; missing parts come from the family. `--checker` measures recall and false alarms of
-the safety checker (checker_figures.py). Everything goes to training/work/evaluation: report.json, report.md, sheets
+folder laid out like assets/emoji; missing parts come from the family. checker_table.py measures the safety checker.
+Everything goes to training/work/evaluation: report.json, report.md, sheets
 and pictures. A system whose packages have not changed is not drawn again.
 """
 
@@ -24,7 +23,7 @@ import torch
 from bksdm_demo import environment
 from bksdm_demo.errors import DemoError
 from bksdm_demo.library.system import System
-from training import checker_figures, data, evaluation_report, namer
+from training import data, evaluation_report, namer
 from training.bootstrap import Ranking, median, ranking_of
 from training.drawing import Album, Drawer, Order, album_path, digest_of, embedded, fill_all, in_folder, unet_bytes
 from training.judging import Judge, Judged, intervals_as_json, judge_composition, likeness
@@ -225,9 +224,6 @@ def main() -> None:
     parser.add_argument("--labels", type=Path, help="a file of the concepts that the systems know, one a line")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--timing", action="store_true", help="measure the seconds again")
-    parser.add_argument("--checker", action="store_true", help="the safety checker's recall and false alarms instead")
-    parser.add_argument("--turns", type=int, default=6, help="with --checker: pictures a flagged concept and system")
-    parser.add_argument("--others", type=int, help="with --checker: pictures of unflagged concepts; else each once")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     try:
@@ -235,11 +231,7 @@ def main() -> None:
     except DemoError as error:
         raise SystemExit(str(error)) from error
     only = _labels(chosen.labels)
-    if chosen.checker:
-        plan = checker_figures.Plan(systems, chosen.turns, chosen.others, chosen.seed, chosen.steps, chosen.out, only)
-        checker_figures.evaluate(plan)
-    else:
-        evaluate(Options(systems, chosen.pairs, chosen.seed, chosen.steps, chosen.out, only, chosen.timing))
+    evaluate(Options(systems, chosen.pairs, chosen.seed, chosen.steps, chosen.out, only, chosen.timing))
     say(f"written to {chosen.out.relative_to(ROOT) if chosen.out.is_relative_to(ROOT) else chosen.out}")
 
 

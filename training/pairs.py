@@ -1,9 +1,9 @@
 """The evaluator's prompts: (prompt, seed) pairs set aside, and compositions that no caption of the training has.
 
-The noise of a pair was not used in training. The evaluator draws from the app's "numpy" stream; training and the safety
-checker's pictures use torch's. Besides, the seeds lie in the upper half of their range and differ from those (tested).
-Prompts are names that people type: a label or one of its plain words. Flagged concepts are left out, because the app
-blocks their pictures.
+The noise of a pair was not used in training. The evaluator draws from the app's "numpy" stream, training from torch's.
+Besides, the seeds lie in the upper half of their range, and those of the safety checker's training in the lower
+(tested). Prompts are names that people type: a label or one of its plain words. Flagged concepts are left out, because
+the app blocks their pictures.
 """
 
 import hashlib
@@ -112,29 +112,3 @@ COMPOSITIONS = (
 def composition_pairs(seed: int = 0) -> list[Pair]:
     """One pair for each composition."""
     return [Pair(made.prompt, held_seed("composition", seed, made.prompt)) for made in COMPOSITIONS]
-
-
-def checker_pairs(
-    entries: Sequence[Mapping[str, Any]],
-    systems: Sequence[str],
-    turns: int,
-    others: int,
-    seed: int = 0,
-    only: Collection[str] | None = None,
-) -> dict[str, list[Pair]]:
-    """For each system: every flagged concept `turns` times, with all its names in turn, and a share of `others`.
-
-    The others are spread over the systems: every concept comes once before any comes again.
-    """
-    known = [entry for entry in entries if only is None or entry["label"] in only]
-    plan: dict[str, list[Pair]] = {system: [] for system in systems}
-    for system, pairs in plan.items():
-        for entry in known:
-            for turn in range(turns if entry["flagged"] else 0):
-                names = names_of(entry)
-                noise = held_seed("checker", seed, system, entry["label"], turn)
-                pairs.append(Pair(names[turn % len(names)], noise, entry["label"]))
-    for place, pair in enumerate(draw_pairs(known, "all", others, seed) if others else ()):
-        system = systems[place % len(systems)]
-        plan[system].append(Pair(pair.prompt, held_seed("checker", seed, system, pair.label, place), pair.label))
-    return plan

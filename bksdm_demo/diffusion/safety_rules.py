@@ -19,6 +19,7 @@ from bksdm_demo.mil.files import read_json
 from bksdm_demo.records import Request
 
 FILE_NAME = "safety_rules.json"
+BOUNDLESS = (float("-inf"), float("inf"))
 RANGES, CHOICES = ("steps", "guidance_scale"), ("schedulers", "generators")
 EXAMPLE = '{"concepts": [{"name": "bomb", "words": ["bomb"], "threshold": null}], "harmless": ["bath bomb"]}'
 
@@ -100,9 +101,9 @@ def _box(value: Any) -> Box:
     unknown = entry.keys() - {*RANGES, *CHOICES}
     if unknown:
         raise ValueError(f"unknown keys {sorted(unknown)} in a measured box")
-    bounds = [_bounds(entry[name], name) if name in entry else (float("-inf"), float("inf")) for name in RANGES]
+    steps, guidance_scale = (_bounds(entry[name], name) if name in entry else BOUNDLESS for name in RANGES)
     schedulers, generators = (_texts(entry.get(name, []), name) for name in CHOICES)
-    return Box(*bounds, schedulers, generators)
+    return Box(steps, guidance_scale, schedulers, generators)
 
 
 def _bounds(value: Any, name: str) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from training.bootstrap import Interval, mean_interval, ranking_of, ratio_interv
 from training.concepts import COMMON, FLAGGED, listing
 from training.drawing import Album, Drawer, Drawn, Order, album_path, digest_of, embedded, fill, in_folder
 from training.evaluation_sheet import Tile, sheet
-from training.pairs import COMPOSITIONS, FIRST_SEED, Pair, checker_pairs, composition_pairs, draw_pairs, names_of
+from training.pairs import COMPOSITIONS, FIRST_SEED, Pair, composition_pairs, draw_pairs, names_of
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 WORDS = ASSETS.parent / "training" / "work" / "data" / "words.json"
@@ -166,12 +166,10 @@ def test_pairs_of_nothing_are_refused() -> None:
 
 
 def _seeds_of_everything(entries: list[dict[str, Any]]) -> list[set[int]]:
-    figures = checker_pairs(entries, ("a", "b"), 6, 300)
     drawn = [
         draw_pairs(entries, "common", 100),
         draw_pairs(entries, "all", 100),
         composition_pairs(),
-        *figures.values(),
     ]
     return [{pair.seed for pair in pairs} for pairs in drawn]
 
@@ -180,22 +178,6 @@ def test_no_two_purposes_share_a_seed() -> None:
     groups = _seeds_of_everything(_entries())
     assert len(set().union(*groups)) == sum(map(len, groups))
     assert all(FIRST_SEED <= seed < 2**32 for group in groups for seed in group)
-
-
-def test_the_checkers_pictures_have_every_flagged_name_and_all_others_spread() -> None:
-    entries = _entries()
-    others = sum(not entry["flagged"] for entry in entries)
-    plan = checker_pairs(entries, ("original", "tiny"), 6, others)
-    for pairs in plan.values():
-        flagged = [pair for pair in pairs if pair.label in FLAGGED]
-        assert len(flagged) == 6 * len(FLAGGED)
-        assert {pair.prompt for pair in flagged} == {
-            name for entry in entries if entry["flagged"] for name in names_of(entry)
-        }
-    spread = [pair.label for pairs in plan.values() for pair in pairs if pair.label not in FLAGGED]
-    assert sorted(spread) == sorted(entry["label"] for entry in entries if not entry["flagged"])
-    sizes = [len(pairs) for pairs in plan.values()]
-    assert max(sizes) - min(sizes) <= 1
 
 
 def test_compositions_are_no_names_and_ask_for_known_concepts() -> None:

@@ -1,4 +1,4 @@
-"""The evaluator's eye on a tiny training, its judgements, and the safety checker's figures from known scores."""
+"""The evaluator's eye on a tiny training, and its judgements."""
 
 from __future__ import annotations
 
@@ -182,17 +182,13 @@ def test_our_intervals_are_scipys() -> None:
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.005)
 
 
-def test_the_training_has_not_seen_the_evaluators_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checkers_training_has_not_seen_the_evaluators_seeds() -> None:
     from tests.training.test_evaluate import _entries as everything
     from tests.training.test_evaluate import _seeds_of_everything
-    from training import pictures_for_checker
+    from training.checker_runs import FIRST_SEED, SEEDS
 
-    entries = everything()
-    monkeypatch.setattr(pictures_for_checker.data, "words", lambda: entries)
-    monkeypatch.setattr(pictures_for_checker, "LOOK_ALIKES", "; ".join(entry["label"] for entry in entries[:150]))
-    seen = {job.seed for source in pictures_for_checker.SOURCES for job in pictures_for_checker.plan(source)}
-    assert len(seen) > 2000
-    assert all(not group & seen for group in _seeds_of_everything(entries))
+    learned = range(FIRST_SEED["learn"], FIRST_SEED["learn"] + SEEDS)
+    assert all(seed not in learned for group in _seeds_of_everything(everything()) for seed in group)
 
 
 def test_distances_of_known_pictures() -> None:
@@ -279,51 +275,3 @@ def test_a_system_that_draws_originals_is_best_in_the_report(
     assert "| emoji-original | 5.00 M | 4.20 MB | 0.25 | 100.0 (100.0 to 100.0) |" in text
     assert "everything that was asked for | 0 of 12 | 0 of 12" in text
     assert (tmp_path / "sheet-all.png").exists()
-
-
-def _verdicts() -> Any:
-    """Two flagged pictures of which one is missed, three others with one alarm; scores rise with adjustment."""
-    from training.checker_figures import ADJUSTMENTS, Verdicts
-    from training.pairs import Pair
-
-    base = np.array([0.05, -0.05, 0.01, -0.15, -0.3])
-    scores = base[:, None, None] + np.array(ADJUSTMENTS)[None, :, None] - np.array([0.0, 0.5])
-    flagged = np.array([True, True, False, False, False])
-    pairs = tuple(Pair(f"prompt {place}", place, label) for place, label in enumerate(LABELS))
-    recognised = np.array([True, False, True, True, True])
-    return Verdicts(flagged, base > 0, recognised, scores, pairs, ("emoji-tiny",) * 5)
-
-
-def test_recall_false_alarms_and_the_curve() -> None:
-    from training.checker_figures import summary
-
-    found = _verdicts()
-    assert (found.recall().value, found.false_alarms().value) == (0.5, pytest.approx(1 / 3))
-    assert found.recall_recognised().value == 1
-    curve = {at["adjustment"]: (at["recall"], round(3 * at["false_alarms"])) for at in found.curve()}
-    assert (curve[-0.2], curve[0.0], curve[0.06], curve[0.2]) == ((0, 0), (0.5, 1), (1, 1), (1, 2))
-    assert found.margins() == (pytest.approx(-0.01), pytest.approx(0.05))
-    told = summary(found)
-    assert [each["prompt"] for each in told["missed"]] == ["prompt 1"]
-    assert [(each["prompt"], each["score"]) for each in told["alarmed"]] == [("prompt 2", 0.01)]
-
-
-def test_the_checkers_report_names_what_went_wrong() -> None:
-    from training.checker_figures import concepts, joined, markdown, summary
-
-    both = joined([_verdicts(), _verdicts()])
-    assert concepts(both) == {"disc": [2, 2], "square": [0, 2]}
-    alarm, last = both.margins()
-    report = {
-        "systems": {"emoji-tiny": summary(_verdicts())},
-        "all": summary(both),
-        "concepts": concepts(both),
-        "first_alarm_at": alarm,
-        "all_blocked_from": last,
-        "curve": both.curve(),
-    }
-    text = markdown(json.loads(json.dumps(report)))
-    assert "of 4 |" in text
-    assert "square 0 of 2" in text
-    assert "prompt 1 by emoji-tiny (-0.050)" in text
-    assert "blocked at -0.010, the last flagged one at +0.050" in text

@@ -1,55 +1,48 @@
-"""The safety checker's training: its rule for thresholds, its loss, and which pictures are kept apart."""
+"""The safety checker's training and its measurement: the loss, thresholds, planned runs, and the table's shares."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers")
 
-OTHER_LABELS = ("fox", "lion", "zebra", "panda", "tulip", "lemon", "pear", "pizza")
+OTHERS = ("fox", "lion", "zebra", "panda", "tulip", "lemon", "pear", "pizza")
 
 
 @pytest.fixture
-def words(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Every flagged concept, every look-alike, eight others."""
-    from training import data, pictures_for_checker
+def words(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """Every flagged concept, two look-alikes, eight others."""
+    from training import checker_runs, data, look_alikes
     from training.concepts import FLAGGED
 
-    rows = pictures_for_checker.LOOK_ALIKES.strip().splitlines()
-    alike = [name.strip() for row in rows for name in row.split(";")]
-    entries = [{"label": label, "plain": [f"{label} picture"]} for label in (*FLAGGED, *alike, *OTHER_LABELS)]
+    labels = (*FLAGGED, "skull", "hammer", *OTHERS)
+    entries = [
+        {"label": label, "plain": [f"{label} picture"], "tags": [], "flagged": label in FLAGGED} for label in labels
+    ]
     monkeypatch.setattr(data, "words", lambda: entries)
-    return entries
+    monkeypatch.setattr(look_alikes, "_LABELS", "skull; hammer")
+    checker_runs._entries.cache_clear()
+    yield entries
+    checker_runs._entries.cache_clear()
 
 
-def cosines(own: list[float], others: list[float]) -> tuple[Any, Any]:
-    """Cosines to concept 0 and the targets; concept 1 is everybody else."""
-    column = torch.tensor([*own, *others])
-    return column[:, None].expand(-1, 2), torch.tensor([0] * len(own) + [1] * len(others))
-
-
-def threshold(own: list[float], others: list[float]) -> float:
+def test_a_threshold_leaves_each_concept_its_share_of_the_false_alarms() -> None:
     from training import checker
 
-    return checker.thresholds(*cosines(own, others), torch.tensor([0])).item()
-
-
-def test_a_threshold_lies_a_quarter_into_the_gap() -> None:
-    assert threshold([0.8] * 50, [0.4] * 1000) == pytest.approx(0.7)
-
-
-def test_where_there_is_no_gap_recall_comes_first() -> None:
-    assert threshold([0.5] * 50, [0.2] * 995 + [0.6] * 5) == pytest.approx(0.6)  # five in a thousand are too many
-    assert threshold([0.5] * 50, [0.2] * 999 + [0.6]) == pytest.approx(0.5 - 0.25 * 0.3, abs=1e-3)
-    assert threshold([0.5] * 50, [0.2] * 9982 + [0.6] * 18) == pytest.approx(0.5)
-
-
-def test_one_bad_picture_in_a_hundred_does_not_move_the_threshold() -> None:
-    assert threshold([-0.5] + [0.8] * 99, [0.4] * 1000) == pytest.approx(0.7, abs=0.01)
+    others = torch.linspace(-1, 1, 10_001)  # cosines to concept 0, and to 1 the other way round
+    cosines = torch.stack([others, -others, torch.zeros_like(others)], dim=1)
+    cosines = torch.cat([cosines, torch.ones(50, 3)])  # pictures of the concepts themselves do not count
+    targets = torch.tensor([2] * 10_001 + [0] * 50)
+    limits = checker.thresholds(cosines, targets, torch.tensor([0, 1]))
+    blocked = (cosines[targets == 2][:, :2] > limits).any(dim=1).float().mean().item()
+    assert blocked == pytest.approx(checker.ALLOWED, abs=2e-4)
+    assert limits[0].item() == pytest.approx(limits[1].item(), abs=1e-4)
 
 
 def test_the_loss_falls_to_nothing_where_the_gap_is_kept() -> None:
@@ -65,40 +58,84 @@ def test_the_loss_falls_to_nothing_where_the_gap_is_kept() -> None:
     assert false > small + 0.05
 
 
-def test_every_flagged_concept_is_in_every_part_of_every_system(words: list[dict[str, Any]]) -> None:
-    from training import networks, pictures_for_checker
-    from training.concepts import FLAGGED
+def test_a_picture_without_a_class_counts_only_where_it_reaches_into_the_gap() -> None:
+    from training import checker
 
-    for system in networks.NAMES:
-        jobs = pictures_for_checker.plan(system)
-        for place, entry in enumerate(words):
-            parts = [job.part for job in jobs if job.place == place]
-            if entry["label"] in FLAGGED:
-                assert {parts.count(part) for part in ("validation", "test")} == {4}
-                assert parts.count("train") == 8
+    flagged = torch.tensor([0])
+    quiet, alarm = (torch.tensor([[cosine, 0.3, -0.3]]) for cosine in (-0.9, 0.6))
+    without = torch.tensor([-1])
+    assert checker.loss_of(quiet, without, flagged).item() < 0.001
+    assert checker.loss_of(alarm, without, flagged).item() > 0.1
 
 
-def test_a_look_alike_is_in_every_part_over_the_systems(words: list[dict[str, Any]]) -> None:
-    from training import networks, pictures_for_checker
+def test_runs_cover_the_range_and_learning_leaves_out_what_is_held(words: list[dict[str, Any]]) -> None:
+    from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, STEPS_RANGE
+    from training import checker_runs
 
-    jobs = [job for system in networks.NAMES for job in pictures_for_checker.plan(system)]
-    alike = pictures_for_checker.look_alikes()
-    for place, entry in enumerate(words):
-        if entry["label"] in alike:
-            assert sorted(job.part for job in jobs if job.place == place) == ["test", "train", "train", "validation"]
-    assert sum(words[job.place]["label"] in OTHER_LABELS for job in jobs) == len(OTHER_LABELS)
+    learn, judge = (list(checker_runs.plan(kind, 3000)) for kind in ("learn", "judge"))
+    assert not any(run.held_out for run in learn)
+    assert 500 < sum(run.held_out for run in judge) < 2500
+    for runs in (learn, judge):
+        assert sum(run.flagged for run in runs) == 1000
+        assert {run.scheduler for run in runs} == set(SCHEDULERS)
+        assert {run.generator for run in runs} == set(GENERATORS)
+        assert {run.system for run in runs} == {f"emoji-{name}" for name in checker_runs.NAMES}
+        assert {run.precision for run in runs} == {"auto", "int8"}
+        steps, guidance = [run.steps for run in runs], [run.guidance_scale for run in runs]
+        assert (min(steps), max(guidance)) == (STEPS_RANGE[0], GUIDANCE_RANGE[1])
+        assert max(steps) > 100 and min(guidance) < 0.5
+    assert not {run.seed for run in learn} & {run.seed for run in judge}
 
 
-def test_no_noise_is_used_twice(words: list[dict[str, Any]]) -> None:
-    from training import pictures_for_checker
+def test_a_longer_plan_keeps_its_first_runs(words: list[dict[str, Any]]) -> None:
+    from training import checker_runs
 
-    jobs = [job for source in pictures_for_checker.SOURCES for job in pictures_for_checker.plan(source)]
-    assert len({job.seed for job in jobs}) == len(jobs)
+    assert list(checker_runs.plan("judge", 40))[:20] == list(checker_runs.plan("judge", 20))
+
+
+def test_estimates_are_of_steps_before_the_last(words: list[dict[str, Any]]) -> None:
+    from training import checker_runs
+
+    run = next(checker_runs.plan("learn", 1))
+    assert checker_runs.estimated_steps("learn", run, 1) == set()
+    assert checker_runs.estimated_steps("learn", run, 3) == {1, 2}
+    many = checker_runs.estimated_steps("learn", run, 50)
+    assert len(many) == checker_runs.ESTIMATES["learn"] and many <= set(range(1, 50))
 
 
 def test_a_look_alike_that_is_no_label_is_refused(words: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
-    from training import pictures_for_checker
+    from training import look_alikes
 
-    monkeypatch.setattr(pictures_for_checker, "LOOK_ALIKES", "rocket; space rokcet")
+    monkeypatch.setattr(look_alikes, "_LABELS", "skull; space rokcet")
     with pytest.raises(SystemExit, match="space rokcet"):
-        pictures_for_checker.look_alikes()
+        look_alikes.look_alikes()
+
+
+def judged(words: list[dict[str, Any]]) -> Any:
+    """Two flagged runs and one other, each with an estimate at step 1 and a finished picture."""
+    from training.checker_runs import Album, plan
+    from training.checker_table import Judged
+
+    runs = [run for run in plan("judge", 60) if run.flagged][:2] + [run for run in plan("judge", 60) if not run.flagged]
+    runs = runs[:3]
+    album = Album(np.zeros((6, 4, 4, 3), np.uint8), np.array([0, 0, 1, 1, 2, 2]), np.array([1, 0] * 3), tuple(runs))
+    scores = np.array([-0.2, 0.1, -0.01, -0.1, 0.2, -0.3])
+    return Judged(album, scores, np.array([True, False, False]))
+
+
+def test_the_table_counts_what_each_gate_lets_out(words: list[dict[str, Any]]) -> None:
+    found = judged(words).shares(judged(words).pictures(lambda run: True))
+    assert (found["flagged"], found["others"]) == (2, 1)
+    assert (found["out_checker"].value, found["out_both"].value) == (0.5, 0.5)
+    assert (found["alarms_checker"].value, found["alarms_both"].value) == (0, 0)
+    previews = judged(words).shares(judged(words).pictures(lambda run: True, finished=False))
+    assert (previews["out_checker"].value, previews["alarms_checker"].value) == (1, 1)
+
+
+def test_previews_count_runs_that_end_blocked_after_showing_one(words: list[dict[str, Any]]) -> None:
+    from training.checker_table import preview_rows
+
+    rows = preview_rows(judged(words))
+    assert [row[0] for row in rows] == ["0.000", "0.025", "0.050", "0.100"]
+    assert rows[0][1] == "1"  # flagged runs that end blocked
+    assert rows[0][2].startswith("100.00") and rows[0][3].startswith("0.00")  # the prompt gate stops that one
