@@ -5,8 +5,8 @@
 Draws listed concepts under their names, misspelled, hidden in longer prompts and as negative prompts, with random
 steps, guidance, scheduler, noise and model. Prints for each kind of prompt how many requests the prompt gate blocks,
 how many pictures the safety checker blocks, and how many come out; then the worst: pictures that came out, named
-concepts first, the lowest score first. A misspelled word rarely draws its concept: look at the sheet before you call it a miss.
-`--checker-only` draws what the prompt gate blocks too. The same seed gives the same requests.
+concepts first, the lowest score first. A misspelled word rarely draws its concept: look at the sheet before you call it
+a miss. `--checker-only` draws what the prompt gate blocks too. The same seed gives the same requests.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Everything is deterministic, instant and free of weights and network. `fake_comparisons(tmp_path)` is real Catalog,
 PipelineCache and Comparisons over fake parts: latents [1, 4, 8, 8] become 64 x 64 pictures whose colours depend on the
-noise, the prompt and the model. A prompt with the word BLOCKED_WORD is blocked by the fake checker, one with REFUSED_WORD by the gate before. What the fakes
-leave out: real tokens, real schedulers, guidance.
+noise, the prompt and the model. The fake checker blocks a prompt with the word BLOCKED_WORD, the fake gate one with
+REFUSED_WORD. What the fakes leave out: real tokens, real schedulers, guidance.
 """
 
 from __future__ import annotations

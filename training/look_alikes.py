@@ -1,4 +1,4 @@
-"""Pictures that resemble a flagged one in colour or shape. The safety checker sees them as often as the flagged ones."""
+"""Pictures that resemble a flagged one in colour or shape. The safety checker sees them as often as those."""
 
 from training import data
 

@@ -94,7 +94,7 @@ def _unit(vector: NDArray) -> NDArray:
 
 
 def plain_words(text: str) -> list[str]:
-    """The words of a text in a form to compare: no case, accents, marks or invisible characters; "b.o.m.b" is "bomb"."""
+    """The words of a text to compare: without case, accents and invisible characters; "b.o.m.b" is "bomb"."""
     folded = unicodedata.normalize("NFKD", text).casefold()
     kept = "".join(letter for letter in folded if unicodedata.category(letter) not in ("Mn", "Me", "Cf", "Cs"))
     words: list[str] = []

@@ -30,7 +30,7 @@ MOST_MERGES_BYTES = 8 * 2**20  # CLIP's merges have half a MB
 
 @dataclass(frozen=True)
 class Tokens:
-    """ids int32 [length]: begin mark, tokens, end mark at place `end`, padding. `truncated` lists words that did not fit.
+    """ids int32 [length]: begin mark, tokens, end mark at place `end`, padding. `truncated` lists what did not fit.
 
     They are in their order. A word that lost a letter or a digit is listed whole.
     """

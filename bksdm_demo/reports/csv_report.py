@@ -16,7 +16,7 @@ from bksdm_demo.parameters.result_json import timestamp
 from bksdm_demo.records import Cell
 from bksdm_demo.reports.json_report import cell_report
 from bksdm_demo.reports.material import Material
-from bksdm_demo.wording.timing import drawing_seconds, median_step
+from bksdm_demo.wording.timing import drawing_seconds, median_step, timings_of
 
 FORMULA_SIGNS = "=+-@|\N{MINUS SIGN}"  # "|" starts a command of DDE
 INVISIBLE = ("Cc", "Cf", "Zl", "Zp", "Zs")  # Unicode's categories of controls, zero-width characters and white space
@@ -112,9 +112,9 @@ def _row(material: Material, index: int, file: str | None) -> dict[str, Any]:
 
 
 def _further_seconds(cell: Cell) -> dict[str, Any]:
-    if cell.result is None:
+    timings = timings_of(cell)
+    if timings is None:
         return {}
-    timings = cell.result.timings
     step = median_step(timings)
     return {
         "drawing_seconds": round(drawing_seconds(timings), 6),

@@ -29,8 +29,8 @@ EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</str
 replace BK-SDM.
 A safety checker inspects every picture before it leaves the server. Ask for “cigarette” to see it block one.</p>"""
 UPLOAD = """<p>To fill the form with the settings in a picture, drop it anywhere on this page or
-<label>choose a file<input type="file" accept="image/png,image/jpeg,image/webp"></label>. PNG, JPEG and WebP pictures from
-other tools work too.</p>"""
+<label>choose a file<input type="file" accept="image/png,image/jpeg,image/webp"></label>. PNG, JPEG and WebP pictures
+from other tools work too.</p>"""
 UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
 ADDRESSED_JS = "() => window.bksdm.addressed()"

@@ -107,7 +107,7 @@ def _examples(prompt: gr.Textbox) -> None:
 def build_settings(
     system: System | None, previews_allowed: bool = True
 ) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox]:
-    """Lay out the folded settings, with the values that `system` recommends; no choice of previews unless they are allowed."""
+    """Lay out the folded settings, with the values that `system` recommends. Offers previews if they are allowed."""
     steps, guidance, scheduler = recommendation(system)
     with gr.Accordion("Settings", open=False, elem_id="bk-settings"):
         negative = gr.Textbox(

@@ -19,7 +19,7 @@ from bksdm_demo.units import format_bytes, format_count, unbroken
 from bksdm_demo.wording.comparison import plural, setting_facts, shorten
 from bksdm_demo.wording.loading import loading_share, loading_words
 from bksdm_demo.wording.outcomes import OUTCOMES, PHASE_TITLES, outcome_words, tone_of
-from bksdm_demo.wording.timing import cell_speed, drawing_seconds, format_seconds
+from bksdm_demo.wording.timing import cell_speed, drawing_seconds, format_seconds, timings_of
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
 ALT_SHOWN = 160  # characters of a prompt in a picture's description
@@ -158,9 +158,9 @@ def _backdrop(job: Job, index: int) -> tuple[str, str]:
 
 
 def _timing_words(job: Job, cell: Cell) -> dict[str, str]:
-    if cell.result is None or cell.phase not in (Phase.DONE, Phase.BLOCKED):
+    timings = timings_of(cell)
+    if timings is None:
         return {}
-    timings = cell.result.timings
     return {
         "seconds": format_seconds(drawing_seconds(timings)),
         "speed": speed_words(cell_speed(job, cell)),

@@ -68,7 +68,8 @@ def test_a_systems_own_safety_rules_count_before_the_operators(parts: Parts) -> 
     mine = SafetyRules((Concept("mine", ("mine",)),))
     own = assemble(parts, FakeParts(), mine).gate
     lent = assemble(replace(parts, safety_rules=None), FakeParts(), mine).gate
-    assert own is not None and lent is not None
+    assert own is not None
+    assert lent is not None
     assert [concept.name for concept in own.rules.concepts] == ["bomb"]
     assert lent.rules is mine
     assert assemble(replace(parts, safety_rules=None), FakeParts()).gate is None
