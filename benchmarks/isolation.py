@@ -1,10 +1,11 @@
 """Measures what a process for each part costs: time for a picture, time to load, memory.
 
-    python -m benchmarks.isolation [KEY] [--steps N] [--rounds N] [--models-dir FOLDER]
+    python -m benchmarks.isolation [KEY] [--steps N] [--calls N] [--rounds N] [--models-dir FOLDER]
 
 Loads one system twice in this process: once with its parts here, once with its parts in processes of their own. Then
-both draw the same picture in turns (A B B A ...), so both see the same load of the machine. Quote the ratios. Both
-pictures must be equal, byte for byte. Without a key: emoji-tiny. Linux only (/proc).
+each part runs here and apart in turns (A B B A ...), call by call, so both see the same load of the machine. The table
+shows the median of the differences between neighbours, and their sum over the calls that one picture makes. Then both
+draw the same picture in turns, which must be equal, byte for byte. Without a key: emoji-tiny. Linux only (/proc).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.base import Engine, EngineOptions
@@ -33,13 +35,46 @@ PLENTY = 2**60  # bytes: nothing is to go out
 OpenPart = Callable[[Path, bool], Engine]
 
 
-def draw(pipeline: Pipeline, request: Request) -> tuple[float, np.ndarray]:
+def draw(pipeline: Pipeline, request: Request) -> tuple[float, NDArray]:
     """Seconds of one picture, and the picture."""
     start = time.perf_counter()
     latents = [step.latents for step in pipeline.steps(request, pipeline.encode(request))][-1]
     image = pipeline.decode(latents)
     pipeline.check(image)
     return time.perf_counter() - start, image
+
+
+def call_seconds(here: Engine, apart: Engine, rounds: int) -> NDArray:
+    """Seconds of single runs [rounds, 2], here and apart, in turns."""
+    random = np.random.default_rng(0)
+    arrays = {port.name: (random.random(port.shape) * 9).astype(port.dtype) for port in here.inputs}
+    engines = (here, apart)
+    taken = np.zeros((rounds + 2, 2))  # the first two rounds do not count
+    for number in range(len(taken)):
+        for place in (0, 1) if number % 2 else (1, 0):
+            start = time.perf_counter()
+            engines[place].run(arrays)
+            taken[number, place] = time.perf_counter() - start
+    return taken[2:]
+
+
+def report_calls(here: Pipeline, apart: Pipeline, steps: int, rounds: int) -> None:
+    """Print what one call costs more for each part, and all calls of a picture together."""
+    encoder, unet = here.text_encoder.engine, here.unet.engines
+    picture = extra = 0.0
+    for ours, theirs in zip(here.engines, apart.engines, strict=True):
+        calls = 2 if ours is encoder else steps * 2 // here.unet.batch if ours in unet else 1
+        taken = call_seconds(ours, theirs, rounds)
+        median, more = np.median(taken[:, 0]), np.median(taken[:, 1] - taken[:, 0])
+        low, high = np.percentile(taken[:, 1] - taken[:, 0], [25, 75]) * 1e3
+        name = ours.inputs[0].name
+        print(
+            f"{name:15} {calls:3} calls of {median * 1e3:8.3f} ms, apart {more * 1e3:+.3f} ({low:+.3f} to {high:+.3f})"
+        )
+        picture, extra = picture + calls * median, extra + calls * more
+    print(
+        f"all calls of a picture: {picture * 1e3:.1f} ms, apart {extra * 1e3:+.2f} ms, {100 * extra / picture:+.2f} %"
+    )
 
 
 def private_bytes(pid: int | str) -> int:
@@ -57,7 +92,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("key", nargs="?", default="emoji-tiny", help="system; `python -m bksdm_demo models` lists them")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--calls", type=int, default=200, help="of each part")
+    parser.add_argument("--rounds", type=int, default=20, help="whole pictures")
     parser.add_argument("--models-dir", type=Path)
     flags = parser.parse_args()
     options = EngineOptions()
@@ -77,6 +113,7 @@ def main() -> None:
         pipelines = {"here": here.pipeline, "apart": apart.pipeline}
         images = [draw(pipeline, request)[1] for pipeline in pipelines.values()]
         assert np.array_equal(*images), "the same engine gave another picture"
+        report_calls(here.pipeline, apart.pipeline, flags.steps, flags.calls)
         taken: dict[str, list[float]] = {name: [] for name in pipelines}
         for number in range(flags.rounds):
             for name in list(pipelines)[:: 1 if number % 2 else -1]:
@@ -95,8 +132,6 @@ def report(taken: dict[str, list[float]]) -> None:
         print(f"{name:6} median {np.median(seconds):.4f} s, least {np.min(seconds):.4f} s")
     low, middle, high = np.percentile(apart / here, [25, 50, 75])
     print(f"apart / here: median {middle:.3f}, quartiles {low:.3f} to {high:.3f}, of {len(here)} rounds")
-    print(f"ratio of the least: {apart.min() / here.min():.3f}, of the lower quartiles: ", end="")
-    print(f"{np.percentile(apart, 25) / np.percentile(here, 25):.3f}")
 
 
 if __name__ == "__main__":

@@ -9,17 +9,21 @@ from pathlib import Path
 
 import pytest
 
+from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines import registry
 from bksdm_demo.engines.base import Engine, EngineOptions
 from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
 from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
+from bksdm_demo.errors import BusyError, EngineError
+from bksdm_demo.library.assemble import OpenPart
+from bksdm_demo.library.layout import Parts
 from bksdm_demo.records import Cell, Job, Phase, Request
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.runs.pipeline_cache import PipelineCache
 from tests.engines.child import moody_engine
 from tests.engines.child.moody_engine import deed_file
 from tests.engines.child.test_process import ended
-from tests.fakes import FakeParts, fake_assemble, fake_catalog
+from tests.fakes import FakeEngine, FakeParts, fake_assemble, fake_catalog
 
 REQUEST = Request("red apple", steps=6)
 UNET = "Stable_Diffusion_version_emoji-tiny_unet.mlpackage"
@@ -116,3 +120,56 @@ def test_closing_ends_the_process_of_a_part_that_still_computes(demo: Demo) -> N
     assert ended(pid)
     *_, finished = demo.comparisons.watch(job.id, PATIENCE)
     assert finished.cells[0].phase is Phase.FAILED
+
+
+# --- What the cache does about it, over fakes ------------------------------------------------------------------------
+
+
+def build(folder: Path, budget: int = PLENTY) -> tuple[PipelineCache, FakeParts]:
+    parts = FakeParts()
+    return PipelineCache(fake_catalog(folder), parts, budget, assemble=fake_assemble), parts
+
+
+def test_a_part_that_died_is_loaded_again_by_the_next_lease(tmp_path: Path) -> None:
+    cache, parts = build(tmp_path)
+    with cache.lease("emoji-tiny"):
+        pass
+    parts.engine("tiny_unet").unload()  # what a dead process looks like from outside
+    reported: list[str] = []
+    with cache.lease("emoji-tiny", lambda progress: reported.append(progress.part)) as lease:
+        assert lease.cold
+        assert parts.engine("tiny_unet").loaded
+    assert reported[-1] == "U-Net"
+    assert parts.engine("tiny_unet").loads == 2
+    assert (cache.state().loads, cache.state().hits) == (4 + 1, 3)
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> list[FakeEngine]:
+    """Every engine that somebody unloads, loaded or not."""
+    engines: list[FakeEngine] = []
+    monkeypatch.setattr(FakeEngine, "unload", lambda engine: engines.append(engine))
+    return engines
+
+
+def test_parts_that_were_opened_for_nothing_are_closed(tmp_path: Path, closed: list[FakeEngine]) -> None:
+    """An open part may have a process of its own, and nobody else would end it."""
+    cache, parts = build(tmp_path, budget=1)
+    with pytest.raises(BusyError), cache.lease("emoji-tiny"):
+        pass
+    assert len(parts.opened) == 4
+    assert closed == list(parts.opened.values())
+
+
+def test_a_pipeline_that_cannot_be_assembled_leaves_no_part_open(tmp_path: Path, closed: list[FakeEngine]) -> None:
+    parts = FakeParts()
+
+    def refuse(found: Parts, open_part: OpenPart) -> Pipeline:
+        open_part(found.text_encoder, True)
+        raise EngineError("no checker")
+
+    cache = PipelineCache(fake_catalog(tmp_path), parts, PLENTY, assemble=refuse)
+    with pytest.raises(EngineError, match="no checker"), cache.lease("emoji-tiny"):
+        pass
+    assert closed == list(parts.opened.values())
+    assert len(closed) == 1

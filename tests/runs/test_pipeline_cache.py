@@ -11,15 +11,12 @@ from typing import Any
 
 import pytest
 
-from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.errors import BusyError, CancelledError, EngineError, ModelUnavailableError
-from bksdm_demo.library.assemble import OpenPart
-from bksdm_demo.library.layout import Parts
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.records import LoadProgress
 from bksdm_demo.runs.pipeline_cache import READING, PipelineCache
 from bksdm_demo.units import format_bytes
-from tests.fakes import FakeEngine, FakeParts, fake_assemble, fake_catalog, write_compiled
+from tests.fakes import FakeParts, fake_assemble, fake_catalog, write_compiled
 
 PLENTY = 1_000_000  # bytes
 PATIENCE = 10  # seconds until a test that hangs fails
@@ -396,47 +393,3 @@ def test_a_lease_without_room_waits_for_a_part_that_is_warmed(tmp_path: Path) ->
         assert isinstance(warmed.exception(PATIENCE), CancelledError)
     assert parts.engine("base_unet").loaded
     assert not parts.engine("tiny_unet").loaded
-
-
-def test_a_part_that_died_is_loaded_again_by_the_next_lease(tmp_path: Path) -> None:
-    cache, parts = build(tmp_path)
-    warm(cache, "emoji-tiny")
-    parts.engine("tiny_unet").unload()  # what a dead process looks like from outside
-    reported: list[str] = []
-    with cache.lease("emoji-tiny", lambda progress: reported.append(progress.part)) as lease:
-        assert lease.cold
-        assert parts.engine("tiny_unet").loaded
-    assert reported[-1] == "U-Net"
-    assert parts.engine("tiny_unet").loads == 2
-    assert (cache.state().loads, cache.state().hits) == (4 + 1, 3)
-
-
-@pytest.fixture
-def closed(monkeypatch: pytest.MonkeyPatch) -> list[FakeEngine]:
-    """Every engine that somebody unloads, loaded or not."""
-    engines: list[FakeEngine] = []
-    monkeypatch.setattr(FakeEngine, "unload", lambda engine: engines.append(engine))
-    return engines
-
-
-def test_parts_that_were_opened_for_nothing_are_closed(tmp_path: Path, closed: list[FakeEngine]) -> None:
-    """An open part may have a process of its own, and nobody else would end it."""
-    cache, parts = build(tmp_path, budget=1)
-    with pytest.raises(BusyError), cache.lease("emoji-tiny"):
-        pass
-    assert len(parts.opened) == 4
-    assert closed == list(parts.opened.values())
-
-
-def test_a_pipeline_that_cannot_be_assembled_leaves_no_part_open(tmp_path: Path, closed: list[FakeEngine]) -> None:
-    parts = FakeParts()
-
-    def refuse(found: Parts, open_part: OpenPart) -> Pipeline:
-        open_part(found.text_encoder, True)
-        raise EngineError("no checker")
-
-    cache = PipelineCache(fake_catalog(tmp_path), parts, PLENTY, assemble=refuse)
-    with pytest.raises(EngineError, match="no checker"), cache.lease("emoji-tiny"):
-        pass
-    assert closed == list(parts.opened.values())
-    assert len(closed) == 1
