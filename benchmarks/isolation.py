@@ -4,8 +4,9 @@
 
 Loads one system twice in this process: once with its parts here, once with its parts in processes of their own. Then
 each part runs here and apart in turns (A B B A ...), call by call, so both see the same load of the machine. The table
-shows the median of the differences between neighbours, and their sum over the calls that one picture makes. Then both
-draw the same picture in turns, which must be equal, byte for byte. Without a key: emoji-tiny. Linux only (/proc).
+shows the median of the differences between neighbours, the difference of the fastest calls, and the sums over the calls
+of one picture. Then both draw the same picture in turns, which must be equal, byte for byte. Without a key:
+emoji-tiny. Linux only (/proc).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.settings import ASSETS
 from bksdm_demo.units import format_bytes
 
+QUIET = 5  # percent: the fastest calls, which other programs did not disturb
 PLENTY = 2**60  # bytes: nothing is to go out
 OpenPart = Callable[[Path, bool], Engine]
 
@@ -61,20 +63,20 @@ def call_seconds(here: Engine, apart: Engine, rounds: int) -> NDArray:
 def report_calls(here: Pipeline, apart: Pipeline, steps: int, rounds: int) -> None:
     """Print what one call costs more for each part, and all calls of a picture together."""
     encoder, unet = here.text_encoder.engine, here.unet.engines
-    picture = extra = 0.0
+    totals = np.zeros((2, 2))  # median and quiet; here and more apart
     for ours, theirs in zip(here.engines, apart.engines, strict=True):
         calls = 2 if ours is encoder else steps * 2 // here.unet.batch if ours in unet else 1
         taken = call_seconds(ours, theirs, rounds)
-        median, more = np.median(taken[:, 0]), np.median(taken[:, 1] - taken[:, 0])
-        low, high = np.percentile(taken[:, 1] - taken[:, 0], [25, 75]) * 1e3
-        name = ours.inputs[0].name
-        print(
-            f"{name:15} {calls:3} calls of {median * 1e3:8.3f} ms, apart {more * 1e3:+.3f} ({low:+.3f} to {high:+.3f})"
-        )
-        picture, extra = picture + calls * median, extra + calls * more
-    print(
-        f"all calls of a picture: {picture * 1e3:.1f} ms, apart {extra * 1e3:+.2f} ms, {100 * extra / picture:+.2f} %"
-    )
+        quiet = np.percentile(taken, QUIET, axis=0)
+        rows = [(np.median(taken[:, 0]), np.median(taken[:, 1] - taken[:, 0])), (quiet[0], quiet[1] - quiet[0])]
+        print(f"{ours.inputs[0].name:15} {calls:3} calls, median {_row(*rows[0])}; quiet {_row(*rows[1])}", flush=True)
+        totals += calls * np.array(rows)
+    for name, (own, more) in zip(("median", "quiet"), totals, strict=True):
+        print(f"all calls of a picture, {name}: {_row(own, more)}, {100 * more / own:+.2f} %")
+
+
+def _row(own: float, more: float) -> str:
+    return f"{own * 1e3:.3f} ms, apart {more * 1e3:+.3f} ms"
 
 
 def private_bytes(pid: int | str) -> int:

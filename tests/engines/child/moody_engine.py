@@ -35,8 +35,8 @@ class MoodyEngine:
     """
 
     kind = KIND
-    inputs = (Port("x", (2,)),)
-    outputs = (Port("y", (2,)), Port("n", ()))
+    inputs: tuple[Port, ...] = (Port("x", (2,)),)
+    outputs: tuple[Port, ...] = (Port("y", (2,)), Port("n", ()))
     size_bytes = 10
     precision = "f32"
 

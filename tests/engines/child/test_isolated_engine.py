@@ -20,12 +20,14 @@ from tests.engines.child.test_process import ended
 
 
 def test_facts_come_from_the_process_and_stay_known(engine: IsolatedEngine) -> None:
-    assert engine.precision is None  # nothing is started only to say how a part runs
+    before: str | None = engine.precision
+    assert before is None  # nothing is started only to say how a part runs
     assert engine.metadata["threads"] == "5"
     pid = int(engine.metadata["pid"])
     assert pid != os.getpid()
     assert (engine.size_bytes, engine.memory_bytes) == (10, 20 + PROCESS_BYTES)
-    assert (engine.precision, engine.compute_units) == ("f32", None)
+    run_mode: list[str | None] = [engine.precision, engine.compute_units]
+    assert run_mode == ["f32", None]
     engine.unload()
     assert ended(pid)
     assert engine.metadata["pid"] == str(pid)
