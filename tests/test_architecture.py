@@ -33,13 +33,8 @@ FLOORS = {
     "ui": 9,
     "roof": 10,
 }
-GROUND = (
-    PACKAGE,
-    *(
-        f"{PACKAGE}.{name}"
-        for name in ("atomic_files", "environment", "errors", "printable", "records", "scheduler_facts", "units")
-    ),
-)
+ON_THE_GROUND = "atomic_files environment errors logs printable records scheduler_facts units"
+GROUND = (PACKAGE, *(f"{PACKAGE}.{name}" for name in ON_THE_GROUND.split()))
 ON_THE_ROOF = ("cli",)  # the command line is a folder of the roof, beside app.py and start.py
 # library -> where it may be imported: a module or a room and everything in it
 HEAVY = {
@@ -62,6 +57,7 @@ HEAVY = {
     "typer": (f"{PACKAGE}.cli",),
     "rich": (f"{PACKAGE}.cli",),
     "jinja2": (f"{PACKAGE}.reports.html_report",),
+    "prometheus_client": (f"{PACKAGE}.metrics",),
     # previews and thumbnails are scaled; pixels: CLIP's bicubic resize
     "PIL": (
         f"{PACKAGE}.parameters",

@@ -1,7 +1,7 @@
 """The service of comparisons: one request with several models and seeds; all models start from the same noise.
 
 The page and the command line use only this service. Each model with each seed is a cell of the job. A cell that fails
-gets a message, and the others go on. jobs.py queues and watches jobs, generation.py draws pictures, and the store
+gets a message, and the others go on. jobs.py queues and watches jobs, cell_drawer.py draws their cells, and the store
 saves a job when it is queued and a cell when it is final. If the store fails, the comparison still runs but ends with
 the process.
 """
@@ -9,24 +9,24 @@ the process.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from numpy.typing import NDArray
-
-from bksdm_demo.errors import CancelledError, DemoError, RequestError
+from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog
+from bksdm_demo.logs import about, job_id
 from bksdm_demo.parameters.png_writer import decode_png, encode_png, plain_png
-from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Cell, Job, LoadProgress, Phase, Request, Result
-from bksdm_demo.runs.generation import generate
-from bksdm_demo.runs.jobs import RUNNING, UNEXPECTED, JobQueue, Run, new_id
+from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Cell, Job, Phase, Request, Result
+from bksdm_demo.runs.cell_drawer import CellDrawer
+from bksdm_demo.runs.jobs import RUNNING, JobQueue, Run, new_id
+from bksdm_demo.runs.meter import Meter, NoMeter, Waiting
 from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.runs.previews import PREVIEW_SHARE, Previews
 from bksdm_demo.store.contract import Filter, Page, Store, StoreError, UnreadableError, Usage
 from bksdm_demo.store.sqlite import open_store
 from bksdm_demo.wording.comparison import NO_PICTURE
-from bksdm_demo.wording.outcomes import OUTCOMES
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +55,16 @@ class Comparisons:
         remembered_seconds: float = 3600.0,
         preview_share: float = PREVIEW_SHARE,
         previews_allowed: bool = True,
+        meter: Meter | None = None,
     ) -> None:
         self.cache, self.previews_allowed = cache, previews_allowed
-        self._previews = Previews(preview_share)
         self._store: Store = open_store(None) if store is None else store
         self._environment = environment
+        self._waiting = Waiting()
+        previews = Previews(preview_share) if previews_allowed else None
+        self._drawer = CellDrawer(cache, meter or NoMeter(), self._waiting, previews, self._put)
         self._jobs = JobQueue(
-            self._run,
+            self._drawer.run,
             ended=self._end,
             queue_size=queue_size,
             remembered_jobs=remembered_jobs,
@@ -110,7 +113,7 @@ class Comparisons:
             environment=self._environment(),
         )
         with self._jobs.reserved(job.id):
-            return self._jobs.submit(replace(job, note=self._save(lambda: self._store.add(job))))
+            return self._queue(replace(job, note=self._save(lambda: self._store.add(job))))
 
     def cancel(self, job_id: str) -> Job:
         """Stop a comparison: at once while it waits, after the current step while it runs. Finished cells stay."""
@@ -145,6 +148,13 @@ class Comparisons:
                 raise RequestError(f"There is no picture {index!r} in this comparison; it has {len(job.cells)}.")
             return self._again(job, (index,))
 
+    def drain(self) -> None:
+        """Refuse new comparisons, interrupt all others and wait for the current step, at most 5 seconds.
+
+        Reading goes on until `close`.
+        """
+        self._jobs.close()
+
     def close(self) -> None:
         """Interrupt everything, stop the worker, unload the models and close the store."""
         self._jobs.close()
@@ -157,6 +167,21 @@ class Comparisons:
     def busy(self) -> bool:
         """Whether a comparison waits or runs in this process."""
         return self._jobs.busy
+
+    @property
+    def waiting(self) -> tuple[float, ...]:
+        """How long each waiting comparison has waited, in seconds, the longest first."""
+        return self._waiting.seconds()
+
+    @property
+    def draining(self) -> bool:
+        """Whether this process is about to end and accepts no new comparisons."""
+        return self._jobs.closed
+
+    @property
+    def working(self) -> bool:
+        """Whether queued comparisons will run: the worker lives. It ends in a drain."""
+        return self._jobs.working
 
     def get(self, job_id: str) -> Job:
         """Return the current snapshot of a running or stored job. Raises RequestError for an unknown id, StoreError."""
@@ -263,7 +288,18 @@ class Comparisons:
             self.catalog.get(key)
         cells = (cell.again() if index in indexes else cell for index, cell in enumerate(job.cells))
         again = replace(job, cells=tuple(cells), cancelled=False, environment=self._environment())
-        return self._jobs.submit(replace(again, note=self._save(lambda: self._store.claim(again, indexes))))
+        return self._queue(replace(again, note=self._save(lambda: self._store.claim(again, indexes))))
+
+    def _queue(self, job: Job) -> Job:
+        self._waiting.add(job.id)
+        try:
+            queued = self._jobs.submit(job)
+        except DemoError:
+            self._waiting.take(job.id)
+            raise
+        with about(job_id, job.id):
+            logger.info("A comparison waits; pictures to draw: %d.", sum(not cell.phase.final for cell in job.cells))
+        return queued
 
     def _watch(self, job: Job, heartbeat: float | None) -> Iterator[Job]:
         yield job
@@ -288,56 +324,6 @@ class Comparisons:
         image = decode_png(self._store.picture(job.id, index))
         return replace(cell, result=replace(cell.result, image=image))
 
-    def _run(self, run: Run) -> None:
-        """Draw every waiting cell of the job."""
-        job = run.job
-        for index in job.order:
-            if job.cells[index].phase is Phase.QUEUED and not run.stopped():
-                self._run_cell(run, index)
-
-    def _run_cell(self, run: Run, index: int) -> None:
-        """Draw one cell and make it final: done, blocked or failed. The queue marks cancelled cells."""
-        model, request = run.job.cells[index].model, run.job.request_of(index)
-
-        def report(phase: Phase, step: int, steps: int) -> None:
-            run.change(index, phase, step=step, steps=steps, loading=None)
-
-        def report_loading(progress: LoadProgress) -> None:
-            run.change(index, Phase.LOADING, loading=progress)
-
-        def show(preview: NDArray | None, message: str) -> None:
-            run.change(index, Phase.DENOISING, preview=preview, message=message)
-
-        every = run.job.preview_every if self.previews_allowed else 0
-        observer = self._previews.observer(every, show) if every else None
-        public_message: Callable[[Exception], str] = str
-        try:
-            public_message = self.catalog.get(model).public_error
-            result = generate(self.cache, model, request, report, run.stopped, report_loading, observer)
-        except CancelledError:
-            return  # the queue makes every unfinished cell final
-        except DemoError as error:
-            self._fail(run, index, public_message(error))
-        except Exception:
-            logger.exception("%s failed unexpectedly", model)
-            self._fail(run, index, UNEXPECTED)
-        else:
-            blocked = result.image is None
-            if blocked:  # the scores are for the operator only
-                logger.info("%s blocked in job %s, scores %s", model, run.job.id, result.verdict.scores)
-            message = (result.verdict.reason or OUTCOMES[Phase.BLOCKED][1]) if blocked else ""
-            phase = Phase.BLOCKED if blocked else Phase.DONE
-            self._put(run, index, run.job.cells[index].verdict(phase, result, message))
-
-    def _fail(self, run: Run, index: int, message: str) -> None:
-        """Make the cell failed, or as it was before it ran again; the store already has the earlier outcome."""
-        cell = run.job.cells[index]
-        ended = cell.ended(Phase.FAILED, message)
-        if cell.earlier is None:
-            self._put(run, index, ended)
-        else:
-            run.put(index, ended)
-
     def _put(self, run: Run, index: int, cell: Cell) -> None:
         """Store a final cell, then show it. The environment now says how the parts that drew it run."""
 
@@ -351,6 +337,9 @@ class Comparisons:
 
     def _end(self, job: Job) -> None:
         """Record the end of a job in the store, with the environment of every part that drew."""
+        self._waiting.take(job.id)
+        with about(job_id, job.id):
+            logger.info("A comparison ended: %s.", _outcomes(job))
         ended = replace(job, environment=self._environment())
         self._save(lambda: self._store.end(ended))
         self._jobs.update(job.id, environment=ended.environment, expires=self._expires(job.id))
@@ -378,6 +367,12 @@ class Comparisons:
     def _check_owner(self, owns: str, owner: str | None) -> None:
         if owner is not None and owner != owns:
             raise RequestError(NOT_YOURS)
+
+
+def _outcomes(job: Job) -> str:
+    """Count the cells by phase, such as "3 done, 1 blocked"."""
+    counts = Counter(cell.phase.value for cell in job.cells)
+    return ", ".join(f"{count} {phase}" for phase, count in counts.items())
 
 
 def _cells(request: Request, models: Sequence[str], seeds: Sequence[int]) -> tuple[Cell, ...]:

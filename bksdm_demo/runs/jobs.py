@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 UNEXPECTED = "An unexpected error stopped this model. The server's log has the details. Other models are not affected."
 STOPPED = "Stopped before this model was finished."
 CLOSED = "The demo was shut down before this model was finished. Start the comparison again."
+RESTARTING = "The server is restarting and accepts no new comparisons. Try again in a minute."
 RUNNING = "This comparison is still running. Wait for its end or stop it first."
 REMEMBERED_PIXELS = 64 * 2**20  # bytes of pictures that finished jobs may hold in memory
 
@@ -118,7 +119,7 @@ class JobQueue:
 
     def _check(self, job_id: str) -> None:
         if self._closed:
-            raise BusyError("The demo is shutting down and accepts no new comparisons.")
+            raise BusyError(RESTARTING)
         known = self._jobs.get(job_id)
         if known is not None and not known.finished:
             raise RequestError(RUNNING)
@@ -201,6 +202,16 @@ class JobQueue:
         with self._changed:
             return any(not job.finished for job in self._jobs.values())
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
+    def working(self) -> bool:
+        """Whether the worker lives."""
+        return self._worker.is_alive()
+
     def stopped(self, job_id: str) -> bool:
         """Whether a running job should end."""
         job = self._jobs.get(job_id)
@@ -245,9 +256,12 @@ class JobQueue:
             self._changed.notify_all()
 
     def close(self, timeout: float = 5.0) -> None:
-        """Refuse new jobs, interrupt all others and wait for the current step, at most `timeout` seconds."""
+        """Refuse new jobs, interrupt all others and wait for the current step, at most `timeout` seconds.
+
+        A second call does not wait again.
+        """
         with self._changed:
-            self._closed = True
+            again, self._closed = self._closed, True
             self._waiting.clear()
             unfinished = [job.id for job in self._jobs.values() if not job.finished]
             for job_id in unfinished:
@@ -255,7 +269,7 @@ class JobQueue:
             self._changed.notify_all()
         for job_id in unfinished:
             self._settle(job_id)
-        if threading.current_thread() is not self._worker:
+        if not again and threading.current_thread() is not self._worker:
             self._worker.join(timeout)
 
     def _work(self) -> None:

@@ -260,7 +260,7 @@ def test_close_interrupts_wakes_watchers_and_refuses(runner: Runner) -> None:
     closer.join(PATIENCE)
     assert not closer.is_alive()
     assert phases(queue.get(running.id)) == [Phase.INTERRUPTED, Phase.INTERRUPTED]
-    with pytest.raises(BusyError, match="shutting down"):
+    with pytest.raises(BusyError, match="restarting"):
         queue.submit(new_job())
     queue.close()  # twice is fine
 
