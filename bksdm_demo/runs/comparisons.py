@@ -18,7 +18,7 @@ from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.logs import about, job_id
 from bksdm_demo.parameters.png_writer import decode_png, encode_png, plain_png
-from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Cell, Job, Phase, Request, Result
+from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Cell, Job, Request, Result
 from bksdm_demo.runs.cell_drawer import CellDrawer
 from bksdm_demo.runs.jobs import RUNNING, JobQueue, Run, new_id
 from bksdm_demo.runs.meter import Meter, NoMeter, Waiting
