@@ -175,6 +175,7 @@ class Result:
     engine: str = ""
     size_bytes: int = 0  # of the model's files on disk
     stored_size: tuple[int, int] | None = None
+    negative_truncated: tuple[str, ...] = ()  # the same of the negative prompt
 
     @property
     def size(self) -> tuple[int, int] | None:

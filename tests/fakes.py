@@ -40,7 +40,7 @@ Function = Callable[[Arrays], dict[str, NDArray]]
 
 BLOCKED_WORD = "weapon"
 REFUSED_WORD = "listed"
-TRUNCATED_WORD = "superfluous"  # reported as cut off when the prompt holds it
+TRUNCATED_WORD = "superfluous"  # reported as cut off when a prompt holds it
 FAMILY = ("emoji-original", "emoji-base", "emoji-small", "emoji-tiny")
 LATENTS = (1, 4, 8, 8)
 MARK = 1e6  # a latent value that no sampler reaches
@@ -202,6 +202,7 @@ def fake_metadata(path: Path) -> dict[str, str]:
 class FakeEncoded:
     hidden: NDArray  # [2, WIDTH, 1, TOKENS]
     truncated: tuple[str, ...] = ()
+    negative_truncated: tuple[str, ...] = ()
     blocked: bool = False
     refused: bool = False
 
@@ -222,8 +223,12 @@ class FakePipeline:
     def encode(self, request: Request) -> FakeEncoded:
         halves = [self._hidden(text) for text in (request.negative_prompt, request.prompt)]
         words = request.prompt.split()
-        truncated = (TRUNCATED_WORD,) if TRUNCATED_WORD in words else ()
-        return FakeEncoded(np.concatenate(halves), truncated, BLOCKED_WORD in words, REFUSED_WORD in words)
+        truncated, negative_truncated = (
+            (TRUNCATED_WORD,) if TRUNCATED_WORD in text.split() else ()
+            for text in (request.prompt, request.negative_prompt)
+        )
+        refused = REFUSED_WORD in words
+        return FakeEncoded(np.concatenate(halves), truncated, negative_truncated, BLOCKED_WORD in words, refused)
 
     def check_request(self, request: Request, encoded: FakeEncoded) -> Verdict:
         return Verdict(encoded.refused, PROMPT_BLOCKED if encoded.refused else "")

@@ -26,7 +26,7 @@ from bksdm_demo.records import Job, Request
 from bksdm_demo.reports import folder, json_report
 from bksdm_demo.reports.contact_sheet import image_of
 from bksdm_demo.runs.comparisons import Comparisons
-from bksdm_demo.wording.comparison import truncation_words
+from bksdm_demo.wording.comparison import reading_notes
 
 ROUNDED = "The U-Net ran in int8: these pictures differ from the published model's."
 HEARTBEAT = 1.0  # seconds between two looks at a job, so that Ctrl-C works on every system
@@ -181,8 +181,8 @@ def draw(
             progress.print("Stopping after the current step; press Ctrl-C again to stop at once.")
             _follow(comparisons, comparisons.cancel(submitted.id), progress)
             raise
-    if truncated := truncation_words(finished):
-        say(truncated, stream)
+    for note in reading_notes(finished):
+        say(note, stream)
     if "int8" in unet_precisions(finished.environment):
         say(ROUNDED, stream)
     return comparisons.with_pictures(finished)

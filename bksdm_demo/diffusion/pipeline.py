@@ -30,7 +30,7 @@ from bksdm_demo.records import Request, Step, Verdict
 
 @dataclass(frozen=True)
 class Encoded:
-    """Both prompts as the U-Net's input, float32 [2, D, 1, L], negative half first; and the truncated words.
+    """Both prompts as the U-Net's input, float32 [2, D, 1, L], negative half first; and the truncated words of each.
 
     `embeddings` are the text embeddings [D] of the prompt and of the negative prompt, for the gate on the request.
     """
@@ -38,6 +38,7 @@ class Encoded:
     hidden: NDArray
     embeddings: tuple[NDArray, NDArray]
     truncated: tuple[str, ...] = ()
+    negative_truncated: tuple[str, ...] = ()
 
 
 class Pipeline:
@@ -87,13 +88,13 @@ class Pipeline:
             engine.load()
 
     def encode(self, request: Request) -> Encoded:
-        """Encode both prompts. The truncated words are the prompt's, then the negative prompt's."""
+        """Encode both prompts, and list the words of each that did not fit."""
         negative = self.tokenizer.encode(request.negative_prompt)
         positive = self.tokenizer.encode(request.prompt)
         halves = self.text_encoder.encode(negative.ids), self.text_encoder.encode(positive.ids)
         embeddings = halves[1][0, positive.end], halves[0][0, negative.end]
         hidden = stack_halves(*halves).transpose(0, 2, 1)[:, :, np.newaxis, :]  # [2, D, 1, L]
-        return Encoded(np.ascontiguousarray(hidden), embeddings, positive.truncated + negative.truncated)
+        return Encoded(np.ascontiguousarray(hidden), embeddings, positive.truncated, negative.truncated)
 
     def embed(self, text: str) -> NDArray[np.float32]:
         """The text embedding [D]: the hidden state at the end mark, as in CLIP's pooled output."""

@@ -71,4 +71,5 @@ def _result(record: Mapping[str, Any], size: tuple[int, int]) -> Result:
         engine=repaired(record["engine"]),
         size_bytes=int(record["size_bytes"]),
         stored_size=size,
+        negative_truncated=tuple(repaired(word) for word in record.get("negative_cut_off", ())),  # not in older ones
     )

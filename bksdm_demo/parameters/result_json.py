@@ -35,13 +35,25 @@ def result_report(result: Result) -> dict[str, Any]:
         "seconds": seconds_report(result.timings),
         "step_seconds": [_number(seconds) for seconds in result.timings.steps],
         "cut_off": list(result.truncated),
+        "negative_cut_off": list(result.negative_truncated),
         "engine": result.engine,
         "size_bytes": result.size_bytes,
     }
 
 
 NO_RESULT: dict[str, Any] = dict.fromkeys(
-    ("width", "height", "verdict", "cold", "seconds", "step_seconds", "cut_off", "engine", "size_bytes")
+    (
+        "width",
+        "height",
+        "verdict",
+        "cold",
+        "seconds",
+        "step_seconds",
+        "cut_off",
+        "negative_cut_off",
+        "engine",
+        "size_bytes",
+    )
 )
 
 

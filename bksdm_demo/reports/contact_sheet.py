@@ -19,7 +19,7 @@ from bksdm_demo.environment import unet_precisions
 from bksdm_demo.records import Cell, Job, Phase, Request, Result
 from bksdm_demo.reports.text_layout import lines_of
 from bksdm_demo.units import format_bytes
-from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, plural
+from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, plural, truncation_words
 from bksdm_demo.wording.outcomes import OUTCOMES
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds
 
@@ -114,9 +114,8 @@ def _write_header(pen: _Pen, job: Job) -> None:
     pen.write(settings_line(job.request, job.seeds), TEXT_SIZE, SOFT_INK, most=2)
     if job.request.negative_prompt.strip():
         pen.write(f"Without: {job.request.negative_prompt}", TEXT_SIZE, SOFT_INK, most=2)
-    truncated = next((cell.result.truncated for cell in job.cells if cell.result and cell.result.truncated), ())
-    if truncated:
-        pen.write(f"Too long for the text encoder, not read: {' '.join(truncated)}", TEXT_SIZE, SOFT_INK, most=2)
+    if truncated := truncation_words(job):
+        pen.write(truncated, TEXT_SIZE, SOFT_INK, most=5)
 
 
 def settings_line(request: Request, seeds: Sequence[int] = ()) -> str:

@@ -27,7 +27,7 @@ from bksdm_demo.reports.tables import (
     timing_table,
 )
 from bksdm_demo.units import format_bytes, format_count
-from bksdm_demo.wording.comparison import plural, setting_facts, shorten, truncation_words
+from bksdm_demo.wording.comparison import plural, reading_notes, setting_facts, shorten
 from bksdm_demo.wording.outcomes import OUTCOMES, outcome_words, tone_of
 from bksdm_demo.wording.timing import (
     NOTHING,
@@ -94,7 +94,7 @@ class ReportView:
     when: str
     unfinished: str
     facts: tuple[tuple[str, str], ...]
-    truncated: str
+    notes: tuple[str, ...]  # on words that the models did not read, or read literally
     across: int
     rows: tuple[SeedRow, ...]
     bars: tuple[Bar, ...]
@@ -132,7 +132,7 @@ def report_view(material: Material) -> ReportView:
         when=date_text(job.created),
         unfinished=_unfinished(material),
         facts=setting_facts(job.request, job.seeds),
-        truncated=truncation_words(job),
+        notes=reading_notes(job),
         across=min(len(job.models) if len(job.models) > 1 else len(job.seeds), 4),
         rows=rows,
         bars=bars(names, timings),

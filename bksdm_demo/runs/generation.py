@@ -118,6 +118,7 @@ class _Run:
             truncated=encoded.truncated,
             engine=lease.pipeline.engine,
             size_bytes=lease.system.size_bytes,
+            negative_truncated=encoded.negative_truncated,
         )
 
     def _denoise(self, pipeline: Pipeline, encoded: Encoded) -> NDArray:

@@ -91,6 +91,7 @@ def _result(result: Result) -> dict[str, Any]:
         "engine": result.engine,
         "size_bytes": result.size_bytes,
         "stored_size": result.size,
+        "negative_cut_off": result.negative_truncated,
     }
 
 
@@ -107,6 +108,7 @@ def _read_result(read: dict[str, Any], request: Request) -> Result:
         engine=_string(read["engine"]),
         size_bytes=_whole(read["size_bytes"]),
         stored_size=None if size is None else (_whole(size[0]), _whole(size[1])),
+        negative_truncated=tuple(_string(word) for word in read.get("negative_cut_off", ())),  # not in earlier records
     )
 
 

@@ -27,7 +27,7 @@ from bksdm_demo.ui.present import (
 )
 from bksdm_demo.ui.share import share_tools
 from bksdm_demo.units import unbroken
-from bksdm_demo.wording.comparison import plural, shorten, syntax_words, truncation_words
+from bksdm_demo.wording.comparison import plural, reading_notes, shorten
 
 SIMILARITY = '<p class="bk-similarity"></p>'  # board.js fills it
 LONG_PROMPT = 60  # characters; a longer heading uses a smaller font
@@ -94,7 +94,7 @@ def _heading(job: Job, systems: Mapping[str, System]) -> str:
     long = " bk-long" if len(job.request.prompt) > LONG_PROMPT else ""
     warnings = "".join(
         f'<p class="bk-cut" dir="auto">{escape(sentence)}</p>'
-        for sentence in (truncation_words(job), syntax_words(job.request), job.note)
+        for sentence in (*reading_notes(job), job.note)
         if sentence
     )
     return (

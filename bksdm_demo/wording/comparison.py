@@ -18,16 +18,36 @@ SYNTAX = re.compile(r"\([^()]{1,200}:\s*\d+(?:\.\d+)?\)|<(?:lora|lyco|hypernet):
 WORDS_SHOWN = 24  # truncated words that are listed before "and n more"
 
 
+def reading_notes(job: Job) -> tuple[str, ...]:
+    """Return the sentences on words of the prompts that the models did not read, or read as plain words."""
+    return tuple(filter(None, (truncation_words(job), syntax_words(job.request))))
+
+
 def truncation_words(job: Job) -> str:
-    """Return a sentence on the truncated words of the prompt, "" if there are none."""
-    found = [cell.result.truncated for cell in job.cells if cell.result is not None and cell.result.truncated]
+    """Return a sentence on the truncated words of the prompt, the negative prompt or both, "" if there are none."""
+    results = [cell.result for cell in job.cells if cell.result is not None]
+    prompt = _quoted_words([result.truncated for result in results])
+    negative = _quoted_words([result.negative_truncated for result in results])
+    if prompt and negative:
+        return (
+            "The prompt and the negative prompt are longer than the text encoder reads. "
+            f"The models did not read: of the prompt {prompt}; of the negative prompt {negative}"
+        )
+    if prompt or negative:
+        which = "prompt" if prompt else "negative prompt"
+        return f"The {which} is longer than the text encoder reads. The models did not read: {prompt or negative}"
+    return ""
+
+
+def _quoted_words(found: Sequence[Sequence[str]]) -> str:
+    """Quote the most words that one model did not read: "“tall tower”", "" for none."""
     words = max(found, key=len, default=())
     if not words:
         return ""
     listed = " ".join(words[:WORDS_SHOWN])
     listed = listed.lstrip(" ,.;:") or listed  # the text is mostly truncated between a word and its comma
     more = f" … and {len(words) - WORDS_SHOWN} more" if len(words) > WORDS_SHOWN else ""
-    return f"The prompt is longer than the text encoder reads. The models did not read: “{listed}”{more}"
+    return f"“{listed}”{more}"
 
 
 def syntax_words(request: Request) -> str:
@@ -55,10 +75,14 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def shorten(text: str, limit: int, width: Callable[[str], int] = len) -> str:
-    """Return the text on one line that is at most `limit` wide: characters, or what `width` measures."""
+def shorten(text: str, limit: int, width: Callable[[str], int] = len, mark: str = "…") -> str:
+    """Return the text on one line that is at most `limit` wide: characters, or what `width` measures.
+
+    `mark` stands for what was left out.
+    """
     line = " ".join(text.split())
     if width(line) <= limit:
         return line
-    fitting = bisect_right(range(len(line)), limit - 1, key=lambda end: width(line[:end])) - 1
-    return line[:fitting].rstrip() + "…"
+    room = max(0, limit - width(mark))
+    fitting = bisect_right(range(len(line)), room, key=lambda end: width(line[:end])) - 1
+    return line[:fitting].rstrip() + mark[:limit]

@@ -87,7 +87,19 @@ def test_every_setting_reaches_the_request_and_the_settings(run: Run, tmp_path: 
 def test_truncated_words_are_listed(run: Run) -> None:
     result = run("compare", f"apple {TRUNCATED_WORD}", "--steps", "1", "--out", "o")
     assert f"“{TRUNCATED_WORD}”" in result.stderr
-    assert json.loads(Path("o/result.json").read_text())["models"][0]["cut_off"] == [TRUNCATED_WORD]
+    (model, *_) = json.loads(Path("o/result.json").read_text())["models"]
+    assert (model["cut_off"], model["negative_cut_off"]) == ([TRUNCATED_WORD], [])
+
+
+def test_notes_on_reading_name_the_prompt_and_come_once(run: Run) -> None:
+    result = run("compare", "an (apple:1.3)", "--negative", TRUNCATED_WORD, "--steps", "1", "--out", "o")
+    lines = [" ".join(block.split()) for block in result.stderr.splitlines()]
+    shown = " ".join(lines)
+    assert shown.count("The negative prompt is longer than the text encoder reads.") == 1
+    assert "The prompt is longer" not in shown
+    assert shown.count("Weights and additions such as “(apple:1.3)” are read literally, as words.") == 1
+    (model, *_) = json.loads(Path("o/result.json").read_text())["models"]
+    assert (model["cut_off"], model["negative_cut_off"]) == ([], [TRUNCATED_WORD])
 
 
 def test_pictures_can_be_written_without_metadata(run: Run) -> None:

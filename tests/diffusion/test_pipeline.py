@@ -63,11 +63,13 @@ class TestEncode:
 
     def test_cut_off_words_of_both_prompts(self) -> None:
         request = Request("a b c d e f prompt words", negative_prompt="a b c d e f other words")
-        assert pipeline().encode(request).truncated == ("prompt", "words", "other", "words")
+        encoded = pipeline().encode(request)
+        assert encoded.truncated == ("prompt", "words")
+        assert encoded.negative_truncated == ("other", "words")
 
     def test_empty_negative_prompt(self) -> None:
         encoded = pipeline().encode(Request("cat"))
-        assert encoded.truncated == ()
+        assert encoded.truncated == encoded.negative_truncated == ()
         assert np.abs(encoded.hidden[0] - encoded.hidden[1]).max() > 0
 
 

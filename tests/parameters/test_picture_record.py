@@ -26,6 +26,7 @@ RESULT = Result(
     ("word", "wört"),
     "fake",
     123,
+    negative_truncated=("hand",),
 )
 
 
@@ -46,9 +47,16 @@ def test_what_was_written_is_read() -> None:
 def test_any_missing_field_is_refused() -> None:
     good = picture_record(RESULT, "Emoji Tiny", {})
     read_picture(png(good))
-    for key in set(good) - {"name", "width", "height"}:  # the picture itself has its size
+    for key in set(good) - {"name", "width", "height", "negative_cut_off"}:  # the picture itself has its size
         with pytest.raises(DemoError, match="cannot be read"):
             read_picture(png({name: value for name, value in good.items() if name != key}))
+
+
+def test_an_earlier_picture_does_not_say_what_was_cut_off_the_negative_prompt() -> None:
+    record = picture_record(RESULT, "Emoji Tiny", {})
+    del record["negative_cut_off"]
+    result, _ = read_picture(png(record))
+    assert (result.truncated, result.negative_truncated) == (("word", "wört"), ())
 
 
 @pytest.mark.parametrize("value", [None, 1, float("inf"), "text", [], {}, [None], {"blocked": None}])
@@ -59,7 +67,7 @@ def test_any_value_of_a_wrong_type_is_refused_or_of_a_right_one(value: object) -
             result, _ = read_picture(png({**good, key: value}))
         except DemoError:
             continue
-        assert isinstance(result.model + result.engine + "".join(result.truncated), str)
+        assert isinstance(result.model + result.engine + "".join(result.truncated + result.negative_truncated), str)
         assert not result.verdict.blocked
 
 

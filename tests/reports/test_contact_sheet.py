@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from bksdm_demo.records import Cell, Phase
+from bksdm_demo.records import Cell, Job, Phase
+from bksdm_demo.reports import contact_sheet
 from bksdm_demo.reports.contact_sheet import TILE, draw_sheet
+from bksdm_demo.reports.text_layout import lines_of
 from tests.reports.small_jobs import ENVIRONMENT, NAMES, SIDE, blocked, done, job, request
+
+
+def texts_of(monkeypatch: pytest.MonkeyPatch, shown: Job) -> list[str]:
+    """The texts that the sheet shows, each once, before they are broken into lines."""
+    texts: dict[str, None] = {}
+
+    def note(text: str, size: float, width: float, most: int) -> Any:
+        texts[text] = None
+        return lines_of(text, size, width, most)
+
+    monkeypatch.setattr(contact_sheet, "lines_of", note)
+    draw_sheet(shown, NAMES, ENVIRONMENT)
+    return list(texts)
 
 
 def test_sheet_shows_each_picture_enlarged_by_a_whole_factor() -> None:
@@ -57,6 +73,21 @@ def test_sheet_takes_any_prompt_and_message(words: str) -> None:
     short = job(done("a"), blocked("b"))
     extra_lines = draw_sheet(long, {"a": words}, ENVIRONMENT).height - draw_sheet(short, {}, ENVIRONMENT).height
     assert 0 <= extra_lines < 120  # pixels: at most two more lines of the title
+
+
+@pytest.mark.parametrize(
+    ("truncated", "negative_truncated", "sentence"),
+    [
+        (("tower",), (), "The prompt is longer than the text encoder reads. The models did not read: “tower”"),
+        ((), ("hands",), "The negative prompt is longer than the text encoder reads. The models did not read: “hands”"),
+        ((), (), ""),
+    ],
+)
+def test_sheet_names_the_prompt_that_was_too_long(
+    monkeypatch: pytest.MonkeyPatch, truncated: tuple[str, ...], negative_truncated: tuple[str, ...], sentence: str
+) -> None:
+    shown = texts_of(monkeypatch, job(done("a", truncated=truncated, negative_truncated=negative_truncated)))
+    assert [text for text in shown if "longer than" in text] == [sentence] * bool(sentence)
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.DONE])

@@ -151,6 +151,19 @@ def test_blocked_and_failed_pictures_are_named_and_never_inside() -> None:
     assert "Emoji Small, seed 8 – This model failed. The U-Net <b>broke</b>." in found.text
 
 
+def test_notes_on_reading_name_the_prompt_and_come_once() -> None:
+    job = job_of(Request("a (red:1.2) apple", negative_prompt="dull hands", steps=3))
+    cells = [
+        replace(cell, result=replace(cell.result, negative_truncated=("hands",))) for cell in job.cells if cell.result
+    ]
+    found = page(replace(job, cells=tuple(cells)))
+    sentence = "The negative prompt is longer than the text encoder reads. The models did not read: “hands”"
+    assert found.text.count(sentence) == 1
+    assert found.text.count("Weights and additions such as “(red:1.2)” are read literally, as words.") == 1
+    assert "The prompt is longer" not in found.text
+    assert "read literally" not in page(job_of()).text
+
+
 def test_a_verdict_that_blocks_wins_over_a_phase_that_says_done() -> None:
     job = job_of()
     result = job.cells[0].result
@@ -298,7 +311,7 @@ def test_one_picture_at_a_time_is_read() -> None:
     assert len(asked) == 16
 
 
-def test_timings_without_steps_or_seconds_are_no_trouble() -> None:
+def test_a_picture_without_times_is_in_no_table() -> None:
     job = job_of(seeds=(7,))
     cells = list(job.cells)
     result = cells[0].result
@@ -306,7 +319,8 @@ def test_timings_without_steps_or_seconds_are_no_trouble() -> None:
     empty = timings(0, load=0.0, encode=0.0, denoise=0.0, decode=0.0, safety=0.0, steps=(), cold=False)
     cells[0] = replace(cells[0], result=replace(result, timings=empty))
     found = page(replace(job, cells=tuple(cells)))
-    assert "Emoji Original warm 0.000 0.000 0.000 0.000 0.000 baseline" in found.text
+    assert "Emoji Original warm" not in found.text
+    assert "Speed is drawing time against Emoji Base." in found.text
     lonely = replace(job, cells=(cells[0],))
     assert "Step times" not in page(lonely).text
     assert done(0, "a", 1, job.request).shown

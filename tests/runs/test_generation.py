@@ -30,12 +30,18 @@ def cache(tmp_path: Path, parts: FakeParts) -> PipelineCache:
 
 def test_the_result_is_complete(cache: PipelineCache) -> None:
     result = generate(cache, MODEL, Request(f"red {TRUNCATED_WORD}", steps=3))
-    assert (result.model, result.engine, result.truncated) == (MODEL, "fake", (TRUNCATED_WORD,))
+    assert (result.model, result.engine) == (MODEL, "fake")
+    assert (result.truncated, result.negative_truncated) == ((TRUNCATED_WORD,), ())
     assert result.size_bytes == cache.catalog.get(MODEL).size_bytes
     assert result.image is not None
     assert (result.image.shape, result.image.dtype.name) == ((64, 64, 3), "uint8")
     assert not result.image.flags.writeable
     assert not result.verdict.blocked
+
+
+def test_truncated_words_belong_to_their_prompt(cache: PipelineCache) -> None:
+    result = generate(cache, MODEL, Request("red apple", f"dull {TRUNCATED_WORD}", steps=1))
+    assert (result.truncated, result.negative_truncated) == ((), (TRUNCATED_WORD,))
 
 
 def test_the_same_request_gives_the_same_picture_and_another_seed_another(cache: PipelineCache) -> None:

@@ -38,13 +38,23 @@ def test_text_that_nothing_can_send_is_repaired() -> None:
     record["message"] = "half a pair \ud83d, a bell \a"
     record["model"] = "\udcff"
     record["result"]["cut_off"] = ["\ud83d\ude00", "\0"]
+    record["result"]["negative_cut_off"] = ["\a"]
     cell = read_cell(json.dumps(record), JOB.request)
     assert (cell.model, cell.message) == ("\ufffd", "half a pair \ufffd, a bell \ufffd")
     assert cell.result is not None
     assert cell.result.truncated == ("😀", "\ufffd")
+    assert cell.result.negative_truncated == ("\ufffd",)
     prompt = changed(job_text(JOB), ("request", "prompt"), "cat \ud83d")
     assert job_fields(prompt)["request"].prompt == "cat \ufffd"
     assert read_environment('{"cpu": {"name": "\\ud800"}}') == {"cpu": {"name": "\ufffd"}}
+
+
+def test_an_earlier_record_does_not_say_what_was_cut_off_the_negative_prompt() -> None:
+    record = json.loads(cell_text(done(JOB, 0)))
+    del record["result"]["negative_cut_off"]
+    cell = read_cell(json.dumps(record), JOB.request)
+    assert cell.result is not None
+    assert cell.result.negative_truncated == ()
 
 
 def test_a_value_of_a_wrong_type_is_refused_or_harmless() -> None:

@@ -69,6 +69,7 @@ def done(job: Job, index: int) -> Cell:
         ("word", "sôme"),
         "fake",
         123,
+        negative_truncated=("hände",),
     )
     return cell.verdict(Phase.DONE, result)
 
@@ -108,7 +109,8 @@ def test_a_job_comes_back_as_it_was_without_its_pixels(start: Callable[..., Sqli
         assert (kept.shown, kept.result.size) == (True, (8, 16))
         assert kept.result.timings == TIMINGS  # to the last digit
         assert repr(kept.result.verdict) == repr(cell.result.verdict)  # NaN is not equal to itself
-        assert (kept.result.request, kept.result.truncated) == (cell.result.request, cell.result.truncated)
+        assert kept.result.request == cell.result.request
+        assert (kept.result.truncated, kept.result.negative_truncated) == (("word", "sôme"), ("hände",))
         assert (kept.model, kept.seed, kept.phase) == (cell.model, cell.seed, Phase.DONE)
     assert (read.request, read.owner, read.environment) == (job.request, job.owner, job.environment)
     assert (read.created, read.preview_every, read.expires) == (NOW, 3, NOW + 30 * DAY)

@@ -30,10 +30,16 @@ def timings(denoise: float, load: float = 0.0, steps: int = 4) -> Timings:
 
 
 def result(
-    model: str, taken: Timings, blocked: bool = False, truncated: tuple[str, ...] = (), engine: str = "fake"
+    model: str,
+    taken: Timings,
+    blocked: bool = False,
+    truncated: tuple[str, ...] = (),
+    engine: str = "fake",
+    negative_truncated: tuple[str, ...] = (),
 ) -> Result:
-    image = None if blocked else PIXELS
-    return Result(model, REQUEST, Verdict(blocked), taken, image, truncated, engine, 12_100_000)
+    image, size = None if blocked else PIXELS, 12_100_000
+    verdict = Verdict(blocked)
+    return Result(model, REQUEST, verdict, taken, image, truncated, engine, size, negative_truncated=negative_truncated)
 
 
 def done(model: str, denoise: float = 1.0, load: float = 0.0, **fields: Any) -> Cell:

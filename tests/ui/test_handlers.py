@@ -131,6 +131,13 @@ def test_a_blocked_picture_and_truncated_words_are_reported(service: Comparisons
     assert TRUNCATED_WORD in board
 
 
+def test_a_negative_prompt_that_was_too_long_is_named(service: Comparisons) -> None:
+    board = compare(service, prompt="red (apple:1.3)", negative_prompt=f"dull {TRUNCATED_WORD}")[-1].board
+    assert board.count("The negative prompt is longer than the text encoder reads.") == 1
+    assert "The prompt is longer" not in board
+    assert board.count("are read literally, as words.") == 1
+
+
 def test_one_model_fails_and_the_others_go_on(tmp_path: Path) -> None:
     service = fake_comparisons(tmp_path, {"base_unet": {"failure": EngineError("No room left.")}})
     try:

@@ -8,6 +8,7 @@ from bksdm_demo.records import GENERATORS, SCHEDULERS, Request
 from bksdm_demo.wording.comparison import (
     GENERATOR_NAMES,
     SCHEDULER_NAMES,
+    reading_notes,
     setting_facts,
     shorten,
     syntax_words,
@@ -47,6 +48,39 @@ def test_truncated_words_are_listed_once_and_up_to_a_limit() -> None:
     assert truncation_words(job(done("a", truncated=(",", "tower")))).endswith("“tower”")
     assert truncation_words(job(done("a", truncated=("!",)))).endswith("“!”")
     assert len(many) < 200
+
+
+LONGER = "longer than the text encoder reads. The models did not read:"
+
+
+@pytest.mark.parametrize(
+    ("truncated", "negative_truncated", "sentence"),
+    [
+        (("tall", "tower"), (), f"The prompt is {LONGER} “tall tower”"),
+        ((), (",", "blurry", "hands"), f"The negative prompt is {LONGER} “blurry hands”"),
+        (
+            ("tall", "tower"),
+            ("w",) * 30,
+            f"The prompt and the negative prompt are {LONGER} of the prompt “tall tower”; "
+            f"of the negative prompt “{' '.join('w' * 24)}” … and 6 more",
+        ),
+    ],
+)
+def test_the_prompt_that_is_too_long_is_named(
+    truncated: tuple[str, ...], negative_truncated: tuple[str, ...], sentence: str
+) -> None:
+    cell = done("a", truncated=truncated, negative_truncated=negative_truncated)
+    assert truncation_words(job(done("b"), cell)) == sentence
+
+
+def test_the_notes_on_reading_say_each_thing_once() -> None:
+    assert reading_notes(job(done("a"), done("b"))) == ()
+    cells = done("a", truncated=("tower",)), done("b", truncated=("tower",))
+    notes = reading_notes(job(*cells, request=Request("a (tall:1.2) tower")))
+    assert notes == (
+        f"The prompt is {LONGER} “tower”",
+        "Weights and additions such as “(tall:1.2)” are read literally, as words.",
+    )
 
 
 @pytest.mark.parametrize(
