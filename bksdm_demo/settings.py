@@ -108,7 +108,7 @@ class Settings:
         _check_range("keep_days", self.keep_days, *KEEP_RANGE)
         if self.memory_bytes <= 0:
             raise DemoError(f"memory_bytes is {self.memory_bytes}; the budget for loaded models must be above 0.")
-        if self.models_dir is not None and not self.models_dir.is_dir():
+        if self.models_dir is not None and not os.path.isdir(self.models_dir):
             raise DemoError(
                 f"models_dir is {self.models_dir}, which is not a folder; create it or leave the setting out."
             )
@@ -201,7 +201,7 @@ def default_data_dir(environ: Mapping[str, str], mount: Path = SPACE_MOUNT) -> P
 
 def data_folder(text: str | Path) -> Path | None:
     """The folder for stored comparisons. The word "none" gives None, which stores them in memory."""
-    return None if str(text).lower() == "none" else Path(text).expanduser()
+    return None if str(text).lower() == "none" else _folder(str(text))
 
 
 def default_memory(usable: int | None) -> int | None:
@@ -250,7 +250,10 @@ def _existing(folder: Path) -> Path | None:
 
 
 def _folder(text: str) -> Path:
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise DemoError(f"{text} cannot be found, as this system knows no such home: give the whole path.") from error
 
 
 def _read(environ: Mapping[str, str], name: str, convert: Callable[[str], Any]) -> Any:

@@ -232,6 +232,15 @@ def test_the_current_folder_can_be_the_target(tmp_path: Path, monkeypatch: pytes
     assert (tmp_path / "here" / "result.json").exists()
 
 
+@pytest.mark.parametrize("length", [300, 5_000])  # longer than a name, longer than a path
+def test_a_name_that_no_disk_takes_is_refused_before_drawing(tmp_path: Path, length: int) -> None:
+    name = "a" * length
+    with pytest.raises(ExportError, match=f"{name} cannot be written: "):
+        check_folder(tmp_path / name)
+    with pytest.raises(ExportError, match=f"{name}.png cannot be written: "):
+        folder.check_picture_path(tmp_path / f"{name}.png")
+
+
 def test_a_file_or_a_link_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path)
