@@ -4,14 +4,24 @@ While the libraries are imported, Ctrl-C ends the process at once, as it does a 
 the middle of an import can be lost and leave the import lock held. Afterwards a command stops between two steps.
 """
 
+import io
 import os
 import signal
 import sys
 
-signal.signal(signal.SIGINT, signal.SIG_DFL)
+from bksdm_demo.library_variables import drop_empty, variable_error
 
-from bksdm_demo.cli.app import app  # noqa: E402
-from bksdm_demo.cli.exit_codes import INTERRUPTED  # noqa: E402
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+drop_empty(os.environ)
+
+try:  # the libraries read their variables now
+    from bksdm_demo.cli.app import app
+    from bksdm_demo.cli.exit_codes import INTERRUPTED
+except Exception as problem:  # such as ValueError
+    if not (sentence := variable_error(problem, os.environ)):
+        raise
+    print(sentence, file=sys.stderr)
+    sys.exit(2)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -22,6 +32,8 @@ def main() -> None:
     After an interrupt an engine may still compute in its thread. Normal shutdown would then abort, so the process
     exits without it. Nothing is lost: an interrupted command writes no files.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a program's own names, in a narrow encoding
     try:
         app(prog_name="python -m bksdm_demo")
     except SystemExit as end:

@@ -6,6 +6,7 @@ read gives a sentence. Imports nothing of those libraries: they read the variabl
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, MutableMapping
 
 PREFIXES = ("GRADIO_", "HF_")
@@ -46,9 +47,14 @@ def variable_error(error: Exception, environ: Mapping[str, str]) -> str:
     if "SOCKS" in said:
         named = " and ".join(name for name in proxies if environ[name].startswith("socks"))
         return f"{named} names a SOCKS proxy, which needs the package socksio: run `pip install socksio`, or unset it."
-    named = [name for name, value in environ.items() if name.startswith(PREFIXES) and value and value in said]
+    named = [name for name, value in environ.items() if name.startswith(PREFIXES) and _quoted(value, said)]
     if named:
         return f"{' or '.join(named)} has a value that cannot be used ({said}); correct or unset it."
     if proxies and "URL" in type(error).__name__ + said:
         return f"{' or '.join(proxies)} is no address of a proxy ({said}); correct or unset it."
     return ""
+
+
+def _quoted(value: str, said: str) -> bool:
+    """Whether an error quotes this value, or names a place below it."""
+    return repr(value) in said or (os.path.isabs(value) and value in said)

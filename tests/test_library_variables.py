@@ -38,7 +38,11 @@ def test_empty_variables_are_as_good_as_none() -> None:
         ({"GRADIO_SERVER_PORT": "abc"}, ValueError("invalid literal for int(): 'abc'"), "GRADIO_SERVER_PORT has"),
         ({"GRADIO_TEMP_DIR": "/proc/nope"}, FileNotFoundError(2, "None", "/proc/nope"), "GRADIO_TEMP_DIR has"),
         ({"ALL_PROXY": "socks5://a"}, ImportError("Using SOCKS proxy, but ..."), "ALL_PROXY names a SOCKS proxy"),
+        ({"HF_HOME": "/proc/nope"}, FileNotFoundError(2, "None", "/proc/nope/hub"), "HF_HOME has"),
+        ({"HF_HUB_DISABLE_TELEMETRY": "True"}, ValueError("set share=True"), "The page cannot start: set share=True."),
+        ({"ALL_PROXY": "ftp://a"}, ValueError("Unknown scheme for proxy URL"), "ALL_PROXY is no address of a proxy"),
         ({}, OSError("two\nlines"), "The page cannot start: two lines."),
+        ({}, KeyError(), "The page cannot start: KeyError."),
     ],
 )
 def test_the_variable_is_named(environ: dict[str, str], error: Exception, named: str) -> None:

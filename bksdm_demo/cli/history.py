@@ -18,8 +18,12 @@ from bksdm_demo.store.contract import MOST_PER_PAGE, Filter
 
 def history(
     context: typer.Context,
-    text: Annotated[str, typer.Option(metavar="WORDS", help="Only prompts with all of these words.")] = "",
-    model: Annotated[str | None, typer.Option(metavar="KEY", help="Only comparisons with this model.")] = None,
+    text: Annotated[
+        str, typer.Option(metavar="WORDS", callback=options.in_utf8, help="Only prompts with all of these words.")
+    ] = "",
+    model: Annotated[
+        str | None, typer.Option(metavar="KEY", callback=options.in_utf8, help="Only comparisons with this model.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=MOST_PER_PAGE, help="How many to list, newest first.")] = 20,
     data_dir: options.DataDirOption = None,
     as_json: options.JsonOption = False,
@@ -39,6 +43,7 @@ def report(
         str,
         typer.Argument(
             metavar="ID",
+            callback=options.in_utf8,
             help="A stored comparison; `history` lists them. Put -- before an id that begins with a dash.",
         ),
     ],
@@ -47,7 +52,12 @@ def report(
         typer.Option(metavar=options.REPORT_FILE, help="New file; may be given several times."),
     ],
     base_url: Annotated[
-        str, typer.Option(metavar="URL", help="The page's address, for the link that opens the comparison again.")
+        str,
+        typer.Option(
+            metavar="URL",
+            callback=options.in_utf8,
+            help="The page's address, for the link that opens the comparison again.",
+        ),
     ] = "",
     data_dir: options.DataDirOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file of that name.")] = False,

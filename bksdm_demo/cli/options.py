@@ -5,6 +5,7 @@ An option that is not given is None: the model's recommendation, the settings or
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,14 @@ from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMI
 from bksdm_demo.reports.formats import KINDS
 
 
+def in_utf8(text: str | None) -> str | None:
+    """The text of an argument, which is UTF-8 whatever the locale says. Raises BadParameter for any other bytes."""
+    try:
+        return None if text is None else os.fsencode(text).decode()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter("it holds bytes that are not UTF-8; type it again, or convert it.") from error
+
+
 def _choices(*names: str) -> str:
     return "|".join(names)
 
@@ -24,9 +33,12 @@ REPORT_FILE = "FILE." + _choices(*KINDS)
 
 PromptArgument = Annotated[
     str,
-    typer.Argument(help="What the picture should show. A warning lists the words beyond the model's text length."),
+    typer.Argument(
+        callback=in_utf8,
+        help="What the picture should show. A warning lists the words beyond the model's text length.",
+    ),
 ]
-NegativeOption = Annotated[str, typer.Option("--negative", help="What the picture should not show.")]
+NegativeOption = Annotated[str, typer.Option("--negative", callback=in_utf8, help="What the picture should not show.")]
 SeedOption = Annotated[
     int | None,
     typer.Option(min=0, max=SEED_LIMIT - 1, help="Seed of the start noise.  [default: random, and printed]"),

@@ -67,8 +67,8 @@ class LiveLine:
     def _layout(self, name: str, state: str, share: float | None) -> RenderableType:
         with_bar = share is not None and self._console.width >= WIDE
         room = self._console.width - 1 - (GAP + BAR if with_bar else 0)
-        name, state = (printable(text, self._console.encoding) for text in (name, state))
-        text = Text(printable(fitted(name, state, room), self._console.encoding), no_wrap=True)
+        name, state, mark = (printable(text, self._console.encoding) for text in (name, state, "…"))
+        text = Text(fitted(name, state, room, mark), no_wrap=True)
         if not with_bar:
             return text
         row = Table.grid(padding=(0, GAP, 0, 0))
@@ -76,12 +76,12 @@ class LiveLine:
         return row
 
 
-def fitted(name: str, state: str, room: int) -> str:
+def fitted(name: str, state: str, room: int, mark: str = "…") -> str:
     """Return "name: state" in at most `room` cells, with a shorter name, then without the last details of the state."""
     while cell_len(state) + LEAST_NAME + len(": ") > room and ", " in state:
         state = state.rpartition(", ")[0]
-    name = shorten(name, max(LEAST_NAME, room - cell_len(state) - len(": ")), cell_len)
-    return shorten(f"{name}: {state}", room, cell_len)
+    name = shorten(name, max(LEAST_NAME, room - cell_len(state) - len(": ")), cell_len, mark)
+    return shorten(f"{name}: {state}", room, cell_len, mark)
 
 
 class DrawingProgress(LiveLine):

@@ -58,10 +58,19 @@ def error_sentences(context: typer.Context) -> Iterator[None]:
             raise typer.Exit(error_code(error)) from error
         except (typer.Exit, BrokenPipeError):
             raise
+        except OSError as error:
+            _print_error(_system_words(error), debug)
+            raise typer.Exit(FAILED) from error
         except Exception as error:
             message = f"Unexpected {type(error).__name__}: {error} (run again with --debug to see where)."
             _print_error(message, debug)
             raise typer.Exit(FAILED) from error
+
+
+def _system_words(error: OSError) -> str:
+    """What the operating system refused, about which file."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {reason}." if error.filename else f"The system refused: {reason}."
 
 
 def _print_error(message: str, debug: bool) -> None:

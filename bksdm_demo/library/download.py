@@ -64,6 +64,7 @@ def look_up(file: HubFile, *, cancelled: threading.Event | None = None, pauses: 
     """
 
     def ask() -> HfFileMetadata:
+        _session()
         return get_hf_file_metadata(_address(file), timeout=constants.HF_HUB_ETAG_TIMEOUT)
 
     with _sentences(file):
@@ -113,6 +114,16 @@ def discard_damaged(
         return damaged
 
 
+def _session() -> httpx2.Client:
+    """The hub client's session. Raises ModelUnavailableError for a proxy that it cannot use."""
+    try:
+        return get_session()
+    except (ImportError, ValueError) as error:  # SOCKS without its package, an unknown scheme
+        raise ModelUnavailableError(
+            f"The hub cannot be reached through this proxy ({error}): correct or unset ALL_PROXY and HTTPS_PROXY."
+        ) from error
+
+
 def _address(file: HubFile) -> str:
     return hf_hub_url(file.repo, file.name, revision=file.revision)
 
@@ -128,7 +139,7 @@ def _zip_contents(remote: RemoteFile) -> int | None:
     headers = _headers(Range=f"bytes={first}-{remote.size_bytes - 1}")
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     try:
-        with get_session().stream("GET", _address(remote.file), headers=headers, timeout=timeout) as response:
+        with _session().stream("GET", _address(remote.file), headers=headers, timeout=timeout) as response:
             return unpacked_bytes(response.read()) if response.status_code == 206 else None
     except httpx2.HTTPError:  # the caller estimates the size instead
         return None
@@ -174,7 +185,7 @@ def _receive(remote: RemoteFile, file: BinaryIO, meter: Meter, stop: threading.E
     _check_stop(stop)
     headers = _headers(Range=f"bytes={file.tell()}-") if file.tell() else _headers()
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
-    with get_session().stream("GET", _address(remote.file), headers=headers, timeout=timeout) as response:
+    with _session().stream("GET", _address(remote.file), headers=headers, timeout=timeout) as response:
         hf_raise_for_status(response)
         if file.tell() and not response.headers.get("Content-Range", "").startswith(f"bytes {file.tell()}-"):
             _empty(file)  # a server without ranges sends everything again
@@ -204,7 +215,7 @@ def _passing(error: Exception) -> bool:
     """Whether another try in a few seconds can help."""
     if isinstance(error, HfHubHTTPError):
         return error.response.status_code in PASSING
-    return not isinstance(error, (httpx2.ProxyError, httpx2.UnsupportedProtocol))
+    return not isinstance(error, (httpx2.ProxyError, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError))
 
 
 def _digest(path: Path, remote: RemoteFile, report: Report, stop: threading.Event) -> str:
@@ -236,6 +247,11 @@ def _sentences(file: HubFile, folder: Path | None = None) -> Iterator[None]:
     except FileMetadataError as error:
         raise ModelUnavailableError(
             f"{constants.ENDPOINT} does not answer like the hub ({error}); check HF_ENDPOINT and any proxy."
+        ) from error
+    except (UnicodeEncodeError, httpx2.LocalProtocolError) as error:  # the message would quote the token
+        raise ModelUnavailableError(
+            "The hub's token holds characters that cannot be sent: set HF_TOKEN to the token alone, without quotes, "
+            "or unset it; `hf auth login` replaces a stored one."
         ) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise ModelUnavailableError(_lost(error, file)) from error

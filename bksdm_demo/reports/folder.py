@@ -112,12 +112,10 @@ def check_folder(folder: Path, overwrite: bool = False) -> None:
     A new or empty folder is fine. A folder with an earlier result of this program needs `overwrite`. A folder with any
     other files is refused, because replacing it would delete them.
     """
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise ExportError(f"{folder} is not a folder; name a new folder.")
-    if not folder.exists():
-        _check_parent(folder)
-        return
-    found = {entry.name for entry in folder.iterdir()} - IGNORED_NAMES
+    with _export_errors(folder):
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            raise ExportError(f"{folder} is not a folder; name a new folder.")
+        found = {entry.name for entry in folder.iterdir()} - IGNORED_NAMES if folder.exists() else set()
     others = sorted(name for name in found if not OUR_NAMES.fullmatch(name))
     if others or (found and not _is_our_result(folder / RESULT_NAME)):
         shown = ", ".join((others or sorted(found))[:3])
@@ -136,11 +134,12 @@ def check_picture_path(path: Path, overwrite: bool = False) -> None:
 
 def check_file(path: Path, overwrite: bool = False) -> None:
     """Raise ExportError unless the path is a new file, or with `overwrite` an existing one."""
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise ExportError(f"{path} is not a plain file; name a new file.")
-    if path.exists() and not overwrite:
-        raise ExportError(f"{path} exists; name another file or pass --overwrite.")
-    _check_parent(path)
+    with _export_errors(path):
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            raise ExportError(f"{path} is not a plain file; name a new file.")
+        if path.exists() and not overwrite:
+            raise ExportError(f"{path} exists; name another file or pass --overwrite.")
+        _check_parent(path)
 
 
 def _check_parent(path: Path) -> None:

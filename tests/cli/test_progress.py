@@ -129,8 +129,9 @@ def test_a_terminal_without_cursor_control_gets_lines(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("room", [1, 10, 24, 39, 60, 200])
 @pytest.mark.parametrize("name", ["Emoji", "An endless name of a model", "绘画模型" * 10])
 @pytest.mark.parametrize("state", ["safety check", "downloading, 512 MB of 1.43 GB, 12.3 MB a second", "下载" * 30])
-def test_a_live_line_fits_and_says_as_much_as_it_can(room: int, name: str, state: str) -> None:
-    line = fitted(name, state, room)
+@pytest.mark.parametrize("mark", ["…", "..."])
+def test_a_live_line_fits_and_says_as_much_as_it_can(room: int, name: str, state: str, mark: str) -> None:
+    line = fitted(name, state, room, mark)
     assert cell_len(line) <= room
     whole = f"{name}: {state}"
     assert line == whole or cell_len(whole) > room

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -28,6 +30,40 @@ def test_a_failed_start_is_a_sentence(run: Run) -> None:
     assert result.exit_code == exit_codes.FAILED
     assert result.stderr == "Unexpected ValueError: two lines (run again with --debug to see where).\n"
     assert "Traceback" in run("--debug", "models", start=broken).stderr
+
+
+def test_what_the_system_refuses_is_a_sentence_about_the_file(run: Run) -> None:
+    def broken(settings: Settings) -> Services:
+        raise OSError(errno.EIO, "Input/output error", "disk/a\x1b[2J")
+
+    result = run("models", start=broken)
+    assert (result.exit_code, result.stderr) == (exit_codes.FAILED, "disk/a�[2J: Input/output error.\n")
+    assert "Traceback" in run("--debug", "models", start=broken).stderr
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-this-name/a", "a" * 300])
+def test_a_folder_that_cannot_be_is_wrong_usage(run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("BKSDM_MODELS_DIR", name)
+    result = run("models")
+    assert result.exit_code == exit_codes.USAGE
+    assert name in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="arguments are characters there, not bytes")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("generate", os.fsdecode(b"\xff"), "--model", "emoji-tiny", "--out", "p.png"),
+        ("generate", "x", "--negative", os.fsdecode(b"a\xc3"), "--model", "emoji-tiny", "--out", "p.png"),
+        ("history", "--text", os.fsdecode(b"\xff")),
+        ("report", os.fsdecode(b"\xff"), "--out", "r.html"),
+    ],
+)
+def test_words_that_are_not_utf_8_are_wrong_usage(run: Run, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == exit_codes.USAGE
+    assert "bytes that are not UTF-8" in result.stderr
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="Core ML runs there")

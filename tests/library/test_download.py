@@ -141,6 +141,32 @@ def test_a_proxy_is_used(hub: HubServer, tmp_path: Path, monkeypatch: pytest.Mon
         close_session()
 
 
+@pytest.mark.parametrize(("proxy", "words"), [("socks5://127.0.0.1:9", "socksio"), ("ftp://127.0.0.1:9", "scheme")])
+def test_a_proxy_that_cannot_be_used_is_a_sentence(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy)
+    close_session()
+    try:
+        with pytest.raises(ModelUnavailableError, match=f"through this proxy .*{words}.* unset ALL_PROXY"):
+            look_up(FILE, pauses=AT_ONCE)
+    finally:
+        monkeypatch.undo()
+        close_session()
+    assert hub.log == []
+
+
+@pytest.mark.parametrize("token", ["“hf_abc”", "hf_a\fb", "hf_a\nb “"])
+def test_a_token_that_cannot_be_sent_is_named_but_not_quoted(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    said = complaint(tmp_path, hub)
+    assert "set HF_TOKEN to the token alone" in said
+    assert "hf_a" not in said
+    assert hub.log == []
+
+
 # --- Going on after an interruption ----------------------------------------------------------------------------------
 
 
