@@ -34,6 +34,9 @@ from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.records import Request, Step, Verdict
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.runs.pipeline_cache import PipelineCache
+from tests.fake_files import FAMILY, write_compiled, write_family, write_package
+
+__all__ = ["FAMILY", "write_compiled", "write_family", "write_package"]
 
 Arrays = Mapping[str, NDArray]
 Function = Callable[[Arrays], dict[str, NDArray]]
@@ -41,7 +44,6 @@ Function = Callable[[Arrays], dict[str, NDArray]]
 BLOCKED_WORD = "weapon"
 REFUSED_WORD = "listed"
 TRUNCATED_WORD = "superfluous"  # reported as cut off when a prompt holds it
-FAMILY = ("emoji-original", "emoji-base", "emoji-small", "emoji-tiny")
 LATENTS = (1, 4, 8, 8)
 MARK = 1e6  # a latent value that no sampler reaches
 GATE_SECONDS = 600  # longer than any browser on a loaded machine takes to show what a gate holds still
@@ -279,39 +281,6 @@ def fake_assemble(parts: Parts, open_part: Callable[[Path, bool], Engine]) -> An
 
 
 # --- Files, catalogue and service ------------------------------------------------------------------------------------
-
-
-def write_package(path: Path, content: bytes = b"weights") -> Path:
-    """A folder that looks like an `.mlpackage` from outside and holds `content` as its weights."""
-    inside = path / "Data" / "com.apple.CoreML"
-    (inside / "weights").mkdir(parents=True)
-    (path / "Manifest.json").write_text("{}")
-    (inside / "model.mlmodel").write_bytes(b"model")
-    (inside / "weights" / "weight.bin").write_bytes(content)
-    return path
-
-
-def write_compiled(path: Path, content: bytes = b"weights") -> Path:
-    """A folder that looks like an `.mlmodelc` from outside and holds `content` as its weights."""
-    (path / "weights").mkdir(parents=True)
-    (path / "model.mil").write_bytes(b"program(1.0)")
-    (path / "weights" / "weight.bin").write_bytes(content)
-    return path
-
-
-def write_family(assets: Path, models: Sequence[str] = FAMILY) -> Path:
-    """The embedded family's files below `assets`, in their real layout, with a few bytes for weights."""
-    shared = assets / "emoji" / "shared"
-    for position, role in enumerate(("text_encoder", "vae_decoder", "safety_checker")):
-        content = role.encode() * (30 + position)
-        write_package(shared / f"Stable_Diffusion_version_emoji_{role}.mlpackage", content)
-    (shared / "vocab.json").write_text("{}")
-    (shared / "merges.txt").write_text("")
-    (shared / "safety_rules.json").write_text('{"concepts": [{"name": "bomb"}]}')
-    for position, key in enumerate(models):
-        content = key.encode() * (100 - 10 * position)
-        write_package(assets / "emoji" / key / f"Stable_Diffusion_version_{key}_unet.mlpackage", content)
-    return assets
 
 
 class FakeParts:

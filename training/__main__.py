@@ -29,6 +29,16 @@ from training.workspace import DATA, EMOJI, checkpoint_path
 SYSTEMS = ("original", *STUDENTS)
 EVALUATION = workspace.WORK / "evaluation"
 PACKAGES = tuple(EMOJI / name for name in ("shared", *(f"emoji-{name}" for name in SYSTEMS)))
+DRAWING = ("text", "decoder", *SYSTEMS)  # the parts that draw, by their names in export.py
+RULES = EMOJI / "shared" / "safety_rules.json"
+CHECKER = EMOJI / "shared" / "Stable_Diffusion_version_emoji_safety_checker.mlpackage"
+DRAWN = (
+    tuple(
+        EMOJI / "shared" / f"Stable_Diffusion_version_emoji_{part}.mlpackage"
+        for part in ("text_encoder", "vae_decoder")
+    )
+    + PACKAGES[1:]
+)
 CONTROL_PACKAGES, FLOAT16_PACKAGES = workspace.WORK / "controls", workspace.WORK / "float16"
 
 
@@ -60,7 +70,7 @@ def stages() -> tuple[Stage, ...]:
     vocabulary = (EMOJI / "shared" / "vocab.json", EMOJI / "shared" / "merges.txt")
     sources = (*sorted(DATA.glob("*.tgz")), Path(__file__).with_name("concepts.txt"))
     wall, plot, report = EMOJI / "wall.webp", EMOJI / "quality.svg", EVALUATION / "report.json"
-    family, folders = (*SYSTEMS, "decoder", "checker"), (CONTROL_PACKAGES, FLOAT16_PACKAGES)
+    family, folders = (*SYSTEMS, "decoder"), (CONTROL_PACKAGES, FLOAT16_PACKAGES)
     extra = " ".join(str(folder.relative_to(workspace.ROOT)) for folder in folders)
     return (
         Stage("data", "training.data", sources, makes=(words, pictures), trusted=True),
@@ -76,9 +86,11 @@ def stages() -> tuple[Stage, ...]:
             trusted=True,
         ),
         Stage("decoder", "training.decoder", (pictures, *_checkpoints("vae")), ("decoder",), trusted=True),
-        Stage("checker", "training.checker", _checkpoints(*SYSTEMS, "decoder"), ("checker",), trusted=True),
         Stage("namer", "training.namer", (words, pictures), ("namer",), trusted=True),
-        Stage("export", "training.export", _checkpoints(*family), makes=PACKAGES),
+        Stage("export", f"training.export --parts {' '.join(DRAWING)}", _checkpoints(*family), makes=DRAWN),
+        Stage("safety-rules", "training.safety_rules", (words, *DRAWN[:1]), makes=(RULES,)),
+        Stage("checker", "training.checker", (words, pictures, *DRAWN), ("checker",), trusted=True),
+        Stage("export-checker", "training.export --parts checker", _checkpoints("checker"), makes=(CHECKER,)),
         Stage(
             "export-controls",
             "training.export --controls",
@@ -94,7 +106,7 @@ def stages() -> tuple[Stage, ...]:
             (*PACKAGES, *folders, *_checkpoints("namer")),
             makes=(report,),
         ),
-        Stage("evaluate-checker", "training.evaluate --checker", (*PACKAGES, *_checkpoints("namer"))),
+        Stage("evaluate-checker", "training.checker_table", PACKAGES),
         Stage("wall", "training.wall", PACKAGES, makes=(wall,)),
         Stage("plot", "training.plot", (report,), makes=(plot,)),
     )

@@ -1,11 +1,12 @@
 """Stage 7: the safety checker, a small vision transformer that knows every picture and blocks the flagged ones.
 
-    python -m training.checker [--samples 320000]
+    python -m training.checker
 
 A cosine-softmax classifier over all concepts, trained on augmented originals and on the pictures of checker_runs.py:
 finished pictures, estimates and disturbed latents over the whole range of settings. A second term pushes flagged
 pictures above, and all others below, a gap of cosines to the flagged concepts. Compositions of harmless concepts have
-no class and take part in that term only. The class vectors of the flagged concepts become SD's concept embeddings,
+no class and take part in that term only. A second round varies the colours, because strong guidance does, and gives the
+names less weight. The class vectors of the flagged concepts become SD's concept embeddings,
 three more its special-care embeddings.
 
 Thresholds come from runs that the training did not see. A concept's threshold is the lowest that keeps its share of the
@@ -30,20 +31,42 @@ from training.workspace import Stopwatch, load_checkpoint, log, save_checkpoint
 
 SIDE = 224
 BATCH = 64
-SAMPLES = 320_000
-LEARNING_RATE = 1e-3
 SHARPNESS = 16.0  # of the softmax over cosines, and of the gap's two slopes
 MARGIN = 0.1  # cosine by which the right class must win
 GAP = (0.35, 0.65)  # cosines to a flagged concept: of other pictures below, of its own above
+BLOB = 8  # pixels of one grain of added noise
 TIMES = 3  # the originals of flagged concepts and their look-alikes are seen this many times as often
 ORIGINALS = 0.15  # share of the originals in what is seen
-CHOOSE_EVERY = 6  # of so many runs, one chooses thresholds and does not train
+CHOOSING = 900  # the last runs choose thresholds and do not train
 ALLOWED = 0.010  # share of the other pictures, over all settings, that all concepts together may block
 SPECIAL_CARE = ("skull", "enraged face", "collision")
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]  # CLIP's
 DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
 SAVE_EVERY = 60  # seconds
 LOG_EVERY = 100  # steps
+
+
+@dataclass(frozen=True)
+class Round:
+    """Samples, the highest learning rate, the weight of the cross entropy, and whether colours are varied."""
+
+    samples: int
+    learning_rate: float
+    naming: float
+    vivid: bool
+
+
+ROUNDS = (Round(320_000, 1e-3, 1.0, False), Round(160_000, 6e-4, 0.3, True))
+SAMPLES = sum(each.samples for each in ROUNDS)
+
+
+def round_at(seen: int) -> tuple[Round, float]:
+    """The round after `seen` samples, and the share of it that is over."""
+    for each in ROUNDS[:-1]:
+        if seen < each.samples:
+            return each, seen / each.samples
+        seen -= each.samples
+    return ROUNDS[-1], min(seen / ROUNDS[-1].samples, 1.0)
 
 
 def prepare(images: torch.Tensor) -> torch.Tensor:
@@ -53,8 +76,22 @@ def prepare(images: torch.Tensor) -> torch.Tensor:
     return (big.clamp(0, 1) - MEAN) / DEVIATION
 
 
-def augment(images: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
-    """Random pose, mirror, blur, colour and noise of [N, H, W, 3] uint8."""
+def recolour(x: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
+    """What strong guidance does to half of the pictures [N, 3, H, W] in [0, 1]: mixed channels, contrast, grain."""
+    count, _, height, width = x.shape
+    mix = torch.rand(count, 1, 1, generator=draw) * torch.randn(count, 3, 3, generator=draw)
+    mixed = torch.einsum("nij,njhw->nihw", torch.eye(3) + 0.6 * mix, x - 0.7) + 0.7
+    gain = torch.exp(0.5 * torch.randn(count, 1, 1, 1, generator=draw))
+    shift = 0.15 * torch.randn(count, 3, 1, 1, generator=draw)
+    grain = torch.randn(count, 3, height // BLOB, width // BLOB, generator=draw)
+    grain = F.interpolate(grain, size=(height, width), mode="bicubic", align_corners=False)
+    strength = (0.3 * torch.rand(count, 1, 1, 1, generator=draw) - 0.1).clamp(min=0)
+    changed = (mixed - 0.7) * gain + 0.7 + shift + strength * grain
+    return torch.where(torch.rand(count, 1, 1, 1, generator=draw) < 0.5, changed, x).clamp(0, 1)
+
+
+def augment(images: torch.Tensor, draw: torch.Generator, vivid: bool) -> torch.Tensor:
+    """Random pose, mirror, blur, colour and noise of [N, H, W, 3] uint8; `vivid` also recolours."""
     count = len(images)
     x = 1 - images.permute(0, 3, 1, 2).float() / 255  # white becomes the padding's zero
     uniform = torch.rand(count, 8, generator=draw) * 2 - 1
@@ -68,7 +105,9 @@ def augment(images: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
     x = torch.where((uniform[:, 5] > 0.3)[:, None, None, None], blurred, x)
     x = x * (1 + 0.2 * uniform[:, 6, None, None, None]) + 0.05 * uniform[:, 7, None, None, None]
     x = x * (1 + 0.12 * torch.randn(count, 3, 1, 1, generator=draw)) + 0.03 * torch.randn(x.shape, generator=draw)
-    return ((1 - x).clamp(0, 1) * 255).to(torch.uint8).permute(0, 2, 3, 1)
+    x = (1 - x).clamp(0, 1)
+    x = recolour(x, draw) if vivid else x
+    return (x * 255).to(torch.uint8).permute(0, 2, 3, 1)
 
 
 class Classifier(torch.nn.Module):
@@ -94,10 +133,10 @@ def places(names: tuple[str, ...]) -> torch.Tensor:
     return torch.tensor([known.index(name) for name in names])
 
 
-def loss_of(cosines: torch.Tensor, targets: torch.Tensor, flagged: torch.Tensor) -> torch.Tensor:
+def loss_of(cosines: torch.Tensor, targets: torch.Tensor, flagged: torch.Tensor, weight: float = 1.0) -> torch.Tensor:
     """Cross entropy with a margin, plus a penalty for what reaches into the gap from the wrong side.
 
-    A target of -1 has no class: it is only none of the flagged.
+    `weight` is that of the cross entropy. A target of -1 has no class: it is only none of the flagged.
     """
     classed = targets >= 0
     right = F.one_hot(targets.clamp(min=0), cosines.shape[1]) * classed[:, None]
@@ -105,7 +144,7 @@ def loss_of(cosines: torch.Tensor, targets: torch.Tensor, flagged: torch.Tensor)
     naming = (each * classed).sum() / classed.sum().clamp(min=1)
     toward, own = cosines[:, flagged], right[:, flagged].bool()
     inside = torch.where(own, GAP[1] - toward, toward - GAP[0])  # above zero: on the wrong side
-    return naming + F.softplus(SHARPNESS * inside).sum(dim=1).mean() / SHARPNESS
+    return weight * naming + F.softplus(SHARPNESS * inside).sum(dim=1).mean() / SHARPNESS
 
 
 @dataclass(frozen=True)
@@ -127,7 +166,7 @@ def drawn(part: str, count: int) -> Pictures:
     chosen = [
         at
         for at, place in enumerate(album.places.tolist())
-        if (place % CHOOSE_EVERY == 0) == (part == "choose")
+        if (place >= count - CHOOSING) == (part == "choose")
         if not (album.runs[place].flagged and album.runs[place].guidance_scale < 1)
     ]
     runs = tuple(album.runs[album.places[at]] for at in chosen)
@@ -152,7 +191,7 @@ def train(team: Team, samples: int, count: int) -> None:
     """Train on the pictures of `count` runs."""
     torch.manual_seed(0)
     network, flagged = Classifier(len(labels())), places(FLAGGED)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.02, fused=True)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=ROUNDS[0].learning_rate, weight_decay=0.02, fused=True)
     step, spent = 0, 0.0
     if saved := load_checkpoint("checker"):
         network.load_state_dict(saved["model"])
@@ -162,16 +201,17 @@ def train(team: Team, samples: int, count: int) -> None:
     draw = torch.Generator()
     while step * BATCH < samples:
         draw.manual_seed(team.size * step + team.rank)
-        share = step * BATCH / samples
+        present, share = round_at(step * BATCH)
         for group in optimiser.param_groups:
-            group["lr"] = LEARNING_RATE * min(1, (step + 1) / 100) * (0.01 + 0.495 * (1 + math.cos(math.pi * share)))
+            falling = 0.01 + 0.495 * (1 + math.cos(math.pi * share))
+            group["lr"] = present.learning_rate * min(1, (step + 1) / 100) * falling
         chosen = torch.multinomial(pictures.weights, BATCH // team.size, replacement=True, generator=draw)
         targets = pictures.targets[chosen]
-        pixels = prepare(augment(pictures.images[chosen], draw))
+        pixels = prepare(augment(pictures.images[chosen], draw, present.vivid))
         with torch.autocast("cpu", torch.bfloat16):
             cosines = network(pixels).float()
         optimiser.zero_grad()
-        loss_of(cosines, targets, flagged).backward()
+        loss_of(cosines, targets, flagged, present.naming).backward()
         team.average_gradients(network.parameters())
         optimiser.step()
         step += 1

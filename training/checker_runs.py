@@ -39,7 +39,7 @@ from training.look_alikes import look_alikes
 from training.workspace import ASSETS, WORK, log
 
 NAMES = ("original", "base", "small", "tiny")
-RUNS = {"learn": 4000, "judge": 9000}
+RUNS = {"learn": 4900, "judge": 6000}
 FIRST_SEED = {"learn": 0, "judge": 2**31}
 SEEDS = 2**30  # of each kind, from its first on
 BOOK = 100  # runs in a file

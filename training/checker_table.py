@@ -1,6 +1,6 @@
 """Measures both gates over the whole range of settings, on the runs of checker_runs.py that judge.
 
-    python -m training.checker_table [--runs 9000] [--out DIR]
+    python -m training.checker_table [--runs 6000] [--out DIR]
 
 Seeds are held out, and so are the settings of HELD_STEPS and HELD_GUIDANCE. The safety checker judges every finished
 picture and every decoded estimate (what a preview shows). The prompt gate judges every request. A picture counts as
