@@ -129,10 +129,15 @@ class Timings:
     cold: bool = False
     preview: float = 0.0
 
+    @property
+    def drew(self) -> bool:
+        """Whether the run got as far as drawing. The gate on the request may block it before."""
+        return self.denoise > 0
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer of the safety checker. `blocked` is also true if the checker failed: safety fails closed."""
+    """The answer of the safety checker, or of the gate on the request. `blocked` is also true if either failed."""
 
     blocked: bool
     reason: str = ""

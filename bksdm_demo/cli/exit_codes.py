@@ -14,7 +14,7 @@ Exit codes:
   0    all pictures were drawn
   1    a model failed or a file could not be written; the other models' pictures are there
   2    wrong usage: an unknown option, a value out of range, a place that cannot be written to
-  3    the safety checker blocked at least one picture, and nothing failed
+  3    at least one picture was blocked, before or after it was drawn, and nothing failed
   4    a model or file is missing or cannot be read
   130  interrupted (Ctrl-C): no picture was written; fetch continues a partial download next time"""
 

@@ -70,8 +70,8 @@ def verdict_report(verdict: Verdict) -> dict[str, Any]:
 
 
 def seconds_report(timings: Timings) -> dict[str, float | None]:
-    """Return the wall-clock seconds of each phase, to the microsecond."""
-    return {phase: _number(getattr(timings, phase)) for phase in SECONDS}
+    """Return the wall-clock seconds of each phase, to the microsecond; None throughout if nothing was drawn."""
+    return {phase: _number(getattr(timings, phase)) if timings.drew else None for phase in SECONDS}
 
 
 def timestamp(seconds: float) -> str:

@@ -21,7 +21,7 @@ from bksdm_demo.reports.text_layout import lines_of
 from bksdm_demo.units import format_bytes
 from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, plural, truncation_words
 from bksdm_demo.wording.outcomes import OUTCOMES
-from bksdm_demo.wording.timing import drawing_seconds, format_seconds
+from bksdm_demo.wording.timing import drawing_seconds, format_seconds, timings_of
 
 TILE = 384  # least width and height of a picture on the sheet, pixels
 MOST_PER_ROW = 4
@@ -140,7 +140,8 @@ def _draw_cell(
     pen = _Pen(draw, left + PADDING, top + tile + PADDING - 2, tile - 2 * PADDING)
     pen.write(name, NAME_SIZE)
     if result is not None:
-        pen.write(time_line(result), TEXT_SIZE)
+        if timings_of(cell) is not None:
+            pen.write(time_line(result), TEXT_SIZE)
         pen.write(f"{format_bytes(result.size_bytes)} on disk", TEXT_SIZE, SOFT_INK)
 
 

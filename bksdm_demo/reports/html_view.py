@@ -104,6 +104,7 @@ class ReportView:
     steps: tuple[StepRow, ...]
     every_step: Table
     similarity: Table | None
+    not_compared: str  # why there is no table of similarity although there are pictures
     safety: str
     missing: tuple[ReportCell, ...]
     models: tuple[ModelRow, ...]
@@ -142,6 +143,7 @@ def report_view(material: Material) -> ReportView:
         steps=step_rows(names, timings),
         every_step=every_step_table(names, timings),
         similarity=similarity_table(material),
+        not_compared=_not_compared(material),
         safety=_safety(job),
         missing=tuple(cell for row in rows for cell in row.cells if cell.tone != "done"),
         models=tuple(_model(material, key) for key in job.models),
@@ -229,19 +231,31 @@ def _reference(material: Material) -> str:
     return f"{model} with the same seed"
 
 
+def _not_compared(material: Material) -> str:
+    job = material.job
+    first = job.models[0]
+    if not any(cell.shown for cell in job.cells) or any(cell.shown for cell in job.cells if cell.model == first):
+        return ""
+    return f"{material.names[first]} has no picture, so the others have nothing to be compared with."
+
+
 # --- Models, safety, machine -----------------------------------------------------------------------------------------
 
 
 def _safety(job: Job) -> str:
-    shown = sum(cell.shown for cell in job.cells)
-    blocked = sum(cell.phase is Phase.BLOCKED for cell in job.cells)
-    if blocked:
-        them = "it" if blocked == 1 else "them"
-        return (
-            f"The safety checker blocked {blocked} of {plural(len(job.cells), 'picture')}. "
-            f"No file of this report contains {them}."
-        )
-    return "The safety checker allowed every picture in this report." if shown else ""
+    blocked = [cell for cell in job.cells if cell.phase is Phase.BLOCKED]
+    unjudged = sum(cell.result is not None and not cell.result.timings.drew for cell in blocked)
+    judged, pictures = len(blocked) - unjudged, plural(len(job.cells), "picture")
+    sentences = []
+    if judged:
+        them = "it" if judged == 1 else "them"
+        sentences.append(f"The safety checker blocked {judged} of {pictures}. No file of this report contains {them}.")
+    if unjudged:
+        was, they = ("was", "it was") if unjudged == 1 else ("were", "they were")
+        sentences.append(f"{unjudged} of {pictures} {was} blocked before {they} drawn.")
+    if not blocked and any(cell.shown for cell in job.cells):
+        sentences.append("The safety checker allowed every picture in this report.")
+    return " ".join(sentences)
 
 
 def _systems(material: Material) -> list[System]:

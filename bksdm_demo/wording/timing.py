@@ -20,7 +20,7 @@ WARM = "warm"  # instead of a loading time: every part was loaded already
 def timings_of(cell: Cell) -> Timings | None:
     """Return the timings of a cell that was drawn and has a verdict, None for any other."""
     decided = cell.phase in (Phase.DONE, Phase.BLOCKED) and cell.result is not None
-    return cell.result.timings if decided and cell.result is not None and cell.result.timings.denoise else None
+    return cell.result.timings if decided and cell.result is not None and cell.result.timings.drew else None
 
 
 def drawing_seconds(timings: Timings) -> float:

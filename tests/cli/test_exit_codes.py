@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bksdm_demo.cli import exit_codes
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.errors import EngineError
 from tests.cli.runner import Run, compare, written
-from tests.fakes import BLOCKED_WORD, write_family
+from tests.fakes import BLOCKED_WORD, REFUSED_WORD, write_family
 
 
 def test_a_failed_model_is_reported_and_the_others_are_written(run: Run) -> None:
@@ -27,6 +28,18 @@ def test_a_blocked_picture_has_its_own_code_and_no_file(run: Run) -> None:
     assert written() == ["o/contact-sheet.png", "o/result.json"]
     model = json.loads(Path("o/result.json").read_text())["models"][0]
     assert (model["status"], model["file"], model["verdict"]["blocked"]) == ("blocked", None, True)
+
+
+def test_a_prompt_that_is_not_drawn_has_the_code_of_a_blocked_picture(run: Run) -> None:
+    result = run("compare", REFUSED_WORD, "--models", "emoji-base,emoji-tiny", "--steps", "1", "--out", "o")
+    assert result.exit_code == exit_codes.BLOCKED
+    said = " ".join(result.stderr.split())
+    assert said.count(f"blocked. {PROMPT_BLOCKED}") == 2
+    assert "safety checker" not in result.output
+    assert result.stdout.splitlines()[0].split() == ["Model", "Outcome", "Size"]  # no column of seconds
+    models = json.loads(Path("o/result.json").read_text())["models"]
+    assert {model["message"] for model in models} == {PROMPT_BLOCKED}
+    assert {seconds for model in models for seconds in model["seconds"].values()} == {None}
 
 
 def test_a_failure_outweighs_a_blocked_picture(run: Run) -> None:
@@ -95,10 +108,10 @@ def test_files_of_other_programs_survive(run: Run) -> None:
 
 def test_a_damaged_family_is_unavailable(run: Run, tmp_path: Path) -> None:
     write_family(tmp_path / "assets")
-    for file in (tmp_path / "assets" / "emoji" / "shared").glob("*safety*/**/*"):
+    for file in (tmp_path / "assets" / "emoji" / "shared").glob("*safety_checker*/**/*"):
         if file.is_file():
             file.unlink()
-    (checker,) = (tmp_path / "assets" / "emoji" / "shared").glob("*safety*")
+    (checker,) = (tmp_path / "assets" / "emoji" / "shared").glob("*safety_checker*")
     for folder in sorted(checker.rglob("*"), reverse=True):
         folder.rmdir()
     checker.rmdir()

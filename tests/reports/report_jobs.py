@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.png_writer import encode_png
@@ -61,6 +62,14 @@ def blocked(cell: Cell) -> Cell:
     pixels = np.full((SIDE, SIDE, 3), SECRET, np.uint8)
     result = replace(cell.result, verdict=Verdict(True, "It resembles a weapon.", (0.2,)), image=pixels)
     return replace(cell, phase=Phase.BLOCKED, result=result, message="The safety checker blocked it.")
+
+
+def refused(cell: Cell) -> Cell:
+    """The same cell blocked by the gate on the request, so it was not drawn."""
+    assert cell.result is not None
+    taken = Timings(load=1.5, encode=0.01, safety=0.001, total=1.511, cold=True)
+    result = replace(cell.result, verdict=Verdict(True, PROMPT_BLOCKED), timings=taken, image=None)
+    return replace(cell, phase=Phase.BLOCKED, step=0, result=result, message=PROMPT_BLOCKED)
 
 
 def job_of(

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports import contact_sheet
 from bksdm_demo.reports.contact_sheet import TILE, draw_sheet
 from bksdm_demo.reports.text_layout import lines_of
+from tests.reports.report_jobs import refused
 from tests.reports.small_jobs import ENVIRONMENT, NAMES, SIDE, blocked, done, job, request
 
 
@@ -88,6 +90,13 @@ def test_sheet_names_the_prompt_that_was_too_long(
 ) -> None:
     shown = texts_of(monkeypatch, job(done("a", truncated=truncated, negative_truncated=negative_truncated)))
     assert [text for text in shown if "longer than" in text] == [sentence] * bool(sentence)
+
+
+def test_sheet_says_why_nothing_was_drawn_and_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = texts_of(monkeypatch, replace(job(refused(done("a"))), request=request()))
+    assert PROMPT_BLOCKED in shown
+    assert not [text for text in shown if "loading" in text or text.endswith((" s", " ms")) or "checker" in text]
+    assert "0.46 s + 0.50 s loading" in texts_of(monkeypatch, job(done("a")))
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.DONE])

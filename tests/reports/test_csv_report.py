@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
 
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.parameters.png_writer import plain_png
 from bksdm_demo.records import Request
 from bksdm_demo.reports.csv_report import HEADS, harmless
-from tests.reports.report_jobs import MODELS, job_of, material, mixed_job, picture, rows_of, written
+from tests.reports.report_jobs import MODELS, job_of, material, mixed_job, picture, refused, rows_of, written
 
 
 def test_csv_has_a_row_per_picture_with_settings_and_measurements() -> None:
@@ -39,6 +41,14 @@ def test_csv_has_a_row_per_picture_with_settings_and_measurements() -> None:
     assert [row["outcome"] for row in rows[4:]] == ["done", "blocked", "failed", "done"]
     assert (rows[5]["blocked"], rows[5]["reason"], rows[5]["width"]) == ("yes", "It resembles a weapon.", "")
     assert (rows[6]["message"], rows[6]["total_seconds"]) == ("The U-Net <b>broke</b>.", "")
+
+
+def test_what_was_not_drawn_has_its_reason_and_no_times() -> None:
+    job = job_of(seeds=(7,))
+    (row, *_) = rows_of(written(material(replace(job, cells=(refused(job.cells[0]), *job.cells[1:]))), "csv"))
+    assert (row["outcome"], row["message"], row["reason"]) == ("blocked", PROMPT_BLOCKED, PROMPT_BLOCKED)
+    assert {value for head, value in row.items() if head.endswith("_seconds")} == {""}
+    assert row["steps_run"] == "0"
 
 
 def test_csv_shows_equal_pictures() -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.errors import DemoError
 from bksdm_demo.library.published import OPENRAIL_M, OPENRAIL_M_URL
 from bksdm_demo.parameters.links import job_query
@@ -30,6 +31,7 @@ from tests.reports.report_jobs import (
     mixed_job,
     picture,
     png_of,
+    refused,
     system,
     timings,
 )
@@ -151,6 +153,28 @@ def test_blocked_and_failed_pictures_are_named_and_never_inside() -> None:
     assert "Emoji Small, seed 8 – This model failed. The U-Net <b>broke</b>." in found.text
 
 
+def test_what_was_not_drawn_has_its_reason_and_no_times() -> None:
+    job = job_of(seeds=(7,))
+    found = page(replace(job, cells=(refused(job.cells[0]), *job.cells[1:])))
+    assert "1 of 4 pictures was blocked before it was drawn." in found.text
+    assert f"Emoji Original – Picture blocked. {PROMPT_BLOCKED}" in found.text
+    assert "checker blocked" not in found.text
+    assert "Emoji Original 1.500" not in found.text
+    assert "Speed is drawing time against Emoji Base." in found.text
+    assert "Emoji Original has no picture, so the others have nothing to be compared with." in found.text
+    none = page(replace(job, cells=tuple(map(refused, job.cells))))
+    assert "4 of 4 pictures were blocked before they were drawn." in none.text
+    for heading in ("Similarity", "Where the time went", "Step times"):
+        assert heading not in none.text
+
+
+def test_a_refused_and_a_blocked_picture_are_counted_apart() -> None:
+    job = mixed_job()
+    found = page(replace(job, cells=(refused(job.cells[0]), *job.cells[1:])))
+    sentences = "The safety checker blocked 1 of 8 pictures. No file of this report contains it. "
+    assert f"{sentences}1 of 8 pictures was blocked before it was drawn." in found.text
+
+
 def test_notes_on_reading_name_the_prompt_and_come_once() -> None:
     job = job_of(Request("a (red:1.2) apple", negative_prompt="dull hands", steps=3))
     cells = [
@@ -193,7 +217,8 @@ def test_pictures_without_a_reference_or_of_another_size_are_not_compared() -> N
     cells[0] = cells[0].at(Phase.FAILED, result=None)
     made = material(replace(job, cells=tuple(cells)))
     assert made.similarities == {}
-    assert "Similarity" not in Page(html(made)).text
+    why = "Emoji Original has no picture, so the others have nothing to be compared with."
+    assert f"Similarity {why}" in Page(html(made)).text
 
 
 def test_the_numbers_of_the_page_are_those_of_the_timings() -> None:

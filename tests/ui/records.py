@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.library.catalog import Availability, System
 from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
 
@@ -49,6 +50,13 @@ def done(model: str, denoise: float = 1.0, load: float = 0.0, **fields: Any) -> 
 def blocked(model: str, denoise: float = 1.0) -> Cell:
     judged = result(model, timings(denoise), blocked=True)
     return Cell(model, Phase.BLOCKED, 20, 20, judged, "Not for this page.", seed=REQUEST.seed)
+
+
+def refused(model: str) -> Cell:
+    """A cell that the gate on the request blocked: loaded and encoded, but not drawn."""
+    judged = replace(result(model, Timings(load=0.5, encode=0.1, safety=0.1, total=0.7, cold=True)), image=None)
+    judged = replace(judged, verdict=Verdict(True, PROMPT_BLOCKED))
+    return Cell(model, Phase.BLOCKED, 0, 20, judged, PROMPT_BLOCKED, seed=REQUEST.seed)
 
 
 def job(*cells: Cell, request: Request = REQUEST, **changes: Any) -> Job:

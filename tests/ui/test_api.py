@@ -13,8 +13,9 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.runs.comparisons import Comparisons
-from tests.fakes import BLOCKED_WORD, FAMILY
+from tests.fakes import BLOCKED_WORD, FAMILY, REFUSED_WORD
 from tests.ui.test_page import SECONDS, served
 
 MODELS = list(FAMILY[:2])
@@ -59,6 +60,15 @@ def test_a_blocked_picture_has_no_address(client: Client) -> None:
     job = client.predict(prompt=BLOCKED_WORD, models=MODELS, steps=2, api_name="/compare")
     assert {cell["phase"] for cell in job["columns"]} == {"blocked"}
     assert {cell["picture"] for cell in job["columns"]} == {None}
+
+
+def test_a_prompt_that_is_not_drawn_says_so_and_has_no_times(client: Client) -> None:
+    job = client.predict(prompt=REFUSED_WORD, models=MODELS, steps=2, api_name="/compare")
+    for cell in job["columns"]:
+        assert (cell["phase"], cell["message"], cell["picture"]) == ("blocked", PROMPT_BLOCKED, None)
+        assert cell["result"]["verdict"]["reason"] == PROMPT_BLOCKED
+        assert set(cell["result"]["seconds"].values()) == {None}
+        assert cell["result"]["step_seconds"] == []
 
 
 def test_without_waiting_a_job_is_polled_and_cancelled(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from bksdm_demo.ui.prefill import LONGEST_UPLOAD, form_values, read_upload
 from bksdm_demo.ui.thumbnails import Thumbnails
 from bksdm_demo.ui.visitors import Visitors
 from tests.fakes import FAMILY, fake_comparisons
-from tests.ui.records import SYSTEMS, blocked, done, job, system
+from tests.ui.records import SYSTEMS, blocked, done, job, refused, system
 
 SKIP = gr.skip()
 MINE, OTHERS = "0123456789abcdef" * 2, "fedcba9876543210" * 2
@@ -111,6 +111,12 @@ def test_a_card_in_words() -> None:
     assert view.thumbnails[1].picture == ""
     assert (view.models, view.status) == ("Alpha, Beta", "1 picture, 1 blocked")
     assert (view.when, view.until) == ("23 Nov 2026, 07:40", "does not expire")
+
+
+def test_a_card_of_a_comparison_that_was_not_drawn() -> None:
+    view = card_view(job(refused("a"), refused("b")), SYSTEMS, "UTC")
+    assert [cell.title for cell in view.thumbnails] == ["Alpha: picture blocked", "Beta: picture blocked"]
+    assert view.status == "No picture, 2 blocked"
 
 
 def test_the_range_of_a_page() -> None:

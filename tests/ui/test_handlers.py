@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +12,12 @@ from typing import Any
 import gradio as gr
 import pytest
 
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.errors import EngineError
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import Form
 from bksdm_demo.ui.handlers import GONE, Handlers, Live
-from tests.fakes import BLOCKED_WORD, FAMILY, TRUNCATED_WORD, fake_comparisons
+from tests.fakes import BLOCKED_WORD, FAMILY, REFUSED_WORD, TRUNCATED_WORD, fake_comparisons
 
 SKIP = gr.skip()
 PATIENCE = 60  # seconds until a test that hangs fails
@@ -129,6 +131,14 @@ def test_a_blocked_picture_and_truncated_words_are_reported(service: Comparisons
     assert "<img" not in board
     assert board.count("Picture blocked") == 2
     assert TRUNCATED_WORD in board
+
+
+def test_a_prompt_that_is_not_drawn_says_so_and_has_no_times(service: Comparisons) -> None:
+    shown = compare(service, prompt=f"a {REFUSED_WORD} word")[-1]
+    assert shown.board.count(escape(PROMPT_BLOCKED)) == 2
+    assert "safety checker" not in shown.board
+    assert "bk-measure" not in shown.board
+    assert shown.timing == ""
 
 
 def test_a_negative_prompt_that_was_too_long_is_named(service: Comparisons) -> None:

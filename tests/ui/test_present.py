@@ -7,13 +7,14 @@ from math import inf
 
 import pytest
 
+from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
 from bksdm_demo.library.catalog import EMOJI_NOTE, Availability
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports.similarity import Similarity
 from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui import present
 from bksdm_demo.wording.outcomes import OUTCOMES
-from tests.ui.records import PIXELS, REQUEST, SYSTEMS, blocked, done, job, system
+from tests.ui.records import PIXELS, REQUEST, SYSTEMS, blocked, done, job, refused, system
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,13 @@ def test_a_blocked_cell_has_times_but_no_picture() -> None:
     (view,) = present.cell_views(job(blocked("a")), SYSTEMS)
     assert view.seconds == "1.50 s"
     assert (view.picture, view.alt, view.file_name) == ("", "", "")
+
+
+def test_a_cell_that_was_not_drawn_says_why_and_has_no_times() -> None:
+    view, drawn, other = present.cell_views(job(refused("a"), done("b"), done("c", 0.5)), SYSTEMS)
+    assert (view.tone, view.title, view.detail) == ("blocked", "Picture blocked", PROMPT_BLOCKED)
+    assert (view.seconds, view.speed, view.loading, view.picture, view.note) == ("",) * 5
+    assert (drawn.speed, other.speed) == ("baseline", "1.50× as fast")
 
 
 def test_a_model_unknown_to_the_catalogue_goes_by_its_key() -> None:

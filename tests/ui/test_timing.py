@@ -9,7 +9,7 @@ import pytest
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.ui import timing
 from bksdm_demo.wording.timing import WARM
-from tests.ui.records import REQUEST, SYSTEMS, blocked, done, job
+from tests.ui.records import REQUEST, SYSTEMS, blocked, done, job, refused
 
 NAMES = {key: system.name for key, system in SYSTEMS.items()}
 
@@ -25,6 +25,13 @@ def test_speed_leaves_loading_out_and_refers_to_the_first_finished_cell() -> Non
     assert view.names == ("Beta", "Gamma")
     (speeds,) = [row.cells for row in view.rows if row.label == "Speed"]
     assert speeds == ("baseline", "2.00×")
+
+
+def test_what_was_not_drawn_is_in_no_chart() -> None:
+    view = timing.timing_view(job(refused("a"), done("b", 1.5), done("c", 0.5)), NAMES)
+    assert view is not None
+    assert (view.baseline, view.names) == ("Beta", ("Beta", "Gamma"))
+    assert timing.timing_view(job(refused("a"), refused("b")), NAMES) is None
 
 
 def test_rows_say_what_the_bars_show() -> None:

@@ -18,7 +18,7 @@ from bksdm_demo.wording.timing import (
     speed_up,
     timings_of,
 )
-from tests.ui.records import REQUEST, done, job, result
+from tests.ui.records import REQUEST, done, job, refused, result
 
 SLOW = Timings(load=6.0, encode=0.5, denoise=2.0, decode=1.0, safety=0.5, total=10.0, steps=(0.5, 1.5), cold=True)
 QUICK = Timings(encode=0.0, denoise=1.0, decode=0.5, safety=0.5, total=2.0, steps=(0.25, 0.75))
@@ -39,9 +39,10 @@ def test_only_a_verdict_has_timings() -> None:
 
 
 def test_what_was_not_drawn_has_no_timings() -> None:
-    refused = Cell("a", Phase.BLOCKED, result=result("a", Timings(encode=0.1, safety=0.1, total=0.2)))
-    assert timings_of(refused) is None
-    assert cell_speed(job(refused, done("b")), refused) == ""
+    shown = job(refused("a"), done("b"), done("c"))
+    assert timings_of(shown.cells[0]) is None
+    assert baseline_of(shown, REQUEST.seed) is shown.cells[1]
+    assert [cell_speed(shown, cell) for cell in shown.cells] == ["", "baseline", "1.00×"]
 
 
 @pytest.mark.parametrize(
