@@ -58,6 +58,7 @@ HEAVY = {
     "rich": (f"{PACKAGE}.cli",),
     "jinja2": (f"{PACKAGE}.reports.html_report",),
     "prometheus_client": (f"{PACKAGE}.metrics",),
+    "limits": (f"{PACKAGE}.runs.fairness",),
     # previews and thumbnails are scaled; pixels: CLIP's bicubic resize
     "PIL": (
         f"{PACKAGE}.parameters",

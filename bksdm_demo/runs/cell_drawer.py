@@ -38,13 +38,15 @@ class CellDrawer:
         self._previews, self._record = previews, record
 
     def run(self, run: Run) -> None:
-        """Draw every waiting cell of the job."""
+        """Draw every waiting cell of the job, or those of one turn."""
         job = run.job
         waited = self._waiting.take(job.id)
         if waited is not None:
             self._meter.began(waited)
         with about(job_id, job.id):
             for index in job.order:
+                if run.turn_over():
+                    return
                 if job.cells[index].phase is Phase.QUEUED and not run.stopped():
                     self._run_cell(run, index)
 

@@ -18,8 +18,11 @@ from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.logs import about, job_id
 from bksdm_demo.parameters.png_writer import decode_png, encode_png, plain_png
-from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Cell, Job, Request, Result
+from bksdm_demo.records import STEPS_RANGE, Cell, Job, Request, Result
+from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.runs.cell_drawer import CellDrawer
+from bksdm_demo.runs.cells import new_cells
+from bksdm_demo.runs.fairness import NOBODY, Client
 from bksdm_demo.runs.jobs import RUNNING, JobQueue, Run, new_id
 from bksdm_demo.runs.meter import Meter, NoMeter, Waiting
 from bksdm_demo.runs.pipeline_cache import PipelineCache
@@ -41,7 +44,8 @@ class Comparisons:
 
     The default store is in memory. `environment` returns a description of this machine, for the job's record and for
     its pictures. `queue_size`, `remembered_jobs` and `remembered_seconds` limit the JobQueue. `preview_share` is the
-    largest part of the denoising time that previews may take. Without `previews_allowed` nobody gets any.
+    largest part of the denoising time that previews may take. Without `previews_allowed` nobody gets any. `allowance`
+    limits what one client may ask for.
     """
 
     def __init__(
@@ -56,8 +60,10 @@ class Comparisons:
         preview_share: float = PREVIEW_SHARE,
         previews_allowed: bool = True,
         meter: Meter | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self.cache, self.previews_allowed = cache, previews_allowed
+        self.allowance = allowance or Allowance()
         self._store: Store = open_store(None) if store is None else store
         self._environment = environment
         self._waiting = Waiting()
@@ -69,6 +75,7 @@ class Comparisons:
             queue_size=queue_size,
             remembered_jobs=remembered_jobs,
             remembered_seconds=remembered_seconds,
+            allowance=self.allowance,
         )
 
     @property
@@ -85,13 +92,15 @@ class Comparisons:
         seeds: Sequence[int] = (),
         preview_every: int = 0,
         owner: str = "",
+        address: str = "",
     ) -> Job:
         """Queue a comparison of every model with every seed. Repeated models and seeds run once.
 
         Without `seeds`, the request's own seed is the only one. `preview_every` is the number of steps between two
-        previews, 0 for none. `owner` is a digest (store.owner_digest). Raises RequestError without a model and for
-        seeds that are out of range or too many, ModelUnavailableError for an unknown or unavailable model, BusyError
-        if the queue is full.
+        previews, 0 for none. `owner` is a digest (store.owner_digest), `address` the submitter's `fairness.network`.
+        Raises RequestError without a model, for seeds that are out of range or too many, and for more than the
+        allowance; ModelUnavailableError for an unknown or unavailable model; BusyError if the queue is full or the
+        submitter must wait.
         """
         if isinstance(models, str) or not models:
             raise RequestError("No model is chosen. Choose at least one.")
@@ -102,7 +111,7 @@ class Comparisons:
         chosen = tuple(dict.fromkeys(models))
         for key in chosen:
             self.catalog.get(key)
-        cells = _cells(request, chosen, tuple(dict.fromkeys(seeds)) or (request.seed,))
+        cells = new_cells(request, chosen, tuple(dict.fromkeys(seeds)) or (request.seed,))
         job = Job(
             new_id(),
             replace(request, seed=cells[0].seed),
@@ -112,7 +121,9 @@ class Comparisons:
             owner=owner,
             environment=self._environment(),
         )
+        self.allowance.check(request, len(cells))
         with self._jobs.reserved(job.id):
+            self._jobs.admit(job, Client(owner, address))
             return self._queue(replace(job, note=self._save(lambda: self._store.add(job))))
 
     def cancel(self, job_id: str) -> Job:
@@ -124,29 +135,29 @@ class Comparisons:
             raise RequestError(ELSEWHERE)
         return job
 
-    def resume(self, job_id: str) -> Job:
+    def resume(self, job_id: str, client: Client = NOBODY) -> Job:
         """Queue the unfinished cells of a finished comparison: those that were interrupted, stopped or failed.
 
-        The id and the request stay. Raises RequestError if there is no such cell or the comparison still runs, and
-        ModelUnavailableError and BusyError as `submit` does.
+        The id, the request and the owner stay; `client` is who asks. Raises RequestError if there is no such cell or
+        the comparison still runs, and the errors of the allowance, of models and of the queue as `submit` does.
         """
         with self._jobs.reserved(job_id):
             job = self._finished(job_id)
             if not job.resumable:
                 raise RequestError("Every picture of this comparison is finished. Nothing is left to run.")
-            return self._again(job, job.resumable)
+            return self._again(job, job.resumable, client)
 
-    def rerun(self, job_id: str, index: int) -> Job:
+    def rerun(self, job_id: str, index: int, client: Client = NOBODY) -> Job:
         """Queue one cell of a finished comparison again. A new verdict replaces its earlier one.
 
-        Raises RequestError for a missing index or a comparison that still runs, and ModelUnavailableError and
-        BusyError as `submit` does.
+        `client` is who asks. Raises RequestError for a missing index or a comparison that still runs, and the other
+        errors of `resume`.
         """
         with self._jobs.reserved(job_id):
             job = self._finished(job_id)
             if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(job.cells):
                 raise RequestError(f"There is no picture {index!r} in this comparison; it has {len(job.cells)}.")
-            return self._again(job, (index,))
+            return self._again(job, (index,), client)
 
     def drain(self) -> None:
         """Refuse new comparisons, interrupt all others and wait for the current step, at most 5 seconds.
@@ -283,11 +294,13 @@ class Comparisons:
         self._jobs.settled(job_id)
         return self.get(job_id)
 
-    def _again(self, job: Job, indexes: Sequence[int]) -> Job:
+    def _again(self, job: Job, indexes: Sequence[int], client: Client) -> Job:
+        self.allowance.check(job.request, len(indexes))
         for key in {job.cells[index].model for index in indexes}:
             self.catalog.get(key)
         cells = (cell.again() if index in indexes else cell for index, cell in enumerate(job.cells))
         again = replace(job, cells=tuple(cells), cancelled=False, environment=self._environment())
+        self._jobs.admit(again, client)
         return self._queue(replace(again, note=self._save(lambda: self._store.claim(again, indexes))))
 
     def _queue(self, job: Job) -> Job:
@@ -373,17 +386,3 @@ def _outcomes(job: Job) -> str:
     """Count the cells by phase, such as "3 done, 1 blocked"."""
     counts = Counter(cell.phase.value for cell in job.cells)
     return ", ".join(f"{count} {phase}" for phase, count in counts.items())
-
-
-def _cells(request: Request, models: Sequence[str], seeds: Sequence[int]) -> tuple[Cell, ...]:
-    """Return the cells seed by seed, with the models in their order. Raises RequestError if there are too many."""
-    if len(seeds) > SEEDS_LIMIT:
-        raise RequestError(f"There are {len(seeds)} seeds. One comparison takes at most {SEEDS_LIMIT}.")
-    if len(seeds) * len(models) > CELLS_LIMIT:
-        raise RequestError(
-            f"{len(models)} models with {len(seeds)} seeds make {len(models) * len(seeds)} pictures. "
-            f"One comparison takes at most {CELLS_LIMIT}."
-        )
-    for seed in seeds:
-        replace(request, seed=seed)
-    return tuple(Cell(model, seed=seed) for seed in seeds for model in models)

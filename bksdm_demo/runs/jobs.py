@@ -1,4 +1,4 @@
-"""The queue of jobs and the worker thread that runs them, one after the other.
+"""The queue of jobs and the worker thread that runs them, one at a time and visitor by visitor.
 
 A job has an unguessable id and belongs to no connection: a visitor may leave, and anyone with the id can watch again.
 The queue keeps frozen snapshots in memory. Every change replaces the snapshot, raises its version and wakes the
@@ -11,23 +11,27 @@ import logging
 import secrets
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from bksdm_demo.errors import BusyError, RequestError
 from bksdm_demo.records import Cell, Job, Phase
+from bksdm_demo.runs.allowance import Allowance
+from bksdm_demo.runs.fairness import NOBODY, Budgets, Client, FairQueue, Rates, price
+from bksdm_demo.runs.finished import Finished
+from bksdm_demo.runs.turns import TURN_SECONDS, Turns
+from bksdm_demo.units import duration
 from bksdm_demo.wording.comparison import UNKNOWN
 
 logger = logging.getLogger(__name__)
 
 UNEXPECTED = "An unexpected error stopped this model. The server's log has the details. Other models are not affected."
 STOPPED = "Stopped before this model was finished."
+OVERTIME = "Stopped: one comparison draws for {} at most on this page. Run the rest to continue it."
 CLOSED = "The demo was shut down before this model was finished. Start the comparison again."
 RESTARTING = "The server is restarting and accepts no new comparisons. Try again in a minute."
 RUNNING = "This comparison is still running. Wait for its end or stop it first."
-REMEMBERED_PIXELS = 64 * 2**20  # bytes of pictures that finished jobs may hold in memory
 
 
 def new_id() -> str:
@@ -46,14 +50,20 @@ class Run:
 
     def __init__(self, queue: JobQueue, job_id: str) -> None:
         self._queue, self._id = queue, job_id
+        self.paused = False  # whether the runner was told to pause
 
     @property
     def job(self) -> Job:
         return self._queue.get(self._id)
 
     def stopped(self) -> bool:
-        """Whether the visitor cancelled or the demo is shutting down. Cheap, because it is asked between steps."""
+        """Whether the job should end: cancelled, over its time, or the demo shuts down. Cheap: asked between steps."""
         return self._queue.stopped(self._id)
+
+    def turn_over(self) -> bool:
+        """Whether the runner should return and go on later, because others wait. Ask between two pictures."""
+        self.paused = self._queue.turn_over(self._id)
+        return self.paused
 
     def change(self, index: int, phase: Phase, **changes: object) -> None:
         """Set one cell's phase and other fields, unless the cell is final."""
@@ -69,11 +79,12 @@ class Run:
 
 
 class JobQueue:
-    """First in, first out. At most `queue_size` jobs wait, beside the one that runs.
+    """Visitors take turns; a visitor's jobs run in their order. At most `queue_size` jobs wait, beside the running one.
 
-    Finished jobs stay in memory, at most `remembered_jobs` of them for `remembered_seconds`; REMEMBERED_PIXELS limits
-    their pictures. The oldest is forgotten first. `ended` is called after the end of every job, cancelled and
-    interrupted jobs included.
+    A job whose turn is over waits again if others wait; it keeps its finished pictures. `allowance` has the budgets,
+    the rates and the time of one job. `clock` gives seconds since the epoch, `stopwatch` seconds since any moment.
+    Finished jobs stay in memory, at most `remembered_jobs` of them for `remembered_seconds`. `ended` is called after
+    the end of every job, cancelled and interrupted jobs included.
     """
 
     def __init__(
@@ -84,15 +95,21 @@ class JobQueue:
         queue_size: int = 16,
         remembered_jobs: int = 64,
         remembered_seconds: float = 3600.0,
+        allowance: Allowance | None = None,
+        turn_seconds: float = TURN_SECONDS,
         clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self._runner, self._ended_hook, self.clock = runner, ended, clock
-        self._queue_size = queue_size
-        self._remembered_jobs, self._remembered_seconds = remembered_jobs, remembered_seconds
+        self._queue_size, self._allowance = queue_size, allowance or Allowance()
+        self._budgets = Budgets(self._allowance, queue_size)
+        self._rates = Rates(self._allowance.visitor_rate, self._allowance.address_rate)
+        self._turns = Turns(self._allowance.seconds, turn_seconds, stopwatch)
         self._jobs: dict[str, Job] = {}
-        self._waiting: deque[str] = deque()
-        self._ended: dict[str, float] = {}  # finished jobs and their end by `clock`, oldest first
-        self._reserved: set[str] = set()  # jobs about to be submitted
+        self._waiting = FairQueue()
+        self._clients: dict[str, Client] = {}  # whose the unfinished jobs are
+        self._finished = Finished(remembered_jobs, remembered_seconds)
+        self._reserved: dict[str, tuple[Client, int]] = {}  # jobs about to be submitted, with their prices
         self._unsettled: set[str] = set()  # running jobs, and finished ones until `ended` has returned
         self._closed = False
         self._changed = threading.Condition(threading.RLock())
@@ -110,12 +127,25 @@ class JobQueue:
             self._check(job_id)
             if job_id in self._reserved:
                 raise RequestError(RUNNING)
-            self._reserved.add(job_id)
+            self._reserved[job_id] = NOBODY, 0
         try:
             yield
         finally:
             with self._changed:
-                self._reserved.discard(job_id)
+                self._reserved.pop(job_id, None)
+
+    def admit(self, job: Job, client: Client) -> None:
+        """Hold a reserved job against its client's budgets and rates. `submit` then queues it as that client's.
+
+        Raises RequestError for a job that no budget ever fits, BusyError for one that is too much now.
+        """
+        with self._changed:
+            self._check(job.id)
+            held = [entry for job_id, entry in self._reserved.items() if job_id != job.id]
+            held += [(other, price(self._jobs[job_id])) for job_id, other in self._clients.items()]
+            self._budgets.check(client, price(job), held)
+            self._rates.count(client)
+            self._reserved[job.id] = client, price(job)
 
     def _check(self, job_id: str) -> None:
         if self._closed:
@@ -123,22 +153,24 @@ class JobQueue:
         known = self._jobs.get(job_id)
         if known is not None and not known.finished:
             raise RequestError(RUNNING)
-        if len(self._waiting) + len(self._reserved - {job_id}) >= self._queue_size:
+        if len(self._waiting) + len(self._reserved.keys() - {job_id}) >= self._queue_size:
             raise BusyError(f"The queue is full: {self._queue_size} comparisons are waiting. Try again later.")
 
     def submit(self, job: Job) -> Job:
-        """Put a job at the end of the queue: a new one, or a finished one with cells to run again.
+        """Put a job into the queue: a new one, or a finished one with cells to run again.
 
-        Raises the errors of `reserved`.
+        It belongs to the client of `admit`, else to nobody. Raises the errors of `reserved`.
         """
         with self._changed:
             self._forget()
             self._check(job.id)
             known = self._jobs.get(job.id)
-            self._ended.pop(job.id, None)
+            self._finished.drop(job.id)
             version = job.version if known is None else known.version
             self._put(replace(job, version=version, cancelled=False))
-            self._waiting.append(job.id)
+            client, _ = self._reserved.pop(job.id, (NOBODY, 0))
+            self._clients[job.id] = client
+            self._waiting.add(job.id, client)
             self._place()
             return self._jobs[job.id]
 
@@ -215,7 +247,13 @@ class JobQueue:
     def stopped(self, job_id: str) -> bool:
         """Whether a running job should end."""
         job = self._jobs.get(job_id)
-        return self._closed or job is None or job.cancelled
+        return self._closed or job is None or job.cancelled or self._turns.overtime(job_id)
+
+    def turn_over(self, job_id: str) -> bool:
+        """Whether the running job should let others go first."""
+        with self._changed:
+            others = self._waiting.others_wait(self._clients.get(job_id, NOBODY))
+            return others and self._turns.long() and not self.stopped(job_id)
 
     def change(self, job_id: str, index: int, phase: Phase, changes: Mapping[str, object]) -> None:
         """Set one cell's phase and other fields, unless the cell is final."""
@@ -252,7 +290,7 @@ class JobQueue:
             if job_id in self._reserved or (job is not None and not job.finished):
                 raise RequestError(RUNNING)
             self._jobs.pop(job_id, None)
-            self._ended.pop(job_id, None)
+            self._finished.drop(job_id)
             self._changed.notify_all()
 
     def close(self, timeout: float = 5.0) -> None:
@@ -274,15 +312,33 @@ class JobQueue:
 
     def _work(self) -> None:
         while (job_id := self._next()) is not None:
+            run = Run(self, job_id)
             try:
-                self._runner(Run(self, job_id))
+                self._runner(run)
             except Exception:
                 logger.exception("A comparison ended unexpectedly")
             with self._changed:
-                job = self._jobs.get(job_id)
-                cancelled = job is not None and job.cancelled
-                self._finish(job_id, *((Phase.CANCELLED, STOPPED) if cancelled else (Phase.FAILED, UNEXPECTED)))
+                if run.paused and not self.stopped(job_id):
+                    self._wait_again(job_id)
+                    continue
+                self._finish(job_id, *self._ending(job_id))
             self._settle(job_id)
+
+    def _ending(self, job_id: str) -> tuple[Phase, str]:
+        """Return the phase and the message of the pictures that the runner has left unfinished."""
+        job = self._jobs.get(job_id)
+        if job is not None and job.cancelled:
+            return Phase.CANCELLED, STOPPED
+        if self._turns.overtime(job_id):
+            return Phase.CANCELLED, OVERTIME.format(duration(self._allowance.seconds or 0))
+        return Phase.FAILED, UNEXPECTED
+
+    def _wait_again(self, job_id: str) -> None:
+        """Put a job whose turn is over before its client's other jobs."""
+        self._turns.pause(job_id)
+        self._unsettled.discard(job_id)
+        self._waiting.add(job_id, self._clients[job_id], first=True)
+        self._place()
 
     def _next(self) -> str | None:
         """Wait for the next job and return its id; None after `close()`."""
@@ -290,7 +346,8 @@ class JobQueue:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
                 return None
-            job_id = self._waiting.popleft()
+            job_id = self._waiting.take()
+            self._turns.begin()
             self._unsettled.add(job_id)
             self._put(replace(self._jobs[job_id], position=0))
             self._place()
@@ -318,30 +375,19 @@ class JobQueue:
 
     def _place(self) -> None:
         """Number the waiting jobs by position, from 1 for the next one."""
-        for position, job_id in enumerate(self._waiting, start=1):
+        for position, job_id in enumerate(self._waiting.in_order(), start=1):
             if self._jobs[job_id].position != position:
                 self._put(replace(self._jobs[job_id], position=position))
 
     def _put(self, job: Job) -> None:
         self._jobs[job.id] = replace(job, version=job.version + 1)
         if job.finished:
-            self._ended.setdefault(job.id, self.clock())
+            self._finished.add(job.id, self.clock())
+            self._clients.pop(job.id, None)
+            self._turns.forget(job.id)
         self._changed.notify_all()
 
     def _forget(self) -> None:
-        """Forget finished jobs that are too many, too old or too large together. Unsettled jobs stay."""
-        limit = self.clock() - self._remembered_seconds
-        pixels = sum(_pixels(self._jobs[job_id]) for job_id in self._ended)
-        for job_id in list(self._ended):
-            crowded = len(self._ended) > self._remembered_jobs or (pixels > REMEMBERED_PIXELS and len(self._ended) > 1)
-            if not crowded and self._ended[job_id] >= limit:
-                break
-            if job_id not in self._unsettled:
-                pixels -= _pixels(self._jobs[job_id])
-                del self._ended[job_id], self._jobs[job_id]
-
-
-def _pixels(job: Job) -> int:
-    """Return the bytes of the pictures that a job holds in memory."""
-    images = (cell.result.image for cell in job.cells if cell.result is not None)
-    return sum(image.nbytes for image in images if image is not None)
+        """Forget old finished jobs. Unsettled ones stay."""
+        for job_id in self._finished.drop_old(self._jobs, self._unsettled, self.clock()):
+            del self._jobs[job_id]

@@ -109,7 +109,7 @@ def test_impossible_seeds_are_refused(
 
 
 def test_too_many_pictures_are_refused(start: Callable[..., Comparisons], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bksdm_demo.runs.comparisons.CELLS_LIMIT", 7)
+    monkeypatch.setattr("bksdm_demo.runs.cells.CELLS_LIMIT", 7)
     with pytest.raises(RequestError, match="make 8 pictures"):
         start().submit(REQUEST, FAMILY, seeds=(1, 2))
     assert CELLS_LIMIT >= SEEDS_LIMIT
@@ -157,7 +157,7 @@ def test_memory_does_not_grow_with_the_gallery(start: Callable[..., Comparisons]
 
 
 def test_large_pictures_leave_memory_first(start: Callable[..., Comparisons], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bksdm_demo.runs.jobs.REMEMBERED_PIXELS", 3 * 64 * 64 * 3)
+    monkeypatch.setattr("bksdm_demo.runs.finished.REMEMBERED_PIXELS", 3 * 64 * 64 * 3)
     service = start()
     jobs = [run(service) for _ in range(3)]
     assert [bool(arrays_in(service.get(job.id))) for job in jobs] == [False, False, True]

@@ -1,0 +1,202 @@
+"""Who runs next, and how much one visitor may have waiting.
+
+Addresses take turns, and so do the visitors of one address: whoever queues much waits behind everybody else's first
+job, and inventing visitors gains nothing. A job is priced in U-Net evaluations, one for each step of each picture. Left
+out: an evaluation takes longer with some models than with others. So turns.py measures turns in seconds.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from limits import RateLimitItem, parse_many
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from bksdm_demo.errors import BusyError, RequestError
+from bksdm_demo.records import Job
+from bksdm_demo.runs.allowance import Allowance
+from bksdm_demo.units import duration
+
+TOO_DEAR = (
+    "This comparison takes {price:,} U-Net evaluations, steps times pictures; this page allows {limit:,} at a time. "
+    "Choose fewer steps, models or pictures."
+)
+BUDGET_SPENT = (
+    "{who} {held:,} U-Net evaluations waiting or running. With the {price:,} of this comparison that is more than the "
+    "{limit:,} that this page allows. Wait for one to end, or choose fewer steps, models or pictures."
+)
+PLACES_TAKEN = "Comparisons from your address fill half of the queue. Wait for one to end."
+TOO_OFTEN = (
+    "{who} started {count} comparisons within {window}, which is the most that this page allows. Try again in {wait}."
+)
+VISITOR, ADDRESS = "visitor", "address"
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who asks: a visitor's digest and a network address, each "" if unknown."""
+
+    visitor: str = ""
+    address: str = ""
+
+    @property
+    def person(self) -> str:
+        """The visitor; for a program, which has no secret, its address."""
+        return self.visitor or self.address
+
+
+NOBODY = Client()
+
+
+def network(host: str) -> str:
+    """Return the address as which a host counts: an IPv6 host as its /64 network, as one customer has all of it."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def price(job: Job) -> int:
+    """Return how many U-Net evaluations the unfinished pictures of a job take."""
+    return job.request.steps * sum(not cell.phase.final for cell in job.cells)
+
+
+class FairQueue:
+    """The ids of waiting jobs in the order in which they will run. Not safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, dict[str, deque[str]]] = {}  # address, person, jobs; whoever is first has the next turn
+        self._served = NOBODY  # who had the last turn
+        self._clients: dict[str, Client] = {}
+
+    def __len__(self) -> int:
+        return len(self._clients)
+
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._clients
+
+    def add(self, job_id: str, client: Client, *, first: bool = False) -> None:
+        """Add a job behind the client's others, or before them with `first`."""
+        self._clients[job_id] = client
+        lane = self._lanes.setdefault(client.address, {}).setdefault(client.person, deque())
+        if first:
+            lane.appendleft(job_id)
+        else:
+            lane.append(job_id)
+
+    def remove(self, job_id: str) -> None:
+        """Remove a waiting job."""
+        client = self._clients.pop(job_id)
+        lane = self._lanes[client.address][client.person]
+        lane.remove(job_id)
+        self._drop_empty(client)
+
+    def take(self) -> str:
+        """Remove the next job and return its id. Whoever had the last turn goes behind all others first."""
+        last = self._served
+        if last.address in self._lanes:
+            persons = self._lanes[last.address] = self._lanes.pop(last.address)
+            if last.person in persons:
+                persons[last.person] = persons.pop(last.person)
+        persons = next(iter(self._lanes.values()))
+        job_id = next(iter(persons.values())).popleft()
+        self._served = self._clients.pop(job_id)
+        self._drop_empty(self._served)
+        return job_id
+
+    def clear(self) -> None:
+        """Remove all jobs."""
+        self._lanes.clear()
+        self._clients.clear()
+
+    def in_order(self) -> list[str]:
+        """Return the ids in the order in which they run if no other job comes."""
+        copy = FairQueue()
+        copy._served, copy._clients = self._served, dict(self._clients)
+        copy._lanes = {
+            address: {person: deque(jobs) for person, jobs in persons.items()}
+            for address, persons in self._lanes.items()
+        }
+        return [copy.take() for _ in range(len(copy))]
+
+    def others_wait(self, client: Client) -> bool:
+        """Return whether a job of somebody else waits."""
+        return any(other != client for other in self._clients.values())
+
+    def _drop_empty(self, client: Client) -> None:
+        persons = self._lanes[client.address]
+        if not persons[client.person]:
+            del persons[client.person]
+        if not persons:
+            del self._lanes[client.address]
+
+
+class Budgets:
+    """Holds every unfinished job's client and price against the budgets. Not safe to use from several threads."""
+
+    def __init__(self, allowance: Allowance, places: int) -> None:
+        self._allowance, self._places = allowance, places
+
+    def check(self, client: Client, wanted: int, held: Iterable[tuple[Client, int]]) -> None:
+        """Refuse a job of `wanted` evaluations that exceeds a budget. `held` are the unfinished jobs, with prices.
+
+        Raises RequestError if it never fits, BusyError if it does not fit now.
+        """
+        held = list(held)
+        mine = [price for other, price in held if other.person == client.person]
+        near = [price for other, price in held if other.address == client.address]
+        everybody = [price for _, price in held]
+        for limit, prices, who in (
+            (self._allowance.visitor, mine, "You have"),
+            (self._allowance.address, near, "Your address has"),
+            (self._allowance.queue, everybody, "All visitors together have"),
+        ):
+            if limit is None:
+                continue
+            if wanted > limit:
+                raise RequestError(TOO_DEAR.format(price=wanted, limit=limit))
+            if sum(prices) + wanted > limit:
+                raise BusyError(BUDGET_SPENT.format(who=who, held=sum(prices), price=wanted, limit=limit))
+        if self._allowance.address is not None and len(near) >= max(1, self._places // 2):
+            raise BusyError(PLACES_TAKEN)
+
+
+class Rates:
+    """Counts the comparisons that visitors and addresses start. Raises ValueError for a rate that cannot be read."""
+
+    def __init__(self, visitor: str, address: str) -> None:
+        self._visitor, self._address = read_rates(visitor), read_rates(address)
+        self._limiter = MovingWindowRateLimiter(MemoryStorage())
+
+    def count(self, client: Client) -> None:
+        """Count one more comparison. Raises BusyError, and counts nothing, if it is one too many."""
+        rates = [(item, VISITOR, client.person, "You") for item in self._visitor]
+        rates += [(item, ADDRESS, client.address, "Your address") for item in self._address]
+        for item, kind, key, who in rates:
+            if not self._limiter.test(item, kind, key):
+                wait = self._limiter.get_window_stats(item, kind, key).reset_time - time.time()
+                raise BusyError(
+                    TOO_OFTEN.format(who=who, count=item.amount, window=_window(item), wait=duration(max(wait, 1)))
+                )
+        for item, kind, key, _ in rates:
+            self._limiter.hit(item, kind, key)
+
+
+def read_rates(text: str) -> list[RateLimitItem]:
+    """Return the rates of a text such as "20/minute; 200/hour". Raises ValueError for any other text."""
+    return parse_many(text) if text else []
+
+
+def _window(item: RateLimitItem) -> str:
+    """Return the time of a rate: "1 minute", "2 hours"."""
+    return f"{item.multiples} {item.GRANULARITY.name}{'s' if item.multiples > 1 else ''}"
