@@ -9,20 +9,25 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from starlette.routing import BaseRoute
+
+from bksdm_demo import logs
 from bksdm_demo.engines.base import COMPUTE_UNITS, ISOLATIONS, PRECISIONS
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.errors import DemoError
 from bksdm_demo.library_variables import bracketed, drop_empty, reach_directly, start_error, variable_error
+from bksdm_demo.operator_limits import accounts, add_flags, take_flags
 from bksdm_demo.settings import GALLERIES, Settings, from_environment, gibibytes, keys
 
 drop_empty(os.environ)
 try:  # the libraries read their variables now
+    from bksdm_demo.ending import Ending, drain
+    from bksdm_demo.metrics import Metrics
+    from bksdm_demo.operator_routes import health_routes, metrics_route
     from bksdm_demo.start import Services, start
     from bksdm_demo.ui.page import build_page, launch_options
 except Exception as problem:  # such as ValueError, ImportError, httpx's InvalidURL
@@ -32,21 +37,22 @@ except Exception as problem:  # such as ValueError, ImportError, httpx's Invalid
     sys.exit(2)
 
 ISOLATION = "child" if os.name == "posix" else "none"
+ANSWERS = 1  # seconds for the last answers, once the current step has ended
 NO_LINK = "There is no public link, because Gradio's relay cannot be reached. The page stays at its own address."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve the page until Ctrl-C or a TERM signal. Returns the exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    """Serve the page until Ctrl-C, or a TERM or HUP signal. Returns the exit status."""
+    metrics = Metrics()
     try:
         settings = read_settings(arguments)
-        services = start(settings)
+        logs.configure(settings.log_level, settings.log_format)
+        services = start(settings, metrics)
     except DemoError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
     try:
-        return serve(services, settings)
+        return serve(services, settings, metrics)
     except KeyboardInterrupt:  # before serve() handles the signal
         return 130
     finally:
@@ -62,7 +68,9 @@ def read_settings(arguments: Sequence[str] | None) -> Settings:
     environ = os.environ if folder is None else {**os.environ, "BKSDM_DATA_DIR": folder}
     wanted = flags.pop("prewarm")
     flags["prewarm"] = None if wanted is None else keys(",".join(wanted))
-    settings = from_environment(environ).override(**flags)
+    limits = take_flags(flags)
+    settings = from_environment(environ)
+    settings = settings.override(limits=settings.limits.override(limits), **flags)
     return settings if settings.isolation is not None else settings.override(isolation=ISOLATION)
 
 
@@ -129,23 +137,58 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="prompts to block for models without rules of their own, such as the published ones (default: none)",
     )
-    parser.add_argument("--queue-size", type=int, help="comparisons that may wait in the queue (default: 16)")
+    parser.add_argument("--queue-size", type=int, help="comparisons that may wait in the queue (default: 100)")
     parser.add_argument(
         "--data-dir",
         help='folder for stored comparisons; "none" for memory (default: a folder of this user)',
     )
     parser.add_argument("--quota-gb", type=float, help="GiB that stored comparisons may occupy (default: 2)")
     parser.add_argument("--keep-days", type=float, help="days until a comparison expires, 0 for never (default: 30)")
+    _add_operators_flags(parser)
+    add_flags(parser)
     return parser
 
 
-def serve(services: Services, settings: Settings) -> int:
+def _add_operators_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--metrics",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="serve figures for Prometheus at /metrics (default: yes, but on a public page only with a token)",
+    )
+    parser.add_argument(
+        "--metrics-token",
+        metavar="TOKEN",
+        help="what /metrics asks for; other users of this machine can read flags, but not BKSDM_METRICS_TOKEN",
+    )
+    parser.add_argument(
+        "--api",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="offer endpoints for programs, described at /gradio_api/info (default: yes)",
+    )
+    parser.add_argument(
+        "--auth",
+        metavar="USER:PASSWORD",
+        help="ask visitors for this user and password, or for one of a file with such lines (default: anyone may come)",
+    )
+    parser.add_argument("--log-level", choices=logs.LEVELS, help="what to log (default: info)")
+    parser.add_argument("--log-format", choices=logs.FORMATS, help="how to log it (default: text)")
+
+
+def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
     """Launch the page, print its address and wait for the end. Returns the exit status."""
+    ending = Ending()
     services.prepare()
     reach_directly(os.environ, settings.host)
     try:
         page = build_page(services.comparisons, services.background, own_gallery=settings.own_gallery)
-        options = launch_options(services.comparisons, services.background, behind_proxy=settings.behind_a_proxy)
+        options = launch_options(
+            services.comparisons,
+            services.background,
+            behind_proxy=settings.behind_a_proxy,
+            routes=_operators_routes(services, settings, metrics),
+        )
         _, address, _ = page.launch(
             server_name=bracketed(settings.host),
             server_port=settings.port,
@@ -158,6 +201,7 @@ def serve(services: Services, settings: Settings) -> int:
         logging.getLogger(__name__).debug("The page cannot start.", exc_info=True)
         print(f"app.py: {start_error(error, os.environ)}", file=sys.stderr)
         return 1
+    logs.adopt_servers()
     services.background.prewarm.start()
     print(f"The page is at {address}", flush=True)
     if services.comparisons.problem:
@@ -166,18 +210,21 @@ def serve(services: Services, settings: Settings) -> int:
         print(services.comparisons.note, flush=True)
     if settings.share:
         print(f"Anyone can reach it at {page.share_url}" if page.share_url else NO_LINK, flush=True)
-    _wait_for_the_end()
+    ending.wait()
     print("Closing.", flush=True)
+    drain(services, ending.notice)
+    page.server.config.timeout_graceful_shutdown = ANSWERS  # None would wait as long as a client reads
     page.close(verbose=False)
     return 0
 
 
-def _wait_for_the_end() -> None:
-    """Return at Ctrl-C or at a TERM signal, which a Space and `kill` send."""
-    end = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: end.set())
-    end.wait()
+def _operators_routes(services: Services, settings: Settings, metrics: Metrics) -> list[BaseRoute]:
+    routes: list[BaseRoute] = [*health_routes(services)]
+    if settings.metrics_served:
+        metrics.watch(services)
+        logging.getLogger().addHandler(metrics.handler())
+        routes.append(metrics_route(metrics, settings.metrics_token))
+    return routes
 
 
 if __name__ == "__main__":

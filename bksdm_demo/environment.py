@@ -139,6 +139,15 @@ def usable_memory(memory_max: Path = MEMORY_LIMIT) -> int | None:
     return granted if known is None else min(granted, known)
 
 
+def resident_bytes(pid: int) -> int | None:
+    """The memory that a process holds in RAM, shared pages included; None if it has ended, or without /proc."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def _sysctl(name: str) -> str:
     """One value from macOS's sysctl; "" if it fails."""
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, ISOLATIONS, LOAD
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.environment import usable_memory
 from bksdm_demo.errors import DemoError
+from bksdm_demo.logs import FORMATS, LEVELS
+from bksdm_demo.operator_limits import OperatorLimits, accounts, from_variables
+from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.units import GIB
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
@@ -32,6 +35,7 @@ QUOTA_RANGE = (0.02, 1_000_000.0)  # GiB
 KEEP_RANGE = (0.0, 36_500.0)  # days
 THREADS_RANGE = (1, 1_024)
 LIMIT_RANGE = (1.0, 86_400.0)  # seconds
+SHORTEST_TOKEN = 16  # characters
 APP_NAME = "bksdm-demo"
 # Default folders of earlier versions, by sys.platform. They differ from today's where XDG_* is set on a Mac, and on
 # Windows; whoever has one keeps it.
@@ -58,6 +62,9 @@ class Settings:
     `downloads`: None leaves it to `downloads_allowed`.
     `behind_proxy`: None leaves it to `behind_a_proxy`.
     `previews`: None leaves it to `previews_allowed`.
+    `limits` are the operator's for visitors; see operator_limits.py. Without `api`, programs find no endpoints.
+    `auth` is "USER:PASSWORD" or a file with such lines, for a page that asks who comes.
+    `metrics`: None leaves it to `metrics_served`. With `metrics_token`, whoever asks must know it.
     `safety_rules` is a file of rules for the prompts of models that bring none (diffusion/safety_rules.py).
     """
 
@@ -77,7 +84,7 @@ class Settings:
     isolation: str | None = None
     load_limit: float = LOAD_LIMIT
     run_limit: float = RUN_LIMIT
-    queue_size: int = 16
+    queue_size: int = 100
     data_dir: Path | None = None  # None: comparisons are stored in memory
     quota_gb: float = 2.0
     keep_days: float = 30.0  # 0: whatever their age
@@ -88,12 +95,22 @@ class Settings:
     behind_proxy: bool | None = None
     previews: bool | None = None
     safety_rules: Path | None = None
+    limits: OperatorLimits = OperatorLimits()
+    api: bool = True
+    auth: str | None = field(default=None, repr=False)
+    metrics: bool | None = None
+    metrics_token: str | None = field(default=None, repr=False)
+    log_level: str = "info"
+    log_format: str = "text"
     gallery: str | None = None  # one of GALLERIES; None: own on a public page, else shared
 
     def __post_init__(self) -> None:
         _check_choice("engine", self.engine, engine_choices())
         if self.gallery is not None:
             _check_choice("gallery", self.gallery, GALLERIES)
+        _check_choice("log_level", self.log_level, LEVELS)
+        _check_choice("log_format", self.log_format, FORMATS)
+        _check_metrics(self)
         if self.isolation is not None:
             _check_choice("isolation", self.isolation, ISOLATIONS)
         _check_range("load_limit", self.load_limit, *LIMIT_RANGE)
@@ -106,6 +123,9 @@ class Settings:
         _check_range("cache_gb", self.cache_gb, *CACHE_RANGE)
         _check_range("quota_gb", self.quota_gb, *QUOTA_RANGE)
         _check_range("keep_days", self.keep_days, *KEEP_RANGE)
+        self.limits.values(self.public)
+        if self.auth is not None:
+            accounts(self.auth)
         if self.memory_bytes <= 0:
             raise DemoError(f"memory_bytes is {self.memory_bytes}; the budget for loaded models must be above 0.")
         if self.models_dir is not None and not os.path.isdir(self.models_dir):
@@ -119,6 +139,11 @@ class Settings:
         return (self.on_a_space or self.share) if self.gallery is None else self.gallery == "own"
 
     @property
+    def allowance(self) -> Allowance:
+        """What a visitor may ask for. The defaults are stricter on a public page."""
+        return self.limits.allowance(self.public)
+
+    @property
     def downloads_allowed(self) -> bool:
         """Whether visitors may download models from the page. The default is no on a public page."""
         return not (self.on_a_space or self.share) if self.downloads is None else self.downloads
@@ -128,6 +153,16 @@ class Settings:
         """Whether visitors may see previews. The default is no where strangers come: see `own_gallery`."""
         strangers = self.own_gallery or self.on_a_space or self.share
         return not strangers if self.previews is None else self.previews
+
+    @property
+    def metrics_served(self) -> bool:
+        """Whether /metrics answers. The default is yes, but on a public page only with a token."""
+        return not self.public or self.metrics_token is not None if self.metrics is None else self.metrics
+
+    @property
+    def public(self) -> bool:
+        """Whether strangers come: on a Space, with `share`, behind a proxy, or to galleries of their own."""
+        return self.on_a_space or self.share or self.own_gallery or bool(self.behind_proxy)
 
     @property
     def behind_a_proxy(self) -> bool:
@@ -173,6 +208,13 @@ def _from_environment(environ: Mapping[str, str]) -> Settings:
         "no_prewarm": _read(environ, "BKSDM_NO_PREWARM", truth),
         "downloads": _read(environ, "BKSDM_DOWNLOADS", truth),
         "behind_proxy": _read(environ, "BKSDM_BEHIND_PROXY", truth),
+        "limits": from_variables(environ),
+        "api": _read(environ, "BKSDM_API", truth),
+        "auth": _read(environ, "BKSDM_AUTH", str),
+        "metrics": _read(environ, "BKSDM_METRICS", truth),
+        "metrics_token": _read(environ, "BKSDM_METRICS_TOKEN", str),
+        "log_level": _read(environ, "BKSDM_LOG_LEVEL", str.lower),
+        "log_format": _read(environ, "BKSDM_LOG_FORMAT", str.lower),
         "gallery": _read(environ, "BKSDM_GALLERY", str),
         "previews": _read(environ, "BKSDM_PREVIEWS", truth),
         "safety_rules": _read(environ, "BKSDM_SAFETY_RULES", _folder),
@@ -270,6 +312,14 @@ def _read(environ: Mapping[str, str], name: str, convert: Callable[[str], Any]) 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise DemoError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
+
+
+def _check_metrics(settings: Settings) -> None:
+    token = settings.metrics_token
+    if token is not None and (len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable()):
+        raise DemoError(f"metrics_token is too easy; it needs at least {SHORTEST_TOKEN} ASCII characters, best random.")
+    if settings.metrics and settings.public and token is None:
+        raise DemoError("metrics is on, and everybody could read them on a public page: choose a metrics_token.")
 
 
 def _check_range(name: str, value: float | None, low: float, high: float) -> None:

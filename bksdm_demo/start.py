@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,6 +38,7 @@ from bksdm_demo.mil.identity import remember_digests
 from bksdm_demo.mil.model import input_shapes, user_metadata
 from bksdm_demo.parameters.picture_record import read_picture
 from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.runs.meter import Meter
 from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.settings import Settings, default_models_dir
 from bksdm_demo.store.contract import Retention
@@ -72,16 +74,26 @@ class Services:
         if self.processes is not None:
             self.processes.prepare()
 
+    def drain(self) -> None:
+        """Refuse new jobs and downloads and interrupt all others; wait for what they compute now, at most 5 seconds."""
+        ends = (self.comparisons.drain, self.background.downloads.close, self.background.prewarm.close)
+        with ThreadPoolExecutor(len(ends), thread_name_prefix="drain") as threads:
+            for ended in [threads.submit(end) for end in ends]:
+                ended.result()
+
     def close(self) -> None:
-        """Interrupt all jobs and downloads, unload every model, and end all processes of parts."""
-        self.background.close()
-        self.comparisons.close()
+        """Drain, end all processes of parts, unload every model, and close the store."""
+        self.drain()
         if self.processes is not None:
-            self.processes.close()
+            self.processes.close()  # also those that still compute
+        self.comparisons.close()
 
 
-def start(settings: Settings) -> Services:
-    """Build the services. Raises EngineError for an engine that this machine does not have."""
+def start(settings: Settings, meter: Meter | None = None) -> Services:
+    """Build the services. `meter` counts what they do.
+
+    Raises EngineError for an engine that this machine does not have.
+    """
     options = engine_options(settings)
     if settings.cache_dir is not None:
         remember_digests(settings.cache_dir)
@@ -109,6 +121,8 @@ def start(settings: Settings) -> Services:
         environment=lambda: describe(choices, opened),
         queue_size=settings.queue_size,
         previews_allowed=settings.previews_allowed,
+        allowance=settings.allowance,
+        meter=meter,
     )
     status_board = StatusBoard()
     downloads = DownloadQueue(

@@ -73,6 +73,10 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("BKSDM_ISOLATION", "", "isolation", None),
         ("BKSDM_LOAD_LIMIT", "90", "load_limit", 90.0),
         ("BKSDM_RUN_LIMIT", "2.5", "run_limit", 2.5),
+        ("BKSDM_LOG_LEVEL", "Debug", "log_level", "debug"),
+        ("BKSDM_LOG_FORMAT", "json", "log_format", "json"),
+        ("BKSDM_METRICS", "0", "metrics_served", False),
+        ("BKSDM_METRICS_TOKEN", "0123456789abcdef", "metrics_token", "0123456789abcdef"),
     ],
 )
 def test_variables(name: str, text: str, field: str, value: object) -> None:
@@ -94,6 +98,8 @@ def test_models_dir_must_be_a_folder(tmp_path: Path) -> None:
         ("BKSDM_MEMORY_GB", "0"), ("BKSDM_QUOTA_GB", "0"), ("BKSDM_QUOTA_GB", "inf"), ("BKSDM_QUOTA_GB", "nan"),
         ("BKSDM_KEEP_DAYS", "-1"), ("BKSDM_KEEP_DAYS", "long"),
         ("BKSDM_ISOLATION", "thread"), ("BKSDM_LOAD_LIMIT", "0"), ("BKSDM_RUN_LIMIT", "nan"),
+        ("BKSDM_LOG_LEVEL", "loud"), ("BKSDM_LOG_FORMAT", "xml"), ("BKSDM_METRICS_TOKEN", "short"),
+        ("BKSDM_METRICS_TOKEN", "0123456789abcd\u00e9f"), ("BKSDM_METRICS", "perhaps"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused(name: str, text: str) -> None:
@@ -194,6 +200,31 @@ def test_where_strangers_come_previews_are_shown_if_the_operator_asks_for_them()
     shared = from_environment({"SPACE_ID": "someone/space", "BKSDM_GALLERY": "shared"})
     assert not shared.previews_allowed
     assert shared.override(previews=True).previews_allowed
+
+
+@pytest.mark.parametrize(
+    ("environ", "served"),
+    [
+        ({}, True),
+        ({"GRADIO_SERVER_NAME": "0.0.0.0"}, True),
+        ({"SPACE_ID": "someone/space"}, False),
+        ({"GRADIO_SHARE": "1"}, False),
+        ({"BKSDM_BEHIND_PROXY": "1"}, False),
+        ({"BKSDM_GALLERY": "own"}, False),
+    ],
+)
+def test_strangers_get_the_figures_only_with_the_token(environ: dict[str, str], served: bool) -> None:
+    token = {"BKSDM_METRICS_TOKEN": "0123456789abcdef"}
+    assert from_environment(environ).metrics_served == served
+    assert from_environment(environ | token).metrics_served
+    assert not from_environment(environ | token | {"BKSDM_METRICS": "0"}).metrics_served
+    if not served:
+        with pytest.raises(DemoError, match="choose a metrics_token"):
+            from_environment(environ | {"BKSDM_METRICS": "1"})
+
+
+def test_the_token_is_not_printed_with_the_settings() -> None:
+    assert "0123456789abcdef" not in repr(Settings(metrics_token="0123456789abcdef"))
 
 
 def test_on_a_space_downloads_are_allowed_where_they_are_asked_for() -> None:

@@ -197,13 +197,16 @@ class DownloadQueue:
             board = self.status_board.newer(board.version, heartbeat)
 
     def close(self, timeout: float = 5.0) -> None:
-        """Refuse new downloads, stop all others and wait for the worker, at most `timeout` seconds."""
+        """Refuse new downloads, stop all others and wait for the worker, at most `timeout` seconds.
+
+        A second call does not wait again.
+        """
         with self._changed:
-            self._closed = True
+            again, self._closed = self._closed, True
             for key in list(self._stops):
                 self.cancel(key, operator=True)
             self._changed.notify_all()
-        if self._worker is not None and threading.current_thread() is not self._worker:
+        if self._worker is not None and not again and threading.current_thread() is not self._worker:
             self._worker.join(timeout)
 
     def _ensure_worker(self) -> None:

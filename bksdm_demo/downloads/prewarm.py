@@ -93,9 +93,10 @@ class Prewarm:
             self._worker.start()
 
     def close(self, timeout: float = 5.0) -> None:
-        """Stop between two parts and wait for the worker, at most `timeout` seconds."""
+        """Stop between two parts and wait for the worker, at most `timeout` seconds; a second call does not wait."""
+        again = self._stop.is_set()
         self._stop.set()
-        if self._worker is not None:
+        if self._worker is not None and not again:
             self._worker.join(timeout)
 
     def _first_notice(self, key: str) -> Warming:

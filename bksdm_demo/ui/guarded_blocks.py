@@ -14,7 +14,9 @@ import gradio as gr
 from gradio_client.utils import is_file_obj_with_meta
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.logs import about, request_id
 from bksdm_demo.records import repaired
+from bksdm_demo.ui.request_ids import id_of
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,10 @@ class GuardedBlocks(gr.Blocks):
 
     async def process_api(self, *values: Any, **options: Any) -> dict[str, Any]:
         """Handle one event. An unexpected error becomes one line in the log and a sentence for the client."""
+        with about(request_id, id_of(options.get("request")) or request_id.get()):
+            return await self._process_api(*values, **options)
+
+    async def _process_api(self, *values: Any, **options: Any) -> dict[str, Any]:
         try:
             return await super().process_api(*values, **options)
         except gr.Error as error:  # a sentence for the client already, such as a slider's about its range

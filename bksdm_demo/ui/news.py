@@ -1,7 +1,8 @@
 """Tells an open page whether what it shows has changed. An answer is one word and comes at once.
 
 So an open page holds no connection: a browser opens at most six to one server, for all its tabs together. An element
-that will change names the address to ask, the word that it shows and the button that shows it anew; watch.js asks.
+that will change names the address to ask, the word that it shows and the button that shows it anew; watch.js asks. Every
+answer says whether the server is about to end. A page that shows nothing that changes asks only for that.
 """
 
 from __future__ import annotations
@@ -22,31 +23,44 @@ from bksdm_demo.records import Job, Phase
 from bksdm_demo.runs.comparisons import Comparisons
 
 FOLDER = "news"
+SERVER = "X-Server"  # the header whose word is one of:
+OPEN, RESTARTING = "open", "restarting"
 REFRESH_BOARD = "bk-refresh"  # ids of hidden buttons
 REFRESH_MODELS = "bk-watch"
 
 
 def news_routes(comparisons: Comparisons, status_board: StatusBoard | None) -> list[Route]:
-    """Return the routes "/news/board/JOB" and, with a status board, "/news/models"."""
+    """Return the routes "/news/server", "/news/board/JOB" and, with a status board, "/news/models"."""
+
+    def server_word() -> str:
+        return RESTARTING if comparisons.draining else OPEN
+
+    async def server(request: WebRequest) -> Response:
+        return _answer(server_word, server_word())
 
     def board(request: WebRequest) -> Response:
-        return _answer(lambda: board_word(comparisons.get(request.path_params["job"]), time.time()))
+        job_id = request.path_params["job"]
+        return _answer(lambda: board_word(comparisons.get(job_id), time.time()), server_word())
 
-    routes = [Route(f"/{FOLDER}/board/{{job}}", board, methods=["GET"])]
+    routes = [
+        Route(f"/{FOLDER}/server", server, methods=["GET"]),
+        Route(f"/{FOLDER}/board/{{job}}", board, methods=["GET"]),
+    ]
     if status_board is not None:
 
         def models(request: WebRequest) -> Response:
-            return _answer(lambda: models_word(status_board.snapshot().version, time.time()))
+            return _answer(lambda: models_word(status_board.snapshot().version, time.time()), server_word())
 
         routes.append(Route(f"/{FOLDER}/models", models, methods=["GET"]))
     return routes
 
 
-def _answer(word: Callable[[], str]) -> Response:
+def _answer(word: Callable[[], str], server: str) -> Response:
+    headers = {"Cache-Control": "no-store", SERVER: server}
     try:
-        return PlainTextResponse(word(), headers={"Cache-Control": "no-store"})
+        return PlainTextResponse(word(), headers=headers)
     except DemoError as error:
-        return PlainTextResponse(str(error), status_code=404, headers={"Cache-Control": "no-store"})
+        return PlainTextResponse(str(error), status_code=404, headers=headers)
 
 
 def board_word(job: Job, now: float) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
 
 from bksdm_demo.downloads.background import Background
 from bksdm_demo.runs.comparisons import Comparisons
@@ -24,6 +25,7 @@ from bksdm_demo.ui.guarded_blocks import GuardedBlocks
 from bksdm_demo.ui.news import news_routes
 from bksdm_demo.ui.pictures import picture_routes
 from bksdm_demo.ui.reports import report_route
+from bksdm_demo.ui.request_ids import RequestIds
 from bksdm_demo.ui.theme import build_theme
 from bksdm_demo.ui.visitors import Visitors, Visits
 
@@ -63,18 +65,29 @@ def build_page(
 
 
 def launch_options(
-    comparisons: Comparisons, background: Background | None = None, *, behind_proxy: bool = False
+    comparisons: Comparisons,
+    background: Background | None = None,
+    *,
+    behind_proxy: bool = False,
+    routes: Sequence[BaseRoute] = (),
 ) -> dict[str, Any]:
-    """Return the keywords for Blocks.launch() that belong to the page itself. `behind_proxy` as in Guard."""
+    """Return the keywords for Blocks.launch() that belong to the page itself.
+
+    `behind_proxy` as in Guard. `routes` are served beside the page's own.
+    """
     status_board = None if background is None else background.status_board
-    routes = [*picture_routes(comparisons), report_route(comparisons), *news_routes(comparisons, status_board)]
+    own = (*picture_routes(comparisons), report_route(comparisons), *news_routes(comparisons, status_board))
+    routes = [*own, *routes]
     return {
         "theme": build_theme(),
         # In the head: Gradio's css= rewrites selectors, which would break the narrow layout.
         "head": f"<style>{_joined(STYLES)}</style><script>{_joined(SCRIPTS)}</script>",
         "app_kwargs": {
             "routes": routes,
-            "middleware": [Middleware(Guard, own=routes, behind_proxy=behind_proxy)],
+            "middleware": [
+                Middleware(RequestIds, behind_proxy=behind_proxy),
+                Middleware(Guard, own=routes, behind_proxy=behind_proxy),
+            ],
         },
         "footer_links": [],
         "run_history": False,

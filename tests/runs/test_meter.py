@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,7 @@ def test_every_step_and_every_ending_is_told(tmp_path: Path, prompt: str, phase:
 
 def test_a_failed_picture_is_told_and_a_stopped_one_is_not(tmp_path: Path) -> None:
     tally, gate = Tally(), threading.Event()
-    options = {"original_unet": {"failure": EngineError("It broke.")}, "tiny_unet": {"run_gate": gate}}
+    options: dict[str, dict[str, Any]] = {"original_unet": {"failure": EngineError("It broke.")}, "tiny_unet": {"run_gate": gate}}
     comparisons = fake_comparisons(tmp_path, options, meter=tally)
     try:
         job = comparisons.submit(Request("red apple", steps=STEPS), (FAMILY[0], FAMILY[3]))
@@ -78,7 +79,7 @@ def test_a_failed_picture_is_told_and_a_stopped_one_is_not(tmp_path: Path) -> No
                 break
         assert len(comparisons.waiting) == 1
         comparisons.cancel(waits.id)
-        assert comparisons.waiting == ()
+        assert not comparisons.waiting
         comparisons.cancel(job.id)
         gate.set()
         *_, ended = comparisons.watch(job.id)
@@ -92,8 +93,11 @@ def test_a_failed_picture_is_told_and_a_stopped_one_is_not(tmp_path: Path) -> No
 
 def test_the_log_names_the_job(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     seen: list[tuple[str, str]] = []
-    note = logging.Filter()
-    note.filter = lambda record: seen.append((record.getMessage(), job_id.get())) or True  # type: ignore[method-assign]
+
+    def note(record: logging.LogRecord) -> bool:
+        seen.append((record.getMessage(), job_id.get()))
+        return True
+
     caplog.handler.addFilter(note)
     comparisons = fake_comparisons(tmp_path)
     try:

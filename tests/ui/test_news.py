@@ -69,6 +69,19 @@ def test_the_route_answers_at_once_with_the_word_of_the_board(tmp_path: Path) ->
         comparisons.close()
 
 
+def test_every_answer_says_when_the_server_is_about_to_end(tmp_path: Path) -> None:
+    comparisons = fake_comparisons(tmp_path)
+    try:
+        client = TestClient(Starlette(routes=news_routes(comparisons, StatusBoard())))
+        addresses = ("/news/server", "/news/models", "/news/board/unheard-of")
+        assert [client.get(address).headers["x-server"] for address in addresses] == ["open"] * 3
+        comparisons.drain()
+        assert [client.get(address).headers["x-server"] for address in addresses] == ["restarting"] * 3
+        assert client.get("/news/server").text == "restarting"
+    finally:
+        comparisons.close()
+
+
 def test_the_route_of_models_follows_the_status_board(tmp_path: Path) -> None:
     comparisons, status_board = fake_comparisons(tmp_path), StatusBoard()
     try:

@@ -27,6 +27,15 @@ class TimeLimits:
     run: float = RUN_LIMIT
 
 
+@dataclass(frozen=True)
+class ProcessCounts:
+    """The ids of the living processes; how many were started, and how many crashed or took too long."""
+
+    living: tuple[int, ...]
+    started: int
+    died: int
+
+
 class PartProcesses:
     """Processes for the parts of one engine kind. Safe to use from several threads.
 
@@ -42,6 +51,7 @@ class PartProcesses:
         self.kind = engine_kind(options)
         self._module = registration(self.kind).module
         self._started: WeakSet[PartProcess] = WeakSet()
+        self._starts, self._deaths = 0, 0
         self._lock = threading.Lock()
         self._closed = False
         self._spare: Future[PartProcess] | None = None
@@ -63,6 +73,11 @@ class PartProcesses:
         except OSError as error:
             raise EngineError(f"No process for a part could be started: {error}.") from error
 
+    def counts(self) -> ProcessCounts:
+        """Return what runs now, and the counts since the start."""
+        living = tuple(sorted(process.pid for process in list(self._started) if process.alive))
+        return ProcessCounts(living, self._starts, self._deaths)
+
     def close(self) -> None:
         """End all processes, also those that compute."""
         with self._lock:
@@ -79,6 +94,11 @@ class PartProcesses:
         return self._spare
 
     def _start(self) -> PartProcess:
-        process = PartProcess(self.kind, self._module)
+        process = PartProcess(self.kind, self._module, self._count_death)
         self._started.add(process)
+        self._starts += 1  # by the starter's only thread
         return process
+
+    def _count_death(self) -> None:
+        with self._lock:
+            self._deaths += 1

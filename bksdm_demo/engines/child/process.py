@@ -16,7 +16,7 @@ import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -73,14 +73,20 @@ class _Log(threading.Thread):
         _logger.info("%s: %s", self.part, line)
 
 
+def _ignore_death() -> None:
+    pass
+
+
 class PartProcess:
     """A process that runs one part. `part` names it in messages. Not thread-safe: one call at a time.
 
     `memory` is the descriptor of the file that holds the shared arrays. `end()` kills the process and may be called any
     number of times, from any thread; it is also called when nobody refers to this object any more, and at exit.
+    `died` is called when it crashed or took too long.
     """
 
-    def __init__(self, kind: str, module: str) -> None:
+    def __init__(self, kind: str, module: str, died: Callable[[], None] = _ignore_death) -> None:
+        self._died = died
         ours, theirs = socket.socketpair()
         self._channel, self.memory = ours, new_file()
         with theirs:
@@ -146,6 +152,7 @@ class PartProcess:
     def _dead(self, sentence: str) -> PartCrashedError:
         """End what is left of the process, log the sentence and the last lines, and return the error."""
         self._process.kill()
+        self._died()
         _logger.error("%s Its last words:\n%s", sentence, self._log.last_words())
         self.end()
         return PartCrashedError(sentence)

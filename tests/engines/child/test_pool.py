@@ -77,7 +77,7 @@ def test_closing_ends_all_and_refuses_more(pool: MakePool) -> None:
 
 
 def test_a_system_that_starts_no_process_is_named(pool: MakePool, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(kind: str, module: str) -> None:
+    def refuse(*arguments: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(pool_module, "PartProcess", refuse)
