@@ -6,7 +6,7 @@ BENCH := .venv-benchmarks
 WORKERS ?= 2
 ARGS ?=
 
-.PHONY: demo test test-reference lint benchmark setup clean
+.PHONY: demo test test-reference lint benchmark soak setup clean
 
 demo: $(VENV)/.runtime  ## start the page on the embedded sample family; ARGS="--port 8000 --share"
 	$(BIN)/python app.py $(ARGS)
@@ -24,6 +24,9 @@ lint: $(VENV)/.dev
 
 benchmark: $(BENCH)/.installed  ## against torch, ONNX Runtime and OpenVINO's own way; ARGS="--quick" (benchmarks/README.md)
 	$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+soak: $(VENV)/.runtime  ## load, kills, crashes and hostile files; ARGS="--scale 0.02" (docs/reliability.md)
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 setup: $(VENV)/.dev  ## everything for working on the code
 
