@@ -16,7 +16,7 @@ from bksdm_demo.reports.formats import DESCRIPTIONS, KINDS, MEDIA_TYPES, Kind, b
 from bksdm_demo.reports.json_report import job_report
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.store.sqlite import open_store
-from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
+from tests.fakes import BLOCKED_WORD, FAMILY, REFUSED_WORD, fake_comparisons
 from tests.reports.report_jobs import ENVIRONMENT, archive_of, job_of, material, mixed_job, rows_of, written
 
 FILE_NAME = re.compile(r"comparison-\d{8}-\d{6}\.(html|zip|csv|json)")
@@ -73,14 +73,16 @@ def test_an_unknown_kind_and_an_unknown_comparison_are_refused(service: Comparis
     assert set(DESCRIPTIONS) == set(MEDIA_TYPES) == set(Kind)
 
 
+@pytest.mark.parametrize("word", [BLOCKED_WORD, REFUSED_WORD])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_blocked_comparison_has_no_picture_in_any_report(service: Comparisons, kind: str) -> None:
-    data = build_report(service, run(service, f"a {BLOCKED_WORD}").id, kind).data
+def test_a_blocked_comparison_has_no_picture_in_any_report(service: Comparisons, kind: str, word: str) -> None:
+    data = build_report(service, run(service, f"a {word}").id, kind).data
     assert b"data:image" not in data
     if kind == "zip":
         assert archive_of(data).namelist() == ["contact-sheet.png", "report.html", "timings.csv", "result.json"]
     if kind == "csv":
-        assert [row["blocked"] for row in rows_of(data)] == ["yes", "yes", "yes", ""] * 2
+        failing = "yes" if word == REFUSED_WORD else ""  # the last model fails as soon as it draws
+        assert [row["blocked"] for row in rows_of(data)] == ["yes", "yes", "yes", failing] * 2
 
 
 def test_only_the_link_of_a_stored_comparison_names_it(service: Comparisons) -> None:

@@ -13,7 +13,7 @@ from bksdm_demo.records import Job, Request
 from bksdm_demo.reports.similarity import Similarity, compare_pictures
 from bksdm_demo.reports.similarity_cache import SimilarityCache
 from bksdm_demo.runs.comparisons import Comparisons
-from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
+from tests.fakes import BLOCKED_WORD, FAMILY, REFUSED_WORD, fake_comparisons
 
 MODELS = FAMILY[:3]
 
@@ -80,7 +80,8 @@ def test_a_reference_that_is_not_there(service: Comparisons, reference: int) -> 
         SimilarityCache(service).against(job.id, reference)
 
 
-def test_a_blocked_picture_is_never_compared(service: Comparisons) -> None:
-    job = finished(service, BLOCKED_WORD)
+@pytest.mark.parametrize("word", [BLOCKED_WORD, REFUSED_WORD])
+def test_a_blocked_picture_is_never_compared(service: Comparisons, word: str) -> None:
+    job = finished(service, word)
     with pytest.raises(RequestError, match="no picture to compare with"):
         SimilarityCache(service).against(job.id, 0)

@@ -16,7 +16,7 @@ from bksdm_demo.records import Job, Request
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.pictures import picture_routes
 from bksdm_demo.ui.present import picture_address, row_views
-from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
+from tests.fakes import BLOCKED_WORD, FAMILY, REFUSED_WORD, fake_comparisons
 
 
 @pytest.fixture
@@ -48,8 +48,9 @@ def test_the_served_bytes_are_the_pixels(service: Comparisons, client: TestClien
     assert "Seed: 7" in picture.info["parameters"]
 
 
-def test_a_blocked_picture_has_no_address(service: Comparisons, client: TestClient) -> None:
-    job = finished(service, BLOCKED_WORD)
+@pytest.mark.parametrize("word", [BLOCKED_WORD, REFUSED_WORD])
+def test_a_blocked_picture_has_no_address(service: Comparisons, client: TestClient, word: str) -> None:
+    job = finished(service, word)
     for index in range(2):
         answer = client.get(picture_address(job, index))
         assert answer.status_code == 404
@@ -103,7 +104,7 @@ def test_similarity_to_a_reference(service: Comparisons, client: TestClient) -> 
     assert answer["reference"] == FAMILY[1]
     other, reference = answer["pictures"]
     assert (reference["index"], reference["words"], reference["psnr"]) == (1, "reference", None)
-    assert other["words"] == f"PSNR {other['psnr']:.1f} dB, SSIM {other['ssim']:.3f}"
+    assert other["words"] == f"PSNR {other['psnr']:.1f}\N{NO-BREAK SPACE}dB, SSIM {other['ssim']:.3f}"
 
 
 @pytest.mark.parametrize("reference", ["2", "-1", "x", "1e3"])
