@@ -7,6 +7,7 @@ from a terminal that closes; `nohup` keeps HUP from counting. Whatever hangs, th
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
 import signal
@@ -19,9 +20,8 @@ from bksdm_demo.start import Services
 logger = logging.getLogger(__name__)
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-LONGEST = 9.0  # seconds from the first signal to the end of the process
+LONGEST = 8.5  # seconds from the first signal to the end of the process
 NOTICE = 2.0  # seconds in which open pages can still ask: those that show something running ask every second
-TOO_LONG = 1  # exit status after LONGEST seconds
 
 
 class Ending:
@@ -35,12 +35,13 @@ class Ending:
                 signal.signal(number, self._take)
 
     def wait(self) -> None:
-        """Return after the first signal. From then on, the process ends after LONGEST seconds at the latest."""
+        """Return after the first signal. LONGEST seconds later, what is left of the process ends with the status 1.
+
+        It then prints what every thread was doing. Native code that holds Python's lock cannot prevent that.
+        """
         self._first.wait()
+        faulthandler.dump_traceback_later(LONGEST, exit=True)
         logger.info("The signal %s ends the page.", signal.Signals(self.signal).name)
-        timer = threading.Timer(LONGEST, _give_up)
-        timer.daemon = True
-        timer.start()
 
     def _take(self, number: int, frame: FrameType | None) -> None:
         if self._first.is_set():
@@ -59,8 +60,3 @@ def drain(services: Services, notice: float) -> None:
     until = time.monotonic() + notice
     services.drain()
     time.sleep(max(0.0, until - time.monotonic()))
-
-
-def _give_up() -> None:
-    logger.error("The page did not end within %g seconds and is ended at once.", LONGEST)
-    os._exit(TOO_LONG)
