@@ -18,6 +18,7 @@ import typer
 from bksdm_demo.cli.console import say
 from bksdm_demo.cli.exit_codes import FAILED, INTERRUPTED, UsageError, error_code
 from bksdm_demo.errors import DemoError
+from bksdm_demo.operator_limits import UNLIMITED
 from bksdm_demo.settings import QUOTA_RANGE, Settings, from_environment
 from bksdm_demo.start import Services
 from bksdm_demo.store.contract import StoreError
@@ -99,7 +100,9 @@ def open_services(
     """The services for these options and the environment's settings; closed at the end."""
     with wrong_usage():
         environ = {**os.environ, "BKSDM_DATA_DIR": "none"}  # commands write to --out and store nothing else
-        settings = from_environment(environ).override(engine=engine, precision=precision, models_dir=models_dir)
+        settings = from_environment(environ).override(
+            engine=engine, precision=precision, models_dir=models_dir, limits=UNLIMITED
+        )
         services = context.obj.start(settings)
     with closing(services):
         yield services
@@ -120,6 +123,8 @@ def open_stored(context: typer.Context, data_dir: Path | None) -> Iterator[Servi
     with closing(services):
         if services.comparisons.problem:
             raise StoreError(f"{folder}: {services.comparisons.problem}")
+        if services.comparisons.note:
+            say(services.comparisons.note, sys.stderr)
         yield services
 
 

@@ -19,7 +19,8 @@ from bksdm_demo.records import Job, Request
 
 JOB = "job"
 LONGEST_VALUE = 20_000  # characters of one value in a link
-ADDED = ("_", "utm_", "fbclid", "gclid", "logs", "view", "ref")  # how parameters begin that others put into links
+ADDED = ("fbclid", "gclid", "logs", "msclkid", "ref", "view")  # parameters that sites and browsers put into links
+ADDED_PREFIXES = ("_", "utm_")
 NUMBER = re.compile(r"[+-]?\d{1,12}")
 
 NAMES = {  # a setting of Request -> its parameter in the query
@@ -64,13 +65,17 @@ def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> 
 def _with_unknown(partial: PartialRequest, given: Collection[str]) -> PartialRequest:
     """Name the parameters that say nothing here, but those that sites and browsers add."""
     names = (*NAMES.values(), "models", "seeds")
-    unknown = [key for key in given if key not in (*names, JOB) and not key.lower().startswith(ADDED)]
+    unknown = [key for key in given if key not in (*names, JOB) and not _added(key.lower())]
     if not unknown:
         return partial
     near = get_close_matches(unknown[0].lower(), (*names,), 1, 0.7)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(repr(key[:60]) for key in unknown[:8])
     return partial.note(f"The link has parameters that this page does not know and left out: {listed}.{hint}")
+
+
+def _added(name: str) -> bool:
+    return name in ADDED or name.startswith(ADDED_PREFIXES)
 
 
 def _with_models(partial: PartialRequest, named: Sequence[str], known: Collection[str]) -> PartialRequest:

@@ -85,6 +85,31 @@ def test_reading_deletes_nothing_however_old_it_is(
         assert stored.id in run("history", "--data-dir", str(tmp_path / "stored")).stdout
 
 
+def test_nothing_in_a_stored_prompt_reaches_the_terminal(run: Run, tmp_path: Path) -> None:
+    service = fake_comparisons(tmp_path, store=open_store(tmp_path / "stored", Retention(keep_seconds=None)))
+    submitted = service.submit(
+        Request("red\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u2028x\r\x9b31m", steps=1), ["emoji-base"]
+    )
+    list(service.watch(submitted.id))
+    service.close()
+    shown = run("history", "--data-dir", str(tmp_path / "stored"))
+    assert shown.exit_code == exit_codes.OK, shown.output
+    assert "red�]0;owned��[2J�gnp.exe x �31m" in shown.stdout
+    assert len(shown.stdout.splitlines()) == 2
+    listed = run("history", "--json", "--data-dir", str(tmp_path / "stored")).stdout
+    assert listed.isascii()
+    assert listed.replace("\n", "").isprintable()
+
+
+def test_pictures_that_the_index_did_not_know_are_told(run: Run, stored: Job, tmp_path: Path) -> None:
+    folder, empty = tmp_path / "stored", tmp_path / "empty"
+    open_store(empty, Retention()).close()
+    (empty / INDEX_NAME).replace(folder / INDEX_NAME)
+    told = run("history", "--data-dir", str(folder))
+    assert "The index did not know 4 pictures of the data folder" in told.stderr
+    assert stored.id not in told.stdout
+
+
 def test_a_report_on_nothing_is_refused(run: Run, stored: Job, tmp_path: Path) -> None:
     folder = ("--data-dir", str(tmp_path / "stored"))
     unknown = run("report", "nobody", "--out", "r.html", *folder)
