@@ -182,16 +182,20 @@ def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
     services.prepare()
     reach_directly(os.environ, settings.host)
     try:
-        page = build_page(services.comparisons, services.background, own_gallery=settings.own_gallery)
+        page = build_page(
+            services.comparisons, services.background, own_gallery=settings.own_gallery, api=settings.api
+        )
         options = launch_options(
             services.comparisons,
             services.background,
             behind_proxy=settings.behind_a_proxy,
+            body_bytes=settings.limits.body_bytes(settings.public),
             routes=_operators_routes(services, settings, metrics),
         )
         _, address, _ = page.launch(
             server_name=bracketed(settings.host),
             server_port=settings.port,
+            auth=None if settings.auth is None else accounts(settings.auth),
             share=settings.share,  # if the relay cannot be reached, the page still starts
             prevent_thread_lock=True,
             quiet=True,

@@ -21,7 +21,7 @@ from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.environment import usable_memory
 from bksdm_demo.errors import DemoError
 from bksdm_demo.logs import FORMATS, LEVELS
-from bksdm_demo.operator_limits import OperatorLimits, accounts, from_variables
+from bksdm_demo.operator_limits import DEFAULTS, OperatorLimits, accounts, from_variables
 from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.units import GIB
 
@@ -95,7 +95,7 @@ class Settings:
     behind_proxy: bool | None = None
     previews: bool | None = None
     safety_rules: Path | None = None
-    limits: OperatorLimits = OperatorLimits()
+    limits: OperatorLimits = DEFAULTS
     api: bool = True
     auth: str | None = field(default=None, repr=False)
     metrics: bool | None = None

@@ -7,6 +7,7 @@ that a visitor would read. No endpoint lists saved comparisons: a client must kn
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +26,7 @@ from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import FIRST_SEED, whole
 from bksdm_demo.ui.present import picture_address
 from bksdm_demo.ui.reports import page_address, report_address
+from bksdm_demo.ui.visitors import address_of
 
 MOST_WAITING = 24  # programs that wait for their pictures; Gradio handles 40 events at once
 LOOK_AGAIN = 0.1  # seconds until a waiting program's job is looked at again
@@ -71,7 +73,7 @@ class Api:
         if wait and self._waiting >= MOST_WAITING:
             raise BusyError(TOO_MANY_WAIT)
         job = await anyio.to_thread.run_sync(
-            self._submit, prompt, models, seeds, steps, guidance_scale, scheduler, generator, negative_prompt
+            self._submit, web, prompt, models, seeds, steps, guidance_scale, scheduler, generator, negative_prompt
         )
         if wait:
             job = await self._finished(job)
@@ -90,6 +92,7 @@ class Api:
 
     def _submit(
         self,
+        web: gr.Request | None,
         prompt: str,
         models: list[str],
         seeds: list[int] | None,
@@ -106,7 +109,10 @@ class Api:
         partial = PartialRequest(
             prompt, negative_prompt, whole(steps), guidance_scale, scheduler, generator, seeds=numbers
         )
-        return self.comparisons.submit(partial.complete(system), chosen, seeds=numbers)
+        request = partial.complete(system)
+        if steps is None:
+            request = replace(request, steps=self.comparisons.allowance.nearest_steps(request.steps))
+        return self.comparisons.submit(request, chosen, seeds=numbers, address=address_of(web))
 
     def job(self, web: gr.Request, id: str) -> dict:
         """Return the state of a comparison, running or saved: its place in the queue, and the phase, step, seconds and

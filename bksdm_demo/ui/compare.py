@@ -34,8 +34,8 @@ from other tools work too.</p>"""
 UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
 ADDRESSED_JS = "() => window.bksdm.addressed()"
-RUN_REST_JS = "() => window.bksdm.shownJob()"  # board.js
-RUN_AGAIN_JS = "() => [window.bksdm.shownJob(), window.bksdm.cellToRun()]"
+RUN_REST_JS = "(visitor) => [visitor, window.bksdm.shownJob()]"  # board.js
+RUN_AGAIN_JS = "(visitor) => [visitor, window.bksdm.shownJob(), window.bksdm.cellToRun()]"
 
 
 class CompareTab(NamedTuple):
@@ -63,13 +63,15 @@ def _build(
     offers = _offers(catalog) if background is not None else ()
     with gr.Row(elem_id="bk-main"):
         with gr.Column(elem_id="bk-side", min_width=280):
-            prompt, models, seed, locked, seeds = build_essentials(systems)
+            prompt, models, seed, locked, seeds = build_essentials(systems, comparisons.allowance)
             with gr.Row(elem_id="bk-actions"):
                 compare = gr.Button("Compare", variant="primary", elem_id="bk-compare", interactive=bool(systems))
                 cancel = gr.Button("Cancel", variant="secondary", elem_id="bk-cancel", visible=False)
             warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
             notice = gr.HTML(apply_default_css=False, elem_id="bk-said")
-            settings = build_settings(systems[0] if systems else None, comparisons.previews_allowed)
+            settings = build_settings(
+                systems[0] if systems else None, comparisons.allowance, comparisons.previews_allowed
+            )
             form = Form(prompt, models, seed, locked, seeds, *settings)
         with gr.Column(elem_id="bk-results", min_width=280):
             chosen = [system for system in systems if system.key in default_choice(systems)]
@@ -86,7 +88,7 @@ def _build(
     _wire_filling(handlers, form, live, tabs, picture)
     _wire_back(handlers, form, live, tabs)
     _wire_refresh(handlers, live)
-    _wire_reruns(handlers, live)
+    _wire_reruns(handlers, live, visits.secret)
     if background is not None:
         _wire_background(page, BackgroundHandlers(background, catalog, offers), warming, form, shelf)
     return CompareTab(handlers, form, live)
@@ -188,7 +190,7 @@ def _wire_refresh(handlers: Handlers, live: Live) -> None:
     )
 
 
-def _wire_reruns(handlers: Handlers, live: Live) -> None:
+def _wire_reruns(handlers: Handlers, live: Live, visitor: gr.Textbox) -> None:
     """Wire two hidden buttons that board.js presses; it also supplies the job on the board and the cell to run."""
     quiet: dict[str, Any] = {
         "outputs": list(live),
@@ -198,9 +200,9 @@ def _wire_reruns(handlers: Handlers, live: Live) -> None:
     }
     index = gr.Textbox(visible=False)
     rest = gr.Button("Run the rest", visible="hidden", elem_id="bk-rest")
-    rest.click(handlers.rest, inputs=live.job_id, js=RUN_REST_JS, **quiet)
+    rest.click(handlers.rest, inputs=[visitor, live.job_id], js=RUN_REST_JS, **quiet)
     again = gr.Button("Run again", visible="hidden", elem_id="bk-again")
-    again.click(handlers.rerun, inputs=[live.job_id, index], js=RUN_AGAIN_JS, **quiet)
+    again.click(handlers.rerun, inputs=[visitor, live.job_id, index], js=RUN_AGAIN_JS, **quiet)
 
 
 def _wire_background(page: gr.Blocks, handlers: BackgroundHandlers, warming: gr.HTML, form: Form, shelf: Shelf) -> None:

@@ -16,10 +16,12 @@ import gradio as gr
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.partial_request import PartialRequest, recommendation
-from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, STEPS_RANGE, Request
+from bksdm_demo.records import CELLS_LIMIT, GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, Request
+from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.ui.present import choice_label
 from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES
 
+ANYTHING = Allowance()
 FIRST_SEED = 7
 DRAWN_SEEDS = 1_000_000  # random seeds stay short enough to read aloud; typed ones go up to 2**32 - 1
 SEED_COUNTS = ("1 picture", "2 pictures", "3 pictures", "4 pictures")  # the choices of the list; visitors may type more
@@ -48,7 +50,7 @@ class Form(NamedTuple):
 
 
 def build_essentials(
-    systems: Sequence[System],
+    systems: Sequence[System], allowance: Allowance = ANYTHING
 ) -> tuple[gr.Textbox, gr.CheckboxGroup, gr.Number, gr.Checkbox, gr.Dropdown]:
     """Lay out the main inputs: prompt, models, seed, lock and number of seeds. `systems` are the models to choose."""
     prompt = gr.Textbox(
@@ -56,6 +58,7 @@ def build_essentials(
         label="Prompt",
         lines=2,
         max_lines=6,
+        max_length=allowance.prompt,
         placeholder="What should the picture show?",
         elem_id="bk-prompt",
     )
@@ -67,7 +70,7 @@ def build_essentials(
         elem_id="bk-models",
     )
     models.preprocess = _keys  # type: ignore[method-assign, assignment]
-    return prompt, models, *_seed_row(), _seeds()
+    return prompt, models, *_seed_row(), _seeds(allowance.pictures)
 
 
 def _keys(keys: object) -> list[str]:
@@ -84,15 +87,19 @@ def _seed_row() -> tuple[gr.Number, gr.Checkbox]:
     return seed, locked
 
 
-def _seeds() -> gr.Dropdown:
-    """Build the field for the number of seeds or a list of seeds; its value is text, which fits both."""
+def _seeds(most: int) -> gr.Dropdown:
+    """Build the field for the number of seeds or a list of seeds; its value is text, which fits both.
+
+    `most` is the number of pictures that one comparison may have.
+    """
+    limit = f". At most {most} pictures in one comparison." if most < CELLS_LIMIT else ""
     return gr.Dropdown(
         [(label, str(count)) for count, label in enumerate(SEED_COUNTS, start=1)],
         value="1",
         label="Pictures per model",
         allow_custom_value=True,
         filterable=True,
-        info="One per seed. Choose a number or type seeds: 7, 20, 33",
+        info=f"One per seed. Choose a number or type seeds: 7, 20, 33{limit}",
         elem_id="bk-seeds",
     )
 
@@ -105,19 +112,21 @@ def _examples(prompt: gr.Textbox) -> None:
 
 
 def build_settings(
-    system: System | None, previews_allowed: bool = True
+    system: System | None, allowance: Allowance = ANYTHING, previews_allowed: bool = True
 ) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox]:
     """Lay out the folded settings, with the values that `system` recommends. Offers previews if they are allowed."""
     steps, guidance, scheduler = recommendation(system)
+    steps = allowance.nearest_steps(steps)
     with gr.Accordion("Settings", open=False, elem_id="bk-settings"):
         negative = gr.Textbox(
             label="Negative prompt",
             lines=1,
             max_lines=4,
+            max_length=allowance.prompt,
             placeholder="What should the picture leave out?",
             elem_id="bk-negative",
         )
-        step_slider = gr.Slider(*STEPS_RANGE, value=steps, step=1, label="Steps", buttons=[])
+        step_slider = gr.Slider(*allowance.steps, value=steps, step=1, label="Steps", buttons=[])
         guidance_slider = gr.Slider(*GUIDANCE_RANGE, value=guidance, step=0.5, label="Guidance", buttons=[])
         scheduler_list = gr.Dropdown(
             [(SCHEDULER_NAMES[name], name) for name in SCHEDULERS], value=scheduler, label="Scheduler"

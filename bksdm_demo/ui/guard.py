@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +27,7 @@ OPEN = frozenset({
     "/gradio_api/info", "/gradio_api/app_id", "/gradio_api/startup-events", "/gradio_api/reset", "/gradio_api/cancel",
     "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/queue/status",
 })  # fmt: skip
+OPEN_TO_SIGN_IN = frozenset({"/login", "/logout", "/login_check", "/gradio_api/login_check"})
 OPEN_BELOW = (
     "/assets/", "/static/", "/gradio_api/run/", "/gradio_api/api/", "/gradio_api/call/", "/gradio_api/heartbeat/",
 )  # fmt: skip
@@ -41,6 +43,7 @@ CLOSED = "There is nothing at this address. The page is at /, the API's descript
 TOO_LARGE = "The body of this request is too large: at most {:,} bytes are read."
 TOO_SLOW = "The body of this request did not arrive within {:.0f} seconds."
 TOO_MANY = "There are too many open requests from this address. Close some tabs or programs and try again."
+SIGN_IN = "This page asks who you are. Open / and sign in first."
 CROWDED = "The server is reading too many large requests. Try again later."
 
 
@@ -73,12 +76,21 @@ class _BrokenOff(Exception):
 
 
 class Guard:
-    """The middleware. `own` are the page's own routes. `behind_proxy`: a proxy sets the X-Forwarded headers."""
+    """The middleware. `behind_proxy`: a proxy sets the X-Forwarded headers.
+
+    `own` are the page's own routes, `open_routes` those of the operator, which answer without signing in. What is
+    passed on names the client by its true address.
+    """
 
     def __init__(
-        self, app: ASGIApp, own: Sequence[BaseRoute] = (), behind_proxy: bool = False, limits: Limits | None = None
+        self,
+        app: ASGIApp,
+        own: Sequence[BaseRoute] = (),
+        behind_proxy: bool = False,
+        limits: Limits | None = None,
+        open_routes: Sequence[BaseRoute] = (),
     ) -> None:
-        self.app, self.own, self.behind_proxy = app, tuple(own), behind_proxy
+        self.app, self.own, self.open_routes, self.behind_proxy = app, tuple(own), tuple(open_routes), behind_proxy
         self.limits = limits or Limits()
         self._open: Counter[str] = Counter()  # requests by address
         self._reading = 0  # bytes of bodies
@@ -91,7 +103,8 @@ class Guard:
         address = self._address(scope)
         self._open[address] += 1
         try:
-            await self._guarded(scope, receive, _with_headers(send), self._open[address])
+            named = {**scope, "client": (address, 0)}
+            await self._guarded(named, receive, _with_headers(send), self._open[address])
         finally:
             self._open[address] -= 1
             self._open += Counter()  # drops addresses without an open request
@@ -103,6 +116,8 @@ class Guard:
                 raise _Refused(429, TOO_MANY)
             if not self._known(scope):
                 raise _Refused(404, CLOSED)
+            if _any_matches(self.own, scope) and not _signed_in(scope):
+                raise _Refused(401, SIGN_IN)
             size, receive = await self._read(scope, receive)
             await self._pass_on(self._without_origin(scope), receive, send, size)
         except _Refused as refused:
@@ -127,9 +142,11 @@ class Guard:
 
     def _known(self, scope: Scope) -> bool:
         path = str(scope["path"])
+        if path.rstrip("/") in OPEN_TO_SIGN_IN:
+            return _asks_who(scope)
         if path.rstrip("/") in OPEN or path in OPEN or path.startswith(OPEN_BELOW):
             return True
-        return any(route.matches(scope)[0] is not Match.NONE for route in self.own)
+        return _any_matches((*self.own, *self.open_routes), scope)
 
     def _without_origin(self, scope: Scope) -> Scope:
         """Return the scope without the headers by which a client names another host as the page's address."""
@@ -170,6 +187,25 @@ class Guard:
         body += part
         self._reading += len(part)
         return bool(message.get("more_body", False))
+
+
+def _any_matches(routes: Sequence[BaseRoute], scope: Scope) -> bool:
+    return any(route.matches(scope)[0] is not Match.NONE for route in routes)
+
+
+def _asks_who(scope: Scope) -> bool:
+    """Whether visitors must sign in."""
+    return getattr(scope.get("app"), "auth", None) is not None
+
+
+def _signed_in(scope: Scope) -> bool:
+    """Whether the visitor has signed in, or need not. Gradio asks only before its own routes."""
+    if not _asks_who(scope):
+        return True
+    app = scope["app"]
+    cookies = HTTPConnection(scope).cookies
+    names = (f"access-token-{app.cookie_id}", f"access-token-unsecure-{app.cookie_id}")
+    return any(cookies.get(name) in app.tokens for name in names)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:

@@ -65,14 +65,17 @@ class Handlers:
         generator: str,
         previews: bool,
         last_job: str,
+        page: gr.Request | None = None,
     ) -> Live:
         """Submit the form as one job and show it; a refused form leaves the board unchanged."""
         try:
             numbers = choose_seeds(seed, locked, self._used_seed(last_job), seeds)
             request = read_request(prompt, negative_prompt, numbers[0], steps, guidance_scale, scheduler, generator)
             every = PREVIEW_EVERY if previews and self.comparisons.previews_allowed else 0
-            owner = self.visitors.submitter(visitor)
-            job = self.comparisons.submit(request, models, seeds=numbers, preview_every=every, owner=owner)
+            client = self.visitors.client(visitor, page)
+            job = self.comparisons.submit(
+                request, models, seeds=numbers, preview_every=every, owner=client.visitor, address=client.address
+            )
         except DemoError as error:
             return _refused(str(error))
         return self._first(job)
@@ -126,6 +129,7 @@ class Handlers:
         """
         present, before = values[:3], values[3:]
         after = recommended([self.systems[key] for key in models if key in self.systems]) or before
+        after = (self.comparisons.allowance.nearest_steps(after[0]), *after[1:])
         followed = (
             new if now == old and new != old else gr.skip()
             for now, old, new in zip(present, before, after, strict=True)
@@ -139,14 +143,16 @@ class Handlers:
         except DemoError:
             return _refused(GONE)
 
-    def rest(self, job_id: str) -> Live:
+    def rest(self, visitor: str, job_id: str, page: gr.Request | None = None) -> Live:
         """Run every cell that ended without a verdict again."""
-        return self._run_again(lambda: self.comparisons.resume(job_id))
+        client = self.visitors.client(visitor, page)
+        return self._run_again(lambda: self.comparisons.resume(job_id, client))
 
-    def rerun(self, job_id: str, index: str) -> Live:
+    def rerun(self, visitor: str, job_id: str, index: str, page: gr.Request | None = None) -> Live:
         """Run one cell again; `index` is the text that the page sends."""
         number = int(index) if index and index.isdecimal() and len(index) < 5 else -1
-        return self._run_again(lambda: self.comparisons.rerun(job_id, number))
+        client = self.visitors.client(visitor, page)
+        return self._run_again(lambda: self.comparisons.rerun(job_id, number, client))
 
     def _run_again(self, start: Callable[[], Job]) -> Live:
         try:

@@ -20,7 +20,7 @@ from bksdm_demo.ui.about import build_about
 from bksdm_demo.ui.api import build_api
 from bksdm_demo.ui.compare import build_compare
 from bksdm_demo.ui.gallery import build_gallery
-from bksdm_demo.ui.guard import Guard
+from bksdm_demo.ui.guard import Guard, Limits
 from bksdm_demo.ui.guarded_blocks import GuardedBlocks
 from bksdm_demo.ui.news import news_routes
 from bksdm_demo.ui.pictures import picture_routes
@@ -44,11 +44,12 @@ KNOW_VISITOR_JS = "() => [window.bksdm.visitor(), window.bksdm.zone()]"  # share
 
 
 def build_page(
-    comparisons: Comparisons, background: Background | None = None, *, own_gallery: bool = False
+    comparisons: Comparisons, background: Background | None = None, *, own_gallery: bool = False, api: bool = True
 ) -> gr.Blocks:
     """Build the whole page over one service. Without `background` visitors cannot download models.
 
-    With `own_gallery` each visitor sees only their own comparisons, as on a public page.
+    With `own_gallery` each visitor sees only their own comparisons, as on a public page. With `api` programs find
+    endpoints.
     """
     with GuardedBlocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
@@ -59,7 +60,8 @@ def build_page(
             with gr.Tab("About", id="about"):
                 build_about(comparisons, own_gallery)
         page.load(None, outputs=[visits.secret, visits.zone], js=KNOW_VISITOR_JS, api_visibility="private")
-        build_api(comparisons)
+        if api:
+            build_api(comparisons)
     page.queue(default_concurrency_limit=None)
     return page
 
@@ -69,24 +71,27 @@ def launch_options(
     background: Background | None = None,
     *,
     behind_proxy: bool = False,
+    body_bytes: int = Limits.body,
     routes: Sequence[BaseRoute] = (),
 ) -> dict[str, Any]:
     """Return the keywords for Blocks.launch() that belong to the page itself.
 
-    `behind_proxy` as in Guard. `routes` are served beside the page's own.
+    `behind_proxy` as in Guard. `body_bytes` is the largest body of a request. `routes` are served beside the page's
+    own, without signing in.
     """
     status_board = None if background is None else background.status_board
     own = (*picture_routes(comparisons), report_route(comparisons), *news_routes(comparisons, status_board))
-    routes = [*own, *routes]
     return {
         "theme": build_theme(),
         # In the head: Gradio's css= rewrites selectors, which would break the narrow layout.
         "head": f"<style>{_joined(STYLES)}</style><script>{_joined(SCRIPTS)}</script>",
         "app_kwargs": {
-            "routes": routes,
+            "routes": [*own, *routes],
             "middleware": [
                 Middleware(RequestIds, behind_proxy=behind_proxy),
-                Middleware(Guard, own=routes, behind_proxy=behind_proxy),
+                Middleware(
+                    Guard, own=own, open_routes=routes, behind_proxy=behind_proxy, limits=Limits(body=body_bytes)
+                ),
             ],
         },
         "footer_links": [],

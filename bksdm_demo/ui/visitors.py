@@ -10,6 +10,9 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import gradio as gr
+
+from bksdm_demo.runs.fairness import Client, network
 from bksdm_demo.store.contract import owner_digest
 
 SHORTEST_SECRET = 16  # characters; a shorter secret identifies nobody
@@ -24,6 +27,10 @@ class Visitors:
     def submitter(self, secret: str) -> str:
         """Return the owner of what the visitor submits; "" when the secret identifies nobody."""
         return owner_digest(secret) if _valid(secret) else ""
+
+    def client(self, secret: str, web: gr.Request | None) -> Client:
+        """Return who asks, for the limits of the queue."""
+        return Client(self.submitter(secret), address_of(web))
 
     def owner(self, secret: str) -> str | None:
         """Return whose comparisons the visitor may list and change: None means everybody's.
@@ -41,6 +48,12 @@ class Visits(NamedTuple):
     visitors: Visitors
     secret: Any
     zone: Any
+
+
+def address_of(web: gr.Request | None) -> str:
+    """Return the address as which a request counts; "" for a call without one."""
+    peer = None if web is None or web.request is None else web.request.client
+    return "" if peer is None else network(str(peer.host))
 
 
 EVERYBODYS = Visitors(own=False)
