@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -276,15 +276,6 @@ def test_snapshots_cannot_be_changed(start: Callable[..., JobQueue], runner: Run
         job.position = 7  # type: ignore[misc]
 
 
-class Stopwatch:
-    """Seconds that the test sets."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def submit(queue: JobQueue, client: Client, job: Job | None = None) -> Job:
     job = job or new_job()
     with queue.reserved(job.id):
@@ -320,79 +311,6 @@ def test_positions_follow_the_turns(start: Callable[..., JobQueue], runner: Runn
     assert [queue.get(job.id).position for job in (first_of_ben, second, third)] == [1, 2, 3]
     queue.cancel(first_of_ben.id)
     assert [queue.get(job.id).position for job in (second, third)] == [1, 2]
-
-
-class PictureByPicture:
-    """Draws a picture in `seconds`, and asks between two whether its turn is over."""
-
-    def __init__(self, stopwatch: Stopwatch, seconds: float) -> None:
-        self.stopwatch, self.seconds = stopwatch, seconds
-        self.drawn: list[tuple[str, int]] = []
-        self.started, self.gate = threading.Event(), threading.Event()
-
-    def __call__(self, run: Run) -> None:
-        self.started.set()
-        assert self.gate.wait(PATIENCE)
-        for index, cell in enumerate(run.job.cells):
-            if run.turn_over():
-                return
-            if not cell.phase.final and not run.stopped():
-                self.stopwatch.now += self.seconds
-                if not run.stopped():
-                    self.drawn.append((run.job.owner, index))
-                    run.change(index, Phase.DONE)
-
-
-def owned(owner: str, pictures: int) -> Job:
-    return Job(new_id(), REQUEST, tuple(Cell(str(number)) for number in range(pictures)), owner=owner)
-
-
-def test_a_job_whose_turn_is_over_lets_others_go_first_and_keeps_its_pictures() -> None:
-    stopwatch = Stopwatch()
-    runner = PictureByPicture(stopwatch, 25.0)
-    queue = JobQueue(runner, turn_seconds=60.0, stopwatch=stopwatch)
-    long = submit(queue, ANNA, owned("anna", 7))
-    assert runner.started.wait(PATIENCE)
-    short = submit(queue, BEN, owned("ben", 1))
-    runner.gate.set()
-    assert phases(finish(queue, long)) == [Phase.DONE] * 7
-    assert phases(finish(queue, short)) == [Phase.DONE]
-    assert runner.drawn == [*(("anna", n) for n in range(3)), ("ben", 0), *(("anna", n) for n in range(3, 7))]
-    queue.close()
-
-
-def test_a_paused_job_waits_and_can_be_cancelled() -> None:
-    stopwatch = Stopwatch()
-    runner = PictureByPicture(stopwatch, 100.0)
-    queue = JobQueue(runner, turn_seconds=60.0, stopwatch=stopwatch)
-    long = submit(queue, ANNA, owned("anna", 3))
-    assert runner.started.wait(PATIENCE)
-    short = submit(queue, BEN, owned("ben", 1))
-    cancelled: list[Job] = []
-
-    def cancel_the_paused_one(run: Run) -> None:
-        cancelled.append(queue.cancel(long.id))
-
-    queue._runner = lambda run: cancel_the_paused_one(run) if run.job.owner == "ben" else runner(run)
-    runner.gate.set()
-    assert phases(finish(queue, long)) == [Phase.DONE, Phase.CANCELLED, Phase.CANCELLED]
-    assert finish(queue, short).finished
-    assert cancelled[0].finished
-    queue.close()
-
-
-def test_a_job_over_its_time_stops_with_a_sentence_and_can_go_on() -> None:
-    stopwatch = Stopwatch()
-    runner = PictureByPicture(stopwatch, 25.0)
-    runner.gate.set()
-    queue = JobQueue(runner, stopwatch=stopwatch, allowance=Allowance(seconds=60.0))
-    job = finish(queue, queue.submit(owned("anna", 3)))
-    assert phases(job) == [Phase.DONE, Phase.DONE, Phase.CANCELLED]
-    assert "draws for 1 min 00 s at most" in job.cells[2].message
-    cells = tuple(cell.again() if cell.unfinished else cell for cell in job.cells)
-    queue.settled(job.id)
-    assert phases(finish(queue, queue.submit(replace(job, cells=cells)))) == [Phase.DONE] * 3
-    queue.close()
 
 
 def test_what_a_visitor_has_waiting_and_running_counts(start: Callable[..., JobQueue], runner: Runner) -> None:
