@@ -50,8 +50,8 @@ def kills(effort: Effort) -> Outcome:
     count, random, found = effort.of(KILLS), Random(effort.seed), Found()
     with tempfile.TemporaryDirectory() as folder:
         server = PageServer(Path(folder))
-        server.start()
         try:
+            server.start()
             for number in range(count):
                 _draw_until_killed(server, f"{effort.seed} {number}", random, found)
                 _look_at_folder(server, found)

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,9 @@ def mutated_files(effort: Effort) -> Outcome:
     """Read all files and count what is wrong with any."""
     count = effort.of(FILES, READERS)
     found: list[dict[str, Any]] = []
-    readers = [
-        threading.Thread(target=lambda first=first: found.extend(_read(effort.seed, first, count)))
-        for first in range(READERS)
-    ]
-    for reader in readers:
-        reader.start()
-    for reader in readers:
-        reader.join()
+    with ThreadPoolExecutor(READERS) as pool:
+        for files in pool.map(lambda first: list(_read(effort.seed, first, count)), range(READERS)):
+            found += files
     wrong = [file for file in found if _is_wrong(file)]
     unprepared = [file for file in found if file["outcome"] == "unprepared"]
     LOG.parent.mkdir(exist_ok=True)
@@ -57,21 +53,21 @@ def _is_wrong(file: dict[str, Any]) -> bool:
 
 
 def _read(seed: int, first: int, end: int) -> Iterator[dict[str, Any]]:
-    """What became of every READERS-th file from `first` on."""
+    """What became of every READERS-th file from `first` on. Raises RuntimeError if the reading does not begin."""
     while first < end:
-        last = None
+        begun = False
         for line in _lines([str(seed), str(first), str(end), str(READERS)]):
             said = json.loads(line)
-            if "begins" in said:
-                last = said["begins"]
-            else:
-                last = None
+            begun = "begins" in said
+            if not begun:
                 first = said["number"] + READERS
                 yield said
-        if first < end:  # it died
-            said = "the process died" if last is not None else "the process did not start"
-            yield {"number": first, "file": "?", "outcome": "crash", "said": said, "seconds": 0.0, "peak": 0}
+        if begun:  # the process died with this file
+            died = {"file": "?", "said": "the process died or hung", "seconds": 0.0, "peak": 0}
+            yield {"number": first, "outcome": "crash", **died}
             first += READERS
+        elif first < end:
+            raise RuntimeError("The process that reads the files ended before it read any.")
 
 
 def _lines(arguments: list[str]) -> Iterator[str]:

@@ -102,8 +102,8 @@ class PageServer:
 def served(folder: Path, *flags: str) -> Iterator[PageServer]:
     """A started page, ended after the block."""
     server = PageServer(folder, *flags)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.end()
