@@ -25,7 +25,7 @@ from bksdm_demo.settings import GALLERIES, Settings, from_environment, gibibytes
 
 drop_empty(os.environ)
 try:  # the libraries read their variables now
-    from bksdm_demo.ending import Ending, drain
+    from bksdm_demo.ending import Ending, drain, leave
     from bksdm_demo.metrics import Metrics
     from bksdm_demo.operator_routes import health_routes, metrics_route
     from bksdm_demo.start import Services, start
@@ -182,9 +182,7 @@ def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
     services.prepare()
     reach_directly(os.environ, settings.host)
     try:
-        page = build_page(
-            services.comparisons, services.background, own_gallery=settings.own_gallery, api=settings.api
-        )
+        page = build_page(services.comparisons, services.background, own_gallery=settings.own_gallery, api=settings.api)
         options = launch_options(
             services.comparisons,
             services.background,
@@ -232,4 +230,4 @@ def _operators_routes(services: Services, settings: Settings, metrics: Metrics) 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

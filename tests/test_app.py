@@ -68,7 +68,13 @@ def test_it_starts_prints_its_address_and_stops_cleanly() -> None:
         try:
             assert process.stdout.readline().strip() == f"The page is at http://127.0.0.1:{port}/"
             assert "BK-SDM" in httpx.get(f"http://127.0.0.1:{port}/", timeout=SECONDS).text
-            process.send_signal(signal.SIGINT)
+            for path in ("healthz", "readyz"):
+                assert httpx.get(f"http://127.0.0.1:{port}/{path}", timeout=SECONDS).text == "ok\n"
+            figures = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=SECONDS)
+            assert "\nbksdm_queue_length 0.0\n" in figures.text
+            assert "\nbksdm_part_processes_died_total 0.0\n" in figures.text or os.name != "posix"
+            assert figures.headers["x-request-id"]
+            process.send_signal(signal.SIGTERM if os.name == "posix" else signal.SIGINT)
             assert process.wait(SECONDS) == 0
             assert process.stdout.read().strip() == "Closing."
         finally:

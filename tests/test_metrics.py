@@ -18,6 +18,7 @@ from bksdm_demo.start import Services
 from bksdm_demo.store.contract import StoreError
 from tests.fakes import BLOCKED_WORD, FAMILY, REFUSED_WORD, fake_background, fake_comparisons
 
+ROOT = Path(__file__).parents[1]
 STEPS = 3
 MODEL = FAMILY[0]
 
@@ -30,6 +31,20 @@ def figures(metrics: Metrics) -> dict[tuple[str, ...], float]:
         for family in families
         for sample in family.samples
     }
+
+
+def test_the_document_lists_every_figure(tmp_path: Path) -> None:
+    metrics = Metrics()
+    made = services(tmp_path, metrics)
+    try:
+        run(made, "red apple")
+        names = {family.name for family in text_string_to_metric_families(metrics.text().decode())}
+    finally:
+        made.close()
+    listed = (ROOT / "docs" / "operating.md").read_text(encoding="utf-8")
+    own = {name for name in names if name.startswith("bksdm_")}
+    assert len(own) > 15
+    assert {name for name in own if f"`{name}" not in listed} == set()
 
 
 def services(folder: Path, metrics: Metrics, **options: dict[str, object]) -> Services:

@@ -152,8 +152,9 @@ class PartProcess:
     def _dead(self, sentence: str) -> PartCrashedError:
         """End what is left of the process, log the sentence and the last lines, and return the error."""
         self._process.kill()
-        self._died()
-        _logger.error("%s Its last words:\n%s", sentence, self._log.last_words())
+        if self.end.alive:  # else it was ended from here
+            self._died()
+            _logger.error("%s Its last words:\n%s", sentence, self._log.last_words())
         self.end()
         return PartCrashedError(sentence)
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from bksdm_demo.engines.child import pool as pool_module
 from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
 from bksdm_demo.engines.child.pool import PartProcesses
-from bksdm_demo.errors import EngineError
+from bksdm_demo.errors import EngineError, PartCrashedError
 from tests.engines.child import moody_engine
 from tests.engines.child.conftest import MakePool
 from tests.engines.child.test_process import ended
@@ -59,6 +60,25 @@ def test_a_process_that_died_while_it_waited_is_replaced(pool: MakePool) -> None
     assert ended(waiting.pid)
     engine = IsolatedEngine(Path("moody.mlpackage"), processes)
     assert engine.run(moody_engine.x(0))["y"].tolist() == [0, 14]
+
+
+def test_starts_and_deaths_are_counted_but_not_ends(pool: MakePool) -> None:
+    processes = pool()
+    engine = IsolatedEngine(Path("moody.mlpackage"), processes)
+    engine.load()
+    first = processes.counts()
+    assert engine._process is not None
+    assert engine._process.pid in first.living
+    assert first.died == 0
+    os.kill(engine._process.pid, signal.SIGKILL)
+    with suppress(PartCrashedError):  # unless the death is noticed before the call
+        engine.run(moody_engine.x(0))
+    engine.load()
+    second = processes.counts()
+    assert (second.died, second.started > first.started) == (1, True)
+    engine.unload()
+    processes.close()
+    assert (processes.counts().living, processes.counts().died) == ((), 1)
 
 
 def test_closing_ends_all_and_refuses_more(pool: MakePool) -> None:
