@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import random
 import re
+import threading
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from limits.storage import memory
 
 from bksdm_demo.errors import BusyError, RequestError
+from bksdm_demo.operator_limits import OperatorLimits
 from bksdm_demo.records import Cell, Job, Phase, Request
 from bksdm_demo.runs import fairness
 from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.runs.fairness import Budgets, Client, FairQueue, Rates, network, price
+from tests.fakes import FAMILY, fake_comparisons
 
 ANNA, BEN = Client("anna", "192.0.2.1"), Client("ben", "192.0.2.2")
 CARL = Client("carl", "192.0.2.2")  # beside Ben
@@ -190,3 +194,27 @@ def test_without_rates_nothing_is_counted() -> None:
 def test_a_rate_that_cannot_be_read_is_refused() -> None:
     with pytest.raises(ValueError, match="often"):
         Rates("often", "")
+
+
+def test_fifty_visitors_of_a_public_page_are_all_served(tmp_path: Path) -> None:
+    """Two models and ten steps each, beside a visitor who queues as much as the page takes."""
+    gate = threading.Event()
+    allowance = OperatorLimits().allowance(public=True)
+    service = fake_comparisons(tmp_path, {"unet": {"run_gate": gate}}, allowance=allowance, queue_size=100)
+    try:
+        big, small = Request("red apple", steps=50), Request("red apple", steps=10)
+        hoard = [service.submit(big, FAMILY[:2], seeds=range(8), owner="hoarder", address="192.0.2.1")]
+        with pytest.raises(BusyError, match="You have 800 U-Net evaluations"):
+            service.submit(big, FAMILY[:2], seeds=range(8), owner="hoarder", address="192.0.2.1")
+        jobs = [
+            service.submit(small, FAMILY[:2], owner=f"visitor {number}", address=f"198.51.100.{number}")
+            for number in range(50)
+        ]
+        service.cancel(hoard[0].id)
+        gate.set()
+        for job in jobs:
+            *_, ended = service.watch(job.id)
+            assert [cell.phase for cell in ended.cells] == [Phase.DONE] * 2
+    finally:
+        gate.set()
+        service.close()
