@@ -83,6 +83,21 @@ def test_variables(name: str, text: str, field: str, value: object) -> None:
     assert getattr(from_environment({name: text}), field) == value
 
 
+@pytest.mark.parametrize("name", ["BKSDM_MODELS_DIR", "BKSDM_CACHE_DIR", "BKSDM_DATA_DIR", "BKSDM_SAFETY_RULES"])
+def test_an_unknown_users_home_is_named(name: str) -> None:
+    with pytest.raises(DemoError, match=r"^~nobody-of-this-name/a cannot be found, .*: give the whole path"):
+        from_environment({name: "~nobody-of-this-name/a"})
+
+
+def test_a_user_without_a_home_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(*_: object, **__: object) -> None:
+        raise RuntimeError("could not determine the home directory")
+
+    monkeypatch.setattr(settings, "PlatformDirs", no_home)
+    with pytest.raises(DemoError, match=r"^This user has no home folder .*: set HOME"):
+        from_environment({})
+
+
 def test_models_dir_must_be_a_folder(tmp_path: Path) -> None:
     assert from_environment({"BKSDM_MODELS_DIR": str(tmp_path)}).models_dir == tmp_path
     with pytest.raises(DemoError, match="is not a folder"):
