@@ -13,6 +13,10 @@ PREFIXES = ("GRADIO_", "HF_")
 PROXIES = ("all_proxy", "http_proxy", "https_proxy")
 LOCAL = ("localhost", "127.0.0.1", "::1")
 ANY_ADDRESS = ("0.0.0.0", "::")
+NO_PLACE = (
+    "The page cannot listen there: another program uses the port, this user may not, or the host is no address of this "
+    "machine. Choose others with --port and --host."
+)
 
 
 def drop_empty(environ: MutableMapping[str, str]) -> None:
@@ -36,8 +40,10 @@ def bracketed(host: str | None) -> str | None:
 
 def start_error(error: Exception, environ: Mapping[str, str]) -> str:
     """A sentence about an error at the start, with the variable that it is about where one can be told."""
-    said = " ".join(str(error).split())
-    return variable_error(error, environ) or f"The page cannot start: {said or type(error).__name__}."
+    said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    if "empty port" in said:  # Gradio's words for whatever keeps it from listening
+        return NO_PLACE
+    return variable_error(error, environ) or f"The page cannot start: {said}."
 
 
 def variable_error(error: Exception, environ: Mapping[str, str]) -> str:

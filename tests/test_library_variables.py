@@ -41,7 +41,8 @@ def test_empty_variables_are_as_good_as_none() -> None:
         ({"HF_HOME": "/proc/nope"}, FileNotFoundError(2, "None", "/proc/nope/hub"), "HF_HOME has"),
         ({"HF_HUB_DISABLE_TELEMETRY": "True"}, ValueError("set share=True"), "The page cannot start: set share=True."),
         ({"ALL_PROXY": "ftp://a"}, ValueError("Unknown scheme for proxy URL"), "ALL_PROXY is no address of a proxy"),
-        ({}, OSError("two\nlines"), "The page cannot start: two lines."),
+        ({}, OSError("two\nlines."), "The page cannot start: two lines."),
+        ({"A": "1"}, OSError("Cannot find empty port in range: 80-80. You can ..."), "The page cannot listen there: "),
         ({}, KeyError(), "The page cannot start: KeyError."),
     ],
 )

@@ -18,6 +18,7 @@ import typer
 from bksdm_demo.cli.console import say
 from bksdm_demo.cli.exit_codes import FAILED, INTERRUPTED, UsageError, error_code
 from bksdm_demo.errors import DemoError
+from bksdm_demo.logs import TextLines
 from bksdm_demo.operator_limits import UNLIMITED
 from bksdm_demo.settings import QUOTA_RANGE, Settings, from_environment
 from bksdm_demo.start import Services
@@ -48,7 +49,7 @@ def wrong_usage() -> Iterator[None]:
 def error_sentences(context: typer.Context) -> Iterator[None]:
     """Print an error as one sentence on stderr and exit with its code; --debug adds the traceback."""
     debug = context.obj.debug
-    with _quiet_log(debug):
+    with _log_on_stderr(debug):
         try:
             yield
         except KeyboardInterrupt as interrupt:
@@ -82,14 +83,18 @@ def _print_error(message: str, debug: bool) -> None:
 
 
 @contextmanager
-def _quiet_log(debug: bool) -> Iterator[None]:
-    """Silence the log unless --debug is given: the answer already says what went wrong."""
+def _log_on_stderr(debug: bool) -> Iterator[None]:
+    """Show the log with --debug, else silence it: the answer already says what went wrong."""
     logger = logging.getLogger("bksdm_demo")
     level = logger.level
     logger.setLevel(level if debug else logging.CRITICAL + 1)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TextLines())
+    logger.addHandler(handler)
     try:
         yield
     finally:
+        logger.removeHandler(handler)
         logger.setLevel(level)
 
 

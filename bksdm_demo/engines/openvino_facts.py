@@ -79,7 +79,7 @@ def compiled_key(identity: str, sources: str, runtime: Mapping[str, str], settin
 def sources_digest() -> str:
     """A digest over the code that reads and translates files; "" if it cannot be read, and then nothing is stored."""
     files = sorted(file for room in ROOMS for file in (PACKAGE / room).rglob("*.py"))
-    texts = (f"{file.relative_to(PACKAGE).as_posix()}\0{file.read_text()}" for file in files)
+    texts = (f"{file.relative_to(PACKAGE).as_posix()}\0{file.read_text(encoding='utf-8')}" for file in files)
     return _digest(*texts) if files else ""
 
 
@@ -88,7 +88,7 @@ def processor() -> str:
     """This processor as the system describes it, with its instruction sets if the system lists them."""
     known = [platform.system(), platform.machine(), platform.processor()]
     if CPU_FACTS.is_file():
-        first = CPU_FACTS.read_text().split("\n\n")[0].splitlines()
+        first = CPU_FACTS.read_text(encoding="utf-8").split("\n\n")[0].splitlines()
         known += [
             line for line in first if line.split("\t")[0] in ("model name", "cpu family", "model", "stepping", "flags")
         ]

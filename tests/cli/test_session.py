@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import sys
 from pathlib import Path
@@ -30,6 +31,16 @@ def test_a_failed_start_is_a_sentence(run: Run) -> None:
     assert result.exit_code == exit_codes.FAILED
     assert result.stderr == "Unexpected ValueError: two lines (run again with --debug to see where).\n"
     assert "Traceback" in run("--debug", "models", start=broken).stderr
+
+
+def test_nothing_in_the_log_reaches_the_terminal(run: Run) -> None:
+    def noisy(settings: Settings) -> Services:
+        logging.getLogger("bksdm_demo.noisy").warning("a\x1b[2J\nb\u202e")
+        raise ValueError("end")
+
+    assert "WARNING" not in run("models", start=noisy).stderr
+    shown = run("--debug", "models", start=noisy).stderr
+    assert "WARNING bksdm_demo.noisy: a�[2J\n    b�\n" in shown
 
 
 def test_what_the_system_refuses_is_a_sentence_about_the_file(run: Run) -> None:
