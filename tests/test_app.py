@@ -60,6 +60,21 @@ def test_no_flag_can_contradict_the_settings() -> None:
         app.read_settings(["--port", "70000"])
 
 
+@pytest.mark.parametrize(
+    ("command", "variable", "value"),
+    [
+        (["app.py"], "GRADIO_NUM_PORTS", "many"),
+        (["-m", "bksdm_demo", "models"], "HF_HUB_DOWNLOAD_TIMEOUT", "soon"),
+    ],
+)
+def test_a_librarys_variable_is_named_when_it_cannot_be_read(command: list[str], variable: str, value: str) -> None:
+    environ = {**os.environ, variable: value}
+    ended = subprocess.run([sys.executable, *command], cwd=ROOT, env=environ, capture_output=True, text=True)
+    assert ended.returncode in (1, 2)  # before or after the settings are read
+    assert f"{variable} has a value that cannot be used" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+
+
 def test_it_starts_prints_its_address_and_stops_cleanly() -> None:
     port = free_port()
     command = [sys.executable, "app.py", "--port", str(port), "--data-dir", "none"]
