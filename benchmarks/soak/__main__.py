@@ -1,6 +1,6 @@
 """The reliability suite: what must hold under load, kills, crashes and hostile files, in one table.
 
-    make soak                                        # everything; half an hour on an idle machine
+    make soak                                        # everything
     python -m benchmarks.soak --scale 0.02           # the same, fifty times shorter
     python -m benchmarks.soak --only kills --seed 3  # one check; the others' rows of earlier runs stay
 

@@ -46,7 +46,7 @@ class Found:
 def crashed_parts(effort: Effort) -> Outcome:
     """Kill part after part, and look at all pictures at the end."""
     count, found = effort.of(KILLS, 2), Found()
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as server:
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder), "--max-steps", str(STEPS)) as server:
         with Visitor(server.address, "first") as visitor:
             _next_job(visitor, 0, found)  # loads the model
             found.next_seconds.clear()

@@ -49,7 +49,7 @@ def kills(effort: Effort) -> Outcome:
     """Kill and start again, then look at everything once more."""
     count, random, found = effort.of(KILLS), Random(effort.seed), Found()
     with tempfile.TemporaryDirectory() as folder:
-        server = PageServer(Path(folder))
+        server = PageServer(Path(folder), "--max-pictures", "64")
         try:
             server.start()
             for number in range(count):

@@ -47,9 +47,11 @@ class Visitor:
         self._client.get("/").raise_for_status()
 
     def event(self, name: str, values: Sequence[Any]) -> list[Any]:
-        """Send one of the page's events that need no queue. Returns what it gives back."""
+        """Send one of the page's events that need no queue. Returns what it gives back. Raises RefusedError."""
         body = {"data": list(values), "session_hash": self.session}
         answer = self._client.post(f"/gradio_api/run/{name}", json=body)
+        if answer.status_code == 500 and "error" in answer.json():
+            raise RefusedError(answer.json()["error"])
         answer.raise_for_status()
         return list(answer.json()["data"])
 
