@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute, Match
@@ -124,6 +125,11 @@ class Guard:
             await PlainTextResponse(str(refused), refused.status)(scope, receive, send)
         except _BrokenOff:
             pass
+        except RuntimeError as error:  # a refusal after the answer began: Gradio's streams of unknown sessions
+            if not isinstance(error.__cause__, HTTPException):
+                raise
+            logger.info("The answer to %r ended early: %s.", scope["path"], error.__cause__.detail)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._reading -= size
 

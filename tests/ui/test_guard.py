@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request as WebRequest
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from bksdm_demo.ui.guard import HEADERS, Guard, Limits
@@ -217,3 +219,20 @@ def test_the_address_is_the_last_that_the_proxy_names(scope: dict[str, Any]) -> 
     assert guard(behind_proxy=True)._address(scope) == "2.2.2.2"
     assert guard(behind_proxy=True)._address({**scope, "headers": []}) == "10.0.0.1"
     assert guard()._address({"headers": [], "client": None}) == ""
+
+
+def _unknown_session(request: WebRequest) -> Response:
+    async def events() -> AsyncIterator[str]:
+        raise HTTPException(404, "Session not found")
+        yield ""
+
+    return StreamingResponse(events())
+
+
+def test_a_refusal_within_a_begun_stream_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    """As Gradio refuses to stream the events of a session that it does not know."""
+    app = Guard(Starlette(routes=[Route("/gradio_api/queue/data", _unknown_session)]), own=(), limits=SMALL)
+    with caplog.at_level("INFO", logger="bksdm_demo.ui.guard"):
+        answer = ask(app, "GET", "/gradio_api/queue/data")
+    assert answer.text == ""
+    assert caplog.messages == ["The answer to '/gradio_api/queue/data' ended early: Session not found."]
