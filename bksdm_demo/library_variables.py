@@ -51,8 +51,8 @@ def variable_error(error: Exception, environ: Mapping[str, str]) -> str:
     said = " ".join(str(error).split())
     proxies = [name for name, value in environ.items() if name.lower() in PROXIES and value]
     if "SOCKS" in said:
-        named = " and ".join(name for name in proxies if environ[name].startswith("socks"))
-        return f"{named} names a SOCKS proxy, which needs the package socksio: run `pip install socksio`, or unset it."
+        socks = " and ".join(name for name in proxies if environ[name].startswith("socks"))
+        return f"{socks} names a SOCKS proxy, which needs the package socksio: run `pip install socksio`, or unset it."
     named = [name for name, value in environ.items() if name.startswith(PREFIXES) and _quoted(value, said)]
     if named:
         return f"{' or '.join(named)} has a value that cannot be used ({said}); correct or unset it."

@@ -30,7 +30,7 @@ from bksdm_demo.start import Services
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # upper ends of the histograms' buckets
-disable_created_metrics()  # a second series for each counter, which says only when it began
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which says only when it began
 PHASES = ("encode", "denoise", "decode", "safety", "total")
 
 

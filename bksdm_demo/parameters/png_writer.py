@@ -79,8 +79,8 @@ def picture_record(result: Result, name: str, environment: Mapping[str, Any]) ->
 def parameters_text(result: Result, version: str = "") -> str:
     """Return the parameters in stable-diffusion-webui's layout. An empty negative prompt has no line.
 
-    `Steps` is the number that was asked for; PNDM takes one more. `RNG: CPU` is that program's name for torch's CPU generator. It has no name
-    for NumPy's generator, which is written under our own key `Noise`.
+    `Steps` is the number that was asked for; PNDM takes one more. `RNG: CPU` is that program's name for torch's CPU
+    generator. It has no name for NumPy's generator, which is written under our own key `Noise`.
     """
     request = result.request
     pairs = {

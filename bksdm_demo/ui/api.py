@@ -229,7 +229,7 @@ def _strings(name: str, values: object) -> list[str]:
 
 
 def _numbers(name: str, values: object) -> tuple[int, ...]:
-    numbers = [whole(value) for value in values] if isinstance(values, list) else [None]
+    numbers: list[Any] = [whole(value) for value in values] if isinstance(values, list) else [None]
     if not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
         raise RequestError(f"{name} must be a list of whole numbers, not {values!r:.60}.")
     return tuple(numbers)

@@ -1,8 +1,8 @@
 """Tells an open page whether what it shows has changed. An answer is one word and comes at once.
 
 So an open page holds no connection: a browser opens at most six to one server, for all its tabs together. An element
-that will change names the address to ask, the word that it shows and the button that shows it anew; watch.js asks. Every
-answer says whether the server is about to end. A page that shows nothing that changes asks only for that.
+that will change names the address to ask, the word that it shows and the button that shows it anew; watch.js asks.
+Every answer says whether the server is about to end. A page that shows nothing that changes asks only for that.
 """
 
 from __future__ import annotations

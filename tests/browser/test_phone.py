@@ -68,7 +68,7 @@ def test_back_and_forward_show_the_comparison_before_and_after(
 ) -> None:
     door.set()
     page = visit(chromium, address, size)
-    links = []
+    links: list[str] = []
     for prompt in ("red apple", "whale"):
         type_and_submit(page, prompt)
         page.wait_for_selector(f".bk-prompt:has-text('{prompt}')")

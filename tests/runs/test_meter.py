@@ -69,7 +69,10 @@ def test_every_step_and_every_ending_is_told(tmp_path: Path, prompt: str, phase:
 
 def test_a_failed_picture_is_told_and_a_stopped_one_is_not(tmp_path: Path) -> None:
     tally, gate = Tally(), threading.Event()
-    options: dict[str, dict[str, Any]] = {"original_unet": {"failure": EngineError("It broke.")}, "tiny_unet": {"run_gate": gate}}
+    options: dict[str, dict[str, Any]] = {
+        "original_unet": {"failure": EngineError("It broke.")},
+        "tiny_unet": {"run_gate": gate},
+    }
     comparisons = fake_comparisons(tmp_path, options, meter=tally)
     try:
         job = comparisons.submit(Request("red apple", steps=STEPS), (FAMILY[0], FAMILY[3]))

@@ -13,7 +13,7 @@ from bksdm_demo.store.codec import UNREADABLE, cell_text, job_fields, job_text, 
 from tests.store.test_sqlite import done, new_job
 
 JOB = new_job()
-WRONG = (None, True, "text", -1, 1.5, 10**400, float("nan"), [], {}, [[1]], {"a": 1})
+WRONG: tuple[Any, ...] = (None, True, "text", -1, 1.5, 10**400, float("nan"), [], {}, [[1]], {"a": 1})
 
 
 def paths(record: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

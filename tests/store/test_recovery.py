@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ from tests.store.test_sqlite import PICTURE, done, new_job, stored
 OLD = 7200.0  # seconds: older than what a running process may be writing
 
 
-def reopened(folder: Path, **retention: float) -> SqliteStore:
+def reopened(folder: Path, **retention: Any) -> SqliteStore:
     return SqliteStore(folder, Retention(**retention), read_picture=read_picture)
 
 
