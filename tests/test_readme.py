@@ -27,7 +27,16 @@ DOCUMENTS = {
 }
 SPACE_COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 SHORT_DESCRIPTION_LIMIT = 60  # characters, the hub refuses longer ones
-OTHER_TOOLS = ("hf ", "npm ", "pip ", ".venv/bin/pip ", ".venv-training/bin/pip ", "--bundle-resources-for-swift-cli")
+OTHER_TOOLS = (
+    "hf ",
+    "npm ",
+    "pip ",
+    "make soak ",
+    "python -m benchmarks",
+    ".venv/bin/pip ",
+    ".venv-training/bin/pip ",
+    "--bundle-resources-for-swift-cli",
+)
 
 documents = pytest.mark.parametrize("name", DOCUMENTS)
 
