@@ -88,7 +88,9 @@ def test_bars_are_as_long_as_their_time(open_report: Any) -> None:
         ".track svg.with",
         "bars => bars.map(bar => [...bar.querySelectorAll('rect')].reduce((sum, r) => sum + r.getBBox().width, 0))",
     )
-    totals = [float(text.removesuffix(" s")) for text in page.locator(".row b .with").all_inner_texts()]
+    totals = [
+        float(text.removesuffix("\N{NO-BREAK SPACE}s")) for text in page.locator(".row b .with").all_inner_texts()
+    ]
     assert len(lengths) == len(totals) == 7
     longest = max(totals)
     track = page.eval_on_selector(".track", "track => track.clientWidth")
