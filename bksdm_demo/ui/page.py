@@ -39,6 +39,7 @@ HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
 <header class="bk-header"><h1>{TITLE}</h1>
 <p>Several Core ML text-to-image models draw one prompt from the same noise. Compare their pictures and times.</p>
 </header>"""
+QUEUE_SLEEP = 0.02  # seconds; Gradio looks into its idle queue every millisecond, 6 % of a core
 SESSIONS = 300  # whose values Gradio keeps; the page itself needs none of them
 KNOW_VISITOR_JS = "() => [window.bksdm.visitor(), window.bksdm.zone()]"  # share.js
 
@@ -63,6 +64,7 @@ def build_page(
         if api:
             build_api(comparisons)
     page.queue(default_concurrency_limit=None)
+    page._queue.sleep_when_free = QUEUE_SLEEP
     return page
 
 

@@ -153,3 +153,7 @@ def test_nothing_is_fetched_from_elsewhere_or_kept(address: str) -> None:
         assert host not in markup
     for path in ("monitoring", "monitoring/summary", "monitoring/any-key"):
         assert httpx.get(f"{address}{path}").status_code == 404, path
+
+
+def test_an_idle_page_leaves_the_processor_alone(tmp_path: Path) -> None:
+    assert build_page(fake_comparisons(tmp_path))._queue.sleep_when_free >= 0.01
