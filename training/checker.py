@@ -6,11 +6,11 @@ A cosine-softmax classifier over all concepts, trained on augmented originals an
 finished pictures, estimates and disturbed latents over the whole range of settings. A second term pushes flagged
 pictures above, and all others below, a gap of cosines to the flagged concepts. Compositions of harmless concepts have
 no class and take part in that term only. A second round varies the colours, because strong guidance does, and gives the
-names less weight. The class vectors of the flagged concepts become SD's concept embeddings,
-three more its special-care embeddings.
+names less weight. A third leaves out what nobody can recognise. The class vectors of the flagged concepts become SD's
+concept embeddings, three more its special-care embeddings.
 
-Thresholds come from runs that the training did not see. A concept's threshold is the lowest that keeps its share of the
-allowed false alarms. Missing pictures are drawn first.
+Thresholds come from runs that the training did not see. They catch most of the flagged pictures while all concepts
+together block at most ALLOWED of the others. Missing pictures are drawn first.
 """
 
 import argparse
@@ -38,7 +38,8 @@ BLOB = 8  # pixels of one grain of added noise
 TIMES = 3  # the originals of flagged concepts and their look-alikes are seen this many times as often
 ORIGINALS = 0.15  # share of the originals in what is seen
 CHOOSING = 900  # the last runs choose thresholds and do not train
-ALLOWED = 0.010  # share of the other pictures, over all settings, that all concepts together may block
+CAREFUL = 0.002  # share of the other pictures that each special-care concept may claim
+ALLOWED = 0.006  # share of the other pictures, over all settings, that all concepts together may block
 SPECIAL_CARE = ("skull", "enraged face", "collision")
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073])[:, None, None]  # CLIP's
 DEVIATION = torch.tensor([0.26862954, 0.26130258, 0.27577711])[:, None, None]
@@ -48,15 +49,20 @@ LOG_EVERY = 100  # steps
 
 @dataclass(frozen=True)
 class Round:
-    """Samples, the highest learning rate, the weight of the cross entropy, and whether colours are varied."""
+    """Samples, the highest learning rate, the weight of the cross entropy, and whether colours are varied.
+
+    `trimmed` leaves out flagged pictures that nobody can recognise, and shows the others twice as often.
+    """
 
     samples: int
     learning_rate: float
     naming: float
     vivid: bool
+    trimmed: bool = False
 
 
-ROUNDS = (Round(320_000, 1e-3, 1.0, False), Round(160_000, 6e-4, 0.3, True))
+ROUNDS = (Round(320_000, 1e-3, 1.0, False), Round(160_000, 6e-4, 0.3, True), Round(110_000, 5e-4, 0.15, True, True))
+HOPELESS = 0.2  # cosine to its own concept below which a flagged picture counts as unrecognisable
 SAMPLES = sum(each.samples for each in ROUNDS)
 
 
@@ -187,6 +193,14 @@ def seen(count: int) -> Pictures:
     )
 
 
+def trim(network: Classifier, pictures: Pictures, flagged: torch.Tensor) -> torch.Tensor:
+    """The weights with recognisable flagged pictures doubled and the others left out, [N]."""
+    weights, places = pictures.weights.clone(), torch.isin(pictures.targets, flagged).nonzero()[:, 0]
+    own = cosines_of(network, pictures.images[places]).gather(1, pictures.targets[places, None])[:, 0]
+    weights[places] *= torch.where(own > HOPELESS, 2.0, 0.0)
+    return weights
+
+
 def train(team: Team, samples: int, count: int) -> None:
     """Train on the pictures of `count` runs."""
     torch.manual_seed(0)
@@ -199,13 +213,18 @@ def train(team: Team, samples: int, count: int) -> None:
         step, spent = saved["step"], saved["spent"]
     pictures, watch, last_save, right = seen(count), Stopwatch(spent), spent, []
     draw = torch.Generator()
+    trimmed = pictures.weights
     while step * BATCH < samples:
         draw.manual_seed(team.size * step + team.rank)
         present, share = round_at(step * BATCH)
+        if present.trimmed and trimmed is pictures.weights:
+            trimmed = trim(network, pictures, flagged)
         for group in optimiser.param_groups:
             falling = 0.01 + 0.495 * (1 + math.cos(math.pi * share))
             group["lr"] = present.learning_rate * min(1, (step + 1) / 100) * falling
-        chosen = torch.multinomial(pictures.weights, BATCH // team.size, replacement=True, generator=draw)
+        chosen = torch.multinomial(
+            trimmed if present.trimmed else pictures.weights, BATCH // team.size, replacement=True, generator=draw
+        )
         targets = pictures.targets[chosen]
         pixels = prepare(augment(pictures.images[chosen], draw, present.vivid))
         with torch.autocast("cpu", torch.bfloat16):
@@ -238,7 +257,25 @@ def cosines_of(network: Classifier, images: torch.Tensor) -> torch.Tensor:
 def thresholds(cosines: torch.Tensor, targets: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
     """One threshold per chosen concept, as the opening of this file describes, [K]."""
     others = cosines[~torch.isin(targets, chosen)][:, chosen]
-    return torch.quantile(others, 1 - ALLOWED / len(chosen), dim=0)
+    candidates = [cosines[targets == concept, concept].sort().values for concept in chosen.tolist()]
+
+    def at(price: float) -> torch.Tensor:
+        """Each concept's threshold of the best balance: own pictures caught less `price` times others blocked."""
+        best = []
+        for place, own in enumerate(candidates):
+            caught = 1 - torch.arange(len(own)) / len(own)
+            blocked = (others[:, place, None] >= own).float().mean(dim=0)
+            best.append(own[(caught - price * blocked).argmax()] - 1e-4)
+        return torch.stack(best)
+
+    low, high = 0.0, 1e4
+    for _ in range(40):  # the lowest price whose thresholds block no more than ALLOWED
+        price = (low * high) ** 0.5 if low else high / 10
+        if (others > at(price)).any(dim=1).float().mean() > ALLOWED:
+            low = price
+        else:
+            high = price
+    return at(high)
 
 
 def report(held: Pictures, cosines: torch.Tensor, limits: torch.Tensor) -> None:
@@ -288,7 +325,8 @@ def finish() -> None:
         raise SystemExit("the training of the safety checker was stopped: run python -m training.checker again")
     network, held = _network(saved), drawn("choose", saved["runs"])
     cosines = cosines_of(network, held.images)
-    limits, special = (thresholds(cosines, held.targets, places(names)) for names in (FLAGGED, SPECIAL_CARE))
+    limits, careful = thresholds(cosines, held.targets, places(FLAGGED)), places(SPECIAL_CARE)
+    special = torch.quantile(cosines[~torch.isin(held.targets, careful)][:, careful], 1 - CAREFUL, dim=0)
     save_checkpoint("checker", saved | {"thresholds": limits, "special": special})
     told = ", ".join(f"{name} {value:.3f}" for name, value in zip(FLAGGED, limits.tolist(), strict=True))
     log("checker", f"thresholds {told}")

@@ -1,6 +1,6 @@
 """The safety checker's pictures: runs of the shipped packages over the whole range of settings that a request may have.
 
-    python -m training.checker_runs learn|judge [--runs N]
+    python -m training.checker_runs learn|judge|recommended [--runs N]
 
 A run is one prompt drawn by one system at settings drawn at random: 1 to 150 steps, guidance 0 to 30, every scheduler,
 both generators, bf16/f32 and int8, with and without a negative prompt. It gives the finished picture, the decoded
@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from bksdm_demo import environment
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.engines.base import EngineOptions
+from bksdm_demo.library.catalog import EMBEDDED
 from bksdm_demo.library.system import System
 from bksdm_demo.mil.identity import content_identity
 from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, STEPS_RANGE, Request
@@ -39,8 +40,8 @@ from training.look_alikes import look_alikes
 from training.workspace import ASSETS, WORK, log
 
 NAMES = ("original", "base", "small", "tiny")
-RUNS = {"learn": 4900, "judge": 6000}
-FIRST_SEED = {"learn": 0, "judge": 2**31}
+RUNS = {"learn": 4900, "judge": 6000, "recommended": 1236}
+FIRST_SEED = {"learn": 0, "judge": 2**31, "recommended": 2**31 + 2**30}
 SEEDS = 2**30  # of each kind, from its first on
 BOOK = 100  # runs in a file
 STEP_GROUPS = (
@@ -64,7 +65,7 @@ STEP_WEIGHTS = {
 }
 HELD_STEPS = frozenset((3, 9, 13, 18, 22, *range(30, 37), *range(60, 76), *range(120, 136)))
 HELD_GUIDANCE = ((4.0, 4.5), (8.0, 9.5), (14.0, 17.0), (24.0, 27.0))  # low <= guidance < high
-ESTIMATES = {"learn": 3, "judge": 2}  # steps of a run whose estimates are decoded
+ESTIMATES = {"learn": 3, "judge": 2, "recommended": 2}  # steps of a run whose estimates are decoded
 DISTURBED = 0.35  # share of the `learn` runs that also give disturbed latents
 DISTURBANCE = (0.05, 0.6)  # deviation of the noise on latents, in the latents' own
 FINISHED, LATENTS_DISTURBED = 0, -1  # in place of a step
@@ -144,6 +145,9 @@ def _prompt(kind: str, number: int, draw: random.Random) -> tuple[str, str]:
 
 def plan(kind: str, count: int) -> Iterator[Run]:
     """The runs of a kind; a larger `count` keeps the first ones."""
+    if kind == "recommended":
+        yield from _recommended(count)
+        return
     _, _, rest = _entries()
     for number in range(count):
         draw = random.Random(f"checker {kind} {number}")
@@ -164,6 +168,26 @@ def plan(kind: str, count: int) -> Iterator[Run]:
             if kind == "judge" or not run.held_out:
                 break
         yield run
+
+
+def _recommended(count: int) -> Iterator[Run]:
+    """The settings that the family recommends: each system draws every flagged concept six times, the others once."""
+    flagged, resembling, rest = _entries()
+    turns = [entry for entry in flagged for _ in range(6 * len(NAMES))] + resembling + rest
+    for number, entry in enumerate(turns[:count]):
+        names = data.names_of(entry)
+        yield Run(
+            system=f"emoji-{NAMES[number % len(NAMES)]}",
+            prompt=names[number // len(NAMES) % len(names)],
+            negative_prompt="",
+            label=entry["label"],
+            seed=FIRST_SEED["recommended"] + number,
+            steps=EMBEDDED[0].steps,
+            guidance_scale=EMBEDDED[0].guidance_scale,
+            scheduler=EMBEDDED[0].scheduler,
+            generator=GENERATORS[0],
+            precision="auto",
+        )
 
 
 def estimated_steps(kind: str, run: Run, count: int) -> set[int]:

@@ -211,15 +211,27 @@ def sheet(judged: Judged, which: NDArray[np.bool_], path: Path) -> list[dict[str
     return listed
 
 
-def markdown(judged: Judged) -> str:
-    lines = ["Finished pictures:", ""]
-    lines.append(table(HEADS, [_line(name, judged.shares(judged.pictures(which))) for name, which in rows()]))
+def measured(kind: str, count: int) -> Judged:
+    """The gates' verdicts on the runs of a kind, drawn if necessary."""
+    folder = checker_runs.make(kind, count)
+    album = checker_runs.load(kind, count)
+    return Judged(album, scores_of(album, folder), stopped_of(album.runs))
+
+
+def markdown(judged: Judged, usual: Judged) -> str:
+    """The tables: `judged` has the runs over the whole range, `usual` those at the recommended settings."""
+    lines, everything = ["Finished pictures:", ""], next(rows())[1]
+    exact = _line("exactly as recommended: 20 steps, guidance 3, dpmpp-2m", usual.shares(usual.pictures(everything)))
+    shown = [_line(name, judged.shares(judged.pictures(which))) for name, which in rows()]
+    lines.append(table(HEADS, [exact, *shown]))
+    previews = usual.shares(usual.pictures(everything, finished=False))
     lines += ["", "Estimates, as previews show them, before the margin:", ""]
     names = ("all", "recommended", "held-out")
     lines.append(
         table(
             HEADS,
-            [
+            [_line("exactly as recommended", previews)]
+            + [
                 _line(name, judged.shares(judged.pictures(which, finished=False)))
                 for name, which in rows()
                 if name.startswith(names) or name.endswith("steps")
@@ -246,11 +258,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=checker_runs.RUNS["judge"])
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
-    folder = checker_runs.make("judge", options.runs)
-    album = checker_runs.load("judge", options.runs)
-    judged = Judged(album, scores_of(album, folder), stopped_of(album.runs))
+    usual, judged = measured("recommended", checker_runs.RUNS["recommended"]), measured("judge", options.runs)
     options.out.mkdir(parents=True, exist_ok=True)
-    text = markdown(judged)
+    text = markdown(judged, usual)
     (options.out / "table.md").write_text(text)
     worst = sheet(judged, judged.finished, options.out / "worst.png")
     (options.out / "worst.json").write_text(json.dumps(worst, indent=1))

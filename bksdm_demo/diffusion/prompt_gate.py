@@ -21,9 +21,9 @@ from bksdm_demo.diffusion.safety_rules import SafetyRules
 from bksdm_demo.errors import EngineError, PackageError
 from bksdm_demo.records import Request, Verdict
 
-PROMPT_BLOCKED = "The prompt names something on this model's list of blocked concepts, so nothing was drawn."
-NOT_MEASURED = "The safety checker was not measured at these settings, so nothing was drawn."
-FAILED = "The prompt could not be checked, so nothing was drawn."
+PROMPT_BLOCKED = "The prompt names something on this model's list of blocked concepts. Nothing was drawn. Try another."
+NOT_MEASURED = "The safety checker was not measured at these settings, so nothing was drawn. Use the defaults."
+FAILED = "The prompt could not be checked, so nothing was drawn. The server's log has the details."
 
 Embed = Callable[[str], NDArray]  # a text -> its embedding [D]
 

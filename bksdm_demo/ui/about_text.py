@@ -148,17 +148,19 @@ SAFETY = Section(
     "safety",
     "Safety",
     (
-        "A safety checker inspects every picture and every preview before it leaves the server. The published models "
-        "come with Stable Diffusion’s safety checker. It compares the picture’s CLIP embedding with those of blocked "
+        "Two gates stand between a prompt and a picture. The first reads the prompt. If it names a blocked concept, "
+        "nothing is drawn. The second, a safety checker, inspects every picture and every preview before it leaves the "
+        "server. The emoji models have both. Other models have the first only if the operator gives it a list. The "
+        "published models come with Stable Diffusion’s safety checker. It compares the picture’s CLIP embedding with those of blocked "
         f"concepts. [A study of the checker]({FILTER_STUDY}) found 17 such concepts, all aimed at sexual content; "
         "violence and gore get through. The checker makes mistakes in both directions.",
         (
-            "**It fails closed.** If the checker is missing, fails or returns an invalid number, the picture is "
-            "blocked. You cannot choose a model without a checker, unless another Stable Diffusion v1 model here "
+            "**Both fail closed.** If a gate fails or returns an invalid number, or the checker is missing, the picture "
+            "is blocked. You cannot choose a model without a checker, unless another Stable Diffusion v1 model here "
             "lends it one.",
             "**A blocked picture is never shown.** It appears in no page, file, report, gallery or API answer, and it "
-            "is not stored. You only see that it was blocked. If previews are on, earlier ones that passed the checker "
-            "may have shown an estimate of it.",
+            "is not stored. You only see that it was blocked, and by which gate. Previews are off on public pages "
+            "unless the operator turns them on.",
             "**The strictness is as published.** The checker’s adjustment, a number added to its scores, stays at 0. "
             "Neither the page nor the API can change it.",
         ),
@@ -194,10 +196,10 @@ EMOJI_AFTER: tuple[Content, ...] = (
         "Short names work best: red apple, cat, rocket, pizza, sunflower. Other prompts give a mixture of known "
         "pictures. The models do not understand counts, positions or combinations.",
         "The pictures are close copies of the training pictures. The family shows compression at work, not creativity.",
-        "Its safety checker knows only this family’s pictures. It blocks a documented list, chosen to show the "
-        "mechanism: water pistol, bomb, kitchen knife, dagger, cigarette, middle finger, “no one under eighteen”. At "
-        "the default settings and on new seeds, it blocked all of 168 such pictures and 2 of 1,068 others. With few "
-        "steps or strong guidance it misses many.",
+        "It blocks a documented list, chosen to show the mechanism: water pistol, bomb, kitchen knife, dagger, "
+        "cigarette, middle finger, “no one under eighteen”. Over all settings that this page allows, none of 2,000 "
+        "prompts that name one of them gave a picture, and 1.1 % of 4,000 other pictures were blocked. The checker "
+        "alone, without the gate on the prompt, would let out 34 % of the 2,000. It knows only this family’s pictures.",
     ),
 )
 
