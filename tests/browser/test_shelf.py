@@ -57,7 +57,7 @@ def site(tmp_path: Path, gate: threading.Event) -> Iterator[tuple[str, Hub]]:
     background.prewarm.start()
     page = build_page(comparisons, background)
     _, address, _ = page.launch(
-        prevent_thread_lock=True, quiet=True, server_port=free_port(), **launch_options(comparisons)
+        prevent_thread_lock=True, quiet=True, server_port=free_port(), **launch_options(comparisons, background)
     )
     try:
         yield address, hub
