@@ -152,12 +152,12 @@ SAFETY = Section(
         "nothing is drawn. The second, a safety checker, inspects every picture and every preview before it leaves the "
         "server. The emoji models have both. Other models have the first only if the operator gives it a list. The "
         "published models come with Stable Diffusion’s safety checker. It compares the picture’s CLIP embedding with "
-        f"those of blocked concepts. [A study of the checker]({FILTER_STUDY}) found 17 such concepts, all aimed at sexual content; "
-        "violence and gore get through. The checker makes mistakes in both directions.",
+        f"those of blocked concepts. [A study of the checker]({FILTER_STUDY}) found 17 such concepts, all aimed at "
+        "sexual content; violence and gore get through. The checker makes mistakes in both directions.",
         (
             "**Both fail closed.** If a gate fails or returns an invalid number, or the checker is missing, the "
-            "picture is blocked. You cannot choose a model without a checker, unless another Stable Diffusion v1 model here "
-            "lends it one.",
+            "picture is blocked. You cannot choose a model without a checker, unless another Stable Diffusion v1 model "
+            "here lends it one.",
             "**A blocked picture is never shown.** It appears in no page, file, report, gallery or API answer, and it "
             "is not stored. You only see that it was blocked, and by which gate. Previews are off on public pages "
             "unless the operator turns them on.",
