@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 SECONDS = 120
 # Draws a picture whose first step lasts until a line arrives on standard input; "never" leaves it hanging.
 PAGE = """
-import signal, sys, threading
+import signal, sys, threading, time
 from pathlib import Path
 import bksdm_demo.ending as ending
 from bksdm_demo.records import Phase, Request
@@ -41,6 +42,8 @@ for seen in comparisons.watch(job.id):
 
 def open_the_gate():
     sys.stdin.readline()
+    while not comparisons.draining:
+        time.sleep(0.01)
     gate.set()
 
 threading.Thread(target=open_the_gate, daemon=True).start()
@@ -53,10 +56,16 @@ print("closed", flush=True)
 """
 
 
+def _heed_hangups() -> None:
+    """Tests that run under nohup pass on that they ignore the signal."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 @contextmanager
 def page(folder: Path, longest: float = LONGEST, *before: str) -> Iterator[subprocess.Popen[str]]:
     command = [*before, sys.executable, "-c", PAGE, str(folder), str(longest)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=ROOT, preexec_fn=_heed_hangups, **pipes) as process:
         try:
             yield process
         finally:
