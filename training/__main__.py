@@ -90,7 +90,12 @@ def stages() -> tuple[Stage, ...]:
         Stage("export", f"training.export --parts {' '.join(DRAWING)}", _checkpoints(*family), makes=DRAWN),
         Stage("safety-rules", "training.safety_rules", (words, *DRAWN[:1]), makes=(RULES,)),
         Stage("checker", "training.checker", (words, pictures, *DRAWN), ("checker",), trusted=True),
-        Stage("export-checker", "training.export --parts checker", _checkpoints("checker"), makes=(CHECKER,)),
+        Stage(
+            "export-checker",
+            "training.export --parts checker",
+            _checkpoints("checker"),
+            makes=(CHECKER, EMOJI / "shared"),
+        ),
         Stage(
             "export-controls",
             "training.export --controls",
