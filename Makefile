@@ -15,7 +15,7 @@ test: $(VENV)/.dev  ## every test that needs no torch; ARGS="-k scheduler"
 	$(BIN)/python -m pytest -m "not reference" -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-reference: $(VENV)/.reference  ## live comparison with torch, diffusers and coremltools' converter
-	$(BIN)/python -m pytest -m reference $(ARGS)
+	$(BIN)/python -m pytest -m reference -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
