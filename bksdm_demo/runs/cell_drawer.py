@@ -81,7 +81,7 @@ class CellDrawer:
         else:
             blocked = result.image is None
             if blocked:  # the scores are for the operator only
-                logger.info("%s blocked in job %s, scores %s", model, run.job.id, result.verdict.scores)
+                logger.info("%s: %s Scores: %s", model, result.verdict.reason, result.verdict.scores or "none")
             message = (result.verdict.reason or OUTCOMES[Phase.BLOCKED][1]) if blocked else ""
             phase = Phase.BLOCKED if blocked else Phase.DONE
             final = run.job.cells[index].verdict(phase, result, message)

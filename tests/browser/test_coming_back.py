@@ -14,24 +14,13 @@ from typing import Any
 import pytest
 
 from tests.browser.test_comparison import DONE, NARROW, type_and_submit, visit
-from tests.ui.test_page import free_port, served
+from tests.ui.test_page import free_port
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
 THIRD_WORKS = ".bk-column:nth-child(3)[data-tone=working]"
 READY = "ready"
-
-
-@pytest.fixture(scope="module")
-def door() -> threading.Event:
-    return threading.Event()
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory, door: threading.Event) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("site"), {"small_unet": {"run_gate": door}}) as (found, _):
-        yield found
 
 
 @pytest.fixture

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.browser.test_comparison import DONE, NARROW, WIDE, type_and_submit, visit
-from tests.ui.test_page import served
 
 pytestmark = pytest.mark.browser
 
@@ -17,18 +15,6 @@ TOP = "document.querySelector('#bk-results').getBoundingClientRect().top"
 IN_VIEW = f"(() => {{ const top = {TOP}; return top >= 0 && top <= 100; }})()"
 SMALL_FIELDS = """[...document.querySelectorAll('input, select, textarea')]
   .filter(field => parseFloat(getComputedStyle(field).fontSize) < 16).map(field => field.outerHTML.slice(0, 90))"""
-
-
-@pytest.fixture(scope="module")
-def door() -> threading.Event:
-    return threading.Event()
-
-
-@pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory, door: threading.Event) -> Iterator[str]:
-    with served(tmp_path_factory.mktemp("site"), {"small_unet": {"run_gate": door}}) as (found, _):
-        yield found
-        door.set()
 
 
 def test_the_result_stays_in_view_for_the_first_and_later_runs(

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.soak.mutations import NUMBERS, TOKENS
 from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.compiled_writer import write_compiled
 from bksdm_demo.mil.constants import Compressed
@@ -140,27 +141,6 @@ def test_packages(part: Path, tmp_path: Path) -> None:
         (model / part).write_bytes(data)
         damaged += bool(use(model))
     assert damaged > CASES // 5
-
-
-NUMBERS = (b"99999999999999999999", b"4294967296", b"18446744073709551615", b"-1", b"0", b"1e999", b"0x1p+99999", b"?")
-TOKENS = (
-    b'"',
-    b"\\",
-    b"[",
-    b"]",
-    b"(",
-    b")",
-    b"{",
-    b"}",
-    b"<",
-    b">",
-    b",",
-    b";",
-    b"tensor<",
-    b"BLOBFILE(",
-    b"\xff",
-    b"\0",
-)
 
 
 def number(data: bytes, random: Random) -> bytes:
