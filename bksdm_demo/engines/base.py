@@ -118,11 +118,8 @@ def check_inputs(ports: Sequence[Port], arrays: Mapping[str, NDArray], part: str
 
     Real numbers of any type are cast; complex, text and object arrays are refused.
     """
-    unknown = sorted(set(arrays) - {port.name for port in ports})
-    missing = [port.name for port in ports if port.name not in arrays]
-    expected = "; ".join(str(port) for port in ports)
-    if unknown or missing:
-        raise EngineError(f"{part}: unknown inputs {unknown}, missing inputs {missing}; it takes {expected}.")
+    if arrays.keys() != {port.name for port in ports}:
+        raise _wrong_names(ports, arrays, part)
     checked = {}
     for port in ports:
         array = np.asarray(arrays[port.name])
@@ -131,3 +128,10 @@ def check_inputs(ports: Sequence[Port], arrays: Mapping[str, NDArray], part: str
             raise EngineError(f"{part}: input {port.name} is {given}, it must be {port.dtype}{list(port.shape)}.")
         checked[port.name] = np.ascontiguousarray(array, dtype=port.dtype)
     return checked
+
+
+def _wrong_names(ports: Sequence[Port], arrays: Mapping[str, NDArray], part: str) -> EngineError:
+    unknown = sorted(set(arrays) - {port.name for port in ports})
+    missing = [port.name for port in ports if port.name not in arrays]
+    expected = "; ".join(str(port) for port in ports)
+    return EngineError(f"{part}: unknown inputs {unknown}, missing inputs {missing}; it takes {expected}.")

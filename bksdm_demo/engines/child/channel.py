@@ -1,5 +1,8 @@
 """Messages between the demo and a part's process: JSON, and bytes beside it, over a stream socket.
 
+An empty message has no JSON. Each step of a picture sends one, which asks for a run, and waits for one: a processor that
+has just woken up takes long for anything more.
+
 JSON cannot carry code: a process that a damaged file has upset cannot make the demo run anything.
 """
 
@@ -14,14 +17,14 @@ from typing import Any
 
 LOG_MARK = "\x1e"  # begins a line of a part's standard error that is a record of our log, as JSON
 HEADER = struct.Struct("<QQ")  # bytes of JSON, bytes beside it
-AT_LEAST = 1 << 16  # bytes to ask the system for; most messages come in one piece
+AT_LEAST = 4096  # bytes to ask the system for; most messages come in one piece
 
 Message = Mapping[str, Any]
 
 
 def send(channel: socket.socket, message: Message, beside: bytes = b"") -> None:
     """Send one message. Raises OSError if the other side is gone."""
-    text = json.dumps(message).encode()
+    text = json.dumps(message).encode() if message else b""
     channel.sendall(HEADER.pack(len(text), len(beside)) + text + beside)
 
 
@@ -43,4 +46,5 @@ def receive(channel: socket.socket, seconds: float | None = None) -> tuple[dict[
             text_size, beside_size = HEADER.unpack_from(received)
             text_end = HEADER.size + text_size
             size = text_end + beside_size
-    return json.loads(received[HEADER.size : text_end]), bytes(received[text_end:])
+    text = received[HEADER.size : text_end]
+    return json.loads(text) if text else {}, bytes(received[text_end:])

@@ -125,7 +125,7 @@ class PartProcess:
         Afterwards it is no longer alive.
         """
         try:
-            send(self._channel, {"do": do, "with": arguments})
+            send(self._channel, {} if do == "run" else {"do": do, "with": arguments})
             answer, beside = receive(self._channel, seconds)
         except TimeoutError:
             sentence = f"{self.part}: it did not finish within {seconds:g} seconds and was ended. {NEXT}"
