@@ -1,7 +1,7 @@
 """Messages between the demo and a part's process: JSON, and bytes beside it, over a stream socket.
 
-An empty message has no JSON. Each step of a picture sends one, which asks for a run, and waits for one: a processor that
-has just woken up takes long for anything more.
+An empty message has no JSON. Each step of a picture sends one, which asks for a run, and waits for one: a processor
+that has just woken up takes long for anything more.
 
 JSON cannot carry code: a process that a damaged file has upset cannot make the demo run anything.
 """
