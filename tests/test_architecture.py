@@ -30,8 +30,9 @@ FLOORS = {
     "runs": 7,
     "downloads": 8,
     "reports": 8,
-    "ui": 9,
-    "roof": 10,
+    "evaluation": 9,
+    "ui": 10,
+    "roof": 11,
 }
 ON_THE_GROUND = "atomic_files environment errors logs printable records scheduler_facts units"
 GROUND = (PACKAGE, *(f"{PACKAGE}.{name}" for name in ON_THE_GROUND.split()))
@@ -59,6 +60,8 @@ HEAVY = {
     "jinja2": (f"{PACKAGE}.reports.html_report",),
     "prometheus_client": (f"{PACKAGE}.metrics",),
     "limits": (f"{PACKAGE}.runs.fairness",),
+    "evalica": (f"{PACKAGE}.evaluation.ranking",),
+    "yaml": (f"{PACKAGE}.evaluation.sheet_reader",),
     # previews and thumbnails are scaled; pixels: CLIP's bicubic resize
     "PIL": (
         f"{PACKAGE}.parameters",
