@@ -322,7 +322,9 @@ class JobQueue:
                     self._wait_again(job_id)
                     continue
                 self._finish(job_id, *self._ending(job_id))
-            self._settle(job_id)
+                settled = job_id not in self._unsettled  # `close` may have recorded the end meanwhile
+            if not settled:
+                self._settle(job_id)
 
     def _ending(self, job_id: str) -> tuple[Phase, str]:
         """Return the phase and the message of the pictures that the runner has left unfinished."""

@@ -268,6 +268,18 @@ def test_close_interrupts_wakes_watchers_and_refuses(runner: Runner) -> None:
     queue.close()  # twice is fine
 
 
+def test_the_end_of_a_job_that_was_running_at_close_is_reported_once(runner: Runner) -> None:
+    ended: list[Job] = []
+    queue = JobQueue(runner, ended=ended.append)
+    queue.submit(new_job())
+    assert runner.entered.acquire(timeout=PATIENCE)
+    queue.close(timeout=0)
+    runner.gate.set()
+    queue._worker.join(PATIENCE)
+    assert not queue.working
+    assert [phases(job) for job in ended] == [[Phase.INTERRUPTED, Phase.INTERRUPTED]]
+
+
 def test_snapshots_cannot_be_changed(start: Callable[..., JobQueue], runner: Runner) -> None:
     runner.gate.set()
     queue = start()
