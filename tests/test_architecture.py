@@ -34,7 +34,7 @@ FLOORS = {
     "ui": 10,
     "roof": 11,
 }
-ON_THE_GROUND = "atomic_files environment errors logs printable records scheduler_facts units"
+ON_THE_GROUND = "atomic_files environment errors intervals logs printable records scheduler_facts units"
 GROUND = (PACKAGE, *(f"{PACKAGE}.{name}" for name in ON_THE_GROUND.split()))
 ON_THE_ROOF = ("cli",)  # the command line is a folder of the roof, beside app.py and start.py
 # library -> where it may be imported: a module or a room and everything in it
@@ -51,7 +51,7 @@ HEAVY = {
     "coremltools": (f"{PACKAGE}.mil.schema", f"{PACKAGE}.engines.coreml_engine"),
     "google": (f"{PACKAGE}.mil.schema",),  # protobuf
     "transformers": (f"{PACKAGE}.diffusion.tokenizer",),
-    "huggingface_hub": (f"{PACKAGE}.library.download",),
+    "huggingface_hub": (f"{PACKAGE}.library.download", f"{PACKAGE}.library.publishing"),
     "gradio": (f"{PACKAGE}.ui", "app"),
     "platformdirs": (f"{PACKAGE}.settings",),
     "filelock": (f"{PACKAGE}.engines.compiled_store", f"{PACKAGE}.library.fetch", f"{PACKAGE}.store.process_locks"),
@@ -60,6 +60,7 @@ HEAVY = {
     "jinja2": (f"{PACKAGE}.reports.html_report",),
     "prometheus_client": (f"{PACKAGE}.metrics",),
     "limits": (f"{PACKAGE}.runs.fairness",),
+    "mcp": (f"{PACKAGE}.mcp_tools",),
     "evalica": (f"{PACKAGE}.evaluation.ranking",),
     "yaml": (f"{PACKAGE}.evaluation.sheet_reader",),
     # previews and thumbnails are scaled; pixels: CLIP's bicubic resize
@@ -74,8 +75,9 @@ HEAVY = {
     "diffusers": (),
 }
 WITHOUT_A_RUNTIME = {f"{PACKAGE}.mil": "openvino", f"{PACKAGE}.translate.passes": "openvino"}  # not even indirectly
+OPEN_ENGINES = (f"{PACKAGE}.engines.base", f"{PACKAGE}.engines.self_check")  # know no runtime
 SETTINGS = f"{PACKAGE}.settings"
-IMPORTS_BY_NAME = (f"{PACKAGE}.engines.registry",)  # where import_module is allowed: it picks an engine
+IMPORTS_BY_NAME = (f"{PACKAGE}.engines.registry", f"{PACKAGE}.mcp_server")  # where import_module is allowed
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 ELSEWHERE = {"infotext_utils.py", "simple_tokenizer.py", "chunk_mlprogram.py"}  # files of other projects, cited
 LONGEST_FILE = 400  # lines
@@ -210,7 +212,7 @@ def side_doors(house: dict[str, Source]) -> list[str]:
         floor = FLOORS[house[module].room]
         for target in sorted(targets):
             above = FLOORS["engines"] < floor < FLOORS["roof"]
-            past_base = house[target].room == "engines" and target != f"{PACKAGE}.engines.base"
+            past_base = house[target].room == "engines" and target not in OPEN_ENGINES
             if (above and past_base) or (target == SETTINGS and floor != FLOORS["roof"]):
                 found.append(f"{module} imports {target}")
     return found
