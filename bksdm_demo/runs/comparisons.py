@@ -93,11 +93,13 @@ class Comparisons:
         preview_every: int = 0,
         owner: str = "",
         address: str = "",
+        job_id: str = "",
     ) -> Job:
         """Queue a comparison of every model with every seed. Repeated models and seeds run once.
 
         Without `seeds`, the request's own seed is the only one. `preview_every` is the number of steps between two
         previews, 0 for none. `owner` is a digest (store.owner_digest), `address` the submitter's `fairness.network`.
+        `job_id` is a fresh id from `jobs.new_id`, for a caller that notes it before it submits.
         Raises RequestError without a model, for seeds that are out of range or too many, and for more than the
         allowance; ModelUnavailableError for an unknown or unavailable model; BusyError if the queue is full or the
         submitter must wait.
@@ -113,7 +115,7 @@ class Comparisons:
             self.catalog.get(key)
         cells = new_cells(request, chosen, tuple(dict.fromkeys(seeds)) or (request.seed,))
         job = Job(
-            new_id(),
+            job_id or new_id(),
             replace(request, seed=cells[0].seed),
             cells,
             created=self._jobs.clock(),

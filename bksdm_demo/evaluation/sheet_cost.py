@@ -1,0 +1,94 @@
+"""What a sheet costs before it runs: U-Net evaluations, and minutes as far as this machine's own runs tell.
+
+An evaluation's time is the median of the stored comparisons with the same model, and so is the time beside the
+evaluations. A model without a stored run has an unknown time, and is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from bksdm_demo.evaluation.sheet import Sheet
+from bksdm_demo.records import Cell, Job, Request
+from bksdm_demo.runs.fairness import price
+from bksdm_demo.units import duration
+from bksdm_demo.wording.comparison import plural
+from bksdm_demo.wording.timing import drawing_seconds, timings_of
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Median seconds of one U-Net evaluation, and of everything else in a picture, without loading."""
+
+    evaluation: float
+    rest: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`cells` to draw, `reused` ones, their U-Net evaluations, and the seconds of those whose speed is known.
+
+    `unknown` are the models that no stored run has timed here.
+    """
+
+    cells: int
+    reused: int
+    evaluations: int
+    seconds: float
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """ "8 pictures, 160 U-Net evaluations, about 3 min 20 s; 4 pictures are drawn already"."""
+        if not self.cells:
+            return f"Every picture is drawn already: {self.reused:,}"
+        parts = [plural(self.cells, "picture"), plural(self.evaluations, "U-Net evaluation"), self._time()]
+        reused = f"; {plural(self.reused, 'picture')} drawn already" if self.reused else ""
+        return ", ".join(parts) + reused
+
+    def _time(self) -> str:
+        if not self.unknown:
+            return f"about {duration(max(1, round(self.seconds)))}"
+        named = ", ".join(self.unknown)
+        if not self.seconds:
+            return f"time unknown, as no run of {named} is stored here"
+        return f"about {duration(max(1, round(self.seconds)))} and the time of {named}, which is unknown here"
+
+
+def evaluations_of(request: Request, models: int = 1) -> int:
+    """The U-Net evaluations of one request with so many models, as the queue counts them."""
+    return price(Job("", request, tuple(Cell(str(number), seed=request.seed) for number in range(models))))
+
+
+def cost_of(sheet: Sheet, drawn: Iterable[tuple[int, int]], speeds: Mapping[str, Speed]) -> Cost:
+    """The cost of a sheet of which the cells in `drawn`, (row, column), need no drawing."""
+    reused, seconds, evaluations, cells = set(drawn), 0.0, 0, 0
+    unknown: dict[str, None] = {}
+    for number, row in enumerate(sheet.rows):
+        each = evaluations_of(row.request)
+        for column, model in enumerate(sheet.models):
+            if (number, column) in reused:
+                continue
+            cells, evaluations = cells + 1, evaluations + each
+            speed = speeds.get(model)
+            if speed is None:
+                unknown[model] = None
+            else:
+                seconds += each * speed.evaluation + speed.rest
+    return Cost(cells, sheet.cells - cells, evaluations, seconds, tuple(unknown))
+
+
+def known_speeds(jobs: Iterable[Job]) -> dict[str, Speed]:
+    """The speed of every model that these comparisons drew."""
+    evaluations: dict[str, list[float]] = {}
+    rest: dict[str, list[float]] = {}
+    for job in jobs:
+        each = evaluations_of(job.request)
+        for cell in job.cells:
+            timings = timings_of(cell)
+            if timings is not None and each:
+                evaluations.setdefault(cell.model, []).append(timings.denoise / each)
+                rest.setdefault(cell.model, []).append(drawing_seconds(timings) - timings.denoise)
+    return {model: Speed(median(found), median(rest[model])) for model, found in evaluations.items()}

@@ -1,0 +1,230 @@
+"""The service of sheets, for the page and the command line: create, price, run, stop, and look at.
+
+It draws nothing itself: every row is a comparison of runs/comparisons.py, so that the queue, the operator's limits, the
+safety checker and the store are those of all comparisons. A sheet belongs to no connection and outlives the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bksdm_demo.errors import BusyError, DemoError, RequestError
+from bksdm_demo.evaluation.sheet import Place, Sheet, SheetRecord, no_places
+from bksdm_demo.evaluation.sheet_book import RUNNING, SheetBook
+from bksdm_demo.evaluation.sheet_cost import Cost, cost_of, known_speeds
+from bksdm_demo.evaluation.sheet_keys import Keys
+from bksdm_demo.evaluation.sheet_run import DECIDED, Progress, SheetRun, Watch
+from bksdm_demo.records import Cell
+from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.runs.fairness import Client
+from bksdm_demo.runs.jobs import new_id
+from bksdm_demo.store.contract import MOST_PER_PAGE, StoreError
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "sheets"
+NOT_YOURS = "Another visitor started this sheet. You can look at it, but not run, stop or delete it."
+RUNNING_AT_ONCE = 4  # sheets of one process
+TOO_MANY = f"{RUNNING_AT_ONCE} sheets are running. Wait for one to end."
+CLOSE_SECONDS = 5.0
+
+
+def _ignore(progress: Progress) -> None:
+    pass
+
+
+class Sheets:
+    """Safe to use from several threads. The records lie beside the comparisons, in memory if those do.
+
+    `engine` says what besides model and request decides a picture: the engine, its precision, its compute units.
+    """
+
+    def __init__(
+        self, comparisons: Comparisons, engine: Mapping[str, Any], clock: Callable[[], float] = time.time
+    ) -> None:
+        place = comparisons.usage().place
+        self.comparisons = comparisons
+        self._engine, self._clock = dict(engine), clock
+        self._book = SheetBook(Path(place) / FOLDER if place else None)
+        self._runs: dict[str, _Run] = {}
+        self._lock = threading.Lock()
+
+    def create(self, sheet: Sheet, owner: str = "", sheet_id: str = "") -> SheetRecord:
+        """Store a new sheet; with the id of a stored one, continue that one with this sheet's baseline and limits.
+
+        Raises ModelUnavailableError for a model, RequestError for a row beyond this server's limits, StoreError.
+        """
+        for model in sheet.models:
+            self.comparisons.catalog.get(model)
+        for number, row in enumerate(sheet.rows, 1):
+            try:
+                self.comparisons.allowance.check(row.request, len(sheet.models))
+            except RequestError as error:
+                raise RequestError(f"Row {number}: {error}") from error
+        record = SheetRecord(sheet_id or new_id(), sheet, no_places(sheet), self._clock(), owner)
+        if sheet_id:
+            record = self._continued(record)
+        self._book.save(record)
+        return record
+
+    def get(self, sheet_id: str) -> SheetRecord:
+        """The record of a sheet. Raises RequestError for an unknown id, StoreError for an unreadable one."""
+        return self._book.get(sheet_id)
+
+    def records(self, owner: str | None = None) -> list[SheetRecord]:
+        """The sheets of this owner's digest, or all, newest first."""
+        return self._book.records(owner)
+
+    def cost(self, sheet: Sheet) -> Cost:
+        """What drawing the sheet costs here, without the cells that any sheet has drawn. Raises as `Keys.key`."""
+        self._book.records()
+        keys = Keys(self.comparisons.catalog, self._engine)
+        drawn, seen = [], set()
+        for number, row in enumerate(sheet.rows):
+            for column, model in enumerate(sheet.models):
+                key = keys.key(model, row.request)
+                place = self._book.place(key)
+                if key in seen or (place is not None and place.outcome in DECIDED):
+                    drawn.append((number, column))
+                seen.add(key)
+        return cost_of(sheet, drawn, known_speeds(self.comparisons.gallery(limit=MOST_PER_PAGE).jobs))
+
+    def cell(self, place: Place | None) -> Cell | None:
+        """The cell at a place, with its earlier verdict if it runs again; None for one never submitted, or gone."""
+        if place is None:
+            return None
+        try:
+            cells = self.comparisons.get(place.job).cells
+        except (RequestError, StoreError):
+            return None
+        return None if place.index >= len(cells) else cells[place.index].earlier or cells[place.index]
+
+    def picture(self, place: Place) -> bytes:
+        """The PNG at a place. Raises RequestError if there is none to show, StoreError."""
+        return self.comparisons.picture(place.job, place.index)
+
+    # --- Running ---------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        sheet_id: str,
+        client: Client,
+        watch: Watch = _ignore,
+        stopped: Callable[[], bool] | None = None,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> Progress:
+        """Run a sheet in this thread, to its end or until `stopped()`. Returns the last progress.
+
+        Raises BusyError if it runs already, RequestError for an unknown id, StoreError if its record cannot be stored.
+        """
+        with self._book.running(sheet_id):
+            self._book.records()  # the places of all other sheets
+            keys = Keys(self.comparisons.catalog, self._engine)
+            stop = stopped or (lambda: self.comparisons.draining)
+            run = SheetRun(self.comparisons, self._book, keys, self.get(sheet_id), client, watch, stop, pause)
+            run.run()
+            return run.progress
+
+    def start(self, sheet_id: str, client: Client) -> None:
+        """Run a sheet in a thread of its own; a sheet that was stopped or cut off goes on.
+
+        Raises RequestError for an unknown id or another visitor's sheet, BusyError if it runs or too many do.
+        """
+        self._check_owner(sheet_id, client.visitor)
+        with self._lock:
+            alive = {known: run for known, run in self._runs.items() if run.alive}
+            if sheet_id in alive:
+                raise BusyError(RUNNING)
+            if len(alive) >= RUNNING_AT_ONCE:
+                raise BusyError(TOO_MANY)
+            ended = dict(list(self._runs.items())[-RUNNING_AT_ONCE * 16 :])
+            self._runs = {**ended, **alive, sheet_id: _Run(self, sheet_id, client)}
+            self._runs[sheet_id].start()
+
+    def stop(self, sheet_id: str, visitor: str = "") -> None:
+        """Stop a running sheet after the current step; finished cells stay. Raises RequestError as `start`."""
+        self._check_owner(sheet_id, visitor)
+        if (run := self._runs.get(sheet_id)) is not None:
+            run.stopped.set()
+
+    def progress(self, sheet_id: str) -> Progress | None:
+        """Where the sheet's run in this process is, None if none runs."""
+        run = self._runs.get(sheet_id)
+        return run.progress if run is not None and run.alive else None
+
+    def problem(self, sheet_id: str) -> str:
+        """What went wrong in the sheet's last run in this process; "" if nothing did."""
+        run = self._runs.get(sheet_id)
+        return "" if run is None else run.progress.problem
+
+    def delete(self, sheet_id: str, visitor: str = "") -> None:
+        """Delete a sheet that does not run; its comparisons stay. Raises RequestError as `start`, and if it runs."""
+        self._check_owner(sheet_id, visitor)
+        if self.progress(sheet_id) is not None:
+            raise RequestError(RUNNING)
+        self._book.delete(sheet_id)
+
+    def close(self) -> None:
+        """Stop all runs and wait for them, at most a few seconds. The comparisons end with their own service."""
+        runs = [run for run in self._runs.values() if run.alive]
+        for run in runs:
+            run.stopped.set()
+        for run in runs:
+            run.join(CLOSE_SECONDS)
+
+    def _continued(self, record: SheetRecord) -> SheetRecord:
+        """The record with the places and the date of the stored one, if that has the same rows and models."""
+        try:
+            known = self.get(record.id)
+        except RequestError:
+            return record
+        requests = [[row.request for row in one.sheet.rows] for one in (record, known)]
+        if requests[0] != requests[1] or record.sheet.models != known.sheet.models:
+            raise RequestError("A stored sheet with this id has other rows or models.")
+        return SheetRecord(record.id, record.sheet, known.places, known.created, known.owner)
+
+    def _check_owner(self, sheet_id: str, visitor: str) -> None:
+        if self.get(sheet_id).owner not in ("", visitor):
+            raise RequestError(NOT_YOURS)
+
+
+class _Run:
+    """A run of a sheet in a thread."""
+
+    def __init__(self, sheets: Sheets, sheet_id: str, client: Client) -> None:
+        self._sheets, self._id, self._client = sheets, sheet_id, client
+        self.progress = Progress()
+        self.stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="sheet", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)
+
+    def _work(self) -> None:
+        def watch(progress: Progress) -> None:
+            self.progress = progress
+
+        def stopped() -> bool:
+            return self.stopped.is_set() or self._sheets.comparisons.draining
+
+        try:
+            self._sheets.run(self._id, self._client, watch, stopped, self.stopped.wait)
+        except DemoError as error:
+            self.progress = Progress(problem=str(error))
+        except Exception:
+            logger.exception("A sheet ended unexpectedly")
+            self.progress = Progress(
+                problem="An unexpected error stopped this sheet. The server's log has the details."
+            )
