@@ -2,7 +2,8 @@
 
 Two servers: the hub answers `/api/models/...`, listings included, and `/{repo}/resolve/{revision}/{name}` and sends
 large files on to the store, a second origin, by a redirect that carries commit, size and SHA-256, as the real one does.
-Faults are switched on through `Faults`. Requests are kept in `log`. Leaves out writing, long listings and chunks (xet).
+Faults are switched on through `Faults`. Requests are kept in `log`. Writing goes to hub_spaces.py, which knows Spaces
+only. Leaves out long listings and chunks (xet).
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
+
+from tests.library.hub_spaces import Spaces
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 RESOLVE = re.compile(r"/(?P<repo>[^/]+/[^/]+)/resolve/(?P<revision>[^/]+)/(?P<name>.+)")
@@ -75,6 +78,7 @@ class HubServer:
 
     def __init__(self, repos: dict[str, dict[str, bytes]]) -> None:
         self.repos, self.faults, self.log = repos, Faults(), list[Asked]()
+        self.spaces = Spaces()
         self.commits = {COMMIT}  # every repository has the same ones; the branch main is COMMIT
         self._servers = [_Server(("127.0.0.1", 0), _Handler) for _ in range(2)]
         self.hub, self.store = (f"http://127.0.0.1:{server.server_port}" for server in self._servers)
@@ -124,6 +128,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
+        self._answer()
+
     def log_message(self, format: str, *args: Any) -> None:
         """Silence."""
 
@@ -137,8 +147,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, b"<html>hello</html>")
         elif state.faults.statuses and (status := state.faults.statuses.pop(0)):
             self._refuse(status, state.faults.headers)
-        elif state.faults.token and self.headers.get("Authorization") != f"Bearer {state.faults.token}":
+        elif (
+            state.faults.token
+            and self.command != "PUT"
+            and self.headers.get("Authorization") != f"Bearer {state.faults.token}"
+        ):
             self._send(401, b'{"error": "who are you?"}')
+        elif state.spaces.knows(self.command, path):
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, answer = state.spaces.answer(self.command, path, body, state.hub)
+            missing = {"X-Error-Code": "RepoNotFound"} if status == 404 else {}
+            self._send(status, json.dumps(answer).encode(), {"Content-Type": "application/json", **missing})
         elif found := RESOLVE.fullmatch(path):
             self._resolve(**found.groupdict())
         elif found := TREE.fullmatch(path):
@@ -238,5 +257,5 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body)
