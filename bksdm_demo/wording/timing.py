@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from statistics import median
 
+from bksdm_demo.intervals import Estimate
 from bksdm_demo.records import Cell, Job, Phase, Timings
 from bksdm_demo.units import duration
 
@@ -15,6 +16,7 @@ PHASES = ("load", "encode", "denoise", "decode", "safety")
 PHASE_LABELS = {"load": "Load", "encode": "Encode", "denoise": "Denoise", "decode": "Decode", "safety": "Safety"}
 NOTHING = "–"  # for an empty cell of a table
 WARM = "warm"  # instead of a loading time: every part was loaded already
+ONE_RUN = "one run"  # beside a ratio that nothing but one picture each supports
 
 
 def timings_of(cell: Cell) -> Timings | None:
@@ -84,3 +86,15 @@ def format_seconds(seconds: float) -> str:
 def format_ratio(ratio: float) -> str:
     """ "1.42×", "12.5×"."""
     return f"{ratio:.2f}×" if ratio < 9.995 else f"{ratio:.1f}×"
+
+
+def certainty(estimate: Estimate) -> str:
+    """Say how sure a ratio is: "1.38 to 1.47", its 95 % interval; "one run" or "3 runs" if they are too few."""
+    if estimate.low is not None and estimate.high is not None:
+        return f"{format_ratio(estimate.low)[:-1]} to {format_ratio(estimate.high)[:-1]}"
+    return ONE_RUN if estimate.count == 1 else f"{estimate.count} runs"
+
+
+def ratio_words(estimate: Estimate) -> str:
+    """ "1.42× (1.38 to 1.47)", "1.42× (one run)"."""
+    return f"{format_ratio(estimate.value)} ({certainty(estimate)})"
