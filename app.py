@@ -20,6 +20,7 @@ from bksdm_demo.engines.base import COMPUTE_UNITS, ISOLATIONS, PRECISIONS
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.errors import DemoError
 from bksdm_demo.library_variables import bracketed, drop_empty, reach_directly, start_error, variable_error
+from bksdm_demo.mcp_server import mcp_tools
 from bksdm_demo.operator_limits import accounts, add_flags, take_flags
 from bksdm_demo.settings import GALLERIES, Settings, from_environment, gibibytes, keys
 
@@ -30,6 +31,7 @@ try:  # the libraries read their variables now
     from bksdm_demo.operator_routes import health_routes, metrics_route
     from bksdm_demo.start import Services, start
     from bksdm_demo.ui.page import build_page, launch_options
+    from bksdm_demo.ui.reports import page_address
 except Exception as problem:  # such as ValueError, ImportError, httpx's InvalidURL
     if not (sentence := variable_error(problem, os.environ)):
         raise
@@ -47,6 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings(arguments)
         logs.configure(settings.log_level, settings.log_format)
+        if settings.mcp:
+            mcp_tools()  # says now that a library is missing
         services = start(settings, metrics)
     except DemoError as error:
         print(f"app.py: {error}", file=sys.stderr)
@@ -132,6 +136,13 @@ def _parser() -> argparse.ArgumentParser:
         "--gallery own)",
     )
     parser.add_argument(
+        "--link-cards",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="let other sites show finished comparisons: links unfold to prompt and pictures, and frames may embed them "
+        "(default: yes, but no with --gallery own, on a Space or with --share)",
+    )
+    parser.add_argument(
         "--safety-rules",
         type=Path,
         metavar="FILE",
@@ -168,6 +179,12 @@ def _add_operators_flags(parser: argparse.ArgumentParser) -> None:
         help="offer endpoints for programs, described at /gradio_api/info (default: yes)",
     )
     parser.add_argument(
+        "--mcp",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="offer the tools models, compare and report at /mcp, for the Model Context Protocol (default: no)",
+    )
+    parser.add_argument(
         "--auth",
         metavar="USER:PASSWORD",
         help="ask visitors for this user and password, or for one of a file with such lines (default: anyone may come)",
@@ -187,8 +204,10 @@ def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
             services.comparisons,
             services.background,
             behind_proxy=settings.behind_a_proxy,
+            shares=settings.links_unfold,
             body_bytes=settings.limits.body_bytes(settings.public),
             routes=_operators_routes(services, settings, metrics),
+            more=(mcp_tools().mcp_route(services.comparisons, page_address),) if settings.mcp else (),
         )
         _, address, _ = page.launch(
             server_name=bracketed(settings.host),

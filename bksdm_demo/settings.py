@@ -16,7 +16,7 @@ from typing import Any
 
 from platformdirs import PlatformDirs
 
-from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, ISOLATIONS, LOAD_LIMIT, PRECISIONS, RUN_LIMIT
+from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, HINTS, ISOLATIONS, LOAD_LIMIT, PRECISIONS, RUN_LIMIT
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.environment import usable_memory
 from bksdm_demo.errors import DemoError
@@ -55,6 +55,7 @@ class Settings:
     makes `fetch_dir`.
     `cache_dir` holds compiled models, OpenVINO's up to `cache_gb` GiB.
     `memory_bytes` limits what loaded models occupy in memory.
+    `hints` are Core ML's, some of HINTS with commas between them.
     `isolation` is one of ISOLATIONS; None leaves it to the front end: "child" for the page, "none" for commands. With
     "child", a part that needs longer than `load_limit` or `run_limit` seconds is ended.
     `queue_size` is the number of comparisons that may wait.
@@ -62,7 +63,9 @@ class Settings:
     `downloads`: None leaves it to `downloads_allowed`.
     `behind_proxy`: None leaves it to `behind_a_proxy`.
     `previews`: None leaves it to `previews_allowed`.
-    `limits` are the operator's for visitors; see operator_limits.py. Without `api`, programs find no endpoints.
+    `link_cards`: None leaves it to `links_unfold`.
+    `limits` are the operator's for visitors; see operator_limits.py. Without `api`, programs find no endpoints;
+    with `mcp` they also find tools at /mcp.
     `auth` is "USER:PASSWORD" or a file with such lines, for a page that asks who comes.
     `metrics`: None leaves it to `metrics_served`. With `metrics_token`, whoever asks must know it.
     `safety_rules` is a file of rules for the prompts of models that bring none (diffusion/safety_rules.py).
@@ -77,6 +80,7 @@ class Settings:
     engine: str = "auto"
     precision: str = "auto"
     compute_units: str = "auto"
+    hints: str = ""
     cache_dir: Path | None = None
     cache_gb: float = CACHE_BYTES / GIB
     threads: int | None = None  # None: as many as a container grants, else the engine decides
@@ -94,9 +98,11 @@ class Settings:
     on_a_space: bool = False
     behind_proxy: bool | None = None
     previews: bool | None = None
+    link_cards: bool | None = None
     safety_rules: Path | None = None
     limits: OperatorLimits = DEFAULTS
     api: bool = True
+    mcp: bool = False
     auth: str | None = field(default=None, repr=False)
     metrics: bool | None = None
     metrics_token: str | None = field(default=None, repr=False)
@@ -117,6 +123,8 @@ class Settings:
         _check_range("run_limit", self.run_limit, *LIMIT_RANGE)
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("compute_units", self.compute_units, COMPUTE_UNITS)
+        for hint in self.hints.split(",") if self.hints else ():
+            _check_choice("hints", hint, HINTS)
         _check_range("port", self.port, *PORTS)
         _check_range("threads", self.threads, *THREADS_RANGE)
         _check_range("queue_size", self.queue_size, *QUEUE_RANGE)
@@ -153,6 +161,11 @@ class Settings:
         """Whether visitors may see previews. The default is no where strangers come: see `own_gallery`."""
         strangers = self.own_gallery or self.on_a_space or self.share
         return not strangers if self.previews is None else self.previews
+
+    @property
+    def links_unfold(self) -> bool:
+        """Whether other sites may show comparisons, as cards of links and in frames. The default is as in a gallery."""
+        return not self.own_gallery if self.link_cards is None else self.link_cards
 
     @property
     def metrics_served(self) -> bool:
@@ -193,6 +206,7 @@ def _from_environment(environ: Mapping[str, str]) -> Settings:
         "engine": _read(environ, "BKSDM_ENGINE", str),
         "precision": _read(environ, "BKSDM_PRECISION", str),
         "compute_units": _read(environ, "BKSDM_COMPUTE_UNITS", str),
+        "hints": _read(environ, "BKSDM_HINTS", str),
         "cache_dir": _read(environ, "BKSDM_CACHE_DIR", _folder) or default_cache_dir(),
         "cache_gb": _read(environ, "BKSDM_CACHE_GB", float),
         "threads": _read(environ, "BKSDM_THREADS", int),
@@ -210,6 +224,7 @@ def _from_environment(environ: Mapping[str, str]) -> Settings:
         "behind_proxy": _read(environ, "BKSDM_BEHIND_PROXY", truth),
         "limits": from_variables(environ),
         "api": _read(environ, "BKSDM_API", truth),
+        "mcp": _read(environ, "BKSDM_MCP", truth),
         "auth": _read(environ, "BKSDM_AUTH", str),
         "metrics": _read(environ, "BKSDM_METRICS", truth),
         "metrics_token": _read(environ, "BKSDM_METRICS_TOKEN", str),
@@ -217,6 +232,7 @@ def _from_environment(environ: Mapping[str, str]) -> Settings:
         "log_format": _read(environ, "BKSDM_LOG_FORMAT", str.lower),
         "gallery": _read(environ, "BKSDM_GALLERY", str),
         "previews": _read(environ, "BKSDM_PREVIEWS", truth),
+        "link_cards": _read(environ, "BKSDM_LINK_CARDS", truth),
         "safety_rules": _read(environ, "BKSDM_SAFETY_RULES", _folder),
         "on_a_space": bool(environ.get("SPACE_ID")),
     }

@@ -30,7 +30,7 @@ def test_the_document_lists_every_limit_with_its_defaults() -> None:
         variable, own, public, meaning = table.pop(limit.flag)
         assert (variable, own, public) == (f"`{limit.variable}`", shown(limit.own), shown(limit.public))
         assert meaning == limit.meaning
-    assert set(table) == {"--queue-size", "--previews", "--api", "--auth"}
+    assert set(table) == {"--queue-size", "--previews", "--api", "--mcp", "--auth"}
 
 
 def test_what_else_the_document_lists_is_a_flag_with_these_defaults() -> None:

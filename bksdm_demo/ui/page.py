@@ -19,17 +19,19 @@ from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.about import build_about
 from bksdm_demo.ui.api import build_api
 from bksdm_demo.ui.compare import build_compare
+from bksdm_demo.ui.embed import embed_route
 from bksdm_demo.ui.gallery import build_gallery
 from bksdm_demo.ui.guard import Guard, Limits
 from bksdm_demo.ui.guarded_blocks import GuardedBlocks
+from bksdm_demo.ui.link_cards import SUMMARY, TITLE, LinkCards, Unfolding, card_route
 from bksdm_demo.ui.news import news_routes
 from bksdm_demo.ui.pictures import picture_routes
+from bksdm_demo.ui.qr import qr_route
 from bksdm_demo.ui.reports import report_route
 from bksdm_demo.ui.request_ids import RequestIds
 from bksdm_demo.ui.theme import build_theme
 from bksdm_demo.ui.visitors import Visitors, Visits
 
-TITLE = "BK-SDM Core ML, side by side"
 HERE = Path(__file__).resolve().parent
 STYLES = tuple(
     f"{name}.css" for name in ("page", "form", "tools", "board", "timing", "viewer", "gallery", "about", "print")
@@ -37,10 +39,11 @@ STYLES = tuple(
 SCRIPTS = ("page.js", "watch.js", "share.js", "copy.js", "drop.js", "board.js", "zoom.js", "viewer.js", "about.js")
 HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
 <header class="bk-header"><h1>{TITLE}</h1>
-<p>Several Core ML text-to-image models draw one prompt from the same noise. Compare their pictures and times.</p>
+<p>{SUMMARY}</p>
 </header>"""
 QUEUE_SLEEP = 0.02  # seconds; Gradio looks into its idle queue every millisecond, 6 % of a core
 SESSIONS = 300  # whose values Gradio keeps; the page itself needs none of them
+SHARES = '<meta name="bksdm-shares" content="yes">'  # share.js looks for it
 KNOW_VISITOR_JS = "() => [window.bksdm.visitor(), window.bksdm.zone()]"  # share.js
 
 
@@ -73,20 +76,26 @@ def launch_options(
     background: Background | None = None,
     *,
     behind_proxy: bool = False,
+    shares: bool = False,
     body_bytes: int = Limits.body,
     routes: Sequence[BaseRoute] = (),
+    more: Sequence[BaseRoute] = (),
 ) -> dict[str, Any]:
     """Return the keywords for Blocks.launch() that belong to the page itself.
 
-    `behind_proxy` as in Guard. `body_bytes` is the largest body of a request. `routes` are served beside the page's
-    own, without signing in.
+    `behind_proxy` as in Guard. `shares`: other sites may show finished comparisons, as cards and frames. `body_bytes`
+    is the largest body of a request. `routes` are served beside the page's own, without signing in; `more` as the
+    page's own.
     """
     status_board = None if background is None else background.status_board
-    own = (*picture_routes(comparisons), report_route(comparisons), *news_routes(comparisons, status_board))
+    cards = LinkCards(comparisons, shares)
+    sharing = (card_route(cards), embed_route(comparisons, shares), qr_route(comparisons))
+    served = (*picture_routes(comparisons), report_route(comparisons), *news_routes(comparisons, status_board))
+    own = (*served, *sharing, *more)
     return {
         "theme": build_theme(),
         # In the head: Gradio's css= rewrites selectors, which would break the narrow layout.
-        "head": f"<style>{_joined(STYLES)}</style><script>{_joined(SCRIPTS)}</script>",
+        "head": f"{SHARES if shares else ''}<style>{_joined(STYLES)}</style><script>{_joined(SCRIPTS)}</script>",
         "app_kwargs": {
             "routes": [*own, *routes],
             "middleware": [
@@ -94,6 +103,7 @@ def launch_options(
                 Middleware(
                     Guard, own=own, open_routes=routes, behind_proxy=behind_proxy, limits=Limits(body=body_bytes)
                 ),
+                Middleware(Unfolding, cards=cards),
             ],
         },
         "footer_links": [],

@@ -1,0 +1,141 @@
+"""The tools, asked by the protocol's own client: in this process, and over HTTP beside the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from mcp.client import Client
+
+from bksdm_demo.mcp_tools import PATH, build_server, mcp_route
+from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.ui.page import build_page, launch_options
+from bksdm_demo.ui.reports import page_address
+from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
+from tests.ui.conftest import close_loops  # noqa: F401
+from tests.ui.test_page import free_port
+
+REQUEST = {"prompt": "red apple", "models": list(FAMILY[:2]), "steps": 2, "seeds": [7, 8]}
+PNG = "iVBORw0KGgo"  # the first bytes of every PNG, in base 64
+
+
+@pytest.fixture(scope="module")
+def comparisons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparisons]:
+    service = fake_comparisons(tmp_path_factory.mktemp("tools"))
+    yield service
+    service.close()
+
+
+@pytest.fixture(scope="module")
+def address(comparisons: Comparisons) -> Iterator[str]:
+    page = build_page(comparisons)
+    options = launch_options(comparisons, more=[mcp_route(comparisons, page_address)])
+    _, found, _ = page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port(), **options)
+    yield found.rstrip("/")
+    page.close(verbose=False)
+
+
+def run(ask: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """In a thread of its own: Gradio keeps an event loop in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(anyio.run, ask).result()
+
+
+def call(target: Any, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
+    """What one client gets for these tools, one after the other."""
+
+    async def ask() -> list[Any]:
+        async with Client(target) as client:
+            return [await client.call_tool(name, arguments) for name, arguments in calls]
+
+    found: list[Any] = run(ask)
+    return found
+
+
+def facts(answer: Any) -> dict[str, Any]:
+    assert not answer.is_error, answer.content
+    found: dict[str, Any] = json.loads(answer.content[0].text)
+    return found
+
+
+def test_every_tool_and_parameter_is_described(comparisons: Comparisons) -> None:
+    async def tools() -> list[Any]:
+        async with Client(build_server(comparisons)) as client:
+            return (await client.list_tools()).tools
+
+    found = run(tools)
+    assert [tool.name for tool in found] == ["models", "compare", "report"]
+    for tool in found:
+        assert tool.description
+        assert all(value.get("description") for value in tool.input_schema["properties"].values()), tool.name
+
+
+def test_two_calls_compare_beside_the_page(address: str) -> None:
+    models, compared = call(address + PATH, ("models", {}), ("compare", REQUEST))
+    assert [json.loads(entry.text)["key"] for entry in models.content][:2] == REQUEST["models"]
+    found = facts(compared)
+    assert [(one["model"], one["seed"], one["outcome"]) for one in found["pictures"]] == [
+        (model, seed, "done") for seed in (7, 8) for model in FAMILY[:2]
+    ]
+    pictures = [entry for entry in compared.content if entry.type == "image"]
+    assert len(pictures) == 4
+    assert all(picture.data.startswith(PNG) for picture in pictures)
+    assert httpx.get(found["url"]).status_code == 200
+    assert found["url"].startswith(address)
+
+
+def test_reports_come_as_text_or_as_an_address(address: str) -> None:
+    job = facts(call(address + PATH, ("compare", REQUEST))[0])["id"]
+    table, page = call(address + PATH, ("report", {"id": job}), ("report", {"id": job, "kind": "html"}))
+    assert table.content[0].text.count("\n") == 5  # the header and four pictures
+    report = httpx.get(page.content[0].text)
+    assert (report.status_code, "red apple" in report.text) == (200, True)
+
+
+def test_without_a_page_files_have_no_address(comparisons: Comparisons) -> None:
+    server = build_server(comparisons)
+    found = facts(call(server, ("compare", REQUEST))[0])
+    assert found["url"] is None
+    (refused,) = call(server, ("report", {"id": found["id"], "kind": "zip"}))
+    assert refused.is_error
+    assert "Choose csv or json" in refused.content[0].text
+
+
+def test_a_blocked_picture_is_missing(comparisons: Comparisons) -> None:
+    request = REQUEST | {"prompt": f"red {BLOCKED_WORD}"}
+    (answer,) = call(build_server(comparisons), ("compare", request))
+    assert {one["outcome"] for one in facts(answer)["pictures"]} == {"blocked"}
+    assert [entry.type for entry in answer.content] == ["text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("compare", REQUEST | {"models": ["nothing"]}, "nothing"),
+        ("compare", REQUEST | {"models": []}, "model"),
+        ("compare", REQUEST | {"prompt": " "}, "prompt is empty"),
+        ("compare", REQUEST | {"steps": 1000}, "between 1 and 150"),
+        ("report", {"id": "unknown"}, "no comparison with this id"),
+    ],
+)
+def test_refusals_are_sentences(comparisons: Comparisons, name: str, arguments: dict[str, Any], words: str) -> None:
+    (answer,) = call(build_server(comparisons), (name, arguments))
+    assert answer.is_error
+    assert words in answer.content[0].text
+
+
+def test_without_the_flag_there_is_nothing_at_the_address(tmp_path: Path) -> None:
+    service = fake_comparisons(tmp_path)
+    page = build_page(service)
+    _, found, _ = page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port(), **launch_options(service))
+    try:
+        assert httpx.post(found.rstrip("/") + PATH, json={}).status_code == 404
+    finally:
+        page.close(verbose=False)
+        service.close()
