@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bksdm_demo.cli import history, inspect, models, run
+from bksdm_demo.cli import history, inspect, models, run, sheet
 from bksdm_demo.cli.exit_codes import EXIT_CODES
 from bksdm_demo.cli.session import Shell
 from bksdm_demo.start import start
@@ -45,3 +45,4 @@ def _options(
 
 for command in COMMANDS:
     app.command(epilog=EXIT_CODES)(command)
+app.command(epilog=sheet.SHEET_EXIT_CODES)(sheet.sheet)

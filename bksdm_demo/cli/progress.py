@@ -102,7 +102,7 @@ class DrawingProgress(LiveLine):
             cell = job.cells[job.current or 0]
             share = cell.step / cell.steps if cell.phase is Phase.DENOISING and cell.steps else None
             place = f"[{sum(cell.phase.final for cell in job.cells) + 1}/{len(job.cells)}]"
-            self.change(f"{place} {self._name(job, cell)}", _running(cell), share)
+            self.change(f"{place} {self._name(job, cell)}", running_words(cell), share)
 
     def _name(self, job: Job, cell: Cell) -> str:
         name = self._names.get(cell.model, cell.model)
@@ -114,7 +114,8 @@ class DrawingProgress(LiveLine):
         return f"{name}: {PHASE_WORDS[cell.phase]}{took}" + (f". {cell.message}" if cell.message else "")
 
 
-def _running(cell: Cell) -> str:
+def running_words(cell: Cell) -> str:
+    """ "denoising, step 3 of 20": what happens to a cell now."""
     step = f", step {cell.step} of {cell.steps}" if cell.phase is Phase.DENOISING else ""
     if cell.phase is Phase.LOADING and cell.loading is not None:
         step = f", {loading_words(cell.loading, time.time())}"

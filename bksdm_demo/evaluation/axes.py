@@ -31,7 +31,6 @@ HEAD = re.compile(
     r"\s*(?P<name>[A-Za-z][A-Za-z_-]*(?:[ -](?:prompts?|scale))?)(?:\s*[:=]|\s)\s*(?P<values>.+)", re.DOTALL
 )
 EXAMPLES = "Write one as “steps 5, 10, 20”, “seeds 1..8”, “scheduler all” or “prompt a cat | a dog”."
-AXES_LIMIT = 8
 
 
 @dataclass(frozen=True)
@@ -80,13 +79,11 @@ def axes_of(given: Any) -> tuple[Axis, ...]:
 
 
 def distinct(axes: Sequence[Axis]) -> tuple[Axis, ...]:
-    """The axes. Raises RequestError if two change the same field, or if there are too many."""
+    """The axes. Raises RequestError if two change the same field."""
     named = [axis.field for axis in axes]
     twice = next((name for name in named if named.count(name) > 1), None)
     if twice is not None:
         raise RequestError(f"Two axes change {twice}; put all its values into one.")
-    if len(axes) > AXES_LIMIT:
-        raise RequestError(f"There are {len(axes)} axes; a sheet takes at most {AXES_LIMIT}.")
     return tuple(axes)
 
 
@@ -111,7 +108,10 @@ def multiplied(rows: Sequence[DraftRow], axes: Sequence[Axis]) -> list[DraftRow]
 
 
 def _field(name: str) -> str:
-    field = field_of(name)
+    try:
+        field = field_of(name)
+    except RequestError:
+        field = ""
     if field not in FIELDS:
         raise RequestError(f"{name[:60]!r} is no setting that an axis can change. {EXAMPLES}")
     return field

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ NOT_YOURS = "Another visitor started this sheet. You can look at it, but not run
 RUNNING_AT_ONCE = 4  # sheets of one process
 TOO_MANY = f"{RUNNING_AT_ONCE} sheets are running. Wait for one to end."
 CLOSE_SECONDS = 5.0
+
+
+def engine_facts(environment: Mapping[str, Any]) -> dict[str, str]:
+    """What of an environment (environment.describe) decides pictures: engine, precision, units, and their versions."""
+    packages = environment.get("packages") or {}
+    facts = {name: environment.get(name) for name in ("engine", "precision", "compute_units", "demo_version")}
+    facts |= {name: packages.get(name) for name in ("openvino", "coremltools", "numpy")}
+    return {name: str(value) for name, value in facts.items() if value}
 
 
 def _ignore(progress: Progress) -> None:
@@ -104,6 +113,13 @@ class Sheets:
             return None
         return None if place.index >= len(cells) else cells[place.index].earlier or cells[place.index]
 
+    def environment(self, place: Place | None) -> Mapping[str, Any]:
+        """The machine and the engine that drew a cell; {} if nobody knows."""
+        try:
+            return {} if place is None else self.comparisons.get(place.job).environment
+        except (RequestError, StoreError):
+            return {}
+
     def picture(self, place: Place) -> bytes:
         """The PNG at a place. Raises RequestError if there is none to show, StoreError."""
         return self.comparisons.picture(place.job, place.index)
@@ -151,6 +167,9 @@ class Sheets:
         self._check_owner(sheet_id, visitor)
         if (run := self._runs.get(sheet_id)) is not None:
             run.stopped.set()
+            if (job := run.progress.job) is not None:
+                with suppress(RequestError):  # it has ended, or another process runs it
+                    self.comparisons.cancel(job.id)
 
     def progress(self, sheet_id: str) -> Progress | None:
         """Where the sheet's run in this process is, None if none runs."""

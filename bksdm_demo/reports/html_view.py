@@ -148,7 +148,7 @@ def report_view(material: Material) -> ReportView:
         missing=tuple(cell for row in rows for cell in row.cells if cell.tone != "done"),
         models=tuple(_model(material, key) for key in job.models),
         note=EMOJI_NOTE if any(EMOJI_NOTE in system.summary for system in _systems(material)) else "",
-        environment=_environment(environment),
+        environment=environment_facts(environment),
         parts=parts_table(environment),
         licences=licences_of(_systems(material)),
         address=job_address(material.base_url, job, with_job=material.stored),
@@ -287,7 +287,7 @@ def _safe_link(address: str) -> str:
     return address if address.startswith(("https://", "http://")) else ""
 
 
-def _environment(environment: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def environment_facts(environment: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The known facts about the machine as (label, value)."""
     cpu, memory = environment.get("cpu") or {}, environment.get("memory_bytes")
     cores, quota = cpu.get("count"), cpu.get("quota")

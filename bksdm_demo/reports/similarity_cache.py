@@ -62,10 +62,11 @@ class SimilarityCache:
             if index == reference:
                 row.append(Compared(index, reference=True))
             elif cell.seed == seed and cell.shown:
-                row.append(self._pair(index, self._comparisons.picture(job.id, index), base))
+                row.append(self.pair(index, self._comparisons.picture(job.id, index), base))
         return row
 
-    def _pair(self, index: int, picture: bytes, reference: bytes) -> Compared:
+    def pair(self, index: int, picture: bytes, reference: bytes) -> Compared:
+        """Compare two PNGs; `index` is the place of the first one in its comparison."""
         key = (hashlib.sha256(picture).digest(), hashlib.sha256(reference).digest())
         with self._lock:
             known = self._known.get(key)

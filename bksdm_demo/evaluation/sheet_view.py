@@ -1,0 +1,264 @@
+"""The words of a sheet's report, made from its results. Pure functions; templates/sheet.html adds the markup."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bksdm_demo.evaluation.sheet_results import NOT_DRAWN, CellResult, ModelResult, RowResult, SheetResults
+from bksdm_demo.intervals import Estimate
+from bksdm_demo.records import GENERATORS, Phase, Request
+from bksdm_demo.reports.html_view import date_text, environment_facts
+from bksdm_demo.reports.licences import Licence, licences_of
+from bksdm_demo.reports.tables import Table, similarity_text
+from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, plural, shorten
+from bksdm_demo.wording.outcomes import COUNTED, OUTCOMES, tone_of
+from bksdm_demo.wording.timing import NOTHING, format_ratio, format_seconds
+
+ALT_LENGTH = 160  # characters of a prompt in a picture's description
+UNFINISHED = ("Not drawn yet", "The sheet was stopped before this picture.")
+BASELINE = "baseline"
+
+
+@dataclass(frozen=True)
+class ViewCell:
+    """One cell in words; `tone` is done, blocked, failed or stopped."""
+
+    id: str  # unique in the page
+    row: int
+    column: int
+    name: str
+    tone: str
+    title: str
+    detail: str
+    alt: str
+    seconds: str
+    speed: str
+    similarity: str
+    failures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ViewRow:
+    """One row. `facts` are the settings in which rows differ; the numbers sort, `words` and `outcomes` filter."""
+
+    number: int
+    heading: str
+    label: str
+    category: str
+    facts: tuple[tuple[str, str], ...]
+    cells: tuple[ViewCell, ...]
+    words: str
+    outcomes: str
+    difference: float
+    seconds: float
+    speed: float  # the slowest model against the baseline; 0 if unknown
+
+
+@dataclass(frozen=True)
+class SheetView:
+    """Everything that templates/sheet.html shows, apart from pictures."""
+
+    title: str
+    status: str
+    when: str
+    facts: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+    models: Table
+    timing_note: str
+    rows: tuple[ViewRow, ...]
+    categories: tuple[str, ...]
+    outcomes: tuple[tuple[str, str], ...]  # value and label of each filter that matches something
+    across: int
+    environments: tuple[tuple[tuple[str, str], ...], ...]
+    licences: tuple[Licence, ...]
+    version: str
+
+
+def sheet_view(results: SheetResults) -> SheetView:
+    """All words and numbers of the report."""
+    sheet = results.record.sheet
+    shared = shared_settings([row.request for row in sheet.rows])
+    rows = tuple(_row(results, row, shared) for row in results.rows)
+    systems = [results.systems[key] for key in sheet.models if key in results.systems]
+    versions = {str(one.get("demo_version", "")) for one in results.environments}
+    return SheetView(
+        title=sheet.name or "A sheet",
+        status=status_words(results),
+        when=date_text(results.record.created),
+        facts=(
+            ("Rows", f"{len(sheet.rows):,}"),
+            ("Models", str(len(sheet.models))),
+            ("Baseline", results.names[sheet.baseline]),
+            *_facts(sheet.rows[0].request, shared),
+        ),
+        warnings=_warnings(results),
+        models=models_table(results),
+        timing_note=_timing_note(results),
+        rows=rows,
+        categories=tuple(dict.fromkeys(row.category for row in rows if row.category)),
+        outcomes=_filters(rows),
+        across=min(len(sheet.models), 4),
+        environments=tuple(environment_facts(one) for one in results.environments),
+        licences=licences_of(systems),
+        version=f"bksdm-demo {', '.join(sorted(versions))}".strip(),
+    )
+
+
+def status_words(results: SheetResults) -> str:
+    """ "400 pictures, 3 blocked, 1 failed, 12 to come, 2 assertions do not hold"."""
+    parts = [plural(results.count(Phase.DONE.value), "picture")]
+    parts += [f"{count} {word}" for phase, word in COUNTED.items() if (count := results.count(phase.value))]
+    parts += [f"{count} to come"] if (count := results.count(NOT_DRAWN)) else []
+    if results.failures:
+        parts.append("1 assertion fails" if results.failures == 1 else f"{results.failures} assertions fail")
+    return ", ".join(parts)
+
+
+def models_table(results: SheetResults) -> Table:
+    """A row per model over all rows of the sheet."""
+    heads = ("Model", "Pictures", "Blocked", "Failed", "Drawing, median", "Times as fast", "PSNR", "SSIM", "Assertions")
+    asked = any(cell.checked for row in results.rows for cell in row.cells)
+    rows = tuple(_model(results, model, asked) for model in results.models)
+    return Table(heads if asked else heads[:-1], rows)
+
+
+def _model(results: SheetResults, model: ModelResult, asked: bool) -> tuple[str, ...]:
+    failed = sum(model.outcomes.get(phase.value, 0) for phase in COUNTED if phase is not Phase.BLOCKED)
+    baseline = model.model == results.record.sheet.baseline
+    texts = (
+        results.names[model.model],
+        str(model.outcomes.get(Phase.DONE.value, 0)),
+        str(model.outcomes.get(Phase.BLOCKED.value, 0)),
+        str(failed),
+        NOTHING if model.seconds is None else format_seconds(model.seconds.value),
+        BASELINE if baseline else speed_words(model.speed),
+        NOTHING if model.psnr is None else f"{model.psnr:.1f} dB",
+        NOTHING if model.ssim is None else f"{model.ssim:.3f}",
+    )
+    return (*texts, f"{model.failures} fail" if model.failures else "hold") if asked else texts
+
+
+def speed_words(speed: Estimate | None) -> str:
+    """ "1.42× (1.38× to 1.47×)"; "1.42×, one row" where there is no interval."""
+    if speed is None:
+        return NOTHING
+    if speed.low is None or speed.high is None:
+        rows = "one row" if speed.count == 1 else f"{speed.count} rows"
+        return f"{format_ratio(speed.value)}, {rows}"
+    return f"{format_ratio(speed.value)} ({format_ratio(speed.low)} to {format_ratio(speed.high)})"
+
+
+def shared_settings(requests: Sequence[Request]) -> frozenset[str]:
+    """The settings besides the prompt that are equal in all rows."""
+    first = requests[0]
+    names = (name for name in first.__dataclass_fields__ if name != "prompt")
+    return frozenset(name for name in names if all(getattr(one, name) == getattr(first, name) for one in requests))
+
+
+def row_facts(request: Request, shared: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """The settings of a row in which the rows of its sheet differ, as (label, value)."""
+    return _facts(request, frozenset(request.__dataclass_fields__) - shared - {"prompt"})
+
+
+def _facts(request: Request, names: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """These settings as (label, value), without empty ones."""
+    order = [name for name in request.__dataclass_fields__ if name in names]
+    facts = ((name.replace("_", " ").capitalize(), _value(name, getattr(request, name))) for name in order)
+    return tuple((label, value) for label, value in facts if value)
+
+
+def _value(name: str, value: object) -> str:
+    if name == "scheduler":
+        return SCHEDULER_NAMES.get(str(value), str(value))
+    if name == "generator" and value in GENERATORS:
+        return GENERATOR_NAMES.get(str(value), str(value))
+    if value is None or value == "" or value == ():
+        return ""
+    if isinstance(value, (tuple, list)):
+        return " to ".join(_value("", one) for one in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _warnings(results: SheetResults) -> tuple[str, ...]:
+    found = []
+    if coming := results.count(NOT_DRAWN):
+        found.append(f"{plural(coming, 'picture')} of {results.record.sheet.cells} had no outcome when this was made.")
+    if len(results.environments) > 1:
+        found.append(
+            f"The pictures come from {len(results.environments)} machines or versions, listed at the end. "
+            "Their times cannot be compared."
+        )
+    return tuple(found)
+
+
+def _timing_note(results: SheetResults) -> str:
+    baseline = results.names[results.record.sheet.baseline]
+    return (
+        "Drawing is the time without loading. Times as fast is the median over the rows, each against "
+        f"{baseline} in the same row, with its 95 % interval; rows in which a model had just been loaded are left "
+        f"out if others remain. PSNR and SSIM are medians against the pictures of {baseline}; neither says which "
+        "picture is better."
+    )
+
+
+def _filters(rows: Sequence[ViewRow]) -> tuple[tuple[str, str], ...]:
+    """The filters by outcome that match a row, beside the one that shows all."""
+    labels = {"blocked": "With a blocked picture", "failed": "With a failed or missing picture"}
+    labels |= {"assertion": "With a failed assertion", "differs": "With a picture unlike the baseline's"}
+    found = {word for row in rows for word in row.outcomes.split()}
+    return tuple((value, label) for value, label in labels.items() if value in found)
+
+
+def _row(results: SheetResults, row: RowResult, shared: frozenset[str]) -> ViewRow:
+    request = row.row.request
+    cells = tuple(_cell(results, row, column, cell) for column, cell in enumerate(row.cells))
+    facts = row_facts(request, shared)
+    speeds = [cell.speed for cell in row.cells if cell.speed]
+    words = [request.prompt, request.negative_prompt, row.row.label, row.row.category, *(value for _, value in facts)]
+    return ViewRow(
+        number=row.index + 1,
+        heading=request.prompt,
+        label=row.row.label,
+        category=row.row.category,
+        facts=facts,
+        cells=cells,
+        words=" ".join(" ".join(words).casefold().split()),
+        outcomes=" ".join(dict.fromkeys(word for cell in row.cells for word in _outcomes(cell))),
+        difference=round(row.difference, 6),
+        seconds=round(max((cell.seconds or 0.0 for cell in row.cells), default=0.0), 6),
+        speed=round(min(speeds, default=0.0), 6),
+    )
+
+
+def _outcomes(cell: CellResult) -> list[str]:
+    words = {Phase.DONE.value: "done", Phase.BLOCKED.value: "blocked"}
+    found = [words.get(cell.outcome, "failed")]
+    found += ["assertion"] if cell.failures else []
+    found += ["differs"] if cell.similarity is not None and not cell.similarity.identical else []
+    return found
+
+
+def _cell(results: SheetResults, row: RowResult, column: int, result: CellResult) -> ViewCell:
+    name, cell = results.names[result.model], result.cell
+    ended = cell is not None and cell.phase.final
+    title, sentence = UNFINISHED
+    if cell is not None and ended:
+        title, sentence = OUTCOMES.get(cell.phase, ("No picture", "The file of this picture is missing."))
+    baseline = result.model == results.record.sheet.baseline
+    prompt = shorten(row.row.request.prompt, ALT_LENGTH)
+    speed = BASELINE if baseline else f"{format_ratio(result.speed)} as fast" if result.speed else ""
+    return ViewCell(
+        id=f"cell-{row.index + 1}-{column + 1}",
+        row=row.index,
+        column=column,
+        name=name,
+        tone=tone_of(cell) if cell is not None and ended else "stopped",
+        title=title,
+        detail=(cell.message or sentence) if cell is not None and ended else sentence,
+        alt=f"{prompt} – drawn by {name}" if cell is not None and cell.shown else "",
+        seconds="" if result.seconds is None else format_seconds(result.seconds),
+        speed=speed if result.seconds is not None else "",
+        similarity="" if result.similarity is None else similarity_text(result.similarity),
+        failures=tuple(f"{failure.name}: {failure.sentence}" for failure in result.failures),
+    )
