@@ -7,6 +7,13 @@
   // The parameters of a link, removed from the address once another comparison is shown (see parameters/links.py).
   const REQUEST = ["prompt", "negative", "steps", "guidance", "scheduler", "generator", "models", "seeds"];
 
+  // The hub shows a Space in a frame. On loading, it passes the query of its own address to the frame. It takes a query
+  // back as a message from Docker and static Spaces, and says that it takes none from Gradio's. So a frame also keeps the
+  // shown comparison in its tab's storage, for a reload of the outer page.
+  const HUB = "https://huggingface.co";
+  const SHOWN = "bksdm-shown";
+  const framed = window.parent !== window;
+
   let followed = ""; // the comparison that the page showed last
 
   const addressed = () => new URL(window.location.href).searchParams.get("job") ?? "";
@@ -17,21 +24,49 @@
     if (!job || job === followed) return;
     const reloaded = !followed && job === addressed();
     if (job !== addressed()) remember(job);
+    tellFrame(job);
     followed = job;
     if (!reloaded || (narrow() && window.scrollY === 0)) reveal();
   }
 
   // Puts the job's id into ?job=, so that a reload or a second tab opens the same comparison, and the back button the
-  // one before. Inside a Space's frame the address bar belongs to the outer page, which accepts a query as a message.
+  // one before.
   function remember(job) {
     const address = new URL(window.location.href);
     for (const name of REQUEST) address.searchParams.delete(name);
     address.searchParams.set("job", job);
     window.history[followed ? "pushState" : "replaceState"](window.history.state, "", address);
-    if (window.parent !== window) {
-      window.parent.postMessage({ queryString: `job=${encodeURIComponent(job)}` }, "https://huggingface.co");
-    }
   }
+
+  // The origin of the page around the frame; "" where the browser does not tell.
+  function outerOrigin() {
+    const origin = window.location.ancestorOrigins?.[0];
+    if (origin) return origin;
+    return document.referrer ? new URL(document.referrer).origin : "";
+  }
+
+  // Also after back and forward, which change only the frame's own address.
+  function tellFrame(job) {
+    if (!framed) return;
+    try {
+      window.sessionStorage.setItem(SHOWN, job);
+    } catch {}
+    if (["", HUB].includes(outerOrigin())) window.parent.postMessage({ queryString: `job=${encodeURIComponent(job)}` }, HUB);
+  }
+
+  // Before Gradio reads the address: a frame without a comparison or a link of its own shows the tab's last one.
+  function restoreFrame() {
+    const address = new URL(window.location.href);
+    if (!framed || ["job", ...REQUEST].some((name) => address.searchParams.has(name))) return;
+    try {
+      const job = window.sessionStorage.getItem(SHOWN);
+      if (!job) return;
+      address.searchParams.set("job", job);
+      window.history.replaceState(window.history.state, "", address);
+    } catch {}
+  }
+
+  restoreFrame();
 
   // Scrolls to the results unless the heading and the first row of pictures are in view: once per comparison, so that a
   // visitor can scroll away.

@@ -1,4 +1,4 @@
-// Shares a comparison: copies its link, keeps one menu open at a time, and identifies this browser.
+// Shares a comparison: copies its link or code to embed it, keeps one menu open at a time, and identifies this browser.
 (() => {
   const SECRET = "bksdm-visitor";
   let secret = ""; // without browser storage, it lasts until the visitor leaves the page
@@ -27,11 +27,24 @@
     return link.href;
   }
 
-  async function copyLink(button) {
-    const link = address(button.dataset.link);
+  const copyLink = (button) => copy(button, address(button.dataset.link));
+
+  // The small page of the comparison in a frame, as high as a row of pictures with its words.
+  function copyEmbed(button) {
+    const frame = document.createElement("iframe");
+    frame.src = new URL(button.dataset.embed, address("")).href;
+    frame.title = button.dataset.title;
+    frame.width = "100%";
+    frame.height = "420";
+    frame.loading = "lazy";
+    frame.style.border = "0";
+    copy(button, frame.outerHTML);
+  }
+
+  async function copy(button, text) {
     const label = button.textContent;
     try {
-      await navigator.clipboard.writeText(link);
+      await navigator.clipboard.writeText(text);
       button.textContent = "Copied";
       setTimeout(() => {
         if (button.textContent === "Copied") button.textContent = label;
@@ -40,17 +53,31 @@
       const byHand = button.nextElementSibling;
       byHand.hidden = false;
       const field = byHand.querySelector("input");
-      field.value = link;
+      field.value = text;
       field.focus();
       field.select();
     }
   }
 
+  // What the server cannot know when it writes the menu: whether a phone can reach the address that the browser sees, and
+  // whether the operator shares (a name in the page's head).
+  function prepare(menu) {
+    const code = menu.querySelector(".bk-qr");
+    if (!code.firstChild) code.append(Object.assign(new Image(), { src: code.dataset.qr, alt: code.dataset.alt }));
+    const here = /^(localhost|127\.|\[::1\])/.test(window.location.hostname);
+    menu.querySelector(".bk-scan").hidden = here;
+    menu.querySelector(".bk-scan-not").hidden = !here;
+    const embed = menu.querySelector(".bk-embed");
+    if (embed) embed.hidden = !document.querySelector('meta[name="bksdm-shares"]');
+  }
+
+  document.addEventListener("toggle", ({ target }) => target.matches?.("[data-share]") && target.open && prepare(target), true);
+
   const menus = () => document.querySelectorAll("details.bk-menu[open]");
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest?.("[data-link]");
-    if (button) copyLink(button);
+    const button = event.target.closest?.("[data-link], [data-embed]");
+    if (button) "link" in button.dataset ? copyLink(button) : copyEmbed(button);
     for (const menu of menus()) {
       if (!menu.contains(event.target) || event.target.closest("a[download]")) menu.open = false;
     }

@@ -1,7 +1,7 @@
-"""Markup for sharing a comparison: the button that copies its link and the menu of files to save.
+"""Markup for sharing a comparison: the button that copies its link, the menu to share it, the menu of files to save.
 
 This file writes only the link's query; share.js adds the address that the browser sees. The link is therefore right on
-this machine, behind a proxy and inside a Space's frame.
+this machine, behind a proxy and inside a Space's frame. The code to embed is shown only where the operator shares.
 """
 
 from __future__ import annotations
@@ -11,20 +11,46 @@ from html import escape
 from bksdm_demo.parameters.links import job_query
 from bksdm_demo.records import Job
 from bksdm_demo.reports.formats import DESCRIPTIONS, Kind
+from bksdm_demo.reports.link_card import unfolds
+from bksdm_demo.ui.embed import embed_address
+from bksdm_demo.ui.qr import qr_address
 from bksdm_demo.ui.reports import report_address
+from bksdm_demo.wording.comparison import shorten
 
 KIND_NAMES = {Kind.HTML: "Report", Kind.ZIP: "Everything", Kind.CSV: "Table", Kind.JSON: "Record"}
+TITLE_SHOWN = 90  # characters of a prompt in the title of a frame
 COPY = "Copy link"
 COPY_BY_HAND = "Copy this address:"
+QR_ALT = "QR code of the link to this comparison"
+SCAN = "Scan it to open this comparison on a phone."
+SCAN_NOT = "This address works on this computer only. Start the page with --host 0.0.0.0 to reach it from a phone."
+COPY_EMBED = "Copy code to embed"
+EMBED_BY_HAND = "Copy this code:"
 
 
 def share_tools(job: Job) -> str:
-    """Return the buttons of one comparison; the save menu appears once it is finished."""
+    """Return the buttons of one comparison; the menus appear once it is finished."""
     copy = (
         f'<button type="button" class="bk-tool" data-link="?{escape(job_query(job))}">{COPY}</button>'
         f'<label class="bk-by-hand" hidden>{COPY_BY_HAND} <input type="text" readonly></label>'
     )
-    return copy + (save_menu(job) if job.finished else "")
+    return copy + (share_menu(job) + save_menu(job) if job.finished else "")
+
+
+def share_menu(job: Job) -> str:
+    """Return the menu with the QR code of the link, and the button that copies code to embed the comparison."""
+    where, title = escape(embed_address(job.id)), escape(shorten(job.request.prompt, TITLE_SHOWN))
+    embed = (
+        f'<div class="bk-embed" hidden><button type="button" class="bk-tool" data-embed="{where}" data-title="{title}">'
+        f"{COPY_EMBED}</button>"
+        f'<label class="bk-by-hand" hidden>{EMBED_BY_HAND} <input type="text" readonly></label></div>'
+    )
+    return (
+        '<details class="bk-menu" data-share><summary class="bk-tool">Share</summary><div class="bk-menu-body">'
+        f'<div class="bk-qr" data-qr="{escape(qr_address(job.id))}" data-alt="{QR_ALT}"></div>'
+        f'<p class="bk-scan">{SCAN}</p><p class="bk-scan-not" hidden>{SCAN_NOT}</p>'
+        f"{embed if unfolds(job) else ''}</div></details>"
+    )
 
 
 def save_menu(job: Job, of: str = "") -> str:

@@ -36,12 +36,17 @@ def free_port() -> int:
 
 @contextmanager
 def served(
-    folder: Path, options: dict[str, dict[str, Any]] | None = None, *, own_gallery: bool = False, **limits: Any
+    folder: Path,
+    options: dict[str, dict[str, Any]] | None = None,
+    *,
+    own_gallery: bool = False,
+    shares: bool = False,
+    **limits: Any,
 ) -> Iterator[tuple[str, Comparisons]]:
     """The address of a live page and the service behind it."""
     comparisons = fake_comparisons(folder, options, **limits)
     page = build_page(comparisons, own_gallery=own_gallery)
-    settings = launch_options(comparisons)
+    settings = launch_options(comparisons, shares=shares)
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port(), **settings)
     try:
         yield address, comparisons
