@@ -10,6 +10,7 @@ from typer.testing import Result
 
 from bksdm_demo.settings import Settings
 from bksdm_demo.start import Services
+from bksdm_demo.store.sqlite import open_store
 from tests.fakes import fake_background, fake_comparisons
 
 Run = Callable[..., Result]
@@ -20,7 +21,7 @@ def fake_start(folder: Path, options: Mapping[str, Mapping[str, Any]] | None = N
 
     def assemble(settings: Settings) -> Services:
         assemble.settings = settings  # type: ignore[attr-defined]
-        service = fake_comparisons(folder, options)
+        service = fake_comparisons(folder, options, store=open_store(settings.data_dir))
         return Services(service.catalog, service.cache, service, fake_background(service), {"engine": settings.engine})
 
     return assemble

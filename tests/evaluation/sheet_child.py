@@ -28,8 +28,13 @@ from tests.fakes import fake_comparisons
 SHEET_ID = "sheet-of-the-test"
 MODELS = ("emoji-base", "emoji-tiny")
 DRAFT: Draft = read_sheet("red apple\nblue car\nred apple")
-WRITES = ((SheetBook, "save"), (Comparisons, "submit"), (SqliteStore, "add"), (SqliteStore, "save_cell"))
-WRITES = (*WRITES, (SqliteStore, "end"))
+WRITES: tuple[tuple[type, str], ...] = (
+    (SheetBook, "save"),
+    (Comparisons, "submit"),
+    (SqliteStore, "add"),
+    (SqliteStore, "save_cell"),
+    (SqliteStore, "end"),
+)
 
 
 def count_down(writes: int) -> None:
