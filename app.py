@@ -16,7 +16,7 @@ from pathlib import Path
 from starlette.routing import BaseRoute
 
 from bksdm_demo import logs
-from bksdm_demo.engines.base import COMPUTE_UNITS, ISOLATIONS, PRECISIONS
+from bksdm_demo.engines.base import COMPUTE_UNITS, HINTS, ISOLATIONS, PRECISIONS
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.errors import DemoError
 from bksdm_demo.library_variables import bracketed, drop_empty, reach_directly, start_error, variable_error
@@ -86,19 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--share", action="store_true", default=None, help="also create a public link through Gradio's relay"
     )
     parser.add_argument("--models-dir", type=Path, help="folder with more Core ML models")
-    parser.add_argument("--engine", choices=engine_choices(), help="what runs the models (default: auto)")
-    parser.add_argument("--precision", choices=PRECISIONS, help="OpenVINO's arithmetic (default: auto)")
-    parser.add_argument("--compute-units", choices=COMPUTE_UNITS, help="Core ML's processors (default: auto)")
-    parser.add_argument("--cache-dir", type=Path, help="folder for compiled models")
-    parser.add_argument("--threads", type=int, help="processor threads per model (default: all)")
-    parser.add_argument(
-        "--isolation",
-        choices=ISOLATIONS,
-        help=f"run each part in a process of its own, so that its crash ends no page (default: {ISOLATION})",
-    )
-    parser.add_argument("--load-limit", type=float, help="seconds that loading a part may take (default: 1200)")
-    parser.add_argument("--run-limit", type=float, help="seconds that one run of a part may take (default: 300)")
-    parser.add_argument("--memory-gb", help="GiB that loaded models may occupy (default: 60 %% of the memory)")
+    _add_engine_flags(parser)
     prewarm = parser.add_mutually_exclusive_group()
     prewarm.add_argument(
         "--prewarm",
@@ -158,6 +146,23 @@ def _parser() -> argparse.ArgumentParser:
     _add_operators_flags(parser)
     add_flags(parser)
     return parser
+
+
+def _add_engine_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--engine", choices=engine_choices(), help="what runs the models (default: auto)")
+    parser.add_argument("--precision", choices=PRECISIONS, help="OpenVINO's arithmetic (default: auto)")
+    parser.add_argument("--compute-units", choices=COMPUTE_UNITS, help="Core ML's processors (default: auto)")
+    parser.add_argument("--hints", help=f"Core ML's hints from macOS 15 on, of {','.join(HINTS)} (default: none)")
+    parser.add_argument("--cache-dir", type=Path, help="folder for compiled models")
+    parser.add_argument("--threads", type=int, help="processor threads per model (default: all)")
+    parser.add_argument(
+        "--isolation",
+        choices=ISOLATIONS,
+        help=f"run each part in a process of its own, so that its crash ends no page (default: {ISOLATION})",
+    )
+    parser.add_argument("--load-limit", type=float, help="seconds that loading a part may take (default: 1200)")
+    parser.add_argument("--run-limit", type=float, help="seconds that one run of a part may take (default: 300)")
+    parser.add_argument("--memory-gb", help="GiB that loaded models may occupy (default: 60 %% of the memory)")
 
 
 def _add_operators_flags(parser: argparse.ArgumentParser) -> None:

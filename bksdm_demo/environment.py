@@ -90,6 +90,12 @@ def cpu_name_from(cpuinfo: Path) -> str:
     return ""
 
 
+def system_build() -> str:
+    """The build of macOS such as "25A354", which changes with every update; elsewhere the kernel's version."""
+    found = _sysctl("kern.osversion") if sys.platform == "darwin" else ""
+    return found or platform.version()
+
+
 def cpu_count() -> int:
     """Logical cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):

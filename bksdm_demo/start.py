@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,12 +23,12 @@ from bksdm_demo.downloads.download_queue import DownloadQueue, MemoryEstimate
 from bksdm_demo.downloads.prewarm import Prewarm
 from bksdm_demo.downloads.status_board import StatusBoard
 from bksdm_demo.engines.base import Engine, EngineOptions
-from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
 from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
-from bksdm_demo.engines.registry import engine_kind, expected_memory, ignored_options, open_engine
+from bksdm_demo.engines.registry import engine_kind, expected_memory, ignored_options
+from bksdm_demo.engines.unit_fallback import has_units, part_opener
 from bksdm_demo.errors import EngineError
 from bksdm_demo.library.assemble import assemble
-from bksdm_demo.library.catalog import EMOJI_FAMILY, Catalog
+from bksdm_demo.library.catalog import EMOJI_FAMILY, Catalog, System
 from bksdm_demo.library.published import (
     IMAGE_DECODER_WEIGHTS,
     PUBLISHED,
@@ -54,7 +55,7 @@ class Services:
 
     `background` downloads and prewarms; prewarming begins with `background.prewarm.start()`. `choices` are the engine
     settings that affect timings. `opened` has the engine of every opened part, by part_name. `processes` run the parts
-    if they are isolated.
+    if they are isolated, and try compute units.
     """
 
     catalog: Catalog
@@ -103,11 +104,12 @@ def start(settings: Settings, meter: Meter | None = None) -> Services:
     models_dir = settings.models_dir or settings.fetch_dir
     opened: dict[str, Engine] = {}
     limits = TimeLimits(settings.load_limit, settings.run_limit)
-    processes = PartProcesses(options, limits) if settings.isolation == "child" else None
+    isolated = settings.isolation == "child"
+    processes = PartProcesses(options, limits) if isolated or has_units(options) else None
+    open_one = part_opener(options, processes, isolated)
 
     def open_part(path: Path, exact: bool) -> Engine:
-        isolated = None if processes is None else IsolatedEngine(path, processes, exact)
-        engine = opened[part_name(path, settings.assets, models_dir)] = isolated or open_engine(path, options, exact)
+        engine = opened[part_name(path, settings.assets, models_dir)] = open_one(path, exact)
         return engine
 
     catalog = Catalog(
@@ -123,6 +125,7 @@ def start(settings: Settings, meter: Meter | None = None) -> Services:
         previews_allowed=settings.previews_allowed,
         allowance=settings.allowance,
         meter=meter,
+        expected_memory=partial(system_memory, engine_options(settings)),
     )
     status_board = StatusBoard()
     downloads = DownloadQueue(
@@ -157,6 +160,7 @@ def engine_options(settings: Settings) -> EngineOptions:
         cache_dir=settings.cache_dir,
         threads=settings.threads or environment.granted_threads(),
         cache_bytes=int(settings.cache_gb * GIB),
+        hints=settings.hints,
     )
 
 
@@ -172,6 +176,14 @@ def memory_estimates(settings: Settings) -> dict[str, MemoryEstimate]:
     return estimates
 
 
+def system_memory(options: EngineOptions, system: System) -> int:
+    """Estimate the memory of a loaded system in bytes, high rather than low: parts that it shares are counted."""
+    unet, every = system.unet_parameters or 0, system.parameters or system.size_bytes
+    with suppress(EngineError):  # opening a part reports it
+        return expected_memory(unet, max(every - unet, 0), system.size_bytes, options)
+    return sys.maxsize
+
+
 def retention(settings: Settings) -> Retention:
     """Return the limits of the store."""
     return Retention(int(settings.quota_gb * GIB), settings.keep_days * DAY if settings.keep_days else None)
@@ -183,11 +195,17 @@ def describe(choices: Mapping[str, Any], opened: Mapping[str, Engine]) -> dict[s
     return environment.describe(**choices, parts=parts)
 
 
-def _run_mode(engine: Engine) -> dict[str, str]:
-    """Return what "auto" chose for this part: OpenVINO's precision or Core ML's compute units."""
-    run_mode = {"engine": engine.kind}
+def _run_mode(engine: Engine) -> dict[str, Any]:
+    """Return what "auto" chose for this part, OpenVINO's precision or Core ML's compute units, and what trials found.
+
+    `self_check` is in dB; `refused_units` says why; `devices` are shares, see engines/coreml_plan.py.
+    """
+    run_mode: dict[str, Any] = {"engine": engine.kind}
     for fact in ("precision", "compute_units"):
         with suppress(EngineError):  # a refused choice has no run mode
             value = getattr(engine, fact, None)
             run_mode |= {} if value is None else {fact: str(value)}
+    for fact in ("self_check", "refused_units", "devices"):
+        found = getattr(engine, fact, None)
+        run_mode |= {} if found in (None, {}) else {fact: found}
     return run_mode

@@ -44,6 +44,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("BKSDM_ENGINE", "openvino", "engine", "openvino"),
         ("BKSDM_PRECISION", "f32", "precision", "f32"),
         ("BKSDM_COMPUTE_UNITS", "cpu-and-ne", "compute_units", "cpu-and-ne"),
+        ("BKSDM_HINTS", "fast-prediction", "hints", "fast-prediction"),
         ("BKSDM_CACHE_DIR", "/somewhere", "cache_dir", Path("/somewhere")),
         ("BKSDM_CACHE_GB", "0.5", "cache_gb", 0.5),
         ("BKSDM_THREADS", " 3 ", "threads", 3),

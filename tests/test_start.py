@@ -43,17 +43,17 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         asked.append((options, exact))
         return fake_part(path)
 
-    monkeypatch.setattr("bksdm_demo.start.open_engine", open_engine)
-    settings = Settings(assets=tmp_path, precision="f32", threads=2, cache_dir=tmp_path / "cache")
+    monkeypatch.setattr("bksdm_demo.engines.unit_fallback.open_engine", open_engine)
+    settings = Settings(assets=tmp_path, engine="openvino", precision="f32", threads=2, cache_dir=tmp_path / "cache")
     services = start(settings)
     try:
         services.cache.open_part(write_package(tmp_path / "a" / "a_unet.mlpackage"), False)
-        assert asked == [(EngineOptions("auto", "f32", "auto", tmp_path / "cache", 2), False)]
+        assert asked == [(EngineOptions("openvino", "f32", "auto", tmp_path / "cache", 2), False)]
         published = [system.key for system in PUBLISHED]
         assert [system.key for system in services.catalog.systems()] == [*FAMILY, *published]
         environment = services.environment()
         assert (environment["precision"], environment["threads"]) == ("f32", 2)
-        assert environment["engine"] in ("openvino", "coreml")
+        assert environment["engine"] == "openvino"
         assert environment["parts"] == {"a/a_unet": {"engine": "fake"}}
     finally:
         services.close()
@@ -61,7 +61,7 @@ def test_settings_reach_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("isolation", "limits"), [("child", TimeLimits(60, 5)), ("none", None), (None, None)])
 def test_isolation_is_a_choice(tmp_path: Path, isolation: str | None, limits: TimeLimits | None) -> None:
-    services = start(Settings(assets=tmp_path, isolation=isolation, load_limit=60, run_limit=5))
+    services = start(Settings(assets=tmp_path, engine="openvino", isolation=isolation, load_limit=60, run_limit=5))
     try:
         engine = services.cache.open_part(write_package(tmp_path / "a" / "a_unet.mlpackage"), False)
         assert isinstance(engine, IsolatedEngine) == (isolation == "child")
@@ -83,8 +83,8 @@ def test_the_environment_shows_what_auto_chose_and_no_refused_choice(
             raise EngineError("No bf16 here.")
 
     kinds: Any = iter((Telling, Refusing))
-    monkeypatch.setattr("bksdm_demo.start.open_engine", lambda *_: next(kinds)([], [], dict))
-    services = start(Settings(assets=tmp_path))
+    monkeypatch.setattr("bksdm_demo.engines.unit_fallback.open_engine", lambda *_: next(kinds)([], [], dict))
+    services = start(Settings(assets=tmp_path, engine="openvino"))
     try:
         services.cache.open_part(tmp_path / "one", False)
         services.cache.open_part(tmp_path / "two", False)

@@ -18,6 +18,7 @@ PRECISIONS = (AUTO, "f32", "bf16", "int8")
 # Holds the five published families at once: a full-size system takes 1.6 to 2.7 GB, and all share 1 GB of it.
 CACHE_BYTES = 8 << 30
 COMPUTE_UNITS = (AUTO, "all", "cpu-only", "cpu-and-gpu", "cpu-and-ne")
+HINTS = ("fast-prediction", "infrequent-reshape")  # Core ML's, from macOS 15 on
 ISOLATIONS = ("child", "none")  # each part in a process of its own, or all in this one
 LOAD_LIMIT, RUN_LIMIT = 1200.0, 300.0  # seconds; for the Neural Engine, Core ML may compile a U-Net for many minutes
 
@@ -27,9 +28,9 @@ class EngineOptions:
     """How to run the parts. "auto" leaves a choice to the engine, which looks at the machine and the part.
 
     `kind` is one of the registered engines (registry.py), which checks it. OpenVINO reads `precision` and `threads`,
-    Core ML `compute_units`. `cache_dir` is a folder for compiled results; without one OpenVINO stores none. OpenVINO
-    stores `cache_bytes` at most and removes the least recently used first. Raises EngineError naming the option, the
-    value and the choices.
+    Core ML `compute_units` and `hints` (some of HINTS, with commas between them). `cache_dir` is a folder for compiled
+    results; without one OpenVINO stores none. OpenVINO stores `cache_bytes` at most and removes the least recently used
+    first. Raises EngineError naming the option, the value and the choices.
     """
 
     kind: str = AUTO
@@ -38,12 +39,15 @@ class EngineOptions:
     cache_dir: Path | None = None
     threads: int | None = None
     cache_bytes: int = CACHE_BYTES
+    hints: str = ""
 
     def __post_init__(self) -> None:
         choices = {"precision": PRECISIONS, "compute_units": COMPUTE_UNITS}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise EngineError(f"Engine {name} is {getattr(self, name)!r}; choose one of {', '.join(allowed)}.")
+        if self.hints and not set(self.hints.split(",")) <= set(HINTS):
+            raise EngineError(f"Engine hints is {self.hints!r}; give some of {', '.join(HINTS)}, with commas between.")
         if self.threads is not None and self.threads < 1:
             raise EngineError(f"Engine threads is {self.threads}; it must be 1 or more, or None for all cores.")
         if self.cache_bytes < 0:
@@ -111,6 +115,31 @@ class Calibrated(Protocol):
     def needs_calibration(self) -> bool: ...
 
     def observing(self) -> AbstractContextManager[None]: ...
+
+
+@runtime_checkable
+class HalfRunner(Protocol):
+    """An engine whose part takes two halves, a batch of 2, and that can also run one half alone, in about half the time.
+
+    That takes a second form of the part. `half_bytes` estimates what it adds to the resident bytes, known before
+    loading; 0 for a part without such a form. `load_half` loads it beside the first one and may raise a DemoError;
+    `unload` unloads both. `run_half` takes and returns arrays of batch 1, with the numbers that `run` has for them.
+    """
+
+    @property
+    def half_bytes(self) -> int: ...
+
+    @property
+    def half_loaded(self) -> bool: ...
+
+    def load_half(self) -> None: ...
+
+    def run_half(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]: ...
+
+
+def half_ports(ports: Sequence[Port]) -> tuple[Port, ...]:
+    """The ports of the form for one half, of those of a part of batch 2."""
+    return tuple(Port(port.name, (1, *port.shape[1:]), port.dtype) for port in ports)
 
 
 def check_inputs(ports: Sequence[Port], arrays: Mapping[str, NDArray], part: str) -> dict[str, NDArray]:

@@ -1,8 +1,9 @@
 """Runs a part through Core ML itself, on a Mac: an `.mlpackage`, compiled once and stored, or an `.mlmodelc` as it is.
 
 Thin on purpose: coremltools' `CompiledMLModel` does the work. Names, shapes and metadata come from the file, so wrong
-arrays are refused before Core ML starts. Leaves out flexible shapes, state, image inputs, batch prediction and
-optimisation hints. Ignores `exact`: Core ML chooses the precision of each operation.
+arrays are refused before Core ML starts. Leaves out flexible shapes, state, image inputs and batch prediction. `exact`
+cannot change the precision, which Core ML chooses for each operation; it selects safe units. unit_fallback.py tries
+other units where these fail.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 
 from bksdm_demo.engines.base import EngineOptions, Port, check_inputs
 from bksdm_demo.engines.compiled_models import compiled_model
+from bksdm_demo.engines.coreml_plan import device_shares
+from bksdm_demo.engines.coreml_units import SAFE
 from bksdm_demo.errors import EngineError
 from bksdm_demo.mil.containers import is_compiled
 from bksdm_demo.mil.metadata import CompiledFacts, read_metadata
@@ -28,6 +31,11 @@ from bksdm_demo.mil.package import package_bytes, read_package
 from bksdm_demo.mil.program import Value
 
 UNITS = {"all": "ALL", "cpu-only": "CPU_ONLY", "cpu-and-gpu": "CPU_AND_GPU", "cpu-and-ne": "CPU_AND_NE"}
+# EngineOptions.hints -> key of Core ML's optimisation hints, the enum of coremltools, and its member
+HINTS = {
+    "fast-prediction": ("specializationStrategy", "SpecializationStrategy", "FastPrediction"),
+    "infrequent-reshape": ("reshapeFrequency", "ReshapeFrequency", "Infrequent"),
+}
 
 
 class CoreMlTools(Protocol):
@@ -35,7 +43,11 @@ class CoreMlTools(Protocol):
 
     __version__: str
     ComputeUnit: Any
-    models: Any  # .CompiledMLModel(path, compute_units).predict(dict), .utils.compile_model(source, destination)
+    SpecializationStrategy: Any
+    ReshapeFrequency: Any
+    # .CompiledMLModel(path, compute_units, optimization_hints).predict(dict),
+    # .utils.compile_model(source, destination), .compute_plan.MLComputePlan.load_from_path(path, units)
+    models: Any
 
 
 class CoreMlEngine:
@@ -51,7 +63,7 @@ class CoreMlEngine:
         self, path: Path, options: EngineOptions | None = None, exact: bool = False, tools: CoreMlTools = coremltools
     ) -> None:
         self.path = path
-        self._options = options or EngineOptions()
+        self._options, self._exact = options or EngineOptions(), exact
         self._tools = tools
         self._lock = threading.RLock()
         self._model: Any = None
@@ -88,17 +100,34 @@ class CoreMlEngine:
 
     @property
     def compute_units(self) -> str:
-        """The units this part runs on, as EngineOptions spells them: those asked for, or the best for its attention."""
-        wanted = self._options.compute_units
-        return best_units(self._facts) if wanted == "auto" else wanted
+        """The units this part runs on, as EngineOptions spells them.
+
+        Those asked for; else the safe ones for an exact part, and the best for its attention for any other.
+        """
+        if self._options.compute_units != "auto":
+            return self._options.compute_units
+        return SAFE if self._exact else best_units(self._facts)
+
+    def device_shares(self) -> dict[str, dict[str, float]]:
+        """Where Core ML means to run this part, see coreml_plan.py. Compiles it if needed, but does not load it.
+
+        Raises EngineError where Core ML makes no plan. May end the process, so ask in one of its own.
+        """
+        compiled = self._compiled_path()
+        try:
+            return device_shares(str(compiled), self._units, self._tools)
+        except Exception as error:  # coremltools raises bare Exception, ValueError and RuntimeError
+            raise EngineError(f"{self.path.name}: Core ML makes no plan for it. {error}") from error
 
     def load(self) -> None:
         with self._lock:
             if self._model is None:
-                units = getattr(self._tools.ComputeUnit, UNITS[self.compute_units])
                 compiled = self._compiled_path()
+                chosen: dict[str, Any] = {"compute_units": self._units}
+                if self._options.hints:
+                    chosen["optimization_hints"] = self._hints()
                 try:
-                    self._model = self._tools.models.CompiledMLModel(str(compiled), compute_units=units)
+                    self._model = self._tools.models.CompiledMLModel(str(compiled), **chosen)
                 except Exception as error:  # coremltools raises bare Exception and RuntimeError
                     raise EngineError(f"{self.path.name}: Core ML cannot load {compiled}. {error}") from error
 
@@ -116,6 +145,15 @@ class CoreMlEngine:
             except Exception as error:  # an NSError's text in a RuntimeError, or a bare Exception
                 raise EngineError(f"{self.path.name}: Core ML failed while running. {error}") from error
         return {port.name: self._output(port, produced) for port in self.outputs}
+
+    @property
+    def _units(self) -> Any:
+        return getattr(self._tools.ComputeUnit, UNITS[self.compute_units])
+
+    def _hints(self) -> dict[str, Any]:
+        """Core ML's optimisation hints; they need macOS 15."""
+        chosen = [HINTS[hint] for hint in self._options.hints.split(",")]
+        return {key: getattr(getattr(self._tools, enum), member) for key, enum, member in chosen}
 
     def _filled(self, checked: Mapping[str, NDArray]) -> dict[str, NDArray]:
         """The inputs copied into buffers that live as long as this engine.

@@ -87,7 +87,8 @@ def registration(kind: str) -> Registration:
 def ignored_options(options: EngineOptions) -> tuple[str, ...]:
     """The choices made in `options` that the chosen engine does not read; those left at "auto" do not count."""
     read = _REGISTERED[engine_kind(options)].options
-    return tuple(name for name in ("precision", "compute_units") if getattr(options, name) != AUTO and name not in read)
+    chosen = {"precision": options.precision, "compute_units": options.compute_units, "hints": options.hints or AUTO}
+    return tuple(name for name, value in chosen.items() if value != AUTO and name not in read)
 
 
 def open_engine(path: Path, options: EngineOptions, exact: bool = False) -> Engine:
@@ -115,5 +116,5 @@ def engine_module(kind: str) -> EngineModule:
         raise EngineError(f"The engine {kind} is not installed ({error}); run `make demo` once.") from error
 
 
-register("coreml", "bksdm_demo.engines.coreml_engine", ("compute_units", "cache_dir"), systems=("darwin",))
+register("coreml", "bksdm_demo.engines.coreml_engine", ("compute_units", "cache_dir", "hints"), systems=("darwin",))
 register("openvino", "bksdm_demo.engines.openvino_engine", ("precision", "threads", "cache_dir", "cache_bytes"))

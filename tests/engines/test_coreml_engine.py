@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from bksdm_demo.engines.base import EngineOptions, Port
-from bksdm_demo.engines.coreml_engine import UNITS, CoreMlEngine, best_units
+from bksdm_demo.engines.coreml_engine import HINTS, UNITS, CoreMlEngine, best_units
+from bksdm_demo.engines.coreml_plan import DEVICES
 from bksdm_demo.errors import EngineError, PackageError
 from bksdm_demo.mil.metadata import CompiledFacts
 from tests.mil.samples import GOLDEN, edited
@@ -29,6 +30,9 @@ class StandIn:
 
     __version__ = "0.0"
     ComputeUnit = SimpleNamespace(ALL="ALL", CPU_ONLY="CPU_ONLY", CPU_AND_GPU="CPU_AND_GPU", CPU_AND_NE="CPU_AND_NE")
+
+    SpecializationStrategy = SimpleNamespace(FastPrediction="fast")
+    ReshapeFrequency = SimpleNamespace(Infrequent="infrequent")
 
     def __init__(self, load_error: Exception | None = None, run_error: Exception | None = None) -> None:
         self.loads: list[tuple[str, str]] = []
@@ -122,6 +126,12 @@ def test_compute_units(option: str, units: str, tmp_path: Path) -> None:
     assert tools.loads[0][1] == units
 
 
+def test_an_exact_part_goes_to_the_safe_units_unless_others_are_asked_for(tmp_path: Path) -> None:
+    for option, units in (("auto", "cpu-and-ne"), ("cpu-and-gpu", "cpu-and-gpu")):
+        options = EngineOptions(cache_dir=tmp_path, compute_units=option)
+        assert CoreMlEngine(PACKAGE, options, exact=True, tools=StandIn()).compute_units == units
+
+
 @pytest.mark.parametrize(
     ("metadata", "operations", "units"),
     [
@@ -202,7 +212,14 @@ def test_nothing_there_is_a_package_error(tmp_path: Path) -> None:
 
 def test_coremltools_has_what_the_stand_in_has() -> None:
     assert all(hasattr(coremltools.ComputeUnit, name) for name in UNITS.values())
-    inspect.signature(coremltools.models.CompiledMLModel).bind("path", compute_units=coremltools.ComputeUnit.ALL)
+    units = coremltools.ComputeUnit.ALL
+    inspect.signature(coremltools.models.CompiledMLModel).bind("path", compute_units=units, optimization_hints={})
+    assert all(hasattr(getattr(coremltools, enum), member) for _, enum, member in HINTS.values())
+    plan = coremltools.models.compute_plan.MLComputePlan
+    inspect.signature(plan.load_from_path).bind("path", compute_units=units)
+    for question in ("compute_device_usage", "estimated_cost"):
+        assert callable(getattr(plan, f"get_{question}_for_mlprogram_operation"))
+    assert all(hasattr(coremltools.models.compute_device, name) for name in DEVICES)
     inspect.signature(coremltools.models.utils.compile_model).bind("source", "destination")
     assert isinstance(coremltools.__version__, str)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bksdm_demo.engines.base import EngineOptions, Port, check_inputs
+from bksdm_demo.engines.base import EngineOptions, Port, check_inputs, half_ports
 from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
 from bksdm_demo.engines.child.process import PartProcess
 from bksdm_demo.engines.child.shared_arrays import SharedArrays, fill
@@ -35,12 +35,13 @@ class _Facts:
     metadata: Mapping[str, str]
     size_bytes: int
     memory_bytes: int
+    half_bytes: int
     run_mode: Mapping[str, str | None]
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> _Facts:
         ports = [tuple(Port(name, tuple(shape), dtype) for name, shape, dtype in answer[key]) for key in _PORTS]
-        sizes = answer["size_bytes"], answer["memory_bytes"]
+        sizes = answer["size_bytes"], answer["memory_bytes"], answer["half_bytes"]
         return cls(ports[0], ports[1], dict(answer["metadata"]), *sizes, answer["run_mode"])
 
 
@@ -48,19 +49,23 @@ _PORTS = ("inputs", "outputs")
 
 
 class IsolatedEngine:
-    """One part, in a process from `processes`.
+    """One part, in a process from `processes`, with their options or with `options` of its own.
 
     The process starts when a fact is first asked for, or by `load`, and ends with `unload`. If it dies, the call that
     was running raises PartCrashedError, and the next call starts another. `memory_bytes` includes the process itself.
     """
 
-    def __init__(self, path: Path, processes: PartProcesses, exact: bool = False) -> None:
+    def __init__(
+        self, path: Path, processes: PartProcesses, exact: bool = False, options: EngineOptions | None = None
+    ) -> None:
         self.path, self.kind = path, processes.kind
         self._processes, self._exact = processes, exact
+        self._options = options or processes.options
         self._lock = threading.RLock()
         self._known: _Facts | None = None
         self._process: PartProcess | None = None
         self._arrays: SharedArrays | None = None  # while the part is loaded
+        self._half_loaded = False  # in the process that lives
         self._uncalibrated = False
 
     @property
@@ -82,6 +87,14 @@ class IsolatedEngine:
     @property
     def memory_bytes(self) -> int:
         return self._facts.memory_bytes + PROCESS_BYTES
+
+    @property
+    def half_bytes(self) -> int:
+        return self._facts.half_bytes
+
+    @property
+    def half_loaded(self) -> bool:
+        return self._half_loaded and self.loaded
 
     @property
     def loaded(self) -> bool:
@@ -110,7 +123,7 @@ class IsolatedEngine:
     def observing(self) -> Iterator[None]:
         """See Calibrated."""
         with self._lock:
-            process = self._open()
+            process, self._half_loaded = self._open(), False
             self._call(process, "observe", self._limits.load)
             self._arrays = SharedArrays(process.memory, self.inputs, self.outputs)
         try:
@@ -134,14 +147,39 @@ class IsolatedEngine:
                 raise
             self._arrays = SharedArrays(process.memory, self.inputs, self.outputs)
 
+    def load_half(self) -> None:
+        with self._lock:
+            self.load()
+            if not self._half_loaded:
+                assert self._process is not None
+                self._call(self._process, "load_half", self._limits.load)
+                self._half_loaded = True
+
     def unload(self) -> None:
         with self._lock:
-            self._arrays = None
+            self._arrays, self._half_loaded = None, False
             if self._process is not None and self._process.alive and self._keeps_calibration:
                 with suppress(PartCrashedError):
                     self._call(self._process, "unload", self._limits.load)
             else:
                 self._give_up()
+
+    def device_shares(self) -> dict[str, dict[str, float]]:
+        """Where the runtime means to run this part, see coreml_plan.py; {} for an engine that does not say.
+
+        Raises EngineError where there is no plan.
+        """
+        with self._lock:
+            answer, _ = self._call(self._open(), "plan", self._limits.load)
+            return dict(answer)
+
+    def peak_bytes(self) -> int | None:
+        """The most memory that this part's process has held in RAM so far, shared pages included; None without one."""
+        with self._lock:
+            if self._process is None or not self._process.alive:
+                return None
+            answer, _ = self._call(self._process, "peak", self._limits.run)
+            return int(answer["bytes"])
 
     def run(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
         checked = check_inputs(self.inputs, arrays, self.path.name)
@@ -154,10 +192,6 @@ class IsolatedEngine:
             answer, beside = self._call(self._process, "run", self._limits.run)
             produced = self._arrays.outputs | dict(_arrays(answer.get("beside", []), beside))
             return {port.name: produced[port.name].copy() for port in self.outputs}
-
-    @property
-    def _options(self) -> EngineOptions:
-        return self._processes.options
 
     @property
     def _limits(self) -> TimeLimits:
@@ -183,7 +217,7 @@ class IsolatedEngine:
             return self._process
         if self._process is not None:
             self._process.report_death()
-        self._process, self._arrays = self._processes.take(), None
+        self._process, self._arrays, self._half_loaded = self._processes.take(), None, False
         self._process.part = self.path.name
         try:
             opened, _ = self._call(
@@ -220,7 +254,7 @@ class IsolatedEngine:
 
     def _give_up(self) -> None:
         """End the process, if there is one. The next call starts another."""
-        process, self._process, self._arrays = self._process, None, None
+        process, self._process, self._arrays, self._half_loaded = self._process, None, None, False
         if process is not None:
             process.end()
 

@@ -57,6 +57,11 @@ class PartProcesses:
         self._spare: Future[PartProcess] | None = None
         self._starter = ThreadPoolExecutor(1, thread_name_prefix="part-starter")
 
+    @property
+    def closed(self) -> bool:
+        """Whether the demo is ending, and all processes with it."""
+        return self._closed
+
     def prepare(self) -> None:
         """Start the process that waits ahead, unless there is one."""
         with self._lock:

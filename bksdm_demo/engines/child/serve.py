@@ -25,13 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.engines import registry
-from bksdm_demo.engines.base import Calibrated, Engine, EngineOptions, Port
+from bksdm_demo.engines.base import Calibrated, Engine, EngineOptions, HalfRunner, Port
 from bksdm_demo.engines.child.channel import LOG_MARK, receive, send
 from bksdm_demo.engines.child.shared_arrays import SharedArrays
 from bksdm_demo.errors import CancelledError, DemoError, EngineError
 
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 EXPENDABLE = "500"  # of 1000: when memory runs out, the system ends a part before the page
+RUSAGE_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes; see getrusage(2) of each system
 PR_SET_PDEATHSIG = 1  # see prctl(2)
 
 _logger = logging.getLogger(__name__)
@@ -84,9 +85,20 @@ class _Server:
             "metadata": dict(self.engine.metadata),
             "size_bytes": self.engine.size_bytes,
             "memory_bytes": self.engine.memory_bytes,
+            "half_bytes": self.engine.half_bytes if isinstance(self.engine, HalfRunner) else 0,
             "run_mode": {fact: getattr(self.engine, fact, None) for fact in ("precision", "compute_units")},
             **self._calibration(),
         }
+
+    def _load_half(self) -> None:
+        cast(HalfRunner, self.engine).load_half()
+
+    def _run_half(self) -> None:
+        """Run one half, which lies where the first one of both does."""
+        assert self._arrays is not None, "a part is loaded before it runs"
+        halves = {name: array[:1] for name, array in self._arrays.inputs.items()}
+        for name, array in cast(HalfRunner, self.engine).run_half(halves).items():
+            np.copyto(self._arrays.outputs[name][:1], array)
 
     def _load(self) -> None:
         self.engine.load()
@@ -94,6 +106,14 @@ class _Server:
 
     def _unload(self) -> None:
         self.engine.unload()
+
+    def _plan(self) -> dict[str, Any]:
+        shares = getattr(self.engine, "device_shares", None)
+        return {} if shares is None else shares()
+
+    def _peak(self) -> dict[str, Any]:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {"bytes": peak * RUSAGE_UNIT}
 
     def _observe(self) -> None:
         self._observing.enter_context(cast(Calibrated, self.engine).observing())
