@@ -83,9 +83,14 @@ def _drop(server: PageServer, job: str, name: str) -> bool:
 
 
 def _settled(server: PageServer, files: int, threads: int) -> tuple[int, int]:
-    """Wait until open files and threads are as before. Returns how many more there are."""
+    """Wait until open files and threads are as before. Returns how many more there are.
+
+    Meanwhile a visitor looks at the page: idle threads of the server's pool end only when another request comes.
+    """
     end = time.monotonic() + SETTLED
     while True:
+        with suppress(httpx.HTTPError), Visitor(server.address, "settling") as visitor:
+            visitor.event("models", [])
         more = processes.open_files(server.pid) - files, processes.threads(server.pid) - threads
         if max(more) <= SPARE or time.monotonic() > end:
             return more

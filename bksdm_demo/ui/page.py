@@ -68,6 +68,7 @@ def build_page(
             build_api(comparisons)
     page.queue(default_concurrency_limit=None)
     page._queue.sleep_when_free = QUEUE_SLEEP
+    page._queue.ANALYTICS_MAX_EVENTS = SESSIONS  # finished events that Gradio remembers for statistics: 10,000
     return page
 
 
