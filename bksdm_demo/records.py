@@ -268,7 +268,8 @@ class Job:
     is the first seed. `position` is 0 for a running or finished job, else 1 for the next job in the queue. `version`
     grows with every change. `preview_every` is in steps, 0 for no previews. `expires` is when the store may delete the
     job, in seconds since the epoch, None for never. `environment` describes the machine that ran it, {} until known.
-    `note` says why the job cannot be stored, "" if it is stored.
+    `note` says why the job cannot be stored, "" if it is stored. `by_seed` is true if the models take turns, seed by
+    seed, so that a slow minute meets all of them alike.
     """
 
     id: str
@@ -284,6 +285,7 @@ class Job:
     owner: str = ""  # a digest of the submitter's secret, "" for a job without an owner
     environment: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    by_seed: bool = False
 
     @property
     def finished(self) -> bool:
@@ -301,7 +303,9 @@ class Job:
 
     @property
     def order(self) -> tuple[int, ...]:
-        """The indexes in running order: model by model, so that each model loads once."""
+        """The indexes in running order: seed by seed, or model by model, so that each model loads once."""
+        if self.by_seed:
+            return tuple(range(len(self.cells)))
         models = self.models
         return tuple(sorted(range(len(self.cells)), key=lambda index: models.index(self.cells[index].model)))
 

@@ -13,7 +13,7 @@ from bksdm_demo.evaluation.statistics import Estimate, Spread
 from bksdm_demo.evaluation.stored_times import StoredRow
 from bksdm_demo.units import format_bytes
 from bksdm_demo.wording.comparison import plural
-from bksdm_demo.wording.timing import NOTHING, PHASE_LABELS, PHASES, decimals, format_seconds, ratio_words
+from bksdm_demo.wording.timing import NOTHING, ONE_RUN, PHASE_LABELS, PHASES, decimals, format_seconds, ratio_words
 
 FEWER_STEPS = (
     "Fewer steps are the other way to the same time, without another model. Compare the pictures, too: smaller models "
@@ -103,7 +103,7 @@ def _spread(found: Spread, digits: int) -> str:
 
 
 def _quartiles(found: Spread, digits: int) -> str:
-    return f"{found.low:.{digits}f} to {found.high:.{digits}f}" if found.count > 1 else "one run"
+    return f"{found.low:.{digits}f}–{found.high:.{digits}f}" if found.count > 1 else ONE_RUN
 
 
 def stored_table(rows: Sequence[StoredRow]) -> RenderableType:
@@ -136,4 +136,4 @@ def _stored(rows: Sequence[StoredRow]) -> Rows:
 def _interval(estimate: Estimate, digits: int) -> str:
     if estimate.low is None or estimate.high is None:
         return NOTHING
-    return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"
+    return f"{estimate.low:.{digits}f}–{estimate.high:.{digits}f}"

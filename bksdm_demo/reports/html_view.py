@@ -20,6 +20,7 @@ from bksdm_demo.reports.tables import (
     StepRow,
     Table,
     every_step_table,
+    model_table,
     parts_table,
     similarity_table,
     similarity_text,
@@ -29,12 +30,12 @@ from bksdm_demo.reports.tables import (
 from bksdm_demo.units import format_bytes, format_count
 from bksdm_demo.wording.comparison import plural, reading_notes, setting_facts, shorten
 from bksdm_demo.wording.outcomes import OUTCOMES, outcome_words, tone_of
+from bksdm_demo.wording.rounds import rounds_of, rounds_words
 from bksdm_demo.wording.timing import (
     NOTHING,
-    baseline_of,
-    cell_speed,
     drawing_seconds,
     format_seconds,
+    speed_words,
     timings_of,
 )
 
@@ -100,6 +101,8 @@ class ReportView:
     bars: tuple[Bar, ...]
     any_cold: bool
     reference: str
+    rounds: str  # what the table of models is of, "" with one seed
+    by_model: Table | None
     times: Table
     steps: tuple[StepRow, ...]
     every_step: Table
@@ -139,6 +142,8 @@ def report_view(material: Material) -> ReportView:
         bars=bars(names, timings),
         any_cold=any(timing.cold for timing in timings),
         reference=_reference(material),
+        rounds="" if (rounds := rounds_of(job)) is None else rounds_words(job, rounds),
+        by_model=model_table(material.names, job),
         times=timing_table(names, [job.cells[index] for index in timed], job),
         steps=step_rows(names, timings),
         every_step=every_step_table(names, timings),
@@ -187,7 +192,6 @@ def _seed_rows(material: Material) -> tuple[SeedRow, ...]:
 def _cell(material: Material, index: int) -> ReportCell:
     job, cell = material.job, material.job.cells[index]
     name, shown, timing = material.names[cell.model], cell.shown, timings_of(cell)
-    speed = cell_speed(job, cell)
     title, sentence = OUTCOMES.get(cell.phase, ("No picture", MISSING_FILE) if cell.phase.final else UNFINISHED)
     seed = f", seed {cell.seed}" if len(job.seeds) > 1 else ""
     size = cell.result.size if cell.result is not None else None
@@ -207,7 +211,7 @@ def _cell(material: Material, index: int) -> ReportCell:
         alt=f"{shorten(job.request.prompt, ALT_LENGTH)} – drawn by {name}{seed}" if shown else "",
         size=None if size is None else (size[1], size[0]),
         seconds="" if timing is None else format_seconds(drawing_seconds(timing)),
-        speed=f"{speed} as fast" if speed.endswith("×") else speed,
+        speed=speed_words(job, cell),
         facts=tuple(facts),
         caption=f"{name}{seed}",
         before=max((other for other in with_picture if other < index), default=None),
@@ -223,12 +227,8 @@ def _full_name(material: Material, index: int) -> str:
 
 def _reference(material: Material) -> str:
     """The baseline that speeds are measured against; "" if there are no speeds."""
-    job = material.job
-    found = {cell.model for seed in job.seeds if (cell := baseline_of(job, seed)) is not None}
-    if len(job.seeds) == 1 or not found:
-        return "".join(material.names[model] for model in found)
-    model = material.names[found.pop()] if len(found) == 1 else "the first model that finished"
-    return f"{model} with the same seed"
+    job, rounds = material.job, rounds_of(material.job)
+    return "" if rounds is None or len(job.models) == 1 else material.names[rounds.models[0]]
 
 
 def _not_compared(material: Material) -> str:

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bksdm_demo.intervals import Spread, spread
 from bksdm_demo.records import Cell, Job, Timings
 from bksdm_demo.reports.charts import step_line
 from bksdm_demo.reports.material import Material
 from bksdm_demo.reports.similarity import Similarity
 from bksdm_demo.wording.comparison import plural
+from bksdm_demo.wording.rounds import rounds_of
 from bksdm_demo.wording.timing import (
     NOTHING,
     PHASE_LABELS,
@@ -20,6 +22,7 @@ from bksdm_demo.wording.timing import (
     drawing_seconds,
     load_cell,
     median_step,
+    ratio_words,
     timings_of,
 )
 
@@ -43,17 +46,48 @@ class StepRow:
 
 
 def timing_table(names: Sequence[str], cells: Sequence[Cell], job: Job) -> Table:
-    """A row per picture with the seconds of each phase; all rows have the same number of decimals."""
+    """A row per picture with the seconds of each phase; all rows have the same number of decimals.
+
+    With several seeds there are no speeds here: model_table has those of the models, with their intervals.
+    """
     timings = [timing for cell in cells if (timing := timings_of(cell))]
     longest = max((timing.load + drawing_seconds(timing) for timing in timings), default=0.0)
     digits = decimals(longest)
-    heads = ("Seconds", *(PHASE_LABELS[phase] for phase in PHASES), "Drawing", "Speed")
+    speeds = ("Speed",) if len(job.seeds) == 1 else ()
+    heads = ("Seconds", *(PHASE_LABELS[phase] for phase in PHASES), "Drawing", *speeds)
     rows = []
     for name, timing, cell in zip(names, timings, cells, strict=True):
         drawing = [getattr(timing, phase) for phase in PHASES[1:]] + [drawing_seconds(timing)]
-        speed = cell_speed(job, cell) or NOTHING
-        rows.append((name, load_cell(timing, digits), *(f"{seconds:.{digits}f}" for seconds in drawing), speed))
+        speed = (cell_speed(job, cell) or NOTHING,) if speeds else ()
+        rows.append((name, load_cell(timing, digits), *(f"{seconds:.{digits}f}" for seconds in drawing), *speed))
     return Table(heads, tuple(rows))
+
+
+def model_table(names: Mapping[str, str], job: Job) -> Table | None:
+    """A row per model with the median seconds of each phase, their quartiles, and its speed with an interval.
+
+    None with one seed.
+    """
+    rounds = rounds_of(job)
+    if rounds is None or len(job.seeds) == 1:
+        return None
+    digits = decimals(max(max(rounds.drawings(model)) for model in rounds.models))
+    speeds = ("Speed",) if len(job.models) > 1 else ()
+    heads = ("Seconds, median (quartiles)", *(PHASE_LABELS[phase] for phase in PHASES[1:]), "Drawing", *speeds)
+    rows = []
+    for model in rounds.models:
+        series = [[getattr(one, phase) for one in rounds.times[model]] for phase in PHASES[1:]]
+        texts = [_spread(spread(seconds), digits) for seconds in (*series, rounds.drawings(model))]
+        ratio = rounds.speed(model)
+        speed = (ratio_words(ratio) if ratio else "baseline" if model == rounds.models[0] else NOTHING,)
+        rows.append((names[model], *texts, *(speed if speeds else ())))
+    return Table(heads, tuple(rows))
+
+
+def _spread(found: Spread, digits: int) -> str:
+    """ "1.50 (1.40–1.62)"; without quartiles for one or two runs."""
+    quartiles = f" ({found.low:.{digits}f}–{found.high:.{digits}f})" if found.count > 2 else ""
+    return f"{found.median:.{digits}f}{quartiles}"
 
 
 def step_rows(names: Sequence[str], timings: Sequence[Timings]) -> tuple[StepRow, ...]:

@@ -1,11 +1,12 @@
-"""The cells of a new comparison: every model with every seed."""
+"""The cells of a new comparison, every model with every seed, and whether the models take turns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.library.catalog import System
 from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, Cell, Request
 
 
@@ -21,3 +22,17 @@ def new_cells(request: Request, models: Sequence[str], seeds: Sequence[int]) -> 
     for seed in seeds:
         replace(request, seed=seed)
     return tuple(Cell(model, seed=seed) for seed in seeds for model in models)
+
+
+def take_turns(systems: Sequence[System], cells: int, budget_bytes: int, expected: Callable[[System], int]) -> bool:
+    """Return whether to draw seed by seed: several models with several seeds, all of which fit into memory together.
+
+    Then a slow minute of the machine meets all models alike. Else each model draws all its seeds, and loads only once.
+    """
+    several = 1 < len(systems) < cells
+    return several and sum(expected(system) for system in systems) <= budget_bytes
+
+
+def on_disk(system: System) -> int:
+    """Return the bytes that a system takes on disk, for want of a better estimate of its memory."""
+    return system.size_bytes

@@ -15,13 +15,13 @@ from dataclasses import replace
 from typing import Any
 
 from bksdm_demo.errors import DemoError, RequestError
-from bksdm_demo.library.catalog import Catalog
+from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.logs import about, job_id
 from bksdm_demo.parameters.png_writer import decode_png, encode_png, plain_png
 from bksdm_demo.records import STEPS_RANGE, Cell, Job, Request, Result
 from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.runs.cell_drawer import CellDrawer
-from bksdm_demo.runs.cells import new_cells
+from bksdm_demo.runs.cells import new_cells, on_disk, take_turns
 from bksdm_demo.runs.fairness import NOBODY, Client
 from bksdm_demo.runs.jobs import RUNNING, JobQueue, Run, new_id
 from bksdm_demo.runs.meter import Meter, NoMeter, Waiting
@@ -45,7 +45,7 @@ class Comparisons:
     The default store is in memory. `environment` returns a description of this machine, for the job's record and for
     its pictures. `queue_size`, `remembered_jobs` and `remembered_seconds` limit the JobQueue. `preview_share` is the
     largest part of the denoising time that previews may take. Without `previews_allowed` nobody gets any. `allowance`
-    limits what one client may ask for.
+    limits what one client may ask for. `expected_memory` are the bytes that a loaded system will take.
     """
 
     def __init__(
@@ -61,8 +61,9 @@ class Comparisons:
         previews_allowed: bool = True,
         meter: Meter | None = None,
         allowance: Allowance | None = None,
+        expected_memory: Callable[[System], int] = on_disk,
     ) -> None:
-        self.cache, self.previews_allowed = cache, previews_allowed
+        self.cache, self.previews_allowed, self._expected_memory = cache, previews_allowed, expected_memory
         self.allowance = allowance or Allowance()
         self._store: Store = open_store(None) if store is None else store
         self._environment = environment
@@ -111,8 +112,7 @@ class Comparisons:
         if preview_every and not self.previews_allowed:
             raise RequestError(NO_PREVIEWS)
         chosen = tuple(dict.fromkeys(models))
-        for key in chosen:
-            self.catalog.get(key)
+        systems = [self.catalog.get(key) for key in chosen]
         cells = new_cells(request, chosen, tuple(dict.fromkeys(seeds)) or (request.seed,))
         job = Job(
             job_id or new_id(),
@@ -122,6 +122,7 @@ class Comparisons:
             preview_every=preview_every,
             owner=owner,
             environment=self._environment(),
+            by_seed=take_turns(systems, len(cells), self.cache.budget_bytes, self._expected_memory),
         )
         self.allowance.check(request, len(cells))
         with self._jobs.reserved(job.id):
@@ -175,6 +176,10 @@ class Comparisons:
         self._save(self._store.close)
 
     # --- Reading ---------------------------------------------------------------------------------------------------
+
+    def environment(self) -> Mapping[str, Any]:
+        """Return the description of this machine that the next comparison gets."""
+        return self._environment()
 
     @property
     def busy(self) -> bool:

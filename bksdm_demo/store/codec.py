@@ -24,13 +24,18 @@ LONGEST = 1e9  # seconds of one phase
 
 def job_text(job: Job) -> str:
     """The fields that all cells of a job share, as JSON."""
-    return _text({"request": asdict(job.request), "preview_every": job.preview_every})
+    record = {"request": asdict(job.request), "preview_every": job.preview_every}
+    return _text({**record, "by_seed": True} if job.by_seed else record)
 
 
 def job_fields(text: str) -> dict[str, Any]:
-    """`request` and `preview_every` from `job_text`. All readers here raise one of UNREADABLE for anything else."""
+    """The fields from `job_text`. All readers here raise one of UNREADABLE for anything else."""
     read = _read(text)
-    return {"request": Request(**read["request"]), "preview_every": _whole(read["preview_every"])}
+    return {
+        "request": Request(**read["request"]),
+        "preview_every": _whole(read["preview_every"]),
+        "by_seed": _flag(read.get("by_seed", False)),
+    }
 
 
 def cell_text(cell: Cell) -> str:

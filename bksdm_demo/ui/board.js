@@ -72,6 +72,7 @@
       cell?.focus(); // the button disappears while the cell runs
       press("bk-again");
     } else if (target?.closest("[data-rest]")) press("bk-rest");
+    else if (target?.closest("[data-measure]")) press("bk-measure-more");
   });
 
   document.addEventListener("change", (event) => {

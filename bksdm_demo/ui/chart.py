@@ -18,22 +18,25 @@ def timing_section(view: TimingView | None) -> str:
     if view is None:
         return ""
     note = f'<p class="bk-note">{escape(_explanation(view))}</p>'
+    more = f'<button type="button" class="bk-tool" data-measure>{escape(view.more)}</button>' if view.more else ""
     return (
         '<section class="bk-timing" aria-labelledby="bk-timing-title"><header>'
         '<h2 id="bk-timing-title">Where the time went</h2>'
         '<label class="bk-toggle"><input type="checkbox" checked> Include loading</label>'
-        '<button type="button" class="bk-tool" data-copy-table>Copy table</button></header>'
+        f'{more}<button type="button" class="bk-tool" data-copy-table>Copy table</button></header>'
         f'<div class="bk-timing-body" style="--models:{len(view.names)}"><div>{_chart(view)}{note}</div>'
         f"{_table(view)}</div></section>"
     )
 
 
 def _explanation(view: TimingView) -> str:
-    means = f"Times are means over {view.seeds} seeds; loading is the total. " if view.seeds > 1 else ""
+    runs = f"{view.runs} " if view.runs else ""
+    quartiles = "quartiles below a time, " if any(row.spreads for row in view.rows if row.phase) else ""
+    legend = f" Small numbers: {quartiles}95 % interval below a speed." if view.runs and view.baseline else ""
     speed = f" Speed compares drawing times with {view.baseline}, the first to finish." if view.baseline else ""
     return (
-        f"{means}Drawing is encode + denoise + decode + safety. Loading is separate, because a model loads only once. "
-        f"A model that had to be loaded is marked cold.{speed}"
+        f"{runs}Drawing is encode + denoise + decode + safety. Loading is separate, because a model loads only once. "
+        f"A model that had to be loaded is marked cold.{speed}{legend}"
     )
 
 
@@ -86,6 +89,12 @@ def _table(view: TimingView) -> str:
 
 def _row(row: Row) -> str:
     swatch = f'<i class="bk-swatch" data-phase="{row.phase}"></i>' if row.phase else ""
-    cells = "".join(f"<td>{escape(cell)}</td>" for cell in row.cells)
+    sure = row.spreads or ("",) * len(row.cells)
+    cells = "".join(_table_cell(cell, spread) for cell, spread in zip(row.cells, sure, strict=True))
     strong = ' class="bk-strong"' if row.strong else ""
     return f'<tr{strong}><th scope="row">{swatch}{escape(row.label)}</th>{cells}</tr>'
+
+
+def _table_cell(cell: str, spread: str) -> str:
+    small = f" <small>{escape(spread)}</small>" if spread else ""
+    return f"<td>{escape(cell)}{small}</td>"

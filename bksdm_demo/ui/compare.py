@@ -89,6 +89,7 @@ def _build(
     _wire_back(handlers, form, live, tabs)
     _wire_refresh(handlers, live)
     _wire_reruns(handlers, live, visits.secret)
+    _wire_measuring(handlers, form, live, visits.secret)
     if background is not None:
         _wire_background(page, BackgroundHandlers(background, catalog, offers), warming, form, shelf)
     return CompareTab(handlers, form, live)
@@ -203,6 +204,20 @@ def _wire_reruns(handlers: Handlers, live: Live, visitor: gr.Textbox) -> None:
     rest.click(handlers.rest, inputs=[visitor, live.job_id], js=RUN_REST_JS, **quiet)
     again = gr.Button("Run again", visible="hidden", elem_id="bk-again")
     again.click(handlers.rerun, inputs=[visitor, live.job_id, index], js=RUN_AGAIN_JS, **quiet)
+
+
+def _wire_measuring(handlers: Handlers, form: Form, live: Live, visitor: gr.Textbox) -> None:
+    """Wire a hidden button that board.js presses for more runs of the comparison on the board."""
+    measure = gr.Button("Measure", visible="hidden", elem_id="bk-measure-more")
+    measure.click(
+        handlers.measure,
+        inputs=[visitor, live.job_id],
+        outputs=[*form, *live],
+        js=RUN_REST_JS,
+        show_progress="hidden",
+        queue=False,
+        api_visibility="private",
+    )
 
 
 def _wire_background(page: gr.Blocks, handlers: BackgroundHandlers, warming: gr.HTML, form: Form, shelf: Shelf) -> None:

@@ -191,7 +191,12 @@ def choose_seeds(seed: object, locked: bool, used: int | None, wanted: str | Non
     first = choose_seed(seed, locked, used)
     if numbers[0] == 1 or not isinstance(first, int):
         return (first,)
-    return tuple(number % SEED_LIMIT for number in range(first, first + numbers[0]))
+    return consecutive(first, numbers[0])
+
+
+def consecutive(first: int, count: int) -> tuple[int, ...]:
+    """Return so many seeds from `first` on; after the highest comes 0."""
+    return tuple(number % SEED_LIMIT for number in range(first, first + count))
 
 
 def seeds_field(seeds: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.intervals import FEWEST
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.parameters.links import JOB, read_query
 from bksdm_demo.parameters.partial_request import PartialRequest
@@ -21,7 +22,7 @@ from bksdm_demo.records import Job
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.board import empty_board, job_board, notice, remark
 from bksdm_demo.ui.chart import timing_section
-from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, read_request, recommended, seeds_field
+from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, consecutive, read_request, recommended, seeds_field
 from bksdm_demo.ui.prefill import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_STORED_HERE, form_values, read_upload
 from bksdm_demo.ui.timing import timing_view
 from bksdm_demo.ui.visitors import EVERYBODYS, Visitors
@@ -147,6 +148,22 @@ class Handlers:
         """Run every cell that ended without a verdict again."""
         client = self.visitors.client(visitor, page)
         return self._run_again(lambda: self.comparisons.resume(job_id, client))
+
+    def measure(self, visitor: str, job_id: str, page: gr.Request | None = None) -> tuple[Any, ...]:
+        """Start the comparison anew with enough seeds for intervals: returns what `open` does."""
+        try:
+            shown = self.comparisons.get(job_id)
+            client = self.visitors.client(visitor, page)
+            job = self.comparisons.submit(
+                shown.request,
+                shown.models,
+                seeds=consecutive(shown.request.seed, FEWEST),
+                owner=client.visitor,
+                address=client.address,
+            )
+            return self.open(job.id)
+        except DemoError as error:
+            return *form_values(PartialRequest()), *_refused(str(error))
 
     def rerun(self, visitor: str, job_id: str, index: str, page: gr.Request | None = None) -> Live:
         """Run one cell again; `index` is the text that the page sends."""

@@ -19,7 +19,7 @@ from bksdm_demo.units import format_bytes, format_count, unbroken
 from bksdm_demo.wording.comparison import plural, setting_facts, shorten
 from bksdm_demo.wording.loading import loading_share, loading_words
 from bksdm_demo.wording.outcomes import OUTCOMES, PHASE_TITLES, outcome_words, tone_of
-from bksdm_demo.wording.timing import cell_speed, drawing_seconds, format_seconds, timings_of
+from bksdm_demo.wording.timing import drawing_seconds, format_seconds, speed_words, timings_of
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
 ALT_SHOWN = 160  # characters of a prompt in a picture's description
@@ -163,14 +163,9 @@ def _timing_words(job: Job, cell: Cell) -> dict[str, str]:
         return {}
     return {
         "seconds": format_seconds(drawing_seconds(timings)),
-        "speed": speed_words(cell_speed(job, cell)),
+        "speed": speed_words(job, cell),
         "loading": f"+ {format_seconds(timings.load)} loading" if timings.cold else "",
     }
-
-
-def speed_words(speed: str) -> str:
-    """Turn "1.42×" into "1.42× as fast"; "baseline" stays."""
-    return f"{speed} as fast" if speed.endswith("×") else speed
 
 
 def cell_detail(job: Job, index: int, now: float = 0.0) -> str:

@@ -1,27 +1,31 @@
 """Turns the timings of a job into the rows and bars of the timing section. Pure functions without markup.
 
-wording/timing.py defines drawing, loading and speed. A model that had to be loaded is marked cold. Speed refers to the
-first model that finished.
+wording/timing.py defines drawing, loading and speed, wording/rounds.py which seeds count. With several seeds, numbers
+are medians with their quartiles, and a speed has its interval. A model that had to be loaded is marked cold.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from bksdm_demo.intervals import FEWEST, Spread, spread
 from bksdm_demo.records import Job, Timings
+from bksdm_demo.wording.rounds import Rounds, rounds_of, rounds_words
 from bksdm_demo.wording.timing import (
     NOTHING,
     PHASE_LABELS,
     PHASES,
+    WARM,
+    certainty,
     decimals,
-    drawing_seconds,
+    format_ratio,
     format_seconds,
-    format_speed,
-    load_cell,
     median_step,
-    timings_of,
 )
+
+QUARTILES_FROM = 3  # runs
+MORE_RUNS = "Measure with {seeds} seeds"
 
 
 @dataclass(frozen=True)
@@ -46,100 +50,104 @@ class Bar:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: a label, the phase that gives its colour ("" for none), one cell per model."""
+    """One row of the table: a label, the phase that gives its colour ("" for none), one cell per model.
+
+    `spreads` are the small lines below the cells, which say how sure they are: "" for none; () for none at all.
+    """
 
     label: str
     cells: tuple[str, ...]
     phase: str = ""
     strong: bool = False
+    spreads: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class TimingView:
     """Chart and table of the models that finished.
 
-    `baseline` names the model that speeds refer to, "" in a job with only one model. The numbers are means over `seeds`
-    pictures per model.
+    `baseline` names the model that speeds refer to, "" in a job with only one model. `runs` says what the numbers are
+    of, "" for one seed. `more` is the label of the button that measures with more seeds, "" for no button.
     """
 
     names: tuple[str, ...]
     bars: tuple[Bar, ...]
     rows: tuple[Row, ...]
     baseline: str
-    seeds: int = 1
+    runs: str = ""
+    more: str = ""
 
 
 def timing_view(job: Job, names: Mapping[str, str]) -> TimingView | None:
-    """Return the view of every model with timings; None while no model has any.
-
-    With several seeds, a model's numbers are means over the seeds that every model shown has finished, so all models
-    are compared on the same work. Loading is the sum over all its seeds, because a model loads only once.
-    """
-    models, seeds = _compared(job)
-    if not models:
+    """Return the view of every model with timings; None while no model has any."""
+    rounds = rounds_of(job)
+    if rounds is None:
         return None
-    taken = [_mean(job, model, seeds) for model in models]
-    shown = tuple(names.get(model, model) for model in models)
-    bars = tuple(_bar(name, timings) for name, timings in zip(shown, taken, strict=True))
+    shown = tuple(names.get(model, model) for model in rounds.models)
+    bars = tuple(_bar(name, rounds, model) for name, model in zip(shown, rounds.models, strict=True))
     several = len(job.models) > 1
-    return TimingView(shown, bars, _rows(taken, several), shown[0] if several else "", len(seeds))
-
-
-def _compared(job: Job) -> tuple[list[str], list[int]]:
-    """Return the models with timings and the seeds that all have finished, without models that share no seed."""
-    done = {model: set(_timed(job, model)) for model in job.models}
-    models = [model for model, seeds in done.items() if seeds]
-    while models:
-        common = set.intersection(*(done[model] for model in models))
-        if common:
-            return models, [seed for seed in job.seeds if seed in common]
-        models.remove(min(reversed(models), key=lambda model: len(done[model])))
-    return [], []
-
-
-def _timed(job: Job, model: str) -> dict[int, Timings]:
-    """Return the timings of a model by seed."""
-    found = ((cell.seed, timings_of(cell)) for cell in job.cells if cell.model == model)
-    return {seed: timings for seed, timings in found if timings is not None}
-
-
-def _mean(job: Job, model: str, seeds: list[int]) -> Timings:
-    """Return the mean times of a model over `seeds`, the sum of its loading, and the steps of those seeds."""
-    known = _timed(job, model)
-    every = [known[seed] for seed in seeds]
-    phases = {phase: sum(getattr(timings, phase) for timings in every) / len(every) for phase in PHASES[1:]}
-    load = sum(timings.load for timings in known.values() if timings.cold)
-    steps = tuple(step for timings in every for step in timings.steps)
-    cold = any(timings.cold for timings in known.values())
-    return Timings(load, **phases, total=load + sum(phases.values()), steps=steps, cold=cold)
-
-
-def _bar(name: str, timings: Timings) -> Bar:
-    segments = tuple(
-        Segment(phase, getattr(timings, phase), f"{PHASE_LABELS[phase]} {format_seconds(getattr(timings, phase))}")
-        for phase in PHASES
-        if getattr(timings, phase) > 0
+    return TimingView(
+        shown,
+        bars,
+        _rows(rounds, several),
+        shown[0] if several else "",
+        rounds_words(job, rounds),
+        MORE_RUNS.format(seeds=FEWEST) if several and job.finished and len(job.seeds) < FEWEST else "",
     )
-    drawing = drawing_seconds(timings)
-    return Bar(name, segments, drawing, timings.load + drawing, timings.cold)
 
 
-def _rows(every: list[Timings], several: bool) -> tuple[Row, ...]:
-    digits = decimals(max(timings.load + drawing_seconds(timings) for timings in every))
-    baseline, *others = every
+def _series(rounds: Rounds, model: str, phase: str) -> list[float]:
+    return [getattr(timings, phase) for timings in rounds.times[model]]
 
-    def cells(values: list[float]) -> tuple[str, ...]:
-        return tuple(f"{value:.{digits}f}" for value in values)
 
+def _bar(name: str, rounds: Rounds, model: str) -> Bar:
+    """Return a bar of medians. Its sum is the median of the whole, to which those of the phases need not add up."""
+    load = rounds.loads[model]
+    medians = {"load": load} | {phase: spread(_series(rounds, model, phase)).median for phase in PHASES[1:]}
+    segments = tuple(
+        Segment(phase, seconds, f"{PHASE_LABELS[phase]} {format_seconds(seconds)}")
+        for phase, seconds in medians.items()
+        if seconds > 0
+    )
+    drawing = spread(rounds.drawings(model)).median
+    return Bar(name, segments, drawing, load + drawing, load > 0)
+
+
+def _rows(rounds: Rounds, several: bool) -> tuple[Row, ...]:
+    models = rounds.models
+    drawings = [spread(rounds.drawings(model)) for model in models]
+    digits = decimals(max(rounds.loads[model] + found.median for model, found in zip(models, drawings, strict=True)))
     phases = [
-        Row(PHASE_LABELS[phase], cells([getattr(timings, phase) for timings in every]), phase) for phase in PHASES[1:]
+        _spread_row(PHASE_LABELS[phase], [spread(_series(rounds, model, phase)) for model in models], digits, phase)
+        for phase in PHASES[1:]
     ]
-    speeds = ("baseline", *(format_speed(timings, baseline) or NOTHING for timings in others))
-    steps = [median_step(timings) for timings in every]
+    loads = tuple(f"{rounds.loads[model]:.{digits}f}" if rounds.loads[model] else WARM for model in models)
     return (
         *phases,
-        Row("Drawing", cells([drawing_seconds(timings) for timings in every]), strong=True),
-        *([Row("Speed", speeds, strong=True)] if several else []),
-        Row("One step, ms", tuple(NOTHING if step is None else f"{step * 1000:.1f}" for step in steps)),
-        Row("Load", tuple(load_cell(timings, digits) for timings in every), "load"),
+        _spread_row("Drawing", drawings, digits, strong=True),
+        *([_speed_row(rounds)] if several else []),
+        Row("One step, ms", tuple(_step_words(rounds.times[model]) for model in models)),
+        Row("Load", loads, "load"),
     )
+
+
+def _spread_row(label: str, spreads: Sequence[Spread], digits: int, phase: str = "", strong: bool = False) -> Row:
+    cells = tuple(f"{found.median:.{digits}f}" for found in spreads)
+    if spreads[0].count < QUARTILES_FROM:
+        return Row(label, cells, phase, strong)
+    quartiles = tuple(f"{found.low:.{digits}f}–{found.high:.{digits}f}" for found in spreads)
+    return Row(label, cells, phase, strong, quartiles)
+
+
+def _speed_row(rounds: Rounds) -> Row:
+    others = rounds.models[1:]
+    speeds = [rounds.speed(model) for model in others]
+    cells = ("baseline", *(NOTHING if one is None else format_ratio(one.value) for one in speeds))
+    sure = ("", *("" if one is None else certainty(one) for one in speeds))
+    return Row("Speed", cells, strong=True, spreads=sure)
+
+
+def _step_words(times: Sequence[Timings]) -> str:
+    """Return the milliseconds of the median step of all runs."""
+    step = median_step(Timings(steps=tuple(step for timings in times for step in timings.steps)))
+    return NOTHING if step is None else f"{step * 1000:.1f}"

@@ -36,25 +36,28 @@ def speed_up(timings: Timings, reference: Timings) -> float | None:
     return other / own if own > 0 and other > 0 else None
 
 
-def format_speed(timings: Timings, reference: Timings) -> str:
-    """ "1.42×", "" if a time is missing."""
-    ratio = speed_up(timings, reference)
-    return "" if ratio is None else format_ratio(ratio)
+def baseline_of(job: Job) -> Cell | None:
+    """Return the reference for the speeds of single pictures: the first cell with timings.
+
+    None with only one model, and with several seeds: there the speed of a model, over all its pictures, says more.
+    """
+    cells = job.cells if len(job.models) > 1 and len(job.seeds) == 1 else ()
+    return next((cell for cell in cells if timings_of(cell) is not None), None)
 
 
-def baseline_of(job: Job, seed: int) -> Cell | None:
-    """Return the reference for the speeds of a seed: its first cell with timings. None if there is only one model."""
-    cells = job.cells if len(job.models) > 1 else ()
-    return next((cell for cell in cells if cell.seed == seed and timings_of(cell) is not None), None)
-
-
-def cell_speed(job: Job, cell: Cell) -> str:
-    """ "baseline", "1.42×", or "" if there is nothing to compare."""
-    baseline = baseline_of(job, cell.seed)
+def cell_speed(job: Job, cell: Cell, unit: str = "") -> str:
+    """ "baseline", "1.42× (one run)", or "" if there is nothing to compare. `unit` follows the number."""
+    baseline = baseline_of(job)
     own, other = timings_of(cell), None if baseline is None else timings_of(baseline)
     if own is None or other is None:
         return ""
-    return "baseline" if cell is baseline else format_speed(own, other)
+    ratio = speed_up(own, other)
+    return "baseline" if cell is baseline else "" if ratio is None else f"{format_ratio(ratio)}{unit} ({ONE_RUN})"
+
+
+def speed_words(job: Job, cell: Cell) -> str:
+    """ "baseline", "1.42× as fast (one run)", or ""."""
+    return cell_speed(job, cell, " as fast")
 
 
 def median_step(timings: Timings) -> float | None:
@@ -89,12 +92,12 @@ def format_ratio(ratio: float) -> str:
 
 
 def certainty(estimate: Estimate) -> str:
-    """Say how sure a ratio is: "1.38 to 1.47", its 95 % interval; "one run" or "3 runs" if they are too few."""
+    """Say how sure a ratio is: "1.38–1.47", its 95 % interval; "one run" or "3 runs" if they are too few."""
     if estimate.low is not None and estimate.high is not None:
-        return f"{format_ratio(estimate.low)[:-1]} to {format_ratio(estimate.high)[:-1]}"
+        return f"{format_ratio(estimate.low)[:-1]}–{format_ratio(estimate.high)[:-1]}"
     return ONE_RUN if estimate.count == 1 else f"{estimate.count} runs"
 
 
 def ratio_words(estimate: Estimate) -> str:
-    """ "1.42× (1.38 to 1.47)", "1.42× (one run)"."""
+    """ "1.42× (1.38–1.47)", "1.42× (one run)"."""
     return f"{format_ratio(estimate.value)} ({certainty(estimate)})"

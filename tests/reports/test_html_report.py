@@ -224,17 +224,18 @@ def test_pictures_without_a_reference_or_of_another_size_are_not_compared() -> N
 def test_the_numbers_of_the_page_are_those_of_the_timings() -> None:
     found = page(job_of(seeds=(7,)))
     assert "Emoji Original 1.500 0.010 0.300 0.100 0.050 0.460 baseline" in found.text
-    assert "Emoji Base 1.500 0.010 0.400 0.100 0.050 0.560 0.82×" in found.text
+    assert "Emoji Base 1.500 0.010 0.400 0.100 0.050 0.560 0.82× (one run)" in found.text
     assert "Emoji Original 3 80.0 100 120" in found.text  # milliseconds: fastest, median, slowest
     assert "Emoji Original 100 120 80.0" in found.text  # every single step
     assert "Speed is drawing time against Emoji Original." in found.text
 
 
-def test_speeds_are_within_a_seed_as_on_the_page() -> None:
-    found = page(job_of())
-    assert "8 pictures, one noise for each seed" in found.text
-    assert found.text.count("baseline") == 4  # below a picture and in the table, for each seed
-    assert "Speed is drawing time against Emoji Original with the same seed." in found.text
+def test_several_seeds_give_medians_by_model_and_speeds_within_each_seed() -> None:
+    found = page(job_of(seeds=(7, 8, 9)))
+    assert "12 pictures, one noise for each seed" in found.text
+    assert found.text.count("baseline") == 1  # in the table of models
+    assert "Speed is drawing time against Emoji Original, with its 95 % interval." in found.text
+    assert "Times are those of one run" not in found.text
     alone = page(job_of(models=MODELS[:1]))
     assert "baseline" not in alone.text
     assert "Speed is" not in alone.text

@@ -81,11 +81,15 @@ def test_every_model_draws_every_seed(start: Callable[..., Comparisons]) -> None
         job.index_of(TWO[0], 8)
 
 
-def test_each_model_is_finished_before_the_next(start: Callable[..., Comparisons]) -> None:
-    service = start()
+@pytest.mark.parametrize(("expected", "order"), [(10, (0, 1, 2, 3, 4, 5)), (600_000, (0, 2, 4, 1, 3, 5))])
+def test_models_take_turns_if_all_fit_into_memory(
+    start: Callable[..., Comparisons], expected: int, order: tuple[int, ...]
+) -> None:
+    """Else each model is finished before the next. The budget of the fakes is 1,000,000 bytes."""
+    service = start(expected_memory=lambda system: expected)
     ended: list[int] = []
     job = service.submit(REQUEST, TWO, seeds=(1, 2, 3))
-    assert job.order == (0, 2, 4, 1, 3, 5)
+    assert job.order == order
     for snapshot in service.watch(job.id):
         ended += [i for i, cell in enumerate(snapshot.cells) if cell.phase.final and i not in ended]
         if snapshot.current is not None:

@@ -23,8 +23,9 @@ def test_speed_leaves_loading_out_and_refers_to_the_first_finished_cell() -> Non
     assert view is not None
     assert view.baseline == "Beta"
     assert view.names == ("Beta", "Gamma")
-    (speeds,) = [row.cells for row in view.rows if row.label == "Speed"]
+    ((speeds, spreads),) = [(row.cells, row.spreads) for row in view.rows if row.label == "Speed"]
     assert speeds == ("baseline", "2.00×")
+    assert spreads == ("", "one run")
 
 
 def test_what_was_not_drawn_is_in_no_chart() -> None:
@@ -55,19 +56,32 @@ def several(*rows: tuple[Cell, ...]) -> Job:
     return Job("job", REQUEST, tuple(replace(cell, seed=seed) for seed, row in enumerate(rows) for cell in row))
 
 
-def test_several_seeds_are_means_of_those_that_all_models_finished() -> None:
-    failed = Cell("b", Phase.FAILED)
-    view = timing.timing_view(
-        several((done("a", 1.0, load=4.0), done("b", 0.5)), (done("a", 2.0), done("b", 1.5)), (done("a", 9.0), failed)),
-        NAMES,
-    )
+def test_several_seeds_are_medians_of_the_warm_rows_that_all_models_finished() -> None:
+    rows = ((done("a", 9.0, load=4.0), done("b", 9.5)), *((done("a", slow), done("b", 0.5)) for slow in (1, 2, 6)))
+    view = timing.timing_view(several(*rows, (done("a", 99.0), Cell("b", Phase.FAILED))), NAMES)
     assert view is not None
-    assert (view.names, view.seeds) == (("Alpha", "Beta"), 2)
-    cells = {row.label: row.cells for row in view.rows}
-    assert cells["Denoise"] == ("1.500", "1.000")
-    assert cells["Speed"] == ("baseline", "1.33×")
-    assert cells["Load"] == ("4.000", WARM)
-    assert view.bars[0].total == pytest.approx(6.0)
+    assert view.names == ("Alpha", "Beta")
+    cells = {row.label: (row.cells, row.spreads) for row in view.rows}
+    assert cells["Denoise"] == (("2.000", "0.500"), ("1.500–4.000", "0.500–0.500"))
+    assert cells["Speed"] == (("baseline", "2.50×"), ("", "3 runs"))
+    assert cells["Load"] == (("4.000", WARM), ())
+    assert view.bars[0].total == pytest.approx(6.5)
+    assert view.runs.startswith("Times are medians of 3 runs, one per seed, without 1 run in which a model was loaded.")
+
+
+def test_five_warm_rows_give_a_speed_its_interval() -> None:
+    view = timing.timing_view(several(*((done("a", slow), done("b", 0.5)) for slow in (1, 2, 3, 4, 5))), NAMES)
+    assert view is not None
+    (speeds,) = [row for row in view.rows if row.label == "Speed"]
+    assert (speeds.cells, speeds.spreads) == (("baseline", "3.50×"), ("", "1.50–5.50"))
+    assert view.more == ""
+
+
+def test_few_seeds_offer_more_once_the_comparison_is_finished() -> None:
+    pair = done("a"), done("b")
+    assert timing.timing_view(job(*pair), NAMES).more == "Measure with 5 seeds"  # type: ignore[union-attr]
+    assert timing.timing_view(job(*pair, Cell("c")), NAMES).more == ""  # type: ignore[union-attr]
+    assert timing.timing_view(job(done("a")), NAMES).more == ""  # type: ignore[union-attr]
 
 
 def test_a_model_without_a_seed_in_common_is_left_out() -> None:

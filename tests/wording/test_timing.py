@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bksdm_demo.intervals import Estimate
 from bksdm_demo.records import Cell, Job, Phase, Timings
 from bksdm_demo.wording.timing import (
     baseline_of,
@@ -15,7 +16,9 @@ from bksdm_demo.wording.timing import (
     format_ratio,
     format_seconds,
     median_step,
+    ratio_words,
     speed_up,
+    speed_words,
     timings_of,
 )
 from tests.ui.records import REQUEST, done, job, refused, result
@@ -41,8 +44,8 @@ def test_only_a_verdict_has_timings() -> None:
 def test_what_was_not_drawn_has_no_timings() -> None:
     shown = job(refused("a"), done("b"), done("c"))
     assert timings_of(shown.cells[0]) is None
-    assert baseline_of(shown, REQUEST.seed) is shown.cells[1]
-    assert [cell_speed(shown, cell) for cell in shown.cells] == ["", "baseline", "1.00×"]
+    assert baseline_of(shown) is shown.cells[1]
+    assert [cell_speed(shown, cell) for cell in shown.cells] == ["", "baseline", "1.00× (one run)"]
 
 
 @pytest.mark.parametrize(
@@ -63,12 +66,29 @@ def test_long_runs_get_fewer_digits(longest: float, digits: int) -> None:
     assert decimals(longest) == digits
 
 
-def test_each_seed_has_its_own_baseline() -> None:
-    rows = (done("a", 1.5), done("b", 0.5)), (Cell("a", Phase.FAILED), done("b")), (done("a", 0.5), done("b", 1.5))
+def test_the_speed_of_a_picture_is_that_of_one_run() -> None:
+    shown = job(done("a", 1.5), done("b", 0.5))
+    assert [speed_words(shown, cell) for cell in shown.cells] == ["baseline", "2.00× as fast (one run)"]
+
+
+def test_with_several_seeds_no_single_picture_has_a_speed() -> None:
+    rows = (done("a", 1.5), done("b", 0.5)), (done("a"), done("b"))
     shown = Job("job", REQUEST, tuple(replace(one, seed=seed) for seed, row in enumerate(rows) for one in row))
-    assert [baseline_of(shown, seed) for seed in range(4)] == [shown.cells[place] for place in (0, 3, 4)] + [None]
-    speeds = [cell_speed(shown, cell) for cell in shown.cells]
-    assert speeds == ["baseline", "2.00×", "", "baseline", "baseline", "0.50×"]
+    assert baseline_of(shown) is None
+    assert {speed_words(shown, cell) for cell in shown.cells} == {""}
+
+
+@pytest.mark.parametrize(
+    ("estimate", "words"),
+    [
+        (Estimate(1.424, 1.381, 1.468, 10), "1.42× (1.38–1.47)"),
+        (Estimate(12.0, 9.0, 15.0, 5), "12.0× (9.00–15.0)"),
+        (Estimate(1.424, None, None, 1), "1.42× (one run)"),
+        (Estimate(1.424, None, None, 3), "1.42× (3 runs)"),
+    ],
+)
+def test_a_ratio_says_how_sure_it_is(estimate: Estimate, words: str) -> None:
+    assert ratio_words(estimate) == words
 
 
 def test_a_speed_needs_two_models_and_two_times() -> None:
