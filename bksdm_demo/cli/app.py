@@ -1,4 +1,4 @@
-"""The command line: compare, generate, models, fetch, inspect, history and report, put together.
+"""The command line: compare, generate, models, fetch, inspect, history, report and lab, put together.
 
 Answers go to stdout, as tables or with --json as JSON. Progress and errors go to stderr, an error as one sentence.
 app.py starts the page; the catalogue holds each model's recommended settings.
@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bksdm_demo.cli import history, inspect, models, run, sheet
+from bksdm_demo.cli import history, inspect, lab, mcp, models, publish, run, sheet, verify, votes
 from bksdm_demo.cli.exit_codes import EXIT_CODES
 from bksdm_demo.cli.session import Shell
 from bksdm_demo.start import start
@@ -23,6 +23,10 @@ COMMANDS = (
     inspect.inspect,
     history.history,
     history.report,
+    lab.lab,
+    mcp.mcp,
+    publish.publish,
+    verify.verify,
 )
 
 app = typer.Typer(
@@ -46,3 +50,4 @@ def _options(
 for command in COMMANDS:
     app.command(epilog=EXIT_CODES)(command)
 app.command(epilog=sheet.SHEET_EXIT_CODES)(sheet.sheet)
+app.add_typer(votes.votes, name="votes", epilog=EXIT_CODES)

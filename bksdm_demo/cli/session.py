@@ -133,5 +133,10 @@ def open_stored(context: typer.Context, data_dir: Path | None) -> Iterator[Servi
         yield services
 
 
+def stored_folder(data_dir: Path | None) -> Path | None:
+    """The folder where the page stores: the given one, else that of the settings. Raises DemoError."""
+    return data_dir or from_environment(os.environ).data_dir
+
+
 def print_json(record: Mapping[str, Any]) -> None:
     typer.echo(json.dumps(record, indent=2, allow_nan=False))

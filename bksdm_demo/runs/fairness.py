@@ -12,11 +12,13 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
+from bksdm_demo.diffusion.plan import evaluations
 from bksdm_demo.errors import BusyError, RequestError
 from bksdm_demo.records import Job
 from bksdm_demo.runs.allowance import Allowance
@@ -67,8 +69,8 @@ def network(host: str) -> str:
 
 
 def price(job: Job) -> int:
-    """Return how many U-Net evaluations the unfinished pictures of a job take."""
-    return job.request.steps * sum(not cell.phase.final for cell in job.cells)
+    """Return how many U-Net evaluations the unfinished pictures of a job take; one half alone counts half."""
+    return ceil(evaluations(job.request) * sum(not cell.phase.final for cell in job.cells))
 
 
 class FairQueue:
@@ -172,21 +174,24 @@ class Budgets:
 
 
 class Rates:
-    """Counts the comparisons that visitors and addresses start. Raises ValueError for a rate that cannot be read."""
+    """Counts what visitors and addresses do, such as starting comparisons; `sentence` refuses what is too much.
 
-    def __init__(self, visitor: str, address: str) -> None:
-        self._visitor, self._address = read_rates(visitor), read_rates(address)
+    Raises ValueError for a rate that cannot be read.
+    """
+
+    def __init__(self, visitor: str, address: str, sentence: str = TOO_OFTEN) -> None:
+        self._visitor, self._address, self._sentence = read_rates(visitor), read_rates(address), sentence
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
 
     def count(self, client: Client) -> None:
-        """Count one more comparison. Raises BusyError, and counts nothing, if it is one too many."""
+        """Count one more. Raises BusyError, and counts nothing, if it is one too many."""
         rates = [(item, VISITOR, client.person, "You") for item in self._visitor]
         rates += [(item, ADDRESS, client.address, "Your address") for item in self._address]
         for item, kind, key, who in rates:
             if not self._limiter.test(item, kind, key):
                 wait = self._limiter.get_window_stats(item, kind, key).reset_time - time.time()
                 raise BusyError(
-                    TOO_OFTEN.format(who=who, count=item.amount, window=_window(item), wait=duration(max(wait, 1)))
+                    self._sentence.format(who=who, count=item.amount, window=_window(item), wait=duration(max(wait, 1)))
                 )
         for item, kind, key, _ in rates:
             self._limiter.hit(item, kind, key)

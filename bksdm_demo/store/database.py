@@ -1,4 +1,4 @@
-"""The store's SQLite file: its tables, how an older file is brought up to date, and one transaction per change.
+"""An SQLite file: its tables, how an older file is brought up to date, and one transaction per change.
 
 A file that is damaged or from a newer version raises StoreError and stays as it is. The journal is a write-ahead log,
 so a reader never waits for a writer. On a network disk SQLite chooses another journal.
@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from bksdm_demo.store.contract import StoreError
@@ -19,7 +20,20 @@ logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10.0  # how long a change waits for another process's change
 
-# One entry per version of the schema. Each one upgrades the version before it. Append; never edit.
+
+@dataclass(frozen=True)
+class Schema:
+    """What a file holds. `what` and `remedy` are words for errors: "stored comparisons", and what to do about damage.
+
+    `migrations` has one entry per version. Each one upgrades the version before it. Append; never edit.
+    """
+
+    what: str
+    remedy: str
+    tables: frozenset[str]
+    migrations: tuple[str, ...]
+
+
 MIGRATIONS = (
     """
     CREATE TABLE jobs (
@@ -56,11 +70,19 @@ MIGRATIONS = (
 )
 
 
+COMPARISONS = Schema(
+    what="stored comparisons",
+    remedy="Move the file index.sqlite3 out of the data folder and start again: the new index takes the pictures in.",
+    tables=frozenset({"jobs", "columns", "doomed"}),
+    migrations=MIGRATIONS,
+)
+
+
 class Database:
     """One connection, used by one thread at a time. Raises StoreError when SQLite fails."""
 
-    def __init__(self, path: Path | None) -> None:
-        self.place = str(path or "in memory")
+    def __init__(self, path: Path | None, schema: Schema | None = None) -> None:
+        self.place, self.schema = str(path or "in memory"), schema or COMPARISONS
         self._lock = threading.RLock()
         with self._errors():
             # Autocommit: transactions begin and end where this file says so.
@@ -105,20 +127,21 @@ class Database:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             if found != "ok":
                 raise sqlite3.DatabaseError(found)
+        migrations = self.schema.migrations
         with self.change() as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
-            if version > len(MIGRATIONS):
+            if version > len(migrations):
                 raise StoreError(
-                    f"A newer version of this demo wrote the stored comparisons (schema {version}, "
-                    f"here {len(MIGRATIONS)}); update the demo or choose another data folder."
+                    f"A newer version of this demo wrote the {self.schema.what} (schema {version}, "
+                    f"here {len(migrations)}); update the demo or choose another data folder."
                 )
-            for number in range(version, len(MIGRATIONS)):
-                for statement in MIGRATIONS[number].split(";"):
+            for number in range(version, len(migrations)):
+                for statement in migrations[number].split(";"):
                     connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            connection.execute(f"PRAGMA user_version = {len(migrations)}")
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if missing := {"jobs", "columns", "doomed"} - tables:
-                raise sqlite3.DatabaseError(f"no table {missing.pop()}")
+            if missing := self.schema.tables - tables:
+                raise sqlite3.DatabaseError(f"no table {min(missing)}")
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -127,10 +150,9 @@ class Database:
             yield
         except (sqlite3.OperationalError, sqlite3.ProgrammingError) as error:  # full, locked, read-only, closed
             logger.warning("The index %s cannot be used: %s", self.place, error)
-            raise StoreError(f"The index of the stored comparisons cannot be used: {error}.") from error
+            raise StoreError(f"The index of the {self.schema.what} cannot be used: {error}.") from error
         except sqlite3.DatabaseError as error:
             logger.warning("The index %s is damaged: %s", self.place, error)
             raise StoreError(
-                f"The index of the stored comparisons is damaged ({error}). Nothing was changed. Move the file "
-                "index.sqlite3 out of the data folder and start again: the new index takes the pictures in."
+                f"The index of the {self.schema.what} is damaged ({error}). Nothing was changed. {self.schema.remedy}"
             ) from error

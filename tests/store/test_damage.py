@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,8 +157,11 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
     job = stored(store, new_job())
     store.close()
-    later = (*store_database.MIGRATIONS, "CREATE TABLE votes (job TEXT); ALTER TABLE jobs ADD CELL note TEXT;")
-    monkeypatch.setattr(store_database, "MIGRATIONS", later)
+    later = (
+        *store_database.COMPARISONS.migrations,
+        "CREATE TABLE votes (job TEXT); ALTER TABLE jobs ADD CELL note TEXT;",
+    )
+    monkeypatch.setattr(store_database, "COMPARISONS", replace(store_database.COMPARISONS, migrations=later))
     store = SqliteStore(tmp_path, Retention(keep_seconds=None))
     assert ids(store) == [job.id]
     store.close()
@@ -169,8 +173,8 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     SqliteStore(tmp_path).close()
-    broken = (*store_database.MIGRATIONS, "CREATE TABLE votes (job TEXT); SELECT no_such_thing;")
-    monkeypatch.setattr(store_database, "MIGRATIONS", broken)
+    broken = (*store_database.COMPARISONS.migrations, "CREATE TABLE votes (job TEXT); SELECT no_such_thing;")
+    monkeypatch.setattr(store_database, "COMPARISONS", replace(store_database.COMPARISONS, migrations=broken))
     with pytest.raises(StoreError):
         SqliteStore(tmp_path)
     monkeypatch.undo()
