@@ -12,6 +12,8 @@ from huggingface_hub import SpaceCard
 
 import app as page
 from bksdm_demo.cli.app import app as commands
+from bksdm_demo.library.published import PUBLISHED
+from bksdm_demo.library.publishing import plan
 from bksdm_demo.operator_limits import LIMITS
 
 ROOT = Path(__file__).parents[1]
@@ -26,9 +28,20 @@ DOCUMENTS = {
     )
 }
 SPACE_COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+# https://huggingface.co/docs/hub/spaces-config-reference, edited 2026-03-20; `license` is that of every model card.
+SPACE_KEYS = {
+    "title", "emoji", "colorFrom", "colorTo", "sdk", "python_version", "sdk_version", "suggested_hardware",
+    "suggested_storage", "app_file", "app_build_command", "app_port", "base_path", "fullWidth", "header",
+    "short_description", "models", "datasets", "tags", "thumbnail", "pinned", "hf_oauth", "hf_oauth_scopes",
+    "hf_oauth_expiration_minutes", "hf_oauth_authorized_org", "disable_embedding", "startup_duration_timeout",
+    "custom_headers", "preload_from_hub", "license",
+}  # fmt: skip
+ONLY_OTHER_SPACES = {"app_build_command", "app_port"}  # of static and Docker Spaces
+SUGGESTED = {"cpu-basic", "cpu-upgrade"}  # of the documented hardware, what this demo can use
 SHORT_DESCRIPTION_LIMIT = 60  # characters, the hub refuses longer ones
 OTHER_TOOLS = (
     "hf ",
+    "docker ",
     "npm ",
     "pip ",
     "make soak ",
@@ -64,6 +77,28 @@ def test_front_matter_is_a_valid_gradio_space() -> None:
     assert len(card.short_description) <= SHORT_DESCRIPTION_LIMIT
     assert card.models
     assert card.tags
+
+
+def test_front_matter_as_published_has_only_documented_keys() -> None:
+    """`publish` adds those that contain the Space's name and its models."""
+    made = plan(ROOT, "someone/demo", preload=PUBLISHED[:2])
+    card = made.card
+    assert card.keys() <= SPACE_KEYS - ONLY_OTHER_SPACES
+    assert card.keys() >= {"thumbnail", "preload_from_hub", "startup_duration_timeout", "hf_oauth"}
+    assert made.added == ("thumbnail", "preload_from_hub")
+    assert re.fullmatch(r"\d+[smh]", card["startup_duration_timeout"])
+    assert card["suggested_hardware"] in SUGGESTED
+    assert {type(card[key]) for key in ("pinned", "hf_oauth", "fullWidth", "disable_embedding")} == {bool}
+    for item in card["preload_from_hub"]:
+        assert re.fullmatch(r"[\w-]+/[\w-]+ \S+\.zip [0-9a-f]{40}", item), item
+
+
+def test_the_image_gets_what_the_page_needs() -> None:
+    """The Dockerfile copies what .dockerignore lets through, and nothing else."""
+    allowed = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert sorted(name for line in copied for name in line.split()) == sorted(allowed)
+    assert all((ROOT / name).exists() for name in allowed)
 
 
 def test_space_runs_the_gradio_that_requirements_pin() -> None:

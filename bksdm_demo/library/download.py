@@ -2,14 +2,16 @@
 
 Follows the hub's `resolve` protocol through huggingface_hub's addresses, headers, session and errors, so a token,
 HF_HUB_OFFLINE, HF_ENDPOINT, proxies and time limits work as usual. The transfer itself is here, because that client
-starts from zero after a kill. It uses plain HTTP ranges. Leaves out the hub's chunked storage (xet) and the shared
-cache, because an archive is unpacked once and then deleted.
+starts from zero after a kill. It uses plain HTTP ranges. A file that is already in the client's cache, where the build
+of a Space puts it, is copied from there. Leaves out the hub's chunked storage (xet), and keeps nothing in that cache,
+because an archive is unpacked once and then deleted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +20,14 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import httpx2
-from huggingface_hub import HfFileMetadata, constants, get_hf_file_metadata, get_session, hf_hub_url
+from huggingface_hub import (
+    HfFileMetadata,
+    constants,
+    get_hf_file_metadata,
+    get_session,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import FileMetadataError, GatedRepoError, HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.utils import (
     build_hf_headers,
@@ -94,6 +103,7 @@ def download(
     with _sentences(remote.file, path.parent):
         if path.is_file():
             return
+        _take_cached(remote, partial, report, stop)
         _receive_all(remote, partial, report, stop, pauses)
         if discard_damaged(partial, remote, report=report, cancelled=stop):
             raise ModelUnavailableError(
@@ -143,6 +153,19 @@ def _zip_contents(remote: RemoteFile) -> int | None:
             return unpacked_bytes(response.read()) if response.status_code == 206 else None
     except httpx2.HTTPError:  # the caller estimates the size instead
         return None
+
+
+def _take_cached(remote: RemoteFile, partial: Path, report: Report, stop: threading.Event) -> None:
+    """Copy the file from the hub client's cache, if it is there whole and nothing was received yet."""
+    file = remote.file
+    cached = try_to_load_from_cache(file.repo, file.name, constants.HF_HUB_CACHE, file.revision)
+    if not isinstance(cached, str) or (partial.is_file() and partial.stat().st_size):
+        return
+    if (
+        Path(cached).stat().st_size == remote.size_bytes
+        and _digest(Path(cached), remote, report, stop) == remote.digest
+    ):
+        shutil.copyfile(cached, partial)
 
 
 def _receive_all(

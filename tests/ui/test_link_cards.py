@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -16,7 +17,8 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from bksdm_demo.records import Phase, Request
+from bksdm_demo.errors import RequestError
+from bksdm_demo.records import Request
 from bksdm_demo.reports.link_card import SIZE
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.link_cards import SUMMARY, TITLE, Card, LinkCards, card_route, tags, with_tags
@@ -129,24 +131,24 @@ def test_without_sharing_a_comparison_is_not_told(site: SimpleNamespace) -> None
     assert client.get("/cards/page.jpg").status_code == 200
 
 
-def test_a_running_comparison_has_the_general_card(tmp_path: Path) -> None:
-    comparisons = fake_comparisons(tmp_path)
+def test_a_comparison_that_runs_or_is_gone_has_the_general_card(tmp_path: Path) -> None:
+    door = threading.Event()
+    comparisons = fake_comparisons(tmp_path, {"small_unet": {"run_gate": door}})
     try:
         cards = LinkCards(comparisons, shared=True)
-        job_id = drawn(comparisons, "red apple")
-        whole = cards.card(job_id)
-        assert whole != Card()
-        running = comparisons.get(job_id)
-        cell = running.cells[0].at(Phase.DENOISING)
-        cards.comparisons = SimpleNamespace(get=lambda _: running_job)  # type: ignore[assignment]
-        running_job = type(running)(running.id, running.request, (cell, *running.cells[1:]))
-        assert cards.card(job_id) == Card()
-        cards.comparisons = comparisons
-        first = cards.picture(job_id)
-        comparisons.delete(job_id)
-        assert cards.card(job_id) == Card()
-        assert first[0].startswith(b"\xff\xd8")
+        job = comparisons.submit(Request("red apple", seed=7, steps=3), list(FAMILY[:3]))
+        next(now for now in comparisons.watch(job.id) if now.cells[0].shown)
+        assert cards.card(job.id) == Card()
+        door.set()
+        assert [now.finished for now in comparisons.watch(job.id)][-1]
+        assert cards.card(job.id) != Card()
+        assert cards.picture(job.id)[0].startswith(b"\xff\xd8")
+        comparisons.delete(job.id)
+        assert cards.card(job.id) == Card()
+        with pytest.raises(RequestError):
+            cards.picture(job.id)
     finally:
+        door.set()
         comparisons.close()
 
 
