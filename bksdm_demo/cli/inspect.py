@@ -53,5 +53,8 @@ def inspect(
             print_json(packages_report([inspection.as_json() for inspection in inspections]))
         else:
             for number, inspection in enumerate(inspections):
-                show(*(["", ""] if number else []), tables.facts_text(inspection.facts, inspection.refusal))
+                show(
+                    *(["", ""] if number else []),
+                    tables.facts_text(inspection.facts, inspection.refusal, inspection.run_mode),
+                )
     raise typer.Exit(OK if all(inspection.runs for inspection in inspections) else FAILED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
@@ -17,6 +18,7 @@ from bksdm_demo.records import Job
 from bksdm_demo.store.contract import Page
 from bksdm_demo.units import format_bytes
 from bksdm_demo.wording.comparison import shorten
+from bksdm_demo.wording.devices import devices_text, trials_text
 from bksdm_demo.wording.outcomes import outcome_words
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds, timings_of
 
@@ -105,8 +107,11 @@ def sharing_lines(sharing: Sharing) -> list[RenderableType]:
     return lines
 
 
-def facts_text(facts: Facts, refusal: str | None = None) -> Group:
-    """One package. `refusal` says why a trial load failed; it is "" for one that worked, None without one."""
+def facts_text(facts: Facts, refusal: str | None = None, run_mode: Mapping[str, Any] | None = None) -> Group:
+    """One package. `refusal` says why a trial load failed; it is "" for one that worked, None without one.
+
+    `run_mode` is what the engine says about that load.
+    """
     system = f"; Core ML runs it from {facts.needs}" if facts.needs else ""
     encodings = [
         (
@@ -134,7 +139,19 @@ def facts_text(facts: Facts, refusal: str | None = None) -> Group:
     if facts.metadata:
         metadata = [(key, _short(value)) for key, value in facts.metadata.items()]
         blocks += ["", Rows(("Metadata", "Value"), metadata, {"Value"})]
-    return Group(*blocks, "", _runs_here(facts, refusal))
+    return Group(*blocks, "", _runs_here(facts, refusal), *_run_mode_lines(run_mode or {}))
+
+
+def _run_mode_lines(run_mode: Mapping[str, Any]) -> list[str]:
+    """Where Core ML runs it, by its plan, and what the trials of its units found; [] for another engine."""
+    devices, found = run_mode.get("devices") or {}, []
+    if "compute_units" in run_mode:
+        found.append(f"Compute units: {run_mode['compute_units']}")
+    for share, words in (("operations", "Operations"), ("cost", "Estimated cost")):
+        if devices.get(share):
+            found.append(f"{words}: {devices_text({'cost': devices[share]})}")
+    trials = trials_text(run_mode.get("self_check"), run_mode.get("refused_units") or {})
+    return [*found, *([f"Trials: {trials}"] if trials else [])]
 
 
 def _ports(role: str, tensors: Sequence[Tensor]) -> list[tuple[str, ...]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any, TextIO
@@ -32,6 +32,8 @@ except ModuleNotFoundError as absent:
 OpenPart = Callable[[Path, bool], Engine]  # path of a model, whether it must run in float32 -> its engine
 Missing = Callable[[Program], Mapping[str, int]]  # operation kinds an engine lacks -> how often the program uses them
 
+# What an engine may say about a loaded part: Core ML's units, its plan of processors, and what trials of units found.
+RUN_MODE = ("compute_units", "devices", "self_check", "refused_units")
 # The first systems whose Core ML runs an opset.
 SYSTEMS = {
     "CoreML5": "iOS 15, macOS 12",
@@ -100,10 +102,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Inspection:
-    """A model's facts and its trial load: `refusal` is None without one, "" if it worked, else why it failed."""
+    """A model's facts and its trial load: `refusal` is None without one, "" if it worked, else why it failed.
+
+    `run_mode` is what the engine says about a load: see RUN_MODE.
+    """
 
     facts: Facts
     refusal: str | None = None
+    run_mode: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def runs(self) -> bool:
@@ -114,7 +120,7 @@ class Inspection:
         """The facts with `runs_here`: True after a trial load, False if it cannot run, None if that is not known."""
         tried = self.refusal is not None
         runs = (True if tried else None) if self.runs else False
-        return {**self.facts.as_json(), "runs_here": runs, "refusal": self.refusal or None}
+        return {**self.facts.as_json(), "runs_here": runs, "refusal": self.refusal or None, **self.run_mode}
 
 
 def inspect_all(path: Path, open_part: OpenPart | None = None) -> list[Inspection]:
@@ -125,7 +131,7 @@ def inspect_all(path: Path, open_part: OpenPart | None = None) -> list[Inspectio
     inspections = []
     for model in find_models(path):
         facts = inspect_package(model, missing_operations)
-        inspections.append(Inspection(facts, None if open_part is None else _refusal(model, open_part)))
+        inspections.append(Inspection(facts) if open_part is None else Inspection(facts, *_tried(model, open_part)))
     return inspections
 
 
@@ -136,15 +142,16 @@ def find_models(path: Path) -> list[Path]:
     return sorted(found for kind in ("mlpackage", "mlmodelc") for found in path.rglob(f"*.{kind}")) or [path]
 
 
-def _refusal(model: Path, open_part: OpenPart) -> str:
-    """Load the model once; "" if that works, else the reason."""
+def _tried(model: Path, open_part: OpenPart) -> tuple[str, dict[str, Any]]:
+    """Load the model once: "" if that works, else the reason; and what the engine then says about how it runs."""
     try:
         engine = open_part(model, False)
         engine.load()
     except DemoError as error:
-        return str(error)
+        return str(error), {}
+    run_mode = {name: found for name in RUN_MODE if (found := getattr(engine, name, None)) not in (None, {})}
     engine.unload()
-    return ""
+    return "", run_mode
 
 
 def inspect_package(path: Path, missing: Missing | None = None) -> Facts:

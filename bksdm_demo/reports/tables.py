@@ -12,6 +12,7 @@ from bksdm_demo.reports.charts import step_line
 from bksdm_demo.reports.material import Material
 from bksdm_demo.reports.similarity import Similarity
 from bksdm_demo.wording.comparison import plural
+from bksdm_demo.wording.devices import devices_text, trials_text
 from bksdm_demo.wording.rounds import rounds_of
 from bksdm_demo.wording.timing import (
     NOTHING,
@@ -144,13 +145,22 @@ def similarity_text(similarity: Similarity) -> str:
 
 
 def parts_table(environment: Mapping[str, Any]) -> Table | None:
-    """A row per part of the models with its engine and precision; None if the record has no parts."""
-    rows = tuple(
+    """A row per part of the models with its engine and precision; None if the record has no parts.
+
+    Parts whose engine chooses among compute units also show what its plan and the trials found.
+    """
+    parts: Mapping[str, Mapping[str, Any]] = environment.get("parts") or {}
+    heads = ("Part", "Engine", "Precision or compute units", "Processors by estimated cost", "Trials")
+    rows = [
         (
             name,
             str(run_mode.get("engine", NOTHING)),
             str(run_mode.get("precision") or run_mode.get("compute_units", NOTHING)),
+            devices_text(run_mode.get("devices") or {}),
+            trials_text(run_mode.get("self_check"), run_mode.get("refused_units") or {}),
         )
-        for name, run_mode in (environment.get("parts") or {}).items()
-    )
-    return Table(("Part", "Engine", "Precision or compute units"), rows) if rows else None
+        for name, run_mode in parts.items()
+    ]
+    shown = [index for index in range(len(heads)) if index < 3 or any(row[index] for row in rows)]
+    cells = (tuple(row[index] or NOTHING for index in shown) for row in rows)
+    return Table(tuple(heads[index] for index in shown), tuple(cells)) if rows else None

@@ -13,6 +13,7 @@ from bksdm_demo.environment import run_mode_of
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
 from bksdm_demo.units import format_bytes, format_count
+from bksdm_demo.wording.devices import devices_text
 
 ENGINE_NAMES = {"openvino": "OpenVINO", "coreml": "Core ML"}
 ALWAYS_OWN = ("U-Net", "Size")  # shown at the cell when a comparison has only one model
@@ -58,7 +59,10 @@ def model_facts(job: Job, model: str, systems: Mapping[str, System]) -> Facts:
 
 
 def _run_mode(job: Job, model: str, systems: Mapping[str, System], engine: str) -> str:
-    """Return how the U-Net ran, such as "OpenVINO, bf16": as its engine reported it, else as the settings name it."""
+    """Return how the U-Net ran, such as "OpenVINO, bf16": as its engine reported it, else as the settings name it.
+
+    Where Core ML has a plan, the processors follow: "Core ML, cpu-and-ne: Neural Engine 96 %, CPU 4 %".
+    """
     if not engine:
         return ""
     parts = systems[model].parts if model in systems else None
@@ -67,7 +71,9 @@ def _run_mode(job: Job, model: str, systems: Mapping[str, System], engine: str) 
     requested = str(job.environment.get("precision", "auto"))
     if not detail and engine == "openvino" and requested != "auto":
         detail = requested
-    return f"{ENGINE_NAMES.get(engine, engine)}, {detail}" if detail else ENGINE_NAMES.get(engine, engine)
+    devices = devices_text(run_mode.get("devices") or {})
+    name = ENGINE_NAMES.get(engine, engine) + (f", {detail}" if detail else "")
+    return f"{name}: {devices}" if devices else name
 
 
 def _own(facts: Facts, shared: set[str]) -> tuple[str, ...]:

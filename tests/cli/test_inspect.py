@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -18,6 +18,7 @@ from bksdm_demo.errors import UnsupportedModelError
 from bksdm_demo.mil.model import read_model
 from bksdm_demo.settings import ASSETS
 from bksdm_demo.start import start
+from tests.fakes import FakeEngine
 from tests.mil.samples import GOLDEN, MODEL, WEIGHTS, compiled, copy, edited, operation
 
 PARTS = GOLDEN.parent / "parts"
@@ -77,10 +78,31 @@ def test_a_trial_load_has_the_last_word(tmp_path: Path, monkeypatch: pytest.Monk
     loaded = inspect(package, "--load", "--json")
     assert loaded.exit_code == exit_codes.OK, loaded.output
     assert json.loads(loaded.stdout)["packages"][0]["runs_here"] is True
-    monkeypatch.setattr("bksdm_demo.start.open_engine", refuse)
+    monkeypatch.setattr("bksdm_demo.engines.unit_fallback.open_engine", refuse)
     refused = inspect(package, "--load")
     assert refused.exit_code == exit_codes.FAILED
     assert "This machine cannot run it: It asks too much." in refused.stdout
+
+
+def test_a_trial_load_shows_what_core_ml_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Telling(FakeEngine):
+        compute_units = "cpu-and-ne"
+        devices: ClassVar = {"operations": {"CPU": 0.5, "Neural Engine": 0.5}, "cost": {"Neural Engine": 1.0}}
+        self_check = 61.2
+        refused_units: ClassVar = {"cpu-and-gpu": "its result is not finite"}
+
+    monkeypatch.setattr("bksdm_demo.engines.unit_fallback.open_engine", lambda *_: Telling([], [], dict))
+    answer = inspect(copy("converted", tmp_path), "--load")
+    for line in (
+        "Compute units: cpu-and-ne",
+        "Operations: CPU 50 %, Neural Engine 50 %",
+        "Estimated cost: Neural Engine 100 %",
+        "Trials: agrees with CPU only to 61.2 dB; cpu-and-gpu refused: its result is not finite",
+    ):
+        assert line in answer.output
+    (found,) = json.loads(inspect(copy("converted", tmp_path / "again"), "--load", "--json").output)["packages"]
+    assert found["devices"] == Telling.devices
+    assert found["compute_units"] == "cpu-and-ne"
 
 
 def test_a_listing_is_the_program_itself(tmp_path: Path) -> None:

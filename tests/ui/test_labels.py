@@ -53,6 +53,14 @@ def test_the_precision_of_each_unet_is_found_even_if_all_share_a_name() -> None:
     assert ("Runs on", "fake") in labels.shared
 
 
+def test_processors_are_shown_where_core_ml_has_a_plan() -> None:
+    systems = {key: replace(PAIR[key], parts=parts(f"models/{key}/Unet")) for key in PAIR}
+    mode = {"compute_units": "cpu-and-ne", "devices": {"cost": {"CPU": 0.04, "Neural Engine": 0.96}}}
+    labels = job_labels(job(done("a", engine="coreml"), done("b"), environment={"parts": {"a/Unet": mode}}), systems)
+    assert labels.own["a"][-1] == "Core ML, cpu-and-ne: Neural Engine 96 %, CPU 4 %"
+    assert labels.own["b"][-1] == "fake"
+
+
 def test_the_requested_precision_is_shown_if_the_engine_reported_none() -> None:
     cells = [done(model, engine="openvino") for model in ("a", "b")]
     for requested, label in {"int8": "OpenVINO, int8", "auto": "OpenVINO"}.items():
