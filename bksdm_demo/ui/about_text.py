@@ -72,8 +72,9 @@ FAIRNESS = Section(
             "check have their own times. Speed excludes loading, because a model loads only once. No time includes the "
             "previews.",
         ),
-        "One picture says little. Draw several seeds before you prefer a model. On a shared machine, times vary from "
-        "run to run.",
+        "One picture says little, and so does one time. Draw several seeds before you prefer a model. With five or "
+        "more, the page shows medians and a 95 % interval of every speed; with fewer, it says how many runs there were. "
+        "If the models fit into memory together, they take turns, so that a slow minute meets all of them.",
     ),
 )
 

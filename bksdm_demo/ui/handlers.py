@@ -196,6 +196,9 @@ class Handlers:
         """The systems of the catalogue, by key."""
         return self.catalog.by_key()
 
+    def _names(self) -> dict[str, str]:
+        return {key: system.name for key, system in self.systems.items()}
+
     def _known(self) -> set[str]:
         """Return the keys of the models that can be chosen."""
         return {key for key, system in self.systems.items() if system.available}
@@ -208,7 +211,7 @@ class Handlers:
         """Return the parts of the page that change while a comparison runs."""
         return _untouched()._replace(
             board=job_board(job, self.systems, time.time()),
-            timing=timing_section(timing_view(job, {key: system.name for key, system in self.systems.items()})),
+            timing=timing_section(timing_view(job, self._names(), self.comparisons.allowance.pictures)),
             compare=_compare_button(job),
             cancel=_cancel_button(job),
         )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bksdm_demo.intervals import FEWEST, Spread, spread
-from bksdm_demo.records import Job, Timings
+from bksdm_demo.records import CELLS_LIMIT, Job, Timings
 from bksdm_demo.wording.rounds import Rounds, rounds_of, rounds_words
 from bksdm_demo.wording.timing import (
     NOTHING,
@@ -78,8 +78,11 @@ class TimingView:
     more: str = ""
 
 
-def timing_view(job: Job, names: Mapping[str, str]) -> TimingView | None:
-    """Return the view of every model with timings; None while no model has any."""
+def timing_view(job: Job, names: Mapping[str, str], most: int = CELLS_LIMIT) -> TimingView | None:
+    """Return the view of every model with timings; None while no model has any.
+
+    `most` is the number of pictures that one comparison may have.
+    """
     rounds = rounds_of(job)
     if rounds is None:
         return None
@@ -92,8 +95,13 @@ def timing_view(job: Job, names: Mapping[str, str]) -> TimingView | None:
         _rows(rounds, several),
         shown[0] if several else "",
         rounds_words(job, rounds),
-        MORE_RUNS.format(seeds=FEWEST) if several and job.finished and len(job.seeds) < FEWEST else "",
+        _more(job, most),
     )
+
+
+def _more(job: Job, most: int) -> str:
+    few = len(job.models) > 1 and len(job.seeds) < FEWEST
+    return MORE_RUNS.format(seeds=FEWEST) if few and job.finished and FEWEST * len(job.models) <= most else ""
 
 
 def _series(rounds: Rounds, model: str, phase: str) -> list[float]:

@@ -239,3 +239,31 @@ def test_the_preview_follows_the_choice_until_something_was_drawn(service: Compa
     shown = handlers(service).preview(list(FAMILY[:3]), "")
     assert "Ready to compare 3 models" in shown
     assert handlers(service).preview(list(FAMILY[:3]), "some-job") == SKIP
+
+
+def test_more_runs_are_a_new_comparison_with_the_same_settings_and_five_seeds(service: Comparisons) -> None:
+    first, _ = compare(service)
+    filled = handlers(service).measure("visitor", first.job_id)
+    live = Live(*filled[len(Form._fields) :])
+    assert live.job_id != first.job_id
+    assert Form(*filled[: len(Form._fields)]).seeds == "5"
+    last = finish(service, live.job_id)
+    job, shown = service.get(live.job_id), service.get(first.job_id)
+    assert (job.request, job.models, job.seeds) == (shown.request, shown.models, (7, 8, 9, 10, 11))
+    assert job.by_seed
+    assert "data-measure" not in last.timing
+    assert "Times are medians of 5 runs, one per seed." in last.timing
+
+
+def test_more_runs_of_a_comparison_that_is_gone_are_refused(service: Comparisons) -> None:
+    filled = handlers(service).measure("visitor", "gone")
+    live = Live(*filled[len(Form._fields) :])
+    assert "There is no comparison with this id" in live.notice
+    assert live.job_id == SKIP
+
+
+def test_a_finished_comparison_with_one_seed_offers_more_runs(service: Comparisons) -> None:
+    first, last = compare(service)
+    assert "data-measure" not in first.timing
+    assert "data-measure" in last.timing
+    assert "one run" in last.timing

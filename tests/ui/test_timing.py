@@ -80,6 +80,7 @@ def test_five_warm_rows_give_a_speed_its_interval() -> None:
 def test_few_seeds_offer_more_once_the_comparison_is_finished() -> None:
     pair = done("a"), done("b")
     assert timing.timing_view(job(*pair), NAMES).more == "Measure with 5 seeds"  # type: ignore[union-attr]
+    assert timing.timing_view(job(*pair), NAMES, most=9).more == ""  # type: ignore[union-attr]
     assert timing.timing_view(job(*pair, Cell("c")), NAMES).more == ""  # type: ignore[union-attr]
     assert timing.timing_view(job(done("a")), NAMES).more == ""  # type: ignore[union-attr]
 
