@@ -27,6 +27,7 @@ from bksdm_demo.settings import GALLERIES, Settings, from_environment, gibibytes
 drop_empty(os.environ)
 try:  # the libraries read their variables now
     from bksdm_demo.ending import Ending, drain, leave
+    from bksdm_demo.evaluation.sheets import Sheets
     from bksdm_demo.metrics import Metrics
     from bksdm_demo.operator_routes import health_routes, metrics_route
     from bksdm_demo.start import Services, start
@@ -204,10 +205,18 @@ def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
     services.prepare()
     reach_directly(os.environ, settings.host)
     try:
-        page = build_page(services.comparisons, services.background, own_gallery=settings.own_gallery, api=settings.api)
+        sheets = Sheets(services.comparisons)
+        page = build_page(
+            services.comparisons,
+            services.background,
+            sheets=sheets,
+            own_gallery=settings.own_gallery,
+            api=settings.api,
+        )
         options = launch_options(
             services.comparisons,
             services.background,
+            sheets=sheets,
             behind_proxy=settings.behind_a_proxy,
             shares=settings.links_unfold,
             body_bytes=settings.limits.body_bytes(settings.public),
@@ -238,7 +247,9 @@ def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
         print(f"Anyone can reach it at {page.share_url}" if page.share_url else NO_LINK, flush=True)
     ending.wait()
     print("Closing.", flush=True)
+    sheets.stop_all()
     drain(services, ending.notice)
+    sheets.close()
     page.server.config.timeout_graceful_shutdown = ANSWERS  # None would wait as long as a client reads
     page.close(verbose=False)
     return 0

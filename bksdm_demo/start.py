@@ -101,6 +101,7 @@ def start(settings: Settings, meter: Meter | None = None) -> Services:
     for name in ignored_options(options):
         _logger.warning("The engine %s ignores %s=%s.", engine_kind(options), name, getattr(options, name))
     choices = {"engine": engine_kind(options), "precision": options.precision, "threads": options.threads}
+    choices |= {"compute_units": options.compute_units} if has_units(options) else {}
     models_dir = settings.models_dir or settings.fetch_dir
     opened: dict[str, Engine] = {}
     limits = TimeLimits(settings.load_limit, settings.run_limit)

@@ -29,7 +29,7 @@ from bksdm_demo.evaluation.sheet_reader import read_sheet
 from bksdm_demo.evaluation.sheet_results import NOT_DRAWN, SheetResults, failed, gather_results
 from bksdm_demo.evaluation.sheet_starters import STARTERS, starter
 from bksdm_demo.evaluation.sheet_view import models_table, status_words
-from bksdm_demo.evaluation.sheets import Sheets, engine_facts
+from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.operator_limits import UNLIMITED
 from bksdm_demo.runs.fairness import NOBODY
 from bksdm_demo.settings import QUOTA_RANGE, from_environment
@@ -99,7 +99,7 @@ def sheet(
             check_sheet_folder(out)
         with _services(context, out / STORE, dry_run, engine, precision, models_dir) as services:
             made = _completed(services, draft, models, axes, baseline, asked)
-            sheets = Sheets(services.comparisons, engine_facts(services.environment()))
+            sheets = Sheets(services.comparisons)
             say(f"{made.cells:,} cells: {sheets.cost(made).words}.", sys.stderr)
             if dry_run:
                 raise typer.Exit(OK)

@@ -20,7 +20,7 @@ from bksdm_demo.evaluation.sheet_book import RUNNING, SheetBook
 from bksdm_demo.evaluation.sheet_cost import Cost, cost_of, known_speeds
 from bksdm_demo.evaluation.sheet_keys import Keys
 from bksdm_demo.evaluation.sheet_run import DECIDED, Progress, SheetRun, Watch
-from bksdm_demo.records import Cell
+from bksdm_demo.records import Cell, Job
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.runs.fairness import Client
 from bksdm_demo.runs.jobs import new_id
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "sheets"
 NOT_YOURS = "Another visitor started this sheet. You can look at it, but not run, stop or delete it."
 RUNNING_AT_ONCE = 4  # sheets of one process
+ONE_EACH = "Another sheet of yours is running. Wait for its end, or stop it first."
 TOO_MANY = f"{RUNNING_AT_ONCE} sheets are running. Wait for one to end."
 CLOSE_SECONDS = 5.0
 
@@ -50,15 +51,20 @@ def _ignore(progress: Progress) -> None:
 class Sheets:
     """Safe to use from several threads. The records lie beside the comparisons, in memory if those do.
 
-    `engine` says what besides model and request decides a picture: the engine, its precision, its compute units.
+    `engine` says what besides model and request decides a picture, such as the engine and its precision; without it,
+    the comparisons' own environment does.
     """
 
     def __init__(
-        self, comparisons: Comparisons, engine: Mapping[str, Any], clock: Callable[[], float] = time.time
+        self,
+        comparisons: Comparisons,
+        engine: Mapping[str, Any] | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         place = comparisons.usage().place
         self.comparisons = comparisons
-        self._engine, self._clock = dict(engine), clock
+        self._engine = dict(engine_facts(comparisons.environment()) if engine is None else engine)
+        self._clock = clock
         self._book = SheetBook(Path(place) / FOLDER if place else None)
         self._runs: dict[str, _Run] = {}
         self._lock = threading.Lock()
@@ -105,20 +111,22 @@ class Sheets:
 
     def cell(self, place: Place | None) -> Cell | None:
         """The cell at a place, with its earlier verdict if it runs again; None for one never submitted, or gone."""
-        if place is None:
+        job = self.job(place)
+        if job is None or place is None or place.index >= len(job.cells):
             return None
+        return job.cells[place.index].earlier or job.cells[place.index]
+
+    def job(self, place: Place | None) -> Job | None:
+        """The comparison of a place, running or stored; None if it was never submitted, or is gone."""
         try:
-            cells = self.comparisons.get(place.job).cells
+            return None if place is None else self.comparisons.get(place.job)
         except (RequestError, StoreError):
             return None
-        return None if place.index >= len(cells) else cells[place.index].earlier or cells[place.index]
 
     def environment(self, place: Place | None) -> Mapping[str, Any]:
         """The machine and the engine that drew a cell; {} if nobody knows."""
-        try:
-            return {} if place is None else self.comparisons.get(place.job).environment
-        except (RequestError, StoreError):
-            return {}
+        job = self.job(place)
+        return {} if job is None else job.environment
 
     def picture(self, place: Place) -> bytes:
         """The PNG at a place. Raises RequestError if there is none to show, StoreError."""
@@ -156,6 +164,8 @@ class Sheets:
             alive = {known: run for known, run in self._runs.items() if run.alive}
             if sheet_id in alive:
                 raise BusyError(RUNNING)
+            if client.person and any(run.client.person == client.person for run in alive.values()):
+                raise BusyError(ONE_EACH)
             if len(alive) >= RUNNING_AT_ONCE:
                 raise BusyError(TOO_MANY)
             ended = dict(list(self._runs.items())[-RUNNING_AT_ONCE * 16 :])
@@ -188,12 +198,15 @@ class Sheets:
             raise RequestError(RUNNING)
         self._book.delete(sheet_id)
 
+    def stop_all(self) -> None:
+        """Let no run submit anything more."""
+        for run in self._runs.values():
+            run.stopped.set()
+
     def close(self) -> None:
         """Stop all runs and wait for them, at most a few seconds. The comparisons end with their own service."""
-        runs = [run for run in self._runs.values() if run.alive]
-        for run in runs:
-            run.stopped.set()
-        for run in runs:
+        self.stop_all()
+        for run in self._runs.values():
             run.join(CLOSE_SECONDS)
 
     def _continued(self, record: SheetRecord) -> SheetRecord:
@@ -216,7 +229,7 @@ class _Run:
     """A run of a sheet in a thread."""
 
     def __init__(self, sheets: Sheets, sheet_id: str, client: Client) -> None:
-        self._sheets, self._id, self._client = sheets, sheet_id, client
+        self._sheets, self._id, self.client = sheets, sheet_id, client
         self.progress = Progress()
         self.stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="sheet", daemon=True)
@@ -229,7 +242,8 @@ class _Run:
         self._thread.start()
 
     def join(self, seconds: float) -> None:
-        self._thread.join(seconds)
+        if self.alive:
+            self._thread.join(seconds)
 
     def _work(self) -> None:
         def watch(progress: Progress) -> None:
@@ -239,7 +253,7 @@ class _Run:
             return self.stopped.is_set() or self._sheets.comparisons.draining
 
         try:
-            self._sheets.run(self._id, self._client, watch, stopped, self.stopped.wait)
+            self._sheets.run(self._id, self.client, watch, stopped, self.stopped.wait)
         except DemoError as error:
             self.progress = Progress(problem=str(error))
         except Exception:

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.records import Job, Request
 
-JOB = "job"
+JOB, SHEET = "job", "sheet"  # what a link shows, each by its id
 LONGEST_VALUE = 20_000  # characters of one value in a link
 ADDED = ("fbclid", "gclid", "logs", "msclkid", "ref", "view")  # parameters that sites and browsers put into links
 ADDED_PREFIXES = ("_", "utm_")
@@ -65,7 +65,7 @@ def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> 
 def _with_unknown(partial: PartialRequest, given: Collection[str]) -> PartialRequest:
     """Name the parameters that say nothing here, but those that sites and browsers add."""
     names = (*NAMES.values(), "models", "seeds")
-    unknown = [key for key in given if key not in (*names, JOB) and not _added(key.lower())]
+    unknown = [key for key in given if key not in (*names, JOB, SHEET) and not _added(key.lower())]
     if not unknown:
         return partial
     near = get_close_matches(unknown[0].lower(), (*names,), 1, 0.7)

@@ -32,15 +32,12 @@ REFRESH_MODELS = "bk-watch"
 def news_routes(comparisons: Comparisons, status_board: StatusBoard | None) -> list[Route]:
     """Return the routes "/news/server", "/news/board/JOB" and, with a status board, "/news/models"."""
 
-    def server_word() -> str:
-        return RESTARTING if comparisons.draining else OPEN
-
     async def server(request: WebRequest) -> Response:
-        return _answer(server_word, server_word())
+        return answer_word(lambda: server_word(comparisons), server_word(comparisons))
 
     def board(request: WebRequest) -> Response:
         job_id = request.path_params["job"]
-        return _answer(lambda: board_word(comparisons.get(job_id), time.time()), server_word())
+        return answer_word(lambda: board_word(comparisons.get(job_id), time.time()), server_word(comparisons))
 
     routes = [
         Route(f"/{FOLDER}/server", server, methods=["GET"]),
@@ -49,13 +46,20 @@ def news_routes(comparisons: Comparisons, status_board: StatusBoard | None) -> l
     if status_board is not None:
 
         def models(request: WebRequest) -> Response:
-            return _answer(lambda: models_word(status_board.snapshot().version, time.time()), server_word())
+            word = models_word(status_board.snapshot().version, time.time())
+            return answer_word(lambda: word, server_word(comparisons))
 
         routes.append(Route(f"/{FOLDER}/models", models, methods=["GET"]))
     return routes
 
 
-def _answer(word: Callable[[], str], server: str) -> Response:
+def server_word(comparisons: Comparisons) -> str:
+    """Return whether the server accepts comparisons."""
+    return RESTARTING if comparisons.draining else OPEN
+
+
+def answer_word(word: Callable[[], str], server: str) -> Response:
+    """Answer with the word, or with the sentence of a DemoError; `server` is the header's word."""
     headers = {"Cache-Control": "no-store", SERVER: server}
     try:
         return PlainTextResponse(word(), headers=headers)

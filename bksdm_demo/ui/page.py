@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from bksdm_demo.downloads.background import Background
+from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.about import build_about
 from bksdm_demo.ui.api import build_api
@@ -29,14 +30,19 @@ from bksdm_demo.ui.pictures import picture_routes
 from bksdm_demo.ui.qr import qr_route
 from bksdm_demo.ui.reports import report_route
 from bksdm_demo.ui.request_ids import RequestIds
+from bksdm_demo.ui.sheet_routes import sheet_routes
+from bksdm_demo.ui.sheets import build_sheets
 from bksdm_demo.ui.theme import build_theme
 from bksdm_demo.ui.visitors import Visitors, Visits
 
 HERE = Path(__file__).resolve().parent
 STYLES = tuple(
-    f"{name}.css" for name in ("page", "form", "tools", "board", "timing", "viewer", "gallery", "about", "print")
+    f"{name}.css"
+    for name in ("page", "form", "tools", "board", "timing", "viewer", "gallery", "sheets", "about", "print")
 )
-SCRIPTS = ("page.js", "watch.js", "share.js", "copy.js", "drop.js", "board.js", "zoom.js", "viewer.js", "about.js")
+SCRIPTS = tuple(
+    f"{name}.js" for name in ("page", "watch", "share", "copy", "drop", "board", "zoom", "viewer", "sheets", "about")
+)
 HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
 <header class="bk-header"><h1>{TITLE}</h1>
 <p>{SUMMARY}</p>
@@ -48,12 +54,17 @@ KNOW_VISITOR_JS = "() => [window.bksdm.visitor(), window.bksdm.zone()]"  # share
 
 
 def build_page(
-    comparisons: Comparisons, background: Background | None = None, *, own_gallery: bool = False, api: bool = True
+    comparisons: Comparisons,
+    background: Background | None = None,
+    *,
+    sheets: Sheets | None = None,
+    own_gallery: bool = False,
+    api: bool = True,
 ) -> gr.Blocks:
     """Build the whole page over one service. Without `background` visitors cannot download models.
 
-    With `own_gallery` each visitor sees only their own comparisons, as on a public page. With `api` programs find
-    endpoints.
+    `sheets` are those over the same service; without them there is no tab for them. With `own_gallery` each visitor
+    sees only their own comparisons, as on a public page. With `api` programs find endpoints.
     """
     with GuardedBlocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
@@ -61,6 +72,8 @@ def build_page(
         with gr.Tabs(elem_id="bk-tabs") as tabs:
             compare_tab = build_compare(page, tabs, comparisons, background, visits)
             build_gallery(tabs, comparisons, visits, compare_tab)
+            if sheets is not None:
+                build_sheets(page, tabs, sheets, visits, compare_tab)
             with gr.Tab("About", id="about"):
                 build_about(comparisons, own_gallery)
         page.load(None, outputs=[visits.secret, visits.zone], js=KNOW_VISITOR_JS, api_visibility="private")
@@ -76,6 +89,7 @@ def launch_options(
     comparisons: Comparisons,
     background: Background | None = None,
     *,
+    sheets: Sheets | None = None,
     behind_proxy: bool = False,
     shares: bool = False,
     body_bytes: int = Limits.body,
@@ -92,7 +106,8 @@ def launch_options(
     cards = LinkCards(comparisons, shares)
     sharing = (card_route(cards), embed_route(comparisons, shares), qr_route(comparisons))
     served = (*picture_routes(comparisons), report_route(comparisons), *news_routes(comparisons, status_board))
-    own = (*served, *sharing, *more)
+    sheet_pages = () if sheets is None else sheet_routes(sheets)
+    own = (*served, *sharing, *sheet_pages, *more)
     return {
         "theme": build_theme(),
         # In the head: Gradio's css= rewrites selectors, which would break the narrow layout.

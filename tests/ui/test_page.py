@@ -15,6 +15,7 @@ import httpx
 import pytest
 from gradio_client import Client
 
+from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.compare import unavailable_list
 from bksdm_demo.ui.handlers import Live
@@ -45,13 +46,15 @@ def served(
 ) -> Iterator[tuple[str, Comparisons]]:
     """The address of a live page and the service behind it."""
     comparisons = fake_comparisons(folder, options, **limits)
-    page = build_page(comparisons, own_gallery=own_gallery)
-    settings = launch_options(comparisons, shares=shares)
+    sheets = Sheets(comparisons)
+    page = build_page(comparisons, sheets=sheets, own_gallery=own_gallery)
+    settings = launch_options(comparisons, sheets=sheets, shares=shares)
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port(), **settings)
     try:
         yield address, comparisons
     finally:
         page.close(verbose=False)
+        sheets.close()
         comparisons.close()
 
 

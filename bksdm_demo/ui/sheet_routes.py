@@ -1,0 +1,104 @@
+"""Serves what a sheet gives to take along, its report, table and assertions, and the word that changes with its grid.
+
+The unguessable id of the sheet is the only access control, as for comparisons. A report may take minutes, so one is
+made at a time.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import zlib
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from starlette.requests import Request as WebRequest
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from bksdm_demo.errors import BusyError, DemoError, RequestError
+from bksdm_demo.evaluation.junit import write_junit
+from bksdm_demo.evaluation.sheet import SheetRecord
+from bksdm_demo.evaluation.sheet_csv import write_sheet_csv
+from bksdm_demo.evaluation.sheet_report import write_sheet_html
+from bksdm_demo.evaluation.sheet_results import gather_results
+from bksdm_demo.evaluation.sheets import Sheets
+from bksdm_demo.reports.similarity_cache import SimilarityCache
+from bksdm_demo.ui.news import FOLDER as NEWS
+from bksdm_demo.ui.news import answer_word, server_word
+
+FOLDER = "sheets"
+REFRESH_SHEET = "bk-sheet-refresh"  # id of the hidden button
+REMEMBERED = 10_000  # pairs of pictures
+KINDS = {  # ending -> media type, name of the link
+    "html": ("text/html; charset=utf-8", "Report"),
+    "csv": ("text/csv; charset=utf-8", "Table"),
+    "xml": ("application/xml", "JUnit"),
+}
+UNKNOWN_KIND = f"There is no such file of a sheet; choose one of {', '.join(KINDS)}."
+OTHERS_FIRST = "The report of a sheet is being made. Try again in a minute."
+
+
+def sheet_routes(sheets: Sheets) -> list[Route]:
+    """Return the routes "/sheets/ID.KIND", optionally with "?baseline=KEY", and "/news/sheet/ID"."""
+    similarities = SimilarityCache(sheets.comparisons, REMEMBERED)
+    one_at_a_time = threading.Lock()
+
+    def serve(request: WebRequest) -> Response:
+        sheet_id, _, kind = str(request.path_params["name"]).rpartition(".")
+        try:
+            if kind not in KINDS:
+                raise RequestError(UNKNOWN_KIND)
+            record = with_baseline(sheets.get(sheet_id), request.query_params.get("baseline", ""))
+            if not one_at_a_time.acquire(blocking=False):
+                raise BusyError(OTHERS_FIRST)
+            try:
+                data = _made(sheets, record, kind, similarities)
+            finally:
+                one_at_a_time.release()
+        except DemoError as error:
+            status = 503 if isinstance(error, BusyError) else 404
+            return PlainTextResponse(str(error), status_code=status)
+        name = f"sheet-{datetime.fromtimestamp(record.created, UTC):%Y%m%d-%H%M%S}.{kind}"
+        headers = {
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Security-Policy": "sandbox",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(data, media_type=KINDS[kind][0], headers=headers)
+
+    def news(request: WebRequest) -> Response:
+        sheet_id = request.path_params["sheet"]
+        return answer_word(lambda: sheet_word(sheets, sheets.get(sheet_id)), server_word(sheets.comparisons))
+
+    return [
+        Route(f"/{FOLDER}/{{name}}", serve, methods=["GET"]),
+        Route(f"/{NEWS}/sheet/{{sheet}}", news, methods=["GET"]),
+    ]
+
+
+def _made(sheets: Sheets, record: SheetRecord, kind: str, similarities: SimilarityCache) -> bytes:
+    results, stream = gather_results(sheets, record, similarities), io.BytesIO()
+    if kind == "html":
+        write_sheet_html(results, sheets, stream)
+    elif kind == "csv":
+        write_sheet_csv(results, stream, {})
+    else:
+        write_junit(results, stream)
+    return stream.getvalue()
+
+
+def with_baseline(record: SheetRecord, model: str) -> SheetRecord:
+    """Return the record as it looks against another baseline; "" is its own. Raises RequestError for no such model."""
+    return replace(record, sheet=record.sheet.with_baseline(model)) if model else record
+
+
+def sheet_word(sheets: Sheets, record: SheetRecord) -> str:
+    """Return a word that changes with all that the grid shows of a sheet."""
+    progress = sheets.progress(record.id)
+    job = None if progress is None else progress.job
+    cells = [] if job is None else [(cell.phase.value, cell.step * 4 // max(1, cell.steps)) for cell in job.cells]
+    running = None if progress is None else (progress.rows, progress.problem, progress.waiting)
+    shown = (record.outcomes, running, job and job.id, cells)
+    return f"{zlib.crc32(repr(shown).encode()):08x}"
