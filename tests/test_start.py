@@ -16,8 +16,9 @@ from bksdm_demo.engines.child.pool import TimeLimits
 from bksdm_demo.errors import EngineError
 from bksdm_demo.library.published import PUBLISHED
 from bksdm_demo.settings import Settings
-from bksdm_demo.start import part_name, start
+from bksdm_demo.start import part_name, start, system_memory
 from tests.fakes import FAMILY, FakeEngine, fake_part, write_package
+from tests.ui.records import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
 CONNECTS = """
@@ -114,3 +115,12 @@ def test_starting_uses_no_network() -> None:
     pytest.importorskip("openvino")
     done = subprocess.run([sys.executable, "-c", CONNECTS], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "started\n"
+
+
+def test_the_memory_of_a_system_is_estimated_high_rather_than_low() -> None:
+    known = SYSTEMS["a"]
+    small, large = replace(known, parameters=20_000_000), replace(known, parameters=900_000_000)
+    options = EngineOptions(kind="openvino", precision="f32")
+    assert system_memory(options, large) - system_memory(options, small) == 4 * 880_000_000  # bytes of a float32
+    assert system_memory(options, replace(known, parameters=None, unet_parameters=None)) >= known.size_bytes
+    assert system_memory(EngineOptions(kind="none"), known) > 2**62  # a missing engine fits nowhere

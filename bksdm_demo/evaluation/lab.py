@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 
 from bksdm_demo.environment import cpu_count
 from bksdm_demo.errors import RequestError
-from bksdm_demo.evaluation.statistics import line_through
 from bksdm_demo.records import Request, Timings
 from bksdm_demo.runs.generation import generate
 from bksdm_demo.runs.pipeline_cache import PipelineCache
+from bksdm_demo.wording.step_times import line_through
 from bksdm_demo.wording.timing import drawing_seconds
 
 WARM_UP = 2  # rounds: the first loads, the second tells how many steps of the reference take the time of each model
@@ -112,7 +112,7 @@ def fewer_steps(reference: str, samples: Sequence[Sample]) -> tuple[Variant, ...
     """Return the reference with the numbers of steps that take the time of each faster model; one per number."""
     by_model = {sample.variant.model: sample for sample in samples}
     base = by_model[reference]
-    line = line_through([drawing_seconds(base.timings)], [base.timings.steps])
+    line = line_through([base.timings])
     further = len(base.timings.steps) - base.variant.steps  # PNDM takes one step more than requested
     found: dict[int, list[str]] = {}
     for model, sample in by_model.items():

@@ -13,16 +13,15 @@ from bksdm_demo.evaluation.lab import WARM_UP, Measurement, Sample, Variant
 from bksdm_demo.evaluation.statistics import (
     Drift,
     Estimate,
-    Line,
     Spread,
     drift_of,
-    line_through,
     median_estimate,
     ratio_estimate,
     spread,
 )
 from bksdm_demo.records import Timings
 from bksdm_demo.wording.comparison import plural
+from bksdm_demo.wording.step_times import Line, line_through
 from bksdm_demo.wording.timing import PHASES, drawing_seconds
 
 IDLE = 0.5  # load average per core, before the first picture, above which other programs were busy
@@ -145,7 +144,7 @@ def _row(measurement: Measurement, variant: Variant, times: Sequence[Timings], b
         drawing=spread(own),
         estimate=median_estimate(own),
         ratio=None if is_reference else ratio_estimate(base, own),
-        line=line_through(own, [timings.steps for timings in times]),
+        line=line_through(times),
         cold=None if variant.matches else Cold(first.load, drawing_seconds(first)),
         memory=None if variant.matches else measurement.memory[variant.model],
     )

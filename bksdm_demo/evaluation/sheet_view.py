@@ -13,7 +13,7 @@ from bksdm_demo.reports.licences import Licence, licences_of
 from bksdm_demo.reports.tables import Table, similarity_text
 from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, plural, shorten
 from bksdm_demo.wording.outcomes import COUNTED, OUTCOMES, tone_of
-from bksdm_demo.wording.timing import NOTHING, format_ratio, format_seconds
+from bksdm_demo.wording.timing import NOTHING, ONE_RUN, format_ratio, format_seconds
 
 ALT_LENGTH = 160  # characters of a prompt in a picture's description
 UNFINISHED = ("Not drawn yet", "The sheet was stopped before this picture.")
@@ -247,7 +247,7 @@ def _cell(results: SheetResults, row: RowResult, column: int, result: CellResult
         title, sentence = OUTCOMES.get(cell.phase, ("No picture", "The file of this picture is missing."))
     baseline = result.model == results.record.sheet.baseline
     prompt = shorten(row.row.request.prompt, ALT_LENGTH)
-    speed = BASELINE if baseline else f"{format_ratio(result.speed)} as fast" if result.speed else ""
+    speed = BASELINE if baseline else f"{format_ratio(result.speed)} as fast ({ONE_RUN})" if result.speed else ""
     return ViewCell(
         id=f"cell-{row.index + 1}-{column + 1}",
         row=row.index,

@@ -1,4 +1,4 @@
-"""The statistics of measured rounds: intervals (from intervals.py), the drift of the machine, and seconds per step."""
+"""The statistics of measured rounds: intervals (from intervals.py), and the drift of the machine."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ __all__ = [
     "FEWEST",
     "Drift",
     "Estimate",
-    "Line",
     "Spread",
     "drift_of",
-    "line_through",
     "median_estimate",
     "ratio_estimate",
     "spread",
@@ -44,21 +42,6 @@ class Drift:
     @property
     def found(self) -> bool:
         return self.chance <= SURE
-
-
-@dataclass(frozen=True)
-class Line:
-    """Seconds of one picture as a function of its steps: `fixed` + `per_step` x steps."""
-
-    fixed: float
-    per_step: float
-
-    def seconds(self, steps: int) -> float:
-        return self.fixed + self.per_step * steps
-
-    def steps_within(self, seconds: float) -> int:
-        """Return the number of steps whose time is nearest to `seconds`; at least 1."""
-        return max(1, round((seconds - self.fixed) / self.per_step)) if self.per_step > 0 else 1
 
 
 def drift_of(rounds: Sequence[Sequence[float]]) -> Drift | None:
@@ -92,13 +75,3 @@ def _correlations(rows: NDArray[np.float64], other: NDArray[np.float64]) -> NDAr
     rows, other = rows - rows.mean(axis=1, keepdims=True), other - other.mean()
     norms = np.sqrt((rows**2).sum(axis=1) * (other**2).sum())
     return np.divide(rows @ other, norms, out=np.zeros(len(rows)), where=norms > 0)
-
-
-def line_through(drawing: Sequence[float], steps: Sequence[Sequence[float]]) -> Line:
-    """Return the line of a model from pictures of the same number of steps.
-
-    `drawing` holds the seconds of each picture, `steps` the seconds of its single steps. The fixed part is all else.
-    """
-    per_step = float(np.median([np.mean(every) for every in steps]))
-    fixed = float(np.median([whole - sum(every) for whole, every in zip(drawing, steps, strict=True)]))
-    return Line(max(fixed, 0.0), per_step)

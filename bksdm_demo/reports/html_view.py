@@ -30,7 +30,7 @@ from bksdm_demo.reports.tables import (
 from bksdm_demo.units import format_bytes, format_count
 from bksdm_demo.wording.comparison import plural, reading_notes, setting_facts, shorten
 from bksdm_demo.wording.outcomes import OUTCOMES, outcome_words, tone_of
-from bksdm_demo.wording.rounds import rounds_of, rounds_words
+from bksdm_demo.wording.rounds import equal_time_words, rounds_of, rounds_words
 from bksdm_demo.wording.timing import (
     NOTHING,
     drawing_seconds,
@@ -102,6 +102,7 @@ class ReportView:
     any_cold: bool
     reference: str
     rounds: str  # what the table of models is of, "" with one seed
+    fewer_steps: str  # how many steps of the reference take the others' times, "" if it is the fastest
     by_model: Table | None
     times: Table
     steps: tuple[StepRow, ...]
@@ -128,7 +129,7 @@ def report_view(material: Material) -> ReportView:
     names = [_full_name(material, index) for index in timed]
     timings = [timing for cell in job.cells if (timing := timings_of(cell))]
     environment = job.environment
-    rows = _seed_rows(material)
+    rows, rounds = _seed_rows(material), rounds_of(job)
     return ReportView(
         title=f"{shorten(job.request.prompt, TITLE_LENGTH)} – a comparison",
         prompt=job.request.prompt,
@@ -142,7 +143,8 @@ def report_view(material: Material) -> ReportView:
         bars=bars(names, timings),
         any_cold=any(timing.cold for timing in timings),
         reference=_reference(material),
-        rounds="" if (rounds := rounds_of(job)) is None else rounds_words(job, rounds),
+        rounds="" if rounds is None else rounds_words(job, rounds),
+        fewer_steps="" if rounds is None else equal_time_words(rounds, material.names),
         by_model=model_table(material.names, job),
         times=timing_table(names, [job.cells[index] for index in timed], job),
         steps=step_rows(names, timings),

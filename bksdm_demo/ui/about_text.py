@@ -73,8 +73,8 @@ FAIRNESS = Section(
             "previews.",
         ),
         "One picture says little, and so does one time. Draw several seeds before you prefer a model. With five or "
-        "more, the page shows medians and a 95 % interval of every speed; with fewer, it says how many runs there were. "
-        "If the models fit into memory together, they take turns, so that a slow minute meets all of them.",
+        "more, the page shows medians and a 95 % interval of every speed; with fewer, it says how many runs there "
+        "were. If the models fit into memory together, they take turns, so that a slow minute meets all of them.",
     ),
 )
 

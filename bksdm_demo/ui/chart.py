@@ -17,7 +17,8 @@ def timing_section(view: TimingView | None) -> str:
     """Return the chart and the table; "" before the first model has finished."""
     if view is None:
         return ""
-    note = f'<p class="bk-note">{escape(_explanation(view))}</p>'
+    notes = (view.fewer_steps, _explanation(view))
+    note = "".join(f'<p class="bk-note">{escape(sentence)}</p>' for sentence in notes if sentence)
     more = f'<button type="button" class="bk-tool" data-measure>{escape(view.more)}</button>' if view.more else ""
     return (
         '<section class="bk-timing" aria-labelledby="bk-timing-title"><header>'

@@ -26,7 +26,7 @@ from bksdm_demo.ui.sheet_routes import FOLDER, KINDS, REFRESH_SHEET, sheet_word
 from bksdm_demo.units import unbroken
 from bksdm_demo.wording.comparison import plural, shorten
 from bksdm_demo.wording.outcomes import COUNTED, PHASE_TITLES, tone_of
-from bksdm_demo.wording.timing import format_ratio, format_seconds
+from bksdm_demo.wording.timing import ONE_RUN, format_ratio, format_seconds
 
 ROWS = 20  # on one page
 NOT_STORED = "no longer stored"
@@ -170,7 +170,7 @@ def _cell(
         )
     own, other = (CellResult(row, model, one, None).seconds for one in (shown, baseline))
     words = "" if own is None else format_seconds(own)
-    words += f" · {format_ratio(other / own)}" if own and other else ""
+    words += f" · {format_ratio(other / own)} ({ONE_RUN})" if own and other else ""
     return f"<li>{box}{_caption(name, words)}</li>"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bksdm_demo.intervals import FEWEST, Spread, spread
 from bksdm_demo.records import CELLS_LIMIT, Job, Timings
-from bksdm_demo.wording.rounds import Rounds, rounds_of, rounds_words
+from bksdm_demo.wording.rounds import Rounds, equal_time_words, rounds_of, rounds_words
 from bksdm_demo.wording.timing import (
     NOTHING,
     PHASE_LABELS,
@@ -76,6 +76,7 @@ class TimingView:
     baseline: str
     runs: str = ""
     more: str = ""
+    fewer_steps: str = ""
 
 
 def timing_view(job: Job, names: Mapping[str, str], most: int = CELLS_LIMIT) -> TimingView | None:
@@ -96,6 +97,7 @@ def timing_view(job: Job, names: Mapping[str, str], most: int = CELLS_LIMIT) -> 
         shown[0] if several else "",
         rounds_words(job, rounds),
         _more(job, most),
+        equal_time_words(rounds, names) if several else "",
     )
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import median
 
 from bksdm_demo.intervals import Estimate, ratio_estimate
 from bksdm_demo.records import Job, Timings
 from bksdm_demo.wording.comparison import plural
+from bksdm_demo.wording.step_times import line_through
 from bksdm_demo.wording.timing import drawing_seconds, timings_of
 
 IN_TURN = "The models took turns, seed by seed."
@@ -75,6 +77,26 @@ def rounds_words(job: Job, rounds: Rounds) -> str:
     cold = f", without {plural(rounds.cold, 'run')} in which a model was loaded" if rounds.cold else ""
     order = "" if len(job.models) == 1 else f" {IN_TURN if job.by_seed else ONE_AFTER_ANOTHER}"
     return f"Times are {runs}{cold}.{order}"
+
+
+def equal_time_words(rounds: Rounds, names: Mapping[str, str]) -> str:
+    """Return how many steps of the first model take the time of each faster one; "" without a faster one.
+
+    Fewer steps are the other way to a faster picture, so they belong beside every speed. The numbers are computed, not
+    measured.
+    """
+    base, *others = rounds.models
+    if not all(timings.steps for timings in rounds.times[base]):
+        return ""
+    line, steps = line_through(rounds.times[base]), len(rounds.times[base][0].steps)
+    found = [(line.steps_within(median(rounds.drawings(model))), model) for model in others]
+    fewer = [f"{count} as {names.get(model, model)}" for count, model in found if count < steps]
+    if not fewer:
+        return ""
+    return (
+        f"{names.get(base, base)} itself is as fast with fewer steps: of its {steps} steps, about {', '.join(fewer)} "
+        "(computed from its seconds per step)."
+    )
 
 
 def _compared(job: Job) -> tuple[list[str], list[int]]:

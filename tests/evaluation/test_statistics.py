@@ -1,11 +1,11 @@
-"""The drift of the machine against simulation, and seconds per step by their definition."""
+"""The drift of the machine, against simulation and worked out by hand."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from bksdm_demo.evaluation.statistics import Line, drift_of, line_through
+from bksdm_demo.evaluation.statistics import drift_of
 from bksdm_demo.intervals import FEWEST
 
 EXPERIMENTS = 200
@@ -55,18 +55,3 @@ def test_ranks_of_equal_times_are_shared() -> None:
     drift = drift_of([[1.0], [2.0], [2.0], [3.0], [3.0]])
     assert drift is not None
     assert drift.trend == pytest.approx(9 / np.sqrt(9 * 10))
-
-
-def test_a_line_has_the_cost_of_a_step_and_the_rest() -> None:
-    line = line_through([2.5, 2.5, 9.0], [[0.1] * 20, [0.1] * 20, [0.4] * 20])
-    assert (line.fixed, line.per_step) == pytest.approx((0.5, 0.1))
-    assert line.seconds(10) == pytest.approx(1.5)
-
-
-@pytest.mark.parametrize(("seconds", "steps"), [(1.5, 10), (1.54, 10), (1.56, 11), (0.0, 1), (0.55, 1)])
-def test_the_nearest_number_of_steps_is_at_least_one(seconds: float, steps: int) -> None:
-    assert Line(0.5, 0.1).steps_within(seconds) == steps
-
-
-def test_free_steps_are_one_step() -> None:
-    assert Line(0.5, 0.0).steps_within(3.0) == 1

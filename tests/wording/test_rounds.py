@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bksdm_demo.records import Cell, Job, Phase, Timings
-from bksdm_demo.wording.rounds import IN_TURN, ONE_AFTER_ANOTHER, rounds_of, rounds_words
+from bksdm_demo.wording.rounds import IN_TURN, ONE_AFTER_ANOTHER, equal_time_words, rounds_of, rounds_words
 from tests.ui.records import REQUEST, done, job, refused, result
 
 
@@ -73,3 +73,21 @@ def test_the_order_of_the_runs_is_said() -> None:
     rounds = rounds_of(single)
     assert rounds is not None
     assert rounds_words(single, rounds) == ""
+
+
+def test_the_reference_with_fewer_steps_is_named_beside_every_faster_model() -> None:
+    """Half a second and 4 steps: of 2.0 s, 1.25 s are 2 steps of 0.375 s, and 0.9 s are 1. Worked out by hand."""
+    rounds = rounds_of(job(done("a", 1.5), done("b", 0.75), done("c", 0.4)))
+    assert rounds is not None
+    words = equal_time_words(rounds, {"a": "Alpha", "b": "Beta"})
+    assert words.startswith("Alpha itself is as fast with fewer steps: of its 4 steps, about 2 as Beta, 1 as c ")
+    slower = rounds_of(job(done("a", 0.5), done("b", 0.75)))
+    assert slower is not None
+    assert equal_time_words(slower, {}) == ""
+
+
+def test_times_without_steps_name_no_fewer_steps() -> None:
+    stepless = Cell("a", Phase.DONE, result=result("a", Timings(denoise=2.0)))
+    rounds = rounds_of(job(stepless, done("b", 0.5)))
+    assert rounds is not None
+    assert equal_time_words(rounds, {}) == ""
