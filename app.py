@@ -30,7 +30,7 @@ try:  # the libraries read their variables now
     from bksdm_demo.evaluation.sheets import Sheets
     from bksdm_demo.metrics import Metrics
     from bksdm_demo.operator_routes import health_routes, metrics_route
-    from bksdm_demo.start import Services, start
+    from bksdm_demo.start import Services, open_booth, start
     from bksdm_demo.ui.page import build_page, launch_options
     from bksdm_demo.ui.reports import page_address
 except Exception as problem:  # such as ValueError, ImportError, httpx's InvalidURL
@@ -188,8 +188,9 @@ def _add_operators_flags(parser: argparse.ArgumentParser) -> None:
         "--mcp",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="offer the tools models, compare and report at /mcp, for the Model Context Protocol (default: no)",
+        help="offer the tools models, compare, sheet and report at /mcp, for the Model Context Protocol (default: no)",
     )
+    _add_vote_flags(parser)
     parser.add_argument(
         "--auth",
         metavar="USER:PASSWORD",
@@ -199,6 +200,27 @@ def _add_operators_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-format", choices=logs.FORMATS, help="how to log it (default: text)")
 
 
+def _add_vote_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--votes",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="let visitors vote blindly on pairs of pictures (default: yes, but not on a public page)",
+    )
+    parser.add_argument(
+        "--vote-pool",
+        metavar="POOL",
+        help='what they vote on: "gallery", "starred", or a file with one id of a comparison a line, which everybody '
+        "then sees (default: gallery, but starred on a public page)",
+    )
+    parser.add_argument(
+        "--vote-sign-in",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="let only visitors vote who signed in, on a Space with OAuth (default: no)",
+    )
+
+
 def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
     """Launch the page, print its address and wait for the end. Returns the exit status."""
     ending = Ending()
@@ -206,10 +228,12 @@ def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
     reach_directly(os.environ, settings.host)
     try:
         sheets = Sheets(services.comparisons)
+        booth = open_booth(services.comparisons, settings)
         page = build_page(
             services.comparisons,
             services.background,
             sheets=sheets,
+            booth=booth,
             own_gallery=settings.own_gallery,
             api=settings.api,
         )
@@ -217,11 +241,12 @@ def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
             services.comparisons,
             services.background,
             sheets=sheets,
+            booth=booth,
             behind_proxy=settings.behind_a_proxy,
             shares=settings.links_unfold,
             body_bytes=settings.limits.body_bytes(settings.public),
             routes=_operators_routes(services, settings, metrics),
-            more=(mcp_tools().mcp_route(services.comparisons, page_address),) if settings.mcp else (),
+            more=(mcp_tools().mcp_route(sheets, page_address),) if settings.mcp else (),
         )
         _, address, _ = page.launch(
             server_name=bracketed(settings.host),

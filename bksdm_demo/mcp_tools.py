@@ -1,4 +1,4 @@
-"""Tools for programs that speak the Model Context Protocol: models, compare and report.
+"""Tools for programs that speak the Model Context Protocol: models, compare, sheet and report.
 
 The same tools answer at /mcp beside the page (`app.py --mcp`) and on standard input and output
 (`python -m bksdm_demo mcp`). A comparison goes through the Comparisons service, so queue, limits and safety are those
@@ -7,6 +7,7 @@ of a visitor. Each call over HTTP stands alone: no session is kept.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -23,17 +24,22 @@ from starlette.types import Receive, Scope, Send
 
 import bksdm_demo
 from bksdm_demo.errors import DemoError
-from bksdm_demo.parameters.links import job_address
+from bksdm_demo.evaluation.axes import read_axes
+from bksdm_demo.evaluation.sheet_csv import write_sheet_csv
+from bksdm_demo.evaluation.sheet_reader import read_sheet
+from bksdm_demo.evaluation.sheet_results import gather_results
+from bksdm_demo.evaluation.sheets import Sheets
+from bksdm_demo.parameters.links import SHEET, job_address
 from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.parameters.result_json import request_report, seconds_report
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Job
 from bksdm_demo.reports.formats import build_report
-from bksdm_demo.runs.comparisons import Comparisons
-from bksdm_demo.runs.fairness import network
+from bksdm_demo.runs.fairness import Client, network
 
 PATH = "/mcp"
 FIRST_SEED = 7
 PICTURES = 8  # of one answer; the others are at their addresses
+CELLS = 256  # of one sheet
 LOOK_AGAIN = 0.1  # seconds until a running comparison is looked at again
 TEXT_KINDS = ("csv", "json")
 PageOf = Callable[[WebRequest], str]
@@ -58,7 +64,12 @@ Guidance = Annotated[float | None, Field(description="how strictly the picture f
 Scheduler = Annotated[SchedulerName | None, Field(description="the sampling method")]
 Generator = Annotated[GeneratorName, Field(description="the source of the start noise: numpy as Apple's, or torch")]
 Negative = Annotated[str, Field(description="what the picture should not show")]
-JobId = Annotated[str, Field(description="the id of a comparison, from the tool compare")]
+Id = Annotated[str, Field(description="the id of a comparison or a sheet, from the tools compare and sheet")]
+Rows = Annotated[
+    str,
+    Field(description="one prompt per line; or CSV, JSON or YAML with fields such as prompt, seed, steps, guidance"),
+]
+Axes = Annotated[str, Field(description="multiplies the rows, such as: steps 5, 10, 20; seeds 1..4; scheduler all")]
 Kind = Annotated[
     Literal["csv", "json", "html", "zip"],
     Field(description="csv and json come in the answer; html and zip as an address, where there is a page"),
@@ -70,10 +81,13 @@ def _no_page(request: WebRequest) -> str:
 
 
 class Tools:
-    """The tools as methods over one Comparisons service. `page_of` gives the page's address as a caller sees it."""
+    """The tools as methods over one Sheets service and its comparisons.
 
-    def __init__(self, comparisons: Comparisons, page_of: PageOf) -> None:
-        self._comparisons, self._page_of = comparisons, page_of
+    `page_of` gives the page's address as a caller sees it.
+    """
+
+    def __init__(self, sheets: Sheets, page_of: PageOf) -> None:
+        self._sheets, self._comparisons, self._page_of = sheets, sheets.comparisons, page_of
 
     def models(self) -> list[dict[str, Any]]:
         """List the models: key, name, family, whether each can draw now and why not, and recommended settings."""
@@ -111,22 +125,61 @@ class Tools:
         partial = PartialRequest(
             prompt, negative_prompt, steps, guidance_scale, scheduler, generator, tuple(seeds or [FIRST_SEED])
         )
-        web = _web(context)
-        address = "" if web is None or web.client is None else network(web.client.host)
+        address = _address(context)
         job = await anyio.to_thread.run_sync(lambda: _sentences(lambda: self._submit(partial, models, address)))
         job = await self._finished(job, context)
         shown = [index for index, cell in enumerate(job.cells) if cell.shown]
         pictures = [Image(data=self._comparisons.picture(job.id, index), format="png") for index in shown[:PICTURES]]
         return [json.dumps(comparison_facts(job, self._page(context)), ensure_ascii=False), *pictures]
 
-    async def report(self, context: Context, id: JobId, kind: Kind = "csv") -> str:
-        """Return the report on a comparison: its text, or the address of a file."""
+    async def sheet(self, context: Context, rows: Rows, models: Models, axes: Axes = "") -> dict[str, Any]:
+        """Draw many requests with each model, in the background. Returns at once; ask report for the results.
+
+        Cells that an earlier sheet has drawn are not drawn again.
+        """
+        address = _address(context)
+        return await anyio.to_thread.run_sync(
+            lambda: _sentences(lambda: self._start_sheet(rows, models, axes, address, self._page(context)))
+        )
+
+    async def report(self, context: Context, id: Id, kind: Kind = "csv") -> list[str]:
+        """Return the report on a comparison or a sheet: its text, or the address of a file.
+
+        The first text on a sheet says how far it is; a sheet has no json and no zip.
+        """
         page = self._page(context)
+        if id in {record.id for record in self._sheets.records()}:
+            return await anyio.to_thread.run_sync(lambda: _sentences(lambda: self._sheet_report(id, kind, page)))
         if kind not in TEXT_KINDS and not page:
             raise ToolError(f"There is no page to download {kind} from. Choose csv or json.")
         build = lambda: _sentences(lambda: build_report(self._comparisons, id, kind, page))  # noqa: E731
         report = await anyio.to_thread.run_sync(build)
-        return report.data.decode("utf-8-sig") if kind in TEXT_KINDS else f"{page}reports/{id}.{kind}"
+        return [report.data.decode("utf-8-sig") if kind in TEXT_KINDS else f"{page}reports/{id}.{kind}"]
+
+    def _start_sheet(self, rows: str, models: list[str], axes: str, address: str, page: str) -> dict[str, Any]:
+        system = self._comparisons.catalog.get(models[0]) if models else None
+        made = read_sheet(rows).complete(models, system, axes=read_axes(axes))
+        if made.cells > CELLS:
+            raise ToolError(
+                f"The sheet has {made.cells:,} pictures; the limit is {CELLS}. Ask for fewer rows or models."
+            )
+        cost = self._sheets.cost(made).words
+        record = self._sheets.create(made)
+        self._sheets.start(record.id, Client("", address))
+        url = f"{page}?{SHEET}={record.id}" if page else None
+        return {"id": record.id, "url": url, "rows": len(made.rows), "pictures": made.cells, "cost": cost}
+
+    def _sheet_report(self, sheet_id: str, kind: str, page: str) -> list[str]:
+        running = self._sheets.progress(sheet_id) is not None
+        problem = self._sheets.problem(sheet_id)
+        state = "It still runs; pictures without an outcome are missing." if running else problem or "It has ended."
+        if kind == "html" and page:
+            return [state, f"{page}sheets/{sheet_id}.html"]
+        if kind != "csv":
+            raise ToolError("A sheet has a report as csv, and as html where there is a page.")
+        stream = io.BytesIO()
+        write_sheet_csv(gather_results(self._sheets, self._sheets.get(sheet_id)), stream, {})
+        return [state, stream.getvalue().decode("utf-8-sig")]
 
     def _submit(self, partial: PartialRequest, models: list[str], address: str) -> Job:
         system = self._comparisons.catalog.get(models[0]) if models else None
@@ -172,20 +225,20 @@ def comparison_facts(job: Job, page: str) -> dict[str, Any]:
     }
 
 
-def build_server(comparisons: Comparisons, page_of: PageOf = _no_page) -> MCPServer:
+def build_server(sheets: Sheets, page_of: PageOf = _no_page) -> MCPServer:
     """Return a server with all tools. It listens nowhere yet. `page_of` as in Tools."""
     server = MCPServer(
         "bksdm-demo", "BK-SDM Core ML, side by side", instructions=INSTRUCTIONS, version=bksdm_demo.__version__
     )
-    tools = Tools(comparisons, page_of)
-    for tool in (tools.models, tools.compare, tools.report):
+    tools = Tools(sheets, page_of)
+    for tool in (tools.models, tools.compare, tools.sheet, tools.report):
         server.add_tool(tool, structured_output=False)
     return server
 
 
-def mcp_route(comparisons: Comparisons, page_of: PageOf) -> Route:
+def mcp_route(sheets: Sheets, page_of: PageOf) -> Route:
     """Return the route /mcp of the page. The page's guard has checked size and sign-in before."""
-    server = build_server(comparisons, page_of)
+    server = build_server(sheets, page_of)
     security = TransportSecuritySettings(enable_dns_rebinding_protection=False)  # the page's host is not known here
 
     class Endpoint:  # a class, so that Route passes it on as ASGI
@@ -210,6 +263,12 @@ def _sentences(work: Callable[[], Any]) -> Any:
         return work()
     except DemoError as error:
         raise ToolError(str(error)) from error
+
+
+def _address(context: Context) -> str:
+    """The address as which the caller counts; "" on standard input."""
+    web = _web(context)
+    return "" if web is None or web.client is None else network(web.client.host)
 
 
 def _web(context: Context) -> WebRequest | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +17,8 @@ import httpx
 import pytest
 from mcp.client import Client
 
+from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.mcp_tools import PATH, build_server, mcp_route
-from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.page import build_page, launch_options
 from bksdm_demo.ui.reports import page_address
 from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
@@ -22,20 +26,21 @@ from tests.ui.conftest import close_loops  # noqa: F401
 from tests.ui.test_page import free_port
 
 REQUEST = {"prompt": "red apple", "models": list(FAMILY[:2]), "steps": 2, "seeds": [7, 8]}
+SECONDS = 60  # a loaded machine is slow
 PNG = "iVBORw0KGgo"  # the first bytes of every PNG, in base 64
 
 
 @pytest.fixture(scope="module")
-def comparisons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparisons]:
+def sheets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sheets]:
     service = fake_comparisons(tmp_path_factory.mktemp("tools"))
-    yield service
-    service.close()
+    with closing(service), closing(Sheets(service)) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
-def address(comparisons: Comparisons) -> Iterator[str]:
-    page = build_page(comparisons)
-    options = launch_options(comparisons, more=[mcp_route(comparisons, page_address)])
+def address(sheets: Sheets) -> Iterator[str]:
+    page = build_page(sheets.comparisons, sheets=sheets)
+    options = launch_options(sheets.comparisons, sheets=sheets, more=[mcp_route(sheets, page_address)])
     _, found, _ = page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port(), **options)
     yield found.rstrip("/")
     page.close(verbose=False)
@@ -64,13 +69,13 @@ def facts(answer: Any) -> dict[str, Any]:
     return found
 
 
-def test_every_tool_and_parameter_is_described(comparisons: Comparisons) -> None:
+def test_every_tool_and_parameter_is_described(sheets: Sheets) -> None:
     async def tools() -> list[Any]:
-        async with Client(build_server(comparisons)) as client:
+        async with Client(build_server(sheets)) as client:
             return (await client.list_tools()).tools
 
     found = run(tools)
-    assert [tool.name for tool in found] == ["models", "compare", "report"]
+    assert [tool.name for tool in found] == ["models", "compare", "sheet", "report"]
     for tool in found:
         assert tool.description
         assert all(value.get("description") for value in tool.input_schema["properties"].values()), tool.name
@@ -98,8 +103,26 @@ def test_reports_come_as_text_or_as_an_address(address: str) -> None:
     assert (report.status_code, "red apple" in report.text) == (200, True)
 
 
-def test_without_a_page_files_have_no_address(comparisons: Comparisons) -> None:
-    server = build_server(comparisons)
+def test_a_sheet_draws_in_the_background_and_reports_its_table(address: str) -> None:
+    sheet = {"rows": "red apple\nblue car", "models": list(FAMILY[:2]), "axes": "steps 2, 3"}
+    (begun,) = call(address + PATH, ("sheet", sheet))
+    found = facts(begun)
+    assert (found["rows"], found["pictures"]) == (4, 8)
+    assert httpx.get(found["url"]).status_code == 200
+    deadline = time.monotonic() + SECONDS
+    state = ""
+    while state != "It has ended." and time.monotonic() < deadline:
+        (answer,) = call(address + PATH, ("report", {"id": found["id"]}))
+        state = answer.content[0].text
+    table = list(csv.DictReader(io.StringIO(answer.content[1].text)))
+    assert [(row["prompt"], row["steps"]) for row in table[::2]] == [
+        (prompt, steps) for prompt in ("red apple", "blue car") for steps in ("2", "3")
+    ]
+    assert {row["outcome"] for row in table} == {"done"}
+
+
+def test_without_a_page_files_have_no_address(sheets: Sheets) -> None:
+    server = build_server(sheets)
     found = facts(call(server, ("compare", REQUEST))[0])
     assert found["url"] is None
     (refused,) = call(server, ("report", {"id": found["id"], "kind": "zip"}))
@@ -107,9 +130,9 @@ def test_without_a_page_files_have_no_address(comparisons: Comparisons) -> None:
     assert "Choose csv or json" in refused.content[0].text
 
 
-def test_a_blocked_picture_is_missing(comparisons: Comparisons) -> None:
+def test_a_blocked_picture_is_missing(sheets: Sheets) -> None:
     request = REQUEST | {"prompt": f"red {BLOCKED_WORD}"}
-    (answer,) = call(build_server(comparisons), ("compare", request))
+    (answer,) = call(build_server(sheets), ("compare", request))
     assert {one["outcome"] for one in facts(answer)["pictures"]} == {"blocked"}
     assert [entry.type for entry in answer.content] == ["text"]
 
@@ -121,11 +144,13 @@ def test_a_blocked_picture_is_missing(comparisons: Comparisons) -> None:
         ("compare", REQUEST | {"models": []}, "model"),
         ("compare", REQUEST | {"prompt": " "}, "prompt is empty"),
         ("compare", REQUEST | {"steps": 1000}, "between 1 and 150"),
+        ("sheet", {"rows": "steps\n5", "models": ["emoji-tiny"]}, "prompt"),
+        ("sheet", {"rows": "apple", "models": list(FAMILY[:2]), "axes": "seeds 1..200"}, "the limit is 256"),
         ("report", {"id": "unknown"}, "no comparison with this id"),
     ],
 )
-def test_refusals_are_sentences(comparisons: Comparisons, name: str, arguments: dict[str, Any], words: str) -> None:
-    (answer,) = call(build_server(comparisons), (name, arguments))
+def test_refusals_are_sentences(sheets: Sheets, name: str, arguments: dict[str, Any], words: str) -> None:
+    (answer,) = call(build_server(sheets), (name, arguments))
     assert answer.is_error
     assert words in answer.content[0].text
 

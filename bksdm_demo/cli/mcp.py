@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import typer
 
 from bksdm_demo.cli import options
 from bksdm_demo.cli.session import error_sentences, open_services
+from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.mcp_server import mcp_tools
 
 
@@ -15,8 +18,11 @@ def mcp(
     precision: options.PrecisionOption = None,
     models_dir: options.ModelsDirOption = None,
 ) -> None:
-    """Offer the tools models, compare and report on standard input and output (Model Context Protocol)."""
+    """Offer the tools models, compare, sheet and report on standard input and output (Model Context Protocol)."""
     with error_sentences(context):
         tools = mcp_tools()
-        with open_services(context, engine, precision, models_dir) as services:
-            tools.build_server(services.comparisons).run()
+        with (
+            open_services(context, engine, precision, models_dir) as services,
+            closing(Sheets(services.comparisons)) as sheets,
+        ):
+            tools.build_server(sheets).run()
