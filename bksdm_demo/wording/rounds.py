@@ -90,11 +90,12 @@ def equal_time_words(rounds: Rounds, names: Mapping[str, str]) -> str:
         return ""
     line, steps = line_through(rounds.times[base]), len(rounds.times[base][0].steps)
     found = [(line.steps_within(median(rounds.drawings(model))), model) for model in others]
-    fewer = [f"{count} as {names.get(model, model)}" for count, model in found if count < steps]
+    fewer = [f"{count} that of {names.get(model, model)}" for count, model in found if count < steps]
     if not fewer:
         return ""
+    first = fewer[0].replace(" that", f" of its {plural(steps, 'step')} take the time", 1)
     return (
-        f"{names.get(base, base)} itself is as fast with fewer steps: of its {steps} steps, about {', '.join(fewer)} "
+        f"With fewer steps, {names.get(base, base)} is as fast: about {', '.join([first, *fewer[1:]])} "
         "(computed from its seconds per step)."
     )
 

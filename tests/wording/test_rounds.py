@@ -80,7 +80,9 @@ def test_the_reference_with_fewer_steps_is_named_beside_every_faster_model() -> 
     rounds = rounds_of(job(done("a", 1.5), done("b", 0.75), done("c", 0.4)))
     assert rounds is not None
     words = equal_time_words(rounds, {"a": "Alpha", "b": "Beta"})
-    assert words.startswith("Alpha itself is as fast with fewer steps: of its 4 steps, about 2 as Beta, 1 as c ")
+    assert words.startswith(
+        "With fewer steps, Alpha is as fast: about 2 of its 4 steps take the time of Beta, 1 that of c (computed"
+    )
     slower = rounds_of(job(done("a", 0.5), done("b", 0.75)))
     assert slower is not None
     assert equal_time_words(slower, {}) == ""
