@@ -32,13 +32,14 @@ POLICY = (
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "public, max-age=300", "Referrer-Policy": "no-referrer"}
 NOTHING = "There is no such comparison to embed here."
-STYLE = """:root{color-scheme:light dark;font:15px/1.45 system-ui,sans-serif}body{margin:0;padding:14px}
+STYLE = """:root{--soft:color-mix(in srgb,CanvasText 70%,Canvas);color-scheme:light dark;
+font:15px/1.45 system-ui,sans-serif}body{margin:0;padding:14px}
 h1{margin:0;font-size:1.2rem;overflow-wrap:anywhere}h2{margin:14px 0 0;font-size:1rem}p{margin:4px 0}
-small,.soft{color:GrayText}ol{display:grid;gap:12px;padding:0;margin:12px 0;list-style:none;
+small,.soft{color:var(--soft)}ol{display:grid;gap:12px;padding:0;margin:12px 0;list-style:none;
 grid-template-columns:repeat(auto-fit,minmax(min(150px,100%),1fr))}figure{margin:0}
-img{display:block;width:100%;height:auto;border-radius:8px;image-rendering:auto}
-.none{display:grid;aspect-ratio:1;padding:10px;place-content:center;text-align:center;border:1px solid GrayText;
-border-radius:8px;box-sizing:border-box}figcaption{margin-top:4px}"""
+img{display:block;width:100%;height:auto;border-radius:8px}
+.none{display:grid;aspect-ratio:1;padding:10px;place-content:center;text-align:center;
+border:1px solid var(--soft);border-radius:8px;box-sizing:border-box}figcaption{margin-top:4px}"""
 
 
 def embed_route(comparisons: Comparisons, shared: bool) -> Route:

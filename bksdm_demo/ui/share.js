@@ -65,6 +65,7 @@
     const code = menu.querySelector(".bk-qr");
     if (!code.firstChild) code.append(Object.assign(new Image(), { src: code.dataset.qr, alt: code.dataset.alt }));
     const here = /^(localhost|127\.|\[::1\])/.test(window.location.hostname);
+    code.hidden = here;
     menu.querySelector(".bk-scan").hidden = here;
     menu.querySelector(".bk-scan-not").hidden = !here;
     const embed = menu.querySelector(".bk-embed");

@@ -23,7 +23,8 @@ COPY = "Copy link"
 COPY_BY_HAND = "Copy this address:"
 QR_ALT = "QR code of the link to this comparison"
 SCAN = "Scan it to open this comparison on a phone."
-SCAN_NOT = "This address works on this computer only. Start the page with --host 0.0.0.0 to reach it from a phone."
+SCAN_NOT = """This address works on this computer only. Start the page with <code>--host 0.0.0.0</code>, open it at this
+computer’s own address, and a phone can scan that."""
 COPY_EMBED = "Copy code to embed"
 EMBED_BY_HAND = "Copy this code:"
 
