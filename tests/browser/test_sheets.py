@@ -1,0 +1,117 @@
+"""A sheet in a real browser: paste rows, see the cost, start, watch it, open the viewer, stop, go on, come back."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from bksdm_demo.runs.comparisons import Comparisons
+from tests.browser.test_comparison import MILLISECONDS, NARROW, WIDE, visit
+from tests.fakes import BLOCKED_WORD
+from tests.ui.test_page import served
+
+pytestmark = pytest.mark.browser
+
+ROWS = ".bk-sheet-rows > li"
+STATUS = ".bk-sheet header p[role=status]"
+
+
+@pytest.fixture(scope="module")
+def gate() -> threading.Event:
+    """What Emoji Tiny waits for."""
+    return threading.Event()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, gate: threading.Event) -> Iterator[tuple[str, Comparisons]]:
+    with served(tmp_path_factory.mktemp("site"), {"tiny_unet": {"run_gate": gate}}) as running:
+        yield running
+        gate.set()
+
+
+def open_form(page: Any, rows: str, axes: str = "") -> None:
+    page.click("#bk-tabs [role=tab]:has-text('Sheets')")
+    page.fill("#bk-sheet-text textarea", rows)
+    page.fill("#bk-sheet-axes :is(textarea, input)", axes)
+
+
+def choose_models(page: Any, *names: str) -> None:
+    for label in page.locator("#bk-sheet-models label").all():
+        box = label.locator("input")
+        if box.is_checked() != any(name in label.inner_text() for name in names):
+            box.click()
+
+
+def status(page: Any, words: str) -> None:
+    page.wait_for_selector(f"{STATUS}:has-text({json.dumps(words)})")
+
+
+def test_a_sheet_from_paste_to_viewer_and_back(
+    chromium: Any, site: tuple[str, Comparisons], gate: threading.Event
+) -> None:
+    address, _ = site
+    page = visit(chromium, address, WIDE)
+    open_form(page, f"prompt\tlabel\nred apple\tfruit\na {BLOCKED_WORD}\t\n", "seeds 1..2; steps 2")
+    choose_models(page, "Emoji Base", "Emoji Tiny")
+    page.wait_for_selector("#bk-sheet-price p:has-text('4 rows: 8 pictures, 16 U-Net evaluations')")
+    page.fill("#bk-sheet-axes :is(textarea, input)", "seeds 1..2; steps 2000")
+    page.wait_for_selector("#bk-sheet-price [role=alert]:has-text('steps is 2000')")
+    page.fill("#bk-sheet-axes :is(textarea, input)", "seeds 1..2; steps 2")
+    page.click("#bk-sheet-start")
+
+    page.wait_for_selector(f"{ROWS} >> nth=0 >> img[alt='red apple – drawn by Emoji Base']")  # while Tiny waits
+    assert page.locator(ROWS).count() == 4
+    status(page, "1 of 8 pictures, row 1 of 4")
+    assert page.locator(f"{ROWS} >> nth=0 >> [data-tone=working], [data-tone=waiting]").count() == 1
+    page.click("#bk-sheet-stop")
+    gate.set()
+    status(page, "1 stopped")
+    page.click("#bk-sheet-go-on")
+    status(page, "4 of 8 pictures, 4 blocked")
+    page.wait_for_function("document.querySelectorAll('.bk-sheet-cells img').length == 4")
+    assert page.locator(".bk-cell[data-tone=blocked]").count() == 4
+    assert "fruit · Seed 1" in page.inner_text(f"{ROWS} >> nth=0")
+
+    sheet_address = page.url
+    assert "?sheet=" in sheet_address
+    page.click(f"{ROWS} >> nth=1 >> a >> nth=1")
+    page.wait_for_selector("dialog.bk-viewer[open] img[alt='red apple – drawn by Emoji Tiny']")
+    assert "?job=" in page.url
+
+    phone = chromium.new_context(viewport=NARROW).new_page()
+    phone.set_default_timeout(MILLISECONDS)
+    phone.goto(sheet_address)
+    phone.wait_for_selector(".bk-sheet-cells img")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+    assert phone.locator("#bk-sheet-stop, #bk-sheet-go-on").count() == 0  # another visitor's
+
+
+def test_a_sheet_is_paged_and_gives_files(chromium: Any, site: tuple[str, Comparisons], gate: threading.Event) -> None:
+    address, _ = site
+    gate.set()
+    page = visit(chromium, address, WIDE)
+    open_form(page, "blue whale\n", "seeds 1..21; steps 1")
+    choose_models(page, "Emoji Base", "Emoji Tiny")
+    page.click("#bk-sheet-start")
+    status(page, "42 of 42 pictures")
+    assert page.locator(ROWS).count() == 20
+    page.click("button:has-text('Rows after')")
+    page.wait_for_selector(".bk-sheet-rows[start='21']")
+    assert page.locator(ROWS).count() == 1
+    page.wait_for_selector("#bk-sheet-list a")
+
+    links = page.locator(".bk-sheet-tools a").evaluate_all("links => links.map(link => link.href)")
+    answers = [httpx.get(link, timeout=MILLISECONDS / 1000) for link in links]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert answers[0].text.count("data:image/webp") == 42
+    assert answers[1].text.count("blue whale") == 42
+    assert b"<testsuites" in answers[2].content
+    assert all("attachment" in answer.headers["content-disposition"] for answer in answers)
+    for wrong in (links[0].replace("emoji-base", "emoji-small"), links[0].replace(".html", ".exe")):
+        assert httpx.get(wrong).status_code == 404
+    assert httpx.get(f"{address}sheets/unknown-sheet.html").status_code == 404
