@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +19,7 @@ from bksdm_demo.errors import RequestError
 SEED_LIMIT = 2**32  # numpy.random.RandomState takes seeds in [0, 2**32)
 STEPS_RANGE = (1, 150)
 GUIDANCE_RANGE = (0.0, 30.0)
+WHOLE = (0.0, 1.0)  # the interval of a guidance that acts in every step
 PROMPT_LIMIT = 20_000  # characters
 SEEDS_LIMIT = 16  # seeds in one comparison
 CELLS_LIMIT = 64  # pictures in one comparison: seeds times models
@@ -37,6 +38,10 @@ class Request:
     (`numpy.random.RandomState`, as in Apple's Swift pipeline) or "torch" (`torch.manual_seed` on the CPU, as in
     diffusers). The two texts are kept as `repaired` returns them. Raises RequestError with the field, the value and the
     valid range.
+
+    Two options save evaluations of the U-Net (diffusion/plan.py). Guidance acts in the share of the steps between the
+    ends of `guidance_interval`, and outside only the prompt's half runs. With `forecast`, some steps take the clean
+    picture as the step before estimated it.
     """
 
     prompt: str
@@ -46,6 +51,8 @@ class Request:
     guidance_scale: float = 7.5
     scheduler: str = "dpmpp-2m"
     generator: str = "numpy"
+    guidance_interval: tuple[float, float] = WHOLE
+    forecast: bool = False
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -66,6 +73,21 @@ class Request:
             raise RequestError(f"guidance_scale is {self.guidance_scale}; it must be between {low:g} and {high:g}.")
         _check_choice("scheduler", self.scheduler, SCHEDULERS)
         _check_choice("generator", self.generator, GENERATORS)
+        object.__setattr__(self, "guidance_interval", _interval(self.guidance_interval))
+        if not isinstance(self.forecast, bool):
+            raise RequestError(f"forecast must be true or false, not {self.forecast!r:.60}.")
+
+    @property
+    def savings(self) -> dict[str, Any]:
+        """The options that save evaluations, without those at their defaults."""
+        return {name: getattr(self, name) for name, default in SAVINGS.items() if getattr(self, name) != default}
+
+    def fields(self) -> dict[str, Any]:
+        """Every field as data. Options that save evaluations are left out at their defaults, as in older records."""
+        return {name: value for name, value in asdict(self).items() if name not in SAVINGS or name in self.savings}
+
+
+SAVINGS: dict[str, Any] = {"guidance_interval": WHOLE, "forecast": False}  # option -> default
 
 
 def repaired(text: str) -> str:
@@ -89,6 +111,18 @@ def _check_whole(name: str, value: object, low: int, high: int) -> None:
         raise RequestError(f"{name} must be a whole number, not {value!r:.60}.")
     if not low <= value <= high:
         raise RequestError(f"{name} is {value}; it must be between {low} and {high}.")
+
+
+def _interval(value: object) -> tuple[float, float]:
+    ends = value if isinstance(value, (list, tuple)) and len(value) == 2 else ("", "")
+    if any(isinstance(end, bool) or not isinstance(end, (int, float)) for end in ends):
+        raise RequestError(f"guidance_interval must be two shares of the steps such as 0:0.5, not {value!r:.60}.")
+    first, last = float(ends[0]), float(ends[1])
+    if not 0 <= first < last <= 1:  # also refuses NaN
+        raise RequestError(
+            f"guidance_interval is {first:g}:{last:g}; both must be between 0 and 1, the first one below the second."
+        )
+    return first, last
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.guidance import double, guide, stack_halves
 from bksdm_demo.diffusion.noise import open_source
+from bksdm_demo.diffusion.plan import BOTH, plan
 from bksdm_demo.diffusion.prompt_gate import PromptGate
 from bksdm_demo.diffusion.safety import MISSING, SafetyChecker
 from bksdm_demo.diffusion.safety_rules import SafetyRules
 from bksdm_demo.diffusion.schedulers import TrainingSchedule, build_scheduler
+from bksdm_demo.diffusion.schedulers.prediction import output_for
 from bksdm_demo.diffusion.text_encoder import TextEncoder
 from bksdm_demo.diffusion.tokenizer import Tokenizer
 from bksdm_demo.diffusion.unet import Unet
@@ -117,11 +119,17 @@ class Pipeline:
         source = open_source(request.seed, request.generator)
         scheduler = build_scheduler(request.scheduler, self.training, request.steps)
         sample: NDArray = source.normal((1, *self.unet.latent_shape)).astype(np.float64) * scheduler.initial_scale
-        count = len(scheduler.timesteps)
-        for index, timestep in enumerate(scheduler.timesteps):
+        calls = plan(request, len(scheduler.timesteps))
+        count = len(calls)
+        for index, (timestep, halves) in enumerate(zip(scheduler.timesteps, calls, strict=True)):
             started = time.perf_counter()
-            inputs = double(scheduler.scale_input(sample, index))
-            output = guide(self.unet.predict(inputs, float(timestep), encoded.hidden), request.guidance_scale)
+            inputs = scheduler.scale_input(sample, index)
+            if halves:
+                predicted = self.unet.predict(double(inputs), float(timestep), encoded.hidden, halves)
+                output = guide(predicted, request.guidance_scale) if halves == BOTH else predicted
+            else:
+                assert scheduler.clean is not None, "the first call is never forecast"
+                output = output_for(scheduler.clean, inputs, *scheduler.levels(index), self.training.prediction)
             sample = scheduler.step(output, index, sample, source)
             seconds = time.perf_counter() - started
             clean = None if scheduler.clean is None else scheduler.clean.astype(np.float32)

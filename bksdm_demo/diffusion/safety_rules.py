@@ -4,6 +4,7 @@
 and the `threshold` of the cosine between a prompt's text embedding and those of the words (null: only words count);
 `harmless`, phrases that contain such a word and are no concept; and `measured`, boxes of settings. In a box, `steps`
 and `guidance_scale` are [lowest, highest], `schedulers` and `generators` are lists; a missing key allows every value.
+`savings` lists the options that save evaluations and were on in some of the measured runs; a missing key allows none.
 Without boxes, every setting counts as measured.
 """
 
@@ -20,7 +21,7 @@ from bksdm_demo.records import Request
 
 FILE_NAME = "safety_rules.json"
 BOUNDLESS = (float("-inf"), float("inf"))
-RANGES, CHOICES = ("steps", "guidance_scale"), ("schedulers", "generators")
+RANGES, CHOICES = ("steps", "guidance_scale"), ("schedulers", "generators", "savings")
 EXAMPLE = '{"concepts": [{"name": "bomb", "words": ["bomb"], "threshold": null}], "harmless": ["bath bomb"]}'
 
 
@@ -35,12 +36,13 @@ class Concept:
 
 @dataclass(frozen=True)
 class Box:
-    """A range of settings, bounds included; no choices means all."""
+    """A range of settings, bounds included; no choices means all. Of the options in `savings` none means none."""
 
     steps: tuple[float, float]
     guidance_scale: tuple[float, float]
     schedulers: tuple[str, ...] = ()
     generators: tuple[str, ...] = ()
+    savings: tuple[str, ...] = ()
 
     def holds(self, request: Request) -> bool:
         return (
@@ -48,6 +50,7 @@ class Box:
             and self.guidance_scale[0] <= request.guidance_scale <= self.guidance_scale[1]
             and (not self.schedulers or request.scheduler in self.schedulers)
             and (not self.generators or request.generator in self.generators)
+            and request.savings.keys() <= set(self.savings)
         )
 
 
@@ -102,8 +105,7 @@ def _box(value: Any) -> Box:
     if unknown:
         raise ValueError(f"unknown keys {sorted(unknown)} in a measured box")
     steps, guidance_scale = (_bounds(entry[name], name) if name in entry else BOUNDLESS for name in RANGES)
-    schedulers, generators = (_texts(entry.get(name, []), name) for name in CHOICES)
-    return Box(steps, guidance_scale, schedulers, generators)
+    return Box(steps, guidance_scale, *(_texts(entry.get(name, []), name) for name in CHOICES))
 
 
 def _bounds(value: Any, name: str) -> tuple[float, float]:

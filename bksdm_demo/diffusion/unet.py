@@ -1,18 +1,20 @@
 """The U-Net part: one package, or chunks that pass arrays to each other by name.
 
 Follows Apple's Unet / UnetChunk1 / UnetChunk2 packages. A package of batch 2 runs once for both halves, a package of
-batch 1 twice. Leaves out ControlNet residuals and SDXL's extra inputs.
+batch 1 twice. One half alone costs half where the package has batch 1 or its engine can run one half. Leaves out
+ControlNet residuals and SDXL's extra inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.ports import check_rank, describe, find_port, take_finite
-from bksdm_demo.engines.base import Engine, Port
+from bksdm_demo.engines.base import Engine, HalfRunner, Port
 from bksdm_demo.errors import EngineError, PackageError
 
 PART = "U-Net"
@@ -52,25 +54,34 @@ class Unet:
         _, width, one, length = self._hidden.shape
         return width, one, length
 
-    def predict(self, sample: NDArray, timestep: float, hidden: NDArray) -> NDArray[np.float32]:
-        """Sample [2, C, h, w] and hidden [2, D, 1, L], negative half first, to the prediction [2, C, h, w].
+    @property
+    def _runs_halves(self) -> bool:
+        """Whether one half can run alone now."""
+        return all(isinstance(engine, HalfRunner) and engine.half_loaded for engine in self.engines)
+
+    def predict(
+        self, sample: NDArray, timestep: float, hidden: NDArray, halves: Sequence[int] = (0, 1)
+    ) -> NDArray[np.float32]:
+        """Sample [2, C, h, w] and hidden [2, D, 1, L], negative half first, to the prediction of `halves` [H, C, h, w].
 
         Raises EngineError for a result of another shape, and for NaN or infinite numbers.
         """
+        single = self.batch == 1 or (len(halves) == 1 and self._runs_halves)
         results = []
-        for first in range(0, HALVES, self.batch):
-            part = slice(first, first + self.batch)
-            times = np.full(self.batch, timestep, dtype=np.float32)
+        for part in [slice(half, half + 1) for half in halves] if single else [slice(HALVES)]:
+            times = np.full(part.stop - (part.start or 0), timestep, dtype=np.float32)
             results.append(self._call({SAMPLE: sample[part], TIMESTEP: times, HIDDEN: hidden[part]}))
-        return np.concatenate(results, axis=0)  # [2, C, h, w]
+        return np.concatenate(results, axis=0) if single else results[0][list(halves)]
 
     def _call(self, arrays: dict[str, NDArray]) -> NDArray[np.float32]:
         """Run all chunks in order. Each reads its inputs, by name, from `arrays` and from the chunks before it."""
         known = {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}
+        shape = known[SAMPLE].shape
         for engine in self.engines:
-            known |= engine.run({port.name: known[port.name] for port in engine.inputs})
+            run = cast(HalfRunner, engine).run_half if len(known[SAMPLE]) < self.batch else engine.run
+            known |= run({port.name: known[port.name] for port in engine.inputs})
         noise = take_finite(known, self._output.name, PART)
-        if noise.shape != self._sample.shape:
+        if noise.shape != shape:
             raise EngineError(f"{PART}: {self._output.name} came back as {list(noise.shape)}, not as {self._sample}.")
         return noise
 

@@ -119,7 +119,7 @@ class Calibrated(Protocol):
 
 @runtime_checkable
 class HalfRunner(Protocol):
-    """An engine whose part takes two halves, a batch of 2, and that can also run one half alone, in about half the time.
+    """An engine whose part takes two halves, a batch of 2, and that can also run one half alone in half the time.
 
     That takes a second form of the part. `half_bytes` estimates what it adds to the resident bytes, known before
     loading; 0 for a part without such a form. `load_half` loads it beside the first one and may raise a DemoError;

@@ -22,7 +22,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from bksdm_demo.engines.base import EngineOptions, Port, check_inputs
+from bksdm_demo.engines.base import EngineOptions, Port, check_inputs, half_ports
 from bksdm_demo.engines.compiled_store import CompiledStore, open_store
 from bksdm_demo.engines.openvino_compiled import DEVICE, CompiledPart
 from bksdm_demo.engines.openvino_facts import PartFacts, compiled_key, facts_key, sources_digest, table_key
@@ -35,6 +35,7 @@ from bksdm_demo.mil.model import read_model
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.mil.program import Program
 from bksdm_demo.translate.graph import Translation, translate
+from bksdm_demo.translate.one_half import one_half
 
 FOLDER = "openvino"  # inside EngineOptions.cache_dir
 
@@ -58,6 +59,7 @@ class OpenVinoEngine:
         self._lock = threading.RLock()
         self._program: Program | None = None  # from reading its facts until it is compiled
         self._models: CompiledPart | None = None
+        self._half: CompiledPart | None = None
         self._observer: Observer | None = None
 
     @cached_property
@@ -83,6 +85,14 @@ class OpenVinoEngine:
         facts = self._facts
         return estimate_memory(facts.weights, facts.operations, facts.largest, self.precision)
 
+    @cached_property
+    def half_bytes(self) -> int:
+        """See HalfRunner. The weights are packed a second time; the values are half as large."""
+        facts = self._facts
+        if not facts.has_half:
+            return 0
+        return estimate_memory(facts.weights, facts.operations, facts.largest // 2, self.precision)
+
     @property
     def metadata(self) -> Mapping[str, str]:
         return self._facts.metadata
@@ -98,6 +108,10 @@ class OpenVinoEngine:
     @property
     def loaded(self) -> bool:
         return self._models is not None
+
+    @property
+    def half_loaded(self) -> bool:
+        return self._half is not None
 
     @property
     def precision(self) -> str:
@@ -148,12 +162,18 @@ class OpenVinoEngine:
     def load(self) -> None:
         with self._lock:
             if self._models is None:
-                self._models, self.from_cache = self._restored_or_compiled()
+                self._models, self.from_cache = self._restored_or_compiled(half=False)
+                return_freed_memory()
+
+    def load_half(self) -> None:
+        with self._lock:
+            if self._half is None:
+                self._half, _ = self._restored_or_compiled(half=True)
                 return_freed_memory()
 
     def unload(self) -> None:
         with self._lock:
-            self._models = None
+            self._models = self._half = None
             return_freed_memory()
 
     def run(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
@@ -166,15 +186,23 @@ class OpenVinoEngine:
                 self._observer.observe(checked, produced)
             return {port.name: np.array(produced[port.name], dtype=np.float32) for port in self.outputs}
 
-    def _restored_or_compiled(self) -> tuple[CompiledPart, bool]:
-        """The part, and whether the store had it. If not, it is compiled, stored, and mapped from the store.
+    def run_half(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        checked = check_inputs(half_ports(self.inputs), arrays, self.path.name)
+        with self._lock:
+            self.load_half()
+            assert self._half is not None
+            produced = self._half.run(checked)
+            return {port.name: np.array(produced[port.name], dtype=np.float32) for port in self.outputs}
 
-        Mapped from the store it needs less memory than as it was compiled.
+    def _restored_or_compiled(self, half: bool) -> tuple[CompiledPart, bool]:
+        """The part or its form for one half, and whether the store had it.
+
+        If not, it is compiled, stored, and mapped from the store. Mapped it needs less memory than as it was compiled.
         """
         store = self._store()
         if store is None:
-            return self._compile(), False
-        key = self._key()
+            return self._compile(half), False
+        key = self._key(half)
         found = self._restore(store, key)
         if found is not None:
             return found, True
@@ -182,16 +210,16 @@ class OpenVinoEngine:
             found = self._restore(store, key)  # another process may have made it meanwhile
             if found is not None:
                 return found, True
-            compiled = self._compile()
+            compiled = self._compile(half)
             if not store.save(key, *compiled.export()):
                 return compiled, False
         del compiled
-        return self._restore(store, key) or self._compile(), False
+        return self._restore(store, key) or self._compile(half), False
 
-    def _key(self) -> str:
-        """The key of the compiled part."""
+    def _key(self, half: bool) -> str:
+        """The key of the compiled part or of its form for one half."""
         calibration = {} if self._int8 is None else {"int8": self._int8.digest}
-        facts = runtime_facts() | calibration
+        facts = runtime_facts() | calibration | ({"form": "one half"} if half else {})
         return compiled_key(content_identity(self.path), sources_digest(), facts, self._settings())
 
     def _restore(self, store: CompiledStore, key: str) -> CompiledPart | None:
@@ -205,16 +233,19 @@ class OpenVinoEngine:
             store.discard(key)
             return None
 
-    def _compile(self) -> CompiledPart:
-        translation = self._translation()
+    def _compile(self, half: bool) -> CompiledPart:
+        translation = self._translation(half)
         if self._int8 is not None:
             self._int8.quantize(translation.model)
         return CompiledPart.compile(translation, self._settings(), self.path.name)
 
-    def _translation(self) -> Translation:
+    def _translation(self, half: bool = False) -> Translation:
         program = self._program or read_model(self.path)
         self._program = None  # it would hold the file's pages in memory
-        return translate(program, computes_in_int8())
+        chosen = one_half(program) if half else program
+        if chosen is None:
+            raise EngineError(f"{self.path.name}: this part cannot run one half alone; run both.")
+        return translate(chosen, computes_in_int8())
 
     def _store(self) -> CompiledStore | None:
         """The store for results, or None."""

@@ -17,6 +17,7 @@ from typing import Any
 from bksdm_demo.engines.base import Port
 from bksdm_demo.engines.openvino_memory import largest_value, weight_count
 from bksdm_demo.mil.program import Program, TensorType
+from bksdm_demo.translate.one_half import one_half
 
 PACKAGE = Path(__file__).resolve().parent.parent
 ROOMS = ("mil", "translate", "engines")  # their code decides what a file becomes
@@ -25,7 +26,10 @@ CPU_FACTS = Path("/proc/cpuinfo")
 
 @dataclass(frozen=True)
 class PartFacts:
-    """The contract's facts of a part; `weights` and `largest` count elements, see openvino_memory.py."""
+    """The contract's facts of a part; `weights` and `largest` count elements, see openvino_memory.py.
+
+    `has_half` says whether one half can run alone (translate/one_half.py).
+    """
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
@@ -33,6 +37,7 @@ class PartFacts:
     weights: int
     operations: int
     largest: int
+    has_half: bool
 
     @classmethod
     def of(cls, program: Program) -> PartFacts:
@@ -43,6 +48,7 @@ class PartFacts:
             weights=weight_count(program),
             operations=len(program.operations),
             largest=largest_value(program),
+            has_half=one_half(program) is not None,
         )
 
     @classmethod

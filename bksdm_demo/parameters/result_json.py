@@ -7,7 +7,6 @@ needs a new one. Pictures are left out: they are files of their own, and a block
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,8 +19,8 @@ SECONDS = (*PHASES, "total", "preview")  # the times of a result, by their names
 
 
 def request_report(request: Request) -> dict[str, Any]:
-    """Return every field of the request under its own name."""
-    return asdict(request)
+    """Return the fields of the request under their own names; see `Request.fields`."""
+    return request.fields()
 
 
 def result_report(result: Result) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class CellDrawer:
         def show(preview: NDArray | None, message: str) -> None:
             run.change(index, Phase.DENOISING, preview=preview, message=message)
 
-        every = run.job.preview_every
+        every = 0 if request.savings else run.job.preview_every  # the checker never saw estimates of such runs
         observer = self._previews.observer(every, show) if every and self._previews is not None else None
         public_message: Callable[[Exception], str] = str
         try:

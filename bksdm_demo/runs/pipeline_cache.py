@@ -8,22 +8,22 @@ process itself and the working memory of a picture.
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from bksdm_demo.diffusion.pipeline import Pipeline
-from bksdm_demo.engines.base import Engine
+from bksdm_demo.engines.base import Engine, HalfRunner
 from bksdm_demo.errors import BusyError, CancelledError, ModelUnavailableError
 from bksdm_demo.library.assemble import OpenPart, assemble
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.library.layout import Parts
 from bksdm_demo.mil.identity import content_identity
+from bksdm_demo.runs.cached_parts import Assembled, CacheState, Counts, Lease, Part
 from bksdm_demo.runs.part_loading import (
     Cancelled,
     LoadReporter,
@@ -42,75 +42,6 @@ Assemble = Callable[[Parts, OpenPart], Pipeline]
 PartKey = tuple[str, bool]  # content identity, exact
 
 
-@dataclass(frozen=True)
-class Lease:
-    """A loaded pipeline for the time of a `with` block. `load_seconds` is the whole time from the call to the lease.
-
-    `cold` is true if at least one part was not loaded before the call.
-    """
-
-    system: System
-    pipeline: Pipeline
-    load_seconds: float
-    cold: bool
-
-
-@dataclass(frozen=True)
-class CacheState:
-    """The loaded parts (name, bytes in memory), the budget, and counts since the start.
-
-    `hits` counts parts that were loaded already, `loads` parts that had to be loaded, `evictions` unloaded parts.
-    """
-
-    parts: tuple[tuple[str, int], ...]
-    budget_bytes: int
-    hits: int
-    loads: int
-    evictions: int
-
-    @property
-    def bytes(self) -> int:
-        return sum(size for _, size in self.parts)
-
-
-@dataclass(eq=False)
-class _Part:
-    """One engine. `loading` is set from the decision to load until the part is unloaded; `leases` counts its users."""
-
-    path: Path
-    engine: Engine
-    memory_bytes: int
-    loading: Future[None] | None = None
-    leases: int = 0
-    last_used: int = 0
-
-    @property
-    def ready(self) -> bool:
-        return self.loading is not None and self.loading.done()
-
-    @property
-    def usable(self) -> bool:
-        """False once its files are gone and it is not loaded. Equal files of another system can replace them."""
-        return self.loading is not None or self.path.exists()
-
-
-@dataclass(frozen=True)
-class _Assembled:
-    """A pipeline, its parts, and the role of each part in words."""
-
-    pipeline: Pipeline
-    parts: tuple[_Part, ...]
-    roles: tuple[str, ...]
-
-
-@dataclass
-class _Counts:
-    hits: int = 0
-    loads: int = 0
-    evictions: int = 0
-    clock: Iterator[int] = field(default_factory=itertools.count)
-
-
 class PipelineCache:
     """Pipelines by system key, built from shared parts. Safe to use from several threads.
 
@@ -122,16 +53,23 @@ class PipelineCache:
     ) -> None:
         self.catalog, self.open_part, self.budget_bytes = catalog, open_part, budget_bytes
         self._assemble = assemble
-        self._parts: dict[PartKey, _Part] = {}
-        self._pipelines: dict[tuple[str, ...], _Assembled] = {}
-        self._counts = _Counts()
+        self._parts: dict[PartKey, Part] = {}
+        self._pipelines: dict[tuple[str, ...], Assembled] = {}
+        self._counts = Counts()
         self._lock = threading.Lock()  # guards the tables; never held while something loads
         self._assembling = threading.Lock()
 
     @contextmanager
-    def lease(self, key: str, report: ReportLoading = ignore_progress, cancelled: Cancelled = never) -> Iterator[Lease]:
+    def lease(
+        self,
+        key: str,
+        report: ReportLoading = ignore_progress,
+        cancelled: Cancelled = never,
+        one_half: bool = False,
+    ) -> Iterator[Lease]:
         """Lease the loaded pipeline of a system; `report` is called for each part that has to be loaded.
 
+        With `one_half`, parts that can run one half alone are ready for it, if the memory for that is there.
         Raises ModelUnavailableError for an unknown key, BusyError if the system does not fit beside the leased parts,
         and CancelledError between two parts once `cancelled()` is true; parts loaded so far stay loaded. An error from
         opening or loading a part is raised as it is; a later lease tries again.
@@ -144,6 +82,7 @@ class PipelineCache:
         self._hold(assembled.parts)
         try:
             cold = self._make_ready(system, assembled, reporter, cancelled)
+            cold = (one_half and self._load_halves(system, assembled, reporter)) or cold
             yield Lease(system, assembled.pipeline, time.perf_counter() - start, cold)
         finally:
             self._release(assembled.parts)
@@ -172,7 +111,7 @@ class PipelineCache:
     def state(self) -> CacheState:
         """Return the loaded parts and the counts."""
         with self._lock:
-            loaded = tuple((part.path.stem, part.memory_bytes) for part in self._parts.values() if part.ready)
+            loaded = tuple((part.path.stem, part.bytes) for part in self._parts.values() if part.ready)
             return CacheState(loaded, self.budget_bytes, self._counts.hits, self._counts.loads, self._counts.evictions)
 
     def clear(self) -> None:
@@ -180,7 +119,7 @@ class PipelineCache:
         with self._lock:
             self._evict(self._idle())
 
-    def _assembled(self, system: System) -> _Assembled:
+    def _assembled(self, system: System) -> Assembled:
         """Return the system's pipeline, assembled at its first lease and again after a file has changed."""
         parts = system.parts
         if parts is None:
@@ -189,7 +128,7 @@ class PipelineCache:
         with self._assembling:
             known = self._pipelines.get(identity)
             if known is None or not all(part.usable for part in known.parts):
-                used: dict[_Part, str] = {}
+                used: dict[Part, str] = {}
 
                 def open_shared(path: Path, exact: bool) -> Engine:
                     part = self._part(path, exact)
@@ -201,22 +140,22 @@ class PipelineCache:
                 except BaseException:
                     self._close_unused(tuple(used))
                     raise
-                self._pipelines[identity] = _Assembled(pipeline, tuple(used), tuple(used.values()))
+                self._pipelines[identity] = Assembled(pipeline, tuple(used), tuple(used.values()))
             return self._pipelines[identity]
 
-    def _part(self, path: Path, exact: bool) -> _Part:
+    def _part(self, path: Path, exact: bool) -> Part:
         """Return the part with this content, opened if necessary. Called by one thread at a time."""
         key = (content_identity(path), exact)
         known = self._parts.get(key)
         if known is not None and known.usable:
             return known
         engine = self.open_part(path, exact)
-        part = _Part(path, engine, engine.memory_bytes)
+        part = Part(path, engine, engine.memory_bytes)
         with self._lock:
             self._parts[key] = part
         return part
 
-    def _make_ready(self, system: System, assembled: _Assembled, reporter: LoadReporter, cancelled: Cancelled) -> bool:
+    def _make_ready(self, system: System, assembled: Assembled, reporter: LoadReporter, cancelled: Cancelled) -> bool:
         """Load the missing parts and wait for those that other callers load. Return whether any part was missing."""
         cold = False
         roles = dict(zip(assembled.parts, assembled.roles, strict=True))
@@ -238,9 +177,23 @@ class PipelineCache:
                 _wait(loading, cancelled)
             cold = True
 
-    def _claim(
-        self, system: System, parts: Sequence[_Part], again: bool
-    ) -> tuple[list[_Part], dict[_Part, Future[None]]]:
+    def _load_halves(self, system: System, assembled: Assembled, reporter: LoadReporter) -> bool:
+        """Load the missing forms for one half, if they fit. Return whether any was missing and fits."""
+        with self._lock:
+            missing = [part for part in assembled.parts if part.lacks_half]
+            needed = {part: cast(HalfRunner, part.engine).half_bytes - part.half_bytes for part in missing}
+            try:
+                self._make_room(system, assembled.parts, sum(needed.values()))
+            except BusyError:
+                return False  # both halves will run, which needs no more memory
+            for part, size in needed.items():
+                part.half_bytes += size
+        for part in missing:
+            reporter.show(f"{assembled.roles[assembled.parts.index(part)]}, for one half")
+            part.load_half()
+        return bool(missing)
+
+    def _claim(self, system: System, parts: Sequence[Part], again: bool) -> tuple[list[Part], dict[Part, Future[None]]]:
         """Make room, and return the parts that this caller must load and those that other callers are loading.
 
         Large parts come first: compiling a part takes far more memory than the loaded part. It fits best while little
@@ -249,7 +202,7 @@ class PipelineCache:
         with self._lock:
             for part in parts:
                 if part.ready and not part.engine.loaded:  # its process died since
-                    part.loading = None
+                    part.loading, part.half_bytes = None, 0
             own = [part for part in parts if part.loading is None]
             own.sort(key=lambda part: -part.memory_bytes)
             others = {part: part.loading for part in parts if part.loading is not None and not part.ready}
@@ -260,7 +213,7 @@ class PipelineCache:
             self._counts.loads += len(own)
             return own, others
 
-    def _claim_free(self, system: System, part: _Part, parts: Sequence[_Part]) -> bool:
+    def _claim_free(self, system: System, part: Part, parts: Sequence[Part]) -> bool:
         """Claim a part to warm it, if no other caller has. Raises BusyError if the missing parts do not fit."""
         with self._lock:
             if part.loading is not None:
@@ -278,50 +231,50 @@ class PipelineCache:
         with self._lock:
             return [part.loading for part in self._parts.values() if part.loading and not (part.ready or part.leases)]
 
-    def _loaded(self) -> list[_Part]:
+    def _loaded(self) -> list[Part]:
         """Return the parts that take memory, also those that are still loading."""
         return [part for part in self._parts.values() if part.loading is not None]
 
     def _occupied(self) -> int:
-        return sum(part.memory_bytes for part in self._loaded())
+        return sum(part.bytes for part in self._loaded())
 
-    def _make_room(self, system: System, parts: Sequence[_Part], needed: int) -> None:
+    def _make_room(self, system: System, parts: Sequence[Part], needed: int) -> None:
         """Unload idle parts, least recently used first, until `needed` bytes fit. Raises BusyError if they cannot."""
         idle = self._idle()
         excess = self._occupied() + needed - self.budget_bytes
-        short = excess - sum(part.memory_bytes for part in idle)
+        short = excess - sum(part.bytes for part in idle)
         if short > 0:
             raise BusyError(self._no_room(system, parts, short, [part for part in self._loaded() if part.leases]))
         evicted = []
         while excess > 0:
             part = idle.pop(0)
-            excess -= part.memory_bytes
+            excess -= part.bytes
             evicted.append(part)
         self._evict(evicted)
 
-    def _no_room(self, system: System, parts: Sequence[_Part], short: int, used_parts: Sequence[_Part]) -> str:
+    def _no_room(self, system: System, parts: Sequence[Part], short: int, used_parts: Sequence[Part]) -> str:
         """Return the message of the BusyError: the memory needed, the bytes missing, and a way out."""
         total = sum(part.memory_bytes for part in parts)
         head = f"{system.name} needs {format_bytes(total)} of memory, {format_bytes(short)} more than is available: "
         budget = f"the budget for loaded models is {format_bytes(self.budget_bytes)}"
         if total > self.budget_bytes:
             return f"{head}{budget}. Raise the memory budget, or choose a smaller model."
-        used = sum(part.memory_bytes for part in used_parts if part not in parts)
+        used = sum(part.bytes for part in used_parts if part not in parts)
         in_use = f"{format_bytes(used)} of it is in use"
         return f"{head}{budget}, and {in_use}. Try again later, or raise the memory budget."
 
-    def _idle(self) -> list[_Part]:
+    def _idle(self) -> list[Part]:
         """Return the loaded parts without a lease, least recently used first."""
         idle = [part for part in self._parts.values() if part.ready and not part.leases]
         return sorted(idle, key=lambda part: part.last_used)
 
-    def _evict(self, parts: Sequence[_Part]) -> None:
+    def _evict(self, parts: Sequence[Part]) -> None:
         for part in parts:
             part.engine.unload()
-            part.loading = None
+            part.loading, part.half_bytes = None, 0
             self._counts.evictions += 1
 
-    def _load(self, own: Mapping[_Part, str], pipeline: Pipeline, reporter: LoadReporter, cancelled: Cancelled) -> None:
+    def _load(self, own: Mapping[Part, str], pipeline: Pipeline, reporter: LoadReporter, cancelled: Cancelled) -> None:
         """Load this caller's parts. Tries all of them, then raises the first error.
 
         Every part is settled, with or without an error, before the caller waits for the parts of others. So no two
@@ -339,7 +292,7 @@ class PipelineCache:
         if errors:
             raise errors[0]
 
-    def _load_part(self, part: _Part, prepare: Callable[[Engine], None]) -> BaseException | None:
+    def _load_part(self, part: Part, prepare: Callable[[Engine], None]) -> BaseException | None:
         """Load a part, settle its future for all waiting callers, and return the error, if any."""
         failure: BaseException | None = None
         try:
@@ -350,7 +303,7 @@ class PipelineCache:
         self._settle(part, failure)
         return failure
 
-    def _settle(self, part: _Part, failure: BaseException | None) -> None:
+    def _settle(self, part: Part, failure: BaseException | None) -> None:
         """Wake the callers that wait for a part: it is loaded, or its load has failed."""
         future = part.loading
         assert future is not None
@@ -361,19 +314,19 @@ class PipelineCache:
                 part.loading = None
                 future.set_exception(failure)
 
-    def _hold(self, parts: Sequence[_Part]) -> None:
+    def _hold(self, parts: Sequence[Part]) -> None:
         with self._lock:
             for part in parts:
                 part.leases += 1
 
-    def _release(self, parts: Sequence[_Part]) -> None:
+    def _release(self, parts: Sequence[Part]) -> None:
         with self._lock:
             for part in parts:
                 part.leases -= 1
                 part.last_used = next(self._counts.clock)
         self._close_unused(parts)
 
-    def _close_unused(self, parts: Sequence[_Part]) -> None:
+    def _close_unused(self, parts: Sequence[Part]) -> None:
         """Unload parts that were opened but not loaded, because an error came first: opening takes memory, too."""
         with self._lock:
             for part in parts:

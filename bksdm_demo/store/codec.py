@@ -24,7 +24,7 @@ LONGEST = 1e9  # seconds of one phase
 
 def job_text(job: Job) -> str:
     """The fields that all cells of a job share, as JSON."""
-    record = {"request": asdict(job.request), "preview_every": job.preview_every}
+    record = {"request": job.request.fields(), "preview_every": job.preview_every}
     return _text({**record, "by_seed": True} if job.by_seed else record)
 
 

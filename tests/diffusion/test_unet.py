@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -109,3 +111,47 @@ def test_nan_is_an_error_not_a_picture() -> None:
     engine.function = lambda arrays: {"noise_pred": np.full(SHAPE, np.nan)}
     with pytest.raises(EngineError, match="noise_pred is empty or holds NaN"):
         Unet([engine]).predict(halves()[0], TIME, halves()[1])
+
+
+class HalfEngine(FakeEngine):
+    """A fake engine that can run one half alone, once that is loaded."""
+
+    half_bytes, half_loaded, half_runs = 1000, False, 0
+
+    def load_half(self) -> None:
+        self.half_loaded = True
+
+    def run_half(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        self.half_runs += 1
+        assert {len(array) for array in arrays.values()} == {1}
+        return {name: array.astype(np.float32) for name, array in self.function(arrays).items()}
+
+
+@pytest.mark.parametrize("half", [0, 1])
+@pytest.mark.parametrize("loaded", [False, True])
+def test_one_half_runs_alone_only_where_it_is_loaded(half: int, loaded: bool) -> None:
+    whole = parts.unet()
+    engine = HalfEngine(whole.inputs, whole.outputs, whole.function)
+    engine.half_loaded = loaded
+    sample, hidden = halves()
+    alone = Unet([engine]).predict(sample, TIME, hidden, (half,))
+    np.testing.assert_array_equal(alone, Unet([whole]).predict(sample, TIME, hidden)[half : half + 1])
+    assert (engine.runs, engine.half_runs) == ((0, 1) if loaded else (1, 0))
+
+
+def test_one_half_of_a_package_of_batch_1_is_one_call() -> None:
+    engine = parts.unet(batch=1)
+    sample, hidden = halves()
+    alone = Unet([engine]).predict(sample, TIME, hidden, (1,))
+    assert engine.runs == 1
+    np.testing.assert_array_equal(alone, Unet([parts.unet()]).predict(sample, TIME, hidden)[1:])
+
+
+def test_chunks_run_one_half_only_if_all_can() -> None:
+    first, second = parts.unet_chunks()
+    able = HalfEngine(first.inputs, first.outputs, first.function)
+    able.half_loaded = True
+    sample, hidden = halves()
+    alone = Unet([able, second]).predict(sample, TIME, hidden, (1,))
+    assert (able.half_runs, second.runs) == (0, 1)
+    np.testing.assert_array_equal(alone, Unet(parts.unet_chunks()).predict(sample, TIME, hidden)[1:])

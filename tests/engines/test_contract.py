@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bksdm_demo.engines.base import AUTO, Engine, EngineOptions, Port
+from bksdm_demo.engines.base import AUTO, Engine, EngineOptions, HalfRunner, Port
 from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
 from bksdm_demo.engines.child.pool import PartProcesses
 from bksdm_demo.engines.registry import engine_choices, engine_kind, open_engine
@@ -150,3 +150,53 @@ def test_several_threads_get_their_own_answers(engine: Engine) -> None:
         for array in arrays:
             np.testing.assert_array_equal(array, expected[place])
     assert len(made) == len(given)
+
+
+UNET = GOLDEN.parent / "parts" / "unet_whole.mlpackage"  # of batch 2
+
+
+@pytest.fixture(params=[*KINDS[1:], *ISOLATED])
+def unet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    """A U-Net of every engine that runs on this system and can run one half alone."""
+    options = EngineOptions(kind=request.param.split()[0], precision="f32", cache_dir=tmp_path)
+    try:
+        engine_kind(options)
+    except EngineError as error:
+        pytest.skip(str(error))
+    processes = PartProcesses(options)
+    engine = IsolatedEngine(UNET, processes) if request.param in ISOLATED else open_engine(UNET, options)
+    if not isinstance(engine, HalfRunner) or not engine.half_bytes:
+        pytest.skip(f"{request.param} runs both halves")
+    yield engine
+    engine.unload()
+    processes.close()
+
+
+def test_one_half_alone_has_the_numbers_of_both(unet: Engine) -> None:
+    assert isinstance(unet, HalfRunner)
+    random = np.random.default_rng(1)
+    arrays = {port.name: random.standard_normal(port.shape).astype(np.float32) for port in unet.inputs}
+    both = unet.run(arrays)["noise_pred"]
+    assert not unet.half_loaded
+    unet.load_half()
+    assert unet.half_loaded
+    for half in (0, 1):
+        alone = unet.run_half({name: array[half : half + 1] for name, array in arrays.items()})
+        np.testing.assert_array_equal(alone["noise_pred"], both[half : half + 1])
+    np.testing.assert_array_equal(unet.run(arrays)["noise_pred"], both)
+    unet.unload()
+    assert not unet.half_loaded
+    again = unet.run_half({name: array[:1] for name, array in arrays.items()})  # from the stored results
+    np.testing.assert_array_equal(again["noise_pred"], both[:1])
+
+
+def test_one_half_refuses_both(unet: Engine) -> None:
+    assert isinstance(unet, HalfRunner)
+    with pytest.raises(
+        EngineError, match=r"input sample is float32\[2, 4, 32, 32\], it must be float32\[1, 4, 32, 32\]"
+    ):
+        unet.run_half({port.name: np.zeros(port.shape, np.float32) for port in unet.inputs})
+
+
+def test_a_part_of_another_batch_has_no_half(engine: Engine) -> None:
+    assert not isinstance(engine, HalfRunner) or engine.half_bytes == 0

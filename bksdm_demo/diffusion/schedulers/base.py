@@ -36,6 +36,10 @@ class Scheduler(Protocol):
         """The sample as the network expects it (variance about 1)."""
         ...
 
+    def levels(self, index: int) -> tuple[float, float]:
+        """How much of the clean latents and of the noise is in a scaled sample; their squares sum to 1."""
+        ...
+
     def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
         """The next, cleaner sample. `output` is the network's answer to `scale_input(sample, index)`.
 

@@ -24,6 +24,9 @@ class Ddim(Sampler):
         self._training = training
         self._stride = training.train_steps // steps
 
+    def levels(self, index: int) -> tuple[float, float]:
+        return self._training.levels(int(self._times[index]))
+
     def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
         time = int(self._times[index])
         a_t, a_prev = (self._training.alpha_at(at, ends_clean=True) for at in (time, time - self._stride))

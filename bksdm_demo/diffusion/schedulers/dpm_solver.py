@@ -27,6 +27,9 @@ class DpmSolver2M(Sampler):
         self._lambda = -np.log(sigmas[:-1])  # log signal-to-noise ratio; infinite at the end, where it is not used
         self._previous: NDArray | None = None
 
+    def levels(self, index: int) -> tuple[float, float]:
+        return float(self._alpha[index]), float(self._sigma[index])
+
     def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
         x_0 = estimate(output, sample, self._alpha[index], self._sigma[index], self._prediction).clean
         self.clean = x_0

@@ -33,6 +33,10 @@ class Euler(Sampler):
     def scale_input(self, sample: NDArray, index: int) -> NDArray:
         return sample / np.sqrt(self._sigmas[index] ** 2 + 1)
 
+    def levels(self, index: int) -> tuple[float, float]:
+        sigma = float(self._sigmas[index])
+        return 1 / math.sqrt(sigma**2 + 1), sigma / math.sqrt(sigma**2 + 1)
+
     def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
         eps = self._noise(output, index, sample)
         return sample + (self._sigmas[index + 1] - self._sigmas[index]) * eps

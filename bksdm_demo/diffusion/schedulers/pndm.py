@@ -34,6 +34,9 @@ class Pndm(Sampler):
         self._outputs: list[NDArray] = []  # newest first
         self._start: NDArray | None = None
 
+    def levels(self, index: int) -> tuple[float, float]:
+        return self._training.levels(int(self._times[index]))
+
     def step(self, output: NDArray, index: int, sample: NDArray, source: NoiseSource) -> NDArray:
         time = int(self._times[index])
         output = np.asarray(output, dtype=np.float64)

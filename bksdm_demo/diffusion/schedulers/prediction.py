@@ -29,3 +29,9 @@ def estimate(output: NDArray, sample: NDArray, signal: float, level: float, pred
     if prediction == "epsilon":
         return Estimate(clean=(sample - level * output) / signal, noise=output)
     return Estimate(clean=signal * sample - level * output, noise=signal * output + level * sample)
+
+
+def output_for(clean: NDArray, sample: NDArray, signal: float, level: float, prediction: str) -> NDArray[np.float64]:
+    """The output that makes `estimate` find these clean latents in the sample; `level` must not be 0."""
+    noise: NDArray[np.float64] = (np.asarray(sample, dtype=np.float64) - signal * clean) / level
+    return noise if prediction == "epsilon" else signal * noise - level * clean

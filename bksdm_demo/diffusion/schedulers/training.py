@@ -96,6 +96,11 @@ class TrainingSchedule:
         """[train_steps]: noise over signal, sqrt((1 - a) / a), rising with the training step."""
         return np.sqrt((1 - self.alphas_cumprod) / self.alphas_cumprod)
 
+    def levels(self, time: int) -> tuple[float, float]:
+        """How much of the clean sample and of the noise is left at a time; their squares sum to 1."""
+        kept = float(self.alphas_cumprod[time])
+        return math.sqrt(kept), math.sqrt(1 - kept)
+
     def alpha_at(self, time: int, *, ends_clean: bool) -> float:
         """The share of the signal's variance at a time; before training step 0, where a picture ends.
 

@@ -193,6 +193,17 @@ class IsolatedEngine:
             produced = self._arrays.outputs | dict(_arrays(answer.get("beside", []), beside))
             return {port.name: produced[port.name].copy() for port in self.outputs}
 
+    def run_half(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        checked = check_inputs(half_ports(self.inputs), arrays, self.path.name)
+        with self._lock:
+            self.load_half()
+            assert self._arrays is not None
+            assert self._process is not None
+            for name, place in self._arrays.inputs.items():
+                np.copyto(place[:1], checked[name])
+            self._call(self._process, "run_half", self._limits.run)
+            return {port.name: self._arrays.outputs[port.name][:1].copy() for port in self.outputs}
+
     @property
     def _limits(self) -> TimeLimits:
         return self._processes.limits

@@ -100,9 +100,15 @@ def find_groups(model: Model) -> list[Group]:
 
 
 def fingerprint(groups: list[Group]) -> str:
-    """A digest of the kinds and shapes of all sites; a table fits every model with the same fingerprint."""
+    """A digest of the kinds and shapes of all sites; a table fits every model with the same fingerprint.
+
+    The leading dimension does not count, so the table of a part also fits its form for one half.
+    """
     facts = [
-        [(site.is_convolution, list(site.source.get_shape()), list(site.weight.get_output_shape(0))) for site in group]
+        [
+            (site.is_convolution, list(site.source.get_shape())[1:], list(site.weight.get_output_shape(0)))
+            for site in group
+        ]
         for group in groups
     ]
     return hashlib.sha256(repr(facts).encode()).hexdigest()
