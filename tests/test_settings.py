@@ -65,6 +65,10 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("SPACE_ID", "someone/space", "previews_allowed", False),
         ("GRADIO_SHARE", "1", "previews_allowed", False),
         ("BKSDM_GALLERY", "own", "previews_allowed", False),
+        ("UNRELATED", "1", "links_unfold", True),
+        ("SPACE_ID", "someone/space", "links_unfold", False),
+        ("BKSDM_GALLERY", "own", "links_unfold", False),
+        ("BKSDM_LINK_CARDS", "0", "links_unfold", False),
         ("BKSDM_SAFETY_RULES", "/somewhere/rules.json", "safety_rules", Path("/somewhere/rules.json")),
         ("BKSDM_DATA_DIR", "/somewhere", "data_dir", Path("/somewhere")),
         ("BKSDM_DATA_DIR", "none", "data_dir", None),
@@ -216,6 +220,10 @@ def test_where_strangers_come_previews_are_shown_if_the_operator_asks_for_them()
     shared = from_environment({"SPACE_ID": "someone/space", "BKSDM_GALLERY": "shared"})
     assert not shared.previews_allowed
     assert shared.override(previews=True).previews_allowed
+
+
+def test_links_unfold_on_a_space_if_the_operator_asks_for_it() -> None:
+    assert from_environment({"SPACE_ID": "someone/space", "BKSDM_LINK_CARDS": "1"}).links_unfold
 
 
 @pytest.mark.parametrize(
