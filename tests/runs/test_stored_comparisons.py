@@ -95,6 +95,7 @@ def test_models_take_turns_if_all_fit_into_memory(
         if snapshot.current is not None:
             assert snapshot.current not in ended
     assert sorted(ended, key=job.order.index) == ended
+    assert start().get(job.id).order == order  # as stored
 
 
 @pytest.mark.parametrize(
