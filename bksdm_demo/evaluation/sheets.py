@@ -186,6 +186,11 @@ class Sheets:
         run = self._runs.get(sheet_id)
         return run.progress if run is not None and run.alive else None
 
+    def stopping(self, sheet_id: str) -> bool:
+        """Whether the sheet's run was stopped and ends after the current step."""
+        run = self._runs.get(sheet_id)
+        return run is not None and run.alive and run.stopped.is_set()
+
     def problem(self, sheet_id: str) -> str:
         """What went wrong in the sheet's last run in this process; "" if nothing did."""
         run = self._runs.get(sheet_id)

@@ -29,6 +29,7 @@ from bksdm_demo.ui.sheet_routes import REFRESH_SHEET, with_baseline
 from bksdm_demo.ui.visitors import Visits
 
 SHEETS_TAB = "sheets"
+STOPPING = "Stopping…"
 PUBLIC_CELLS = 256  # of one sheet on a public page
 TEXT_LIMIT = 200_000  # characters that the page sends
 TOO_MANY_CELLS = f"This page draws sheets of at most {PUBLIC_CELLS} pictures. Choose fewer rows or models."
@@ -128,7 +129,7 @@ class SheetHandlers:
             self.sheets.stop(sheet_id, self.visitors.submitter(visitor))
         except DemoError as error:
             return notice(str(error)), gr.skip()
-        return "", gr.update(value="Stopping…", interactive=False)
+        return "", gr.update(value=STOPPING, interactive=False)
 
     def go_on(self, visitor: str, sheet_id: str, first: float, baseline: str, page: gr.Request | None = None) -> Shown:
         """Run the unfinished cells of the sheet on the page."""
@@ -162,7 +163,7 @@ class SheetHandlers:
         record = with_baseline(own, baseline if baseline in own.sheet.models else "")
         rows = len(record.sheet.rows)
         first = max(0, min(first, (rows - 1) // ROWS * ROWS)) // ROWS * ROWS
-        running = self.sheets.progress(sheet_id) is not None
+        running, stopping = self.sheets.progress(sheet_id) is not None, self.sheets.stopping(sheet_id)
         mine = record.owner in ("", self.visitors.submitter(visitor))
         systems = self.sheets.comparisons.catalog.by_key()
         return Shown(
@@ -173,7 +174,9 @@ class SheetHandlers:
             baseline=gr.update(
                 choices=known_names(systems, record.sheet.models), value=record.sheet.baseline, visible=True
             ),
-            stop=gr.update(visible=running and mine, value="Cancel", interactive=True),
+            stop=gr.update(
+                visible=running and mine, value=STOPPING if stopping else "Cancel", interactive=not stopping
+            ),
             go_on=gr.update(visible=not running and mine and unfinished(record), value=_go_on_words(record)),
             before=gr.update(visible=rows > ROWS, interactive=first > 0),
             after=gr.update(visible=rows > ROWS, interactive=first + ROWS < rows),

@@ -134,6 +134,13 @@ def test_axe_finds_nothing_grave(
     inspector.look("refused")
     tab(page, "Gallery", "[data-open]")
     inspector.look("gallery")
+    tab(page, "Sheets", "#bk-sheet-text")
+    page.fill("#bk-sheet-text textarea", f"red apple\na {BLOCKED_WORD}")
+    page.wait_for_selector("#bk-sheet-price p")
+    inspector.look("a new sheet")
+    page.click("#bk-sheet-start")
+    page.wait_for_selector("#bk-sheet-go-on")
+    inspector.look("a sheet")
     tab(page, "About", ".bk-unets")
     inspector.look("about")
     assert inspector.found == []
@@ -178,6 +185,7 @@ def test_the_keyboard_reaches_everything_and_shows_the_focus(
     for name, selector, least in (
         ("Compare", ".bk-picture", 40),
         ("Gallery", "[data-open]", 10),
+        ("Sheets", "#bk-sheet-text", 10),
         ("About", ".bk-unets", 20),
     ):
         tab(page, name, selector)

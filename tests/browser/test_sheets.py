@@ -69,6 +69,7 @@ def test_a_sheet_from_paste_to_viewer_and_back(
     status(page, "1 of 8 pictures, row 1 of 4")
     assert page.locator(f"{ROWS} >> nth=0 >> [data-tone=working], [data-tone=waiting]").count() == 1
     page.click("#bk-sheet-stop")
+    page.wait_for_selector("#bk-sheet-stop:has-text('Stopping…')")
     gate.set()
     status(page, "1 stopped")
     page.click("#bk-sheet-go-on")
