@@ -125,7 +125,7 @@ def _stored(rows: Sequence[StoredRow]) -> Rows:
             str(row.comparisons),
             str(row.pictures),
             f"{row.spread.median:.{digits}f} s",
-            _quartiles(row.spread, digits),
+            _quartiles(row.spread, digits) if row.comparisons > 1 else NOTHING,
             _interval(row.estimate, digits),
         )
         for row in rows
