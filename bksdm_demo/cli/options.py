@@ -69,6 +69,17 @@ RngOption = Annotated[
         help="Generator of the start noise: numpy (as in Apple's Swift pipeline) or torch (as in diffusers on a CPU).",
     ),
 ]
+IntervalOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A:B",
+        help="The share of the steps that guidance acts in, such as 0:0.5 or 0.2:0.8. The other steps run the prompt's "
+        "half of the U-Net alone.  [default: 0:1]",
+    ),
+]
+ForecastOption = Annotated[
+    bool, typer.Option("--forecast", help="Skip some evaluations of the U-Net, 9 of 20; pictures differ a little.")
+]
 EngineOption = Annotated[
     str | None,
     typer.Option(metavar=_choices(*engine_choices()), help="What runs the models.  [default: auto]"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -21,7 +22,7 @@ from bksdm_demo.cli.session import error_sentences, open_services, print_json, w
 from bksdm_demo.environment import unet_precisions
 from bksdm_demo.errors import ModelUnavailableError, RequestError
 from bksdm_demo.library.catalog import Availability, Catalog, System
-from bksdm_demo.parameters.partial_request import PartialRequest
+from bksdm_demo.parameters.partial_request import PartialRequest, interval
 from bksdm_demo.records import Job, Request
 from bksdm_demo.reports import folder, json_report
 from bksdm_demo.reports.contact_sheet import image_of
@@ -49,6 +50,8 @@ def compare(
     scheduler: options.SchedulerOption = None,
     rng: options.RngOption = "numpy",
     negative: options.NegativeOption = "",
+    guidance_interval: options.IntervalOption = None,
+    forecast: options.ForecastOption = False,
     engine: options.EngineOption = None,
     precision: options.PrecisionOption = None,
     models_dir: options.ModelsDirOption = None,
@@ -67,7 +70,7 @@ def compare(
             systems = chosen_systems(services.catalog, models)
             one_seed = () if seed is None else (seed,)
             partial = PartialRequest(prompt, negative, steps, guidance, scheduler, rng, one_seed)
-            request = partial.complete(systems[0])
+            request = with_savings(partial, guidance_interval, forecast).complete(systems[0])
             names = {system.key: system.name for system in systems}
             job = draw(services.comparisons, request, list(names), names, sys.stderr, several)
             environment = services.environment()
@@ -95,6 +98,8 @@ def generate(
     scheduler: options.SchedulerOption = None,
     rng: options.RngOption = "numpy",
     negative: options.NegativeOption = "",
+    guidance_interval: options.IntervalOption = None,
+    forecast: options.ForecastOption = False,
     engine: options.EngineOption = None,
     precision: options.PrecisionOption = None,
     models_dir: options.ModelsDirOption = None,
@@ -109,7 +114,8 @@ def generate(
         with open_services(context, engine, precision, models_dir) as services:
             system = services.catalog.get(model)
             one_seed = () if seed is None else (seed,)
-            request = PartialRequest(prompt, negative, steps, guidance, scheduler, rng, one_seed).complete(system)
+            partial = PartialRequest(prompt, negative, steps, guidance, scheduler, rng, one_seed)
+            request = with_savings(partial, guidance_interval, forecast).complete(system)
             job = draw(services.comparisons, request, [system.key], {system.key: system.name}, sys.stderr)
             environment = services.environment()
         (cell,) = job.cells
@@ -157,6 +163,12 @@ def chosen_seeds(text: str | None, seed: int | None) -> tuple[int, ...]:
     if not seeds:
         raise UsageError("--seeds names no seed; give whole numbers with commas between them, such as 1,2,3.")
     return seeds
+
+
+def with_savings(partial: PartialRequest, guidance_interval: str | None, forecast: bool) -> PartialRequest:
+    """The partial request with the options that save evaluations."""
+    acts = None if guidance_interval is None else interval(guidance_interval)
+    return replace(partial, guidance_interval=acts, forecast=forecast)
 
 
 def draw(

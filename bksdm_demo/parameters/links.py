@@ -14,8 +14,9 @@ from dataclasses import replace
 from difflib import get_close_matches
 from urllib.parse import urlencode
 
-from bksdm_demo.parameters.partial_request import PartialRequest
-from bksdm_demo.records import Job, Request
+from bksdm_demo.parameters.partial_request import PartialRequest, interval
+from bksdm_demo.records import WHOLE, Job, Request
+from bksdm_demo.wording.comparison import interval_text
 
 JOB, SHEET = "job", "sheet"  # what a link shows, each by its id
 LONGEST_VALUE = 20_000  # characters of one value in a link
@@ -30,6 +31,8 @@ NAMES = {  # a setting of Request -> its parameter in the query
     "guidance_scale": "guidance",
     "scheduler": "scheduler",
     "generator": "generator",
+    "guidance_interval": "guidance_interval",
+    "forecast": "forecast",
 }
 
 
@@ -40,12 +43,15 @@ def job_query(job: Job, *, with_job: bool = True) -> str:
 
 
 def request_query(request: Request, models: Sequence[str], seeds: Sequence[int] = ()) -> str:
-    """ "prompt=...&models=...", with every setting, so that the defaults of another version change nothing."""
+    """ "prompt=...&models=...", with every setting, so that the defaults of another version change nothing.
+
+    Options that save evaluations are there if they are on.
+    """
     listed = ",".join(str(seed) for seed in seeds or (request.seed,))
-    values = {NAMES[name]: _text(getattr(request, name)) for name in NAMES}
+    values = {NAMES[name]: _text(value) for name, value in request.fields().items() if name in NAMES}
     if not request.negative_prompt:
         del values["negative"]
-    return urlencode({**values, "models": ",".join(models), "seeds": listed}, safe=",")
+    return urlencode({**values, "models": ",".join(models), "seeds": listed}, safe=",:")
 
 
 def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> PartialRequest:
@@ -89,6 +95,10 @@ def _with_models(partial: PartialRequest, named: Sequence[str], known: Collectio
 def _value(name: str, text: str) -> object:
     if name == "steps":
         return _whole(text)
+    if name == "guidance_interval":
+        return interval(text)
+    if name == "forecast":
+        return {"on": True, "off": False}.get(text.strip().lower(), text[:60])
     if name == "guidance_scale":
         try:
             return float(text)
@@ -108,6 +118,10 @@ def _listed(text: str) -> list[str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return interval_text(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return repr(value) if isinstance(value, float) else str(value)
 
 
@@ -126,6 +140,9 @@ def job_command(job: Job) -> str:
     words += ["--models", ",".join(job.models), "--seeds", ",".join(map(str, job.seeds))]
     words += ["--steps", str(request.steps), "--guidance", _text(request.guidance_scale)]
     words += ["--scheduler", request.scheduler, "--rng", request.generator]
+    if request.guidance_interval != WHOLE:
+        words += ["--guidance-interval", interval_text(request.guidance_interval)]
+    words += ["--forecast"] if request.forecast else []
     words += ["--precision", precision] if precision != "auto" else []
     words += [f"--negative={request.negative_prompt}"] if request.negative_prompt else []
     return shlex.join([*words, "--out", "comparison", "--", request.prompt])

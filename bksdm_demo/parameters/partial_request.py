@@ -13,9 +13,9 @@ from typing import Any
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.system import System
-from bksdm_demo.records import SEED_LIMIT, SEEDS_LIMIT, Request
+from bksdm_demo.records import SAVINGS, SEED_LIMIT, SEEDS_LIMIT, Request
 
-SETTINGS = ("prompt", "negative_prompt", "steps", "guidance_scale", "scheduler", "generator")
+SETTINGS = ("prompt", "negative_prompt", "steps", "guidance_scale", "scheduler", "generator", *SAVINGS)
 RECOMMENDED = ("steps", "guidance_scale", "scheduler")  # the settings that a system recommends
 
 
@@ -32,6 +32,8 @@ class PartialRequest:
     seeds: tuple[int, ...] = ()
     models: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()  # sentences on values that were left out or replaced by a near one
+    guidance_interval: tuple[float, float] | None = None
+    forecast: bool | None = None
 
     @property
     def empty(self) -> bool:
@@ -72,6 +74,15 @@ class PartialRequest:
         recommended = dict(zip(RECOMMENDED, recommendation(system), strict=True))
         seed = self.seeds[0] if self.seeds else secrets.randbelow(SEED_LIMIT)
         return Request(**{"prompt": "", **recommended, **given, "seed": seed})
+
+
+def interval(text: str) -> Any:
+    """Return the pair of a text such as "0.2:0.8"; any other text stays text, and Request refuses it by name."""
+    try:
+        first, last = (float(word) for word in text.split(":"))
+    except ValueError:
+        return text[:60]
+    return first, last
 
 
 def recommendation(system: System | None) -> tuple[int, float, str]:

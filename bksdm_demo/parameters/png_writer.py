@@ -20,6 +20,7 @@ from bksdm_demo import scheduler_facts
 from bksdm_demo.errors import DemoError
 from bksdm_demo.parameters.result_json import SCHEMA, SCHEMA_VERSION, request_report, result_report
 from bksdm_demo.records import Request, Result
+from bksdm_demo.wording.comparison import saving_facts
 
 PARAMETERS_KEY = "parameters"
 RECORD_KEY = "bksdm-demo"
@@ -91,6 +92,7 @@ def parameters_text(result: Result, version: str = "") -> str:
         **_size(result),
         "Model": _quoted(result.model),
         **_noise(request),
+        **{label: _quoted(value) for label, value in saving_facts(request)},
         "Version": f"bksdm-demo {version}".strip(),
     }
     lines = [request.prompt.strip()]

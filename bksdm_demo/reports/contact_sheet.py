@@ -19,7 +19,7 @@ from bksdm_demo.environment import unet_precisions
 from bksdm_demo.records import Cell, Job, Phase, Request, Result
 from bksdm_demo.reports.text_layout import lines_of
 from bksdm_demo.units import format_bytes
-from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, plural, truncation_words
+from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, plural, saving_facts, truncation_words
 from bksdm_demo.wording.outcomes import OUTCOMES
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds, timings_of
 
@@ -123,7 +123,8 @@ def settings_line(request: Request, seeds: Sequence[int] = ()) -> str:
     seed = f"Seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"Seed {request.seed}"
     scheduler, noise = SCHEDULER_NAMES[request.scheduler], GENERATOR_NAMES[request.generator]
     steps, guidance = plural(request.steps, "step"), f"guidance {request.guidance_scale:g}"
-    return f"{seed} · {steps} · {guidance} · {scheduler} · {noise} noise"
+    options = "".join(f" · {label.lower()} {value}" for label, value in saving_facts(request))
+    return f"{seed} · {steps} · {guidance} · {scheduler} · {noise} noise{options}"
 
 
 def _draw_cell(

@@ -83,6 +83,7 @@ class Part:
         try:
             cast(HalfRunner, self.engine).load_half()
         except DemoError as error:
+            self.half_bytes = 0
             logger.warning("%s Both halves will run.", error)
 
     @property

@@ -18,7 +18,7 @@ from gradio.events import api
 
 from bksdm_demo.errors import BusyError, DemoError, RequestError
 from bksdm_demo.parameters.links import job_address
-from bksdm_demo.parameters.partial_request import PartialRequest
+from bksdm_demo.parameters.partial_request import PartialRequest, interval
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Job
 from bksdm_demo.reports.formats import KINDS, parse_kind
@@ -61,19 +61,34 @@ class Api:
         generator: Generator = "numpy",
         negative_prompt: str = "",
         wait: bool = True,
+        guidance_interval: str = "0:1",
+        forecast: bool = False,
     ) -> dict:
         """Draw one prompt with every model and every seed; all models start from the same noise. Returns what /job
         returns.
 
         models: keys from /models. seeds: only 7 by default. steps, guidance_scale, scheduler: by default what the first
         model recommends. wait: return when every picture is drawn; if false, return at once and poll /job.
+        guidance_interval: the share of the steps that guidance acts in, such as 0:0.5. forecast: skip some evaluations
+        of the network, which changes the pictures a little.
         """
         if not isinstance(wait, bool):
             raise RequestError(f"wait must be true or false, not {wait!r:.60}.")
         if wait and self._waiting >= MOST_WAITING:
             raise BusyError(TOO_MANY_WAIT)
         job = await anyio.to_thread.run_sync(
-            self._submit, web, prompt, models, seeds, steps, guidance_scale, scheduler, generator, negative_prompt
+            self._submit,
+            web,
+            prompt,
+            models,
+            seeds,
+            steps,
+            guidance_scale,
+            scheduler,
+            generator,
+            negative_prompt,
+            guidance_interval,
+            forecast,
         )
         if wait:
             job = await self._finished(job)
@@ -101,13 +116,23 @@ class Api:
         scheduler: str | None,
         generator: str,
         negative_prompt: str,
+        guidance_interval: str,
+        forecast: bool,
     ) -> Job:
         """Complete a request by what the first model recommends, and queue it."""
         chosen = _strings("models", models)
         system = self.comparisons.catalog.get(chosen[0]) if chosen else None
         numbers = _numbers("seeds", seeds or [FIRST_SEED])
         partial = PartialRequest(
-            prompt, negative_prompt, whole(steps), guidance_scale, scheduler, generator, seeds=numbers
+            prompt,
+            negative_prompt,
+            whole(steps),
+            guidance_scale,
+            scheduler,
+            generator,
+            seeds=numbers,
+            guidance_interval=interval(_string("guidance_interval", guidance_interval)),
+            forecast=forecast,
         )
         request = partial.complete(system)
         if steps is None:

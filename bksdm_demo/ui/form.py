@@ -9,17 +9,27 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
-from bksdm_demo.parameters.partial_request import PartialRequest, recommendation
-from bksdm_demo.records import CELLS_LIMIT, GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, Request
+from bksdm_demo.parameters.partial_request import PartialRequest, interval, recommendation
+from bksdm_demo.records import (
+    CELLS_LIMIT,
+    GENERATORS,
+    GUIDANCE_RANGE,
+    SCHEDULERS,
+    SEED_LIMIT,
+    SEEDS_LIMIT,
+    WHOLE,
+    Request,
+)
 from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.ui.present import choice_label
-from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES
+from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, interval_text
 
 ANYTHING = Allowance()
 FIRST_SEED = 7
@@ -47,6 +57,8 @@ class Form(NamedTuple):
     scheduler: gr.Dropdown
     generator: gr.Dropdown
     previews: gr.Checkbox
+    guidance_interval: gr.Textbox
+    forecast: gr.Checkbox
 
 
 def build_essentials(
@@ -113,7 +125,7 @@ def _examples(prompt: gr.Textbox) -> None:
 
 def build_settings(
     system: System | None, allowance: Allowance = ANYTHING, previews_allowed: bool = True
-) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox]:
+) -> tuple[gr.Component, ...]:
     """Lay out the folded settings, with the values that `system` recommends. Offers previews if they are allowed."""
     steps, guidance, scheduler = recommendation(system)
     steps = allowance.nearest_steps(steps)
@@ -144,7 +156,26 @@ def build_settings(
             elem_id="bk-previews",
             visible=previews_allowed,
         )
-    return negative, step_slider, guidance_slider, scheduler_list, generator_list, previews
+        savings = _savings()
+    return negative, step_slider, guidance_slider, scheduler_list, generator_list, previews, *savings
+
+
+def _savings() -> tuple[gr.Textbox, gr.Checkbox]:
+    """Build the options that save evaluations of the U-Net."""
+    guidance_interval = gr.Textbox(
+        value=interval_text(WHOLE),
+        label="Guidance interval",
+        max_length=40,
+        info="Guidance acts in this part of the steps; 0:0.5 is the first half. Other steps take half the time.",
+        elem_id="bk-interval",
+    )
+    forecast = gr.Checkbox(
+        value=False,
+        label="Forecast",
+        info="Skips 9 of 20 steps of the network, so pictures come sooner and differ a little.",
+        elem_id="bk-forecast",
+    )
+    return guidance_interval, forecast
 
 
 def recommended(systems: Sequence[System]) -> tuple[int, float, str] | None:
@@ -218,7 +249,10 @@ def read_request(
     guidance_scale: float,
     scheduler: str,
     generator: str,
+    guidance_interval: str = "",
+    forecast: bool = False,
 ) -> Request:
     """Return the form's values as a Request. Raises RequestError that names the wrong setting."""
     partial = PartialRequest(prompt, negative_prompt, whole(steps), guidance_scale, scheduler, generator, seeds=(seed,))
-    return partial.complete()
+    acts = interval(guidance_interval) if guidance_interval.strip() else WHOLE
+    return replace(partial, guidance_interval=acts, forecast=forecast).complete()

@@ -26,6 +26,7 @@ from bksdm_demo.ui.form import PREVIEW_EVERY, Form, choose_seeds, consecutive, r
 from bksdm_demo.ui.prefill import FILLED_BY_LINK, FILLED_BY_PICTURE, NOT_STORED_HERE, form_values, read_upload
 from bksdm_demo.ui.timing import timing_view
 from bksdm_demo.ui.visitors import EVERYBODYS, Visitors
+from bksdm_demo.wording.comparison import interval_text
 
 COMPARE_TAB = "compare"
 GONE = "The server does not have this comparison. Results expire after a while. Press Compare to start a new one."
@@ -65,13 +66,25 @@ class Handlers:
         scheduler: str,
         generator: str,
         previews: bool,
+        guidance_interval: str,
+        forecast: bool,
         last_job: str,
         page: gr.Request | None = None,
     ) -> Live:
         """Submit the form as one job and show it; a refused form leaves the board unchanged."""
         try:
             numbers = choose_seeds(seed, locked, self._used_seed(last_job), seeds)
-            request = read_request(prompt, negative_prompt, numbers[0], steps, guidance_scale, scheduler, generator)
+            request = read_request(
+                prompt,
+                negative_prompt,
+                numbers[0],
+                steps,
+                guidance_scale,
+                scheduler,
+                generator,
+                guidance_interval,
+                forecast,
+            )
             every = PREVIEW_EVERY if previews and self.comparisons.previews_allowed else 0
             client = self.visitors.client(visitor, page)
             job = self.comparisons.submit(
@@ -232,6 +245,8 @@ def _field(job: Job, name: str, known: Collection[str]) -> Any:
         return seeds_field(job.seeds)
     if name == "previews":
         return job.preview_every > 0
+    if name == "guidance_interval":
+        return interval_text(job.request.guidance_interval)
     return gr.skip() if name in ("locked", "seed") else getattr(job.request, name)
 
 

@@ -15,7 +15,9 @@ import gradio as gr
 from bksdm_demo.errors import RequestError
 from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.parameters.picture_reader import read_settings
+from bksdm_demo.records import SAVINGS
 from bksdm_demo.ui.form import Form, seeds_field
+from bksdm_demo.wording.comparison import interval_text
 
 LONGEST_UPLOAD = 6_000_000  # characters of base64
 FILLED_BY_LINK = "The form is filled in from the link. Press Compare to start."
@@ -35,8 +37,17 @@ def _field(partial: PartialRequest, name: str) -> Any:
         if not partial.seeds:
             return gr.skip()
         return {"seed": partial.seeds[0], "seeds": seeds_field(partial.seeds), "locked": True}[name]
+    if name in SAVINGS:
+        return gr.skip() if partial.empty else _saving(partial, name)
     value = list(partial.models) if name == "models" else getattr(partial, name)
     return gr.skip() if value in (None, []) else value
+
+
+def _saving(partial: PartialRequest, name: str) -> Any:
+    """The value of an option that saves evaluations; it is off where nothing says that it is on."""
+    value = getattr(partial, name)
+    value = SAVINGS[name] if value is None else value
+    return interval_text(value) if name == "guidance_interval" else value
 
 
 def read_upload(encoded: object, known_models: Collection[str]) -> PartialRequest:

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
 from bksdm_demo import scheduler_facts
-from bksdm_demo.records import Job, Request
+from bksdm_demo.records import WHOLE, Job, Request
 
 SCHEDULER_NAMES = {facts.key: facts.label for facts in scheduler_facts.FACTS}
 GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
@@ -65,9 +65,21 @@ def setting_facts(request: Request, seeds: Sequence[int]) -> tuple[tuple[str, st
         ("Scheduler", SCHEDULER_NAMES[request.scheduler]),
         ("Noise", GENERATOR_NAMES[request.generator]),
     ]
+    facts += saving_facts(request)
     if request.negative_prompt.strip():
         facts.append(("Without", request.negative_prompt))
     return tuple(facts)
+
+
+def saving_facts(request: Request) -> list[tuple[str, str]]:
+    """Return the options that save evaluations and are on, as (label, value)."""
+    interval = [] if request.guidance_interval == WHOLE else [interval_text(request.guidance_interval)]
+    return [("Guidance interval", text) for text in interval] + [("Forecast", "on")] * request.forecast
+
+
+def interval_text(interval: tuple[float, ...]) -> str:
+    """ "0.2:0.8", the spelling of links, pictures and the command line."""
+    return ":".join(str(int(end)) if end == int(end) else repr(end) for end in interval)
 
 
 def plural(count: int, noun: str) -> str:

@@ -68,3 +68,12 @@ def test_other_content_is_refused_with_the_file_and_the_place(tmp_path: Path, co
     with pytest.raises(PackageError, match=complaint) as raised:
         read_rules(path)
     assert str(path) in str(raised.value)
+
+
+def test_a_box_holds_options_that_save_evaluations_only_where_it_names_them() -> None:
+    plain, forecast = Request("apple"), Request("apple", forecast=True)
+    silent, named = Box((1, 150), (0, 30)), Box((1, 150), (0, 30), savings=("forecast",))
+    assert silent.holds(plain)
+    assert not silent.holds(forecast)
+    assert named.holds(forecast)
+    assert not named.holds(Request("apple", forecast=True, guidance_interval=(0, 0.5)))

@@ -8,7 +8,7 @@ import pytest
 
 from bksdm_demo.parameters.links import job_address, job_command, job_query, read_query, request_query
 from bksdm_demo.parameters.partial_request import PartialRequest
-from bksdm_demo.records import GENERATORS, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, Cell, Job, Request
+from bksdm_demo.records import GENERATORS, SAVINGS, SCHEDULERS, SEED_LIMIT, SEEDS_LIMIT, Cell, Job, Request
 
 MODELS = ("emoji-original", "emoji-tiny", "bk-sdm-tiny-2m")
 ALPHABET = "aZ 09,;&=+%#?/\\\"'<>\n\t:äß日本語🙂\u200d\u202e"
@@ -28,6 +28,8 @@ def some_request(chance: random.Random) -> Request:
         chance.choice([0.0, 7.5, 0.1 + 0.2, 30.0, chance.uniform(0, 30)]),
         chance.choice(SCHEDULERS),
         chance.choice(GENERATORS),
+        chance.choice([(0.0, 1.0), (0.0, 0.5), (0.1, 0.1 + 0.2)]),
+        chance.choice([False, True]),
     )
 
 
@@ -41,7 +43,9 @@ def test_a_request_comes_back_as_it_was(seed: int) -> None:
     settings = {
         name: getattr(partial, name) for name in ("prompt", "steps", "guidance_scale", "scheduler", "generator")
     }
+    settings |= {name: getattr(partial, name) for name in request.savings}
     assert Request(**settings, negative_prompt=partial.negative_prompt or "", seed=request.seed) == request
+    assert all(getattr(partial, name) is None for name in SAVINGS if name not in request.savings)
     assert (partial.models, partial.seeds, partial.notes) == (models, seeds, ())
 
 
@@ -66,6 +70,10 @@ def test_a_jobs_link_names_the_job_first_and_all_its_seeds() -> None:
         ("steps=many", "steps must be a whole number, not 'many'"),
         ("guidance=nan", "guidance_scale is nan"),
         ("guidance=x", "guidance_scale must be a number, not 'x'"),
+        ("guidance_interval=0.5", "guidance_interval must be two shares of the steps such as 0:0.5, not '0.5'"),
+        ("guidance_interval=0.5:0.2", "guidance_interval is 0.5:0.2; both must be between 0 and 1"),
+        ("guidance_interval=0:nan", "guidance_interval is 0:nan"),
+        ("forecast=maybe", "forecast must be true or false, not 'maybe'"),
         ("scheduler=magic", "scheduler is 'magic'"),
         ("seeds=1,-1", "seed is -1"),
         ("seeds=1,99999999999999999999", "seed must be a whole number"),
@@ -122,3 +130,13 @@ def test_a_command_names_a_precision_other_than_auto() -> None:
     assert "--precision bf16" in job_command(some_job(precision="bf16"))
     assert "--precision" not in job_command(some_job(precision="auto"))
     assert "--precision" not in job_command(some_job())
+
+
+def test_options_that_save_evaluations_are_named_where_they_are_on() -> None:
+    plain = Job("id", Request("apple"), (Cell("a"),))
+    assert not {"guidance_interval", "forecast"} & parse_qs(job_query(plain)).keys()
+    assert "--forecast" not in job_command(plain)
+    request = Request("apple", guidance_interval=(0.25, 1), forecast=True)
+    saving = Job("id", request, (Cell("a"),))
+    assert parse_qs(job_query(saving))["guidance_interval"] == ["0.25:1"]
+    assert "--guidance-interval 0.25:1 --forecast" in job_command(saving)

@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 
 from bksdm_demo.errors import DemoError
 from bksdm_demo.parameters.picture_record import read_picture
-from bksdm_demo.parameters.png_writer import RECORD_KEY, encode_png, picture_record, plain_png
+from bksdm_demo.parameters.png_writer import RECORD_KEY, encode_png, parameters_text, picture_record, plain_png
 from bksdm_demo.records import Request, Result, Timings, Verdict
 
 PIXELS = np.zeros((8, 16, 3), np.uint8)
@@ -91,3 +91,12 @@ def test_a_damaged_file_is_refused() -> None:
     for damaged in (b"", b"\x89PNG", data[:-30], bytes(flipped), plain_png(PIXELS)):
         with pytest.raises(DemoError):
             read_picture(damaged)
+
+
+def test_options_that_save_evaluations_are_written_where_they_are_on() -> None:
+    plain = picture_record(RESULT, "Emoji Tiny", {})["request"]
+    assert not {"guidance_interval", "forecast"} & plain.keys()  # so an earlier version reads it
+    assert "orecast" not in parameters_text(RESULT)
+    saving = replace(RESULT, request=replace(RESULT.request, guidance_interval=(0, 0.5), forecast=True))
+    assert 'Guidance interval: "0:0.5", Forecast: on' in parameters_text(saving)
+    assert read_picture(encode_png(saving, "Emoji Tiny", {}))[0].request == saving.request

@@ -218,3 +218,14 @@ def test_fifty_visitors_of_a_public_page_are_all_served(tmp_path: Path) -> None:
     finally:
         gate.set()
         service.close()
+
+
+def test_what_saves_evaluations_costs_less() -> None:
+    def cost(**settings: object) -> int:
+        request = Request("apple", **{"steps": 20, "guidance_scale": 3.0, **settings})  # type: ignore[arg-type]
+        return price(Job("id", request, (Cell("a"), Cell("b"))))
+
+    assert cost() == 40
+    assert cost(guidance_scale=1.0) == 20
+    assert cost(guidance_interval=(0, 0.5)) == 30
+    assert cost(forecast=True) == 22

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bksdm_demo.records import Cell, Job, Request
 from bksdm_demo.store.codec import UNREADABLE, cell_text, job_fields, job_text, read_cell, read_environment
 from tests.store.test_sqlite import done, new_job
 
@@ -89,3 +90,9 @@ def test_times_that_an_earlier_version_did_not_have_are_zero() -> None:
     cell = read_cell(json.dumps(record), JOB.request)
     assert cell.result is not None
     assert cell.result.timings.preview == 0.0
+
+
+def test_options_that_save_evaluations_are_stored_where_they_are_on() -> None:
+    saving = Request("apple", guidance_interval=(0.2, 0.8), forecast=True)
+    assert job_fields(job_text(Job("id", saving, (Cell("a"),))))["request"] == saving
+    assert "forecast" not in job_text(Job("id", Request("apple"), (Cell("a"),)))  # as in earlier records

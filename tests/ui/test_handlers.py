@@ -34,6 +34,8 @@ SETTINGS: dict[str, Any] = {
     "scheduler": "ddim",
     "generator": "numpy",
     "previews": False,
+    "guidance_interval": "0:1",
+    "forecast": False,
     "last_job": "",
 }
 
@@ -267,3 +269,17 @@ def test_a_finished_comparison_with_one_seed_offers_more_runs(service: Compariso
     assert "data-measure" not in first.timing
     assert "data-measure" in last.timing
     assert "one run" in last.timing
+
+
+def test_options_that_save_evaluations_reach_the_job_and_come_back(service: Comparisons) -> None:
+    live = begin(service, guidance_interval="0.2:0.8", forecast=True, previews=True)
+    finish(service, live.job_id)
+    job = service.get(live.job_id)
+    assert job.request.savings == {"guidance_interval": (0.2, 0.8), "forecast": True}
+    form = Form(*handlers(service).open(job.id)[: len(Form._fields)])
+    assert (form.guidance_interval, form.forecast) == ("0.2:0.8", True)
+
+
+def test_a_wrong_interval_is_a_sentence(service: Comparisons) -> None:
+    assert "guidance_interval is 0.8:0.2" in begin(service, guidance_interval="0.8:0.2").notice
+    assert "such as 0:0.5, not &#x27;half&#x27;" in begin(service, guidance_interval="half").notice

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from bksdm_demo import scheduler_facts
-from bksdm_demo.parameters.partial_request import PartialRequest
+from bksdm_demo.parameters.partial_request import PartialRequest, interval
 
 NAMED = 8  # settings that are listed before "and n more"
 LONGEST_NAME = 40  # characters of another program's word in a sentence
@@ -44,6 +44,8 @@ class Stated:
     noise: str = ""
     model: str = ""
     others: tuple[str, ...] = ()
+    guidance_interval: str = ""
+    forecast: bool = False
 
     @property
     def empty(self) -> bool:
@@ -65,6 +67,10 @@ def partial_request(stated: Stated, known_models: Collection[str]) -> PartialReq
         partial = partial.setting("steps", number(stated.steps))
     if stated.guidance_scale is not None:
         partial = partial.setting("guidance_scale", number(stated.guidance_scale))
+    if stated.guidance_interval:
+        partial = partial.setting("guidance_interval", interval(stated.guidance_interval))
+    if stated.forecast:
+        partial = partial.setting("forecast", True)
     if stated.seed is not None:
         partial = partial.with_seeds([number(stated.seed)])
     partial = _with_sampler(partial, stated)

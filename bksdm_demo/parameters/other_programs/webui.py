@@ -58,6 +58,8 @@ def read_webui(text: str) -> Stated:
         schedule=_schedule(settings),
         noise=settings.get("noise") or NOISE.get(settings.get("rng", "").lower(), ""),
         model=settings.get("model", ""),
+        guidance_interval=settings.get("guidance interval", "") if _ours(settings) else "",
+        forecast=_ours(settings) and settings.get("forecast") == "on",
         others=() if _ours(settings) else tuple(name for name in names if _changes_pictures(name.lower())),
     )
 

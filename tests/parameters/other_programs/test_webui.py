@@ -194,3 +194,11 @@ def test_a_hostile_text_ends(filler: str) -> None:
     """A compressed chunk of few bytes holds a million characters; each could start a search to the end."""
     assert read_webui(f"a castle\n{S}, {filler * (30_000 // len(filler))}").steps == "20"
     read_webui(filler * (30_000 // len(filler)))
+
+
+def test_our_own_text_tells_which_options_were_on() -> None:
+    text = 'apple\nSteps: 20, Sampler: DDIM, CFG scale: 3, Seed: 7, Guidance interval: "0:0.5", Forecast: on, Version: '
+    ours = read_webui(text + "bksdm-demo 1.0")
+    assert (ours.guidance_interval, ours.forecast) == ("0:0.5", True)
+    others = read_webui(text + "v1.9.0")
+    assert (others.guidance_interval, others.forecast) == ("", False)

@@ -1,0 +1,152 @@
+"""Measures the options that save U-Net evaluations: time, and how far the pictures move.
+
+    python -m benchmarks.fewer_evaluations [KEY] [--steps N] [--rounds N] [--pictures N] [--scheduler NAME]
+                                           [--precision P] [--models-dir FOLDER] [--unet FILE]
+
+First one U-Net call: both halves and one half in turns (A B B A ...), call by call, so both see the same load of the
+machine; then the distance of their numbers. Then pictures: each prompt is drawn exactly, with each option, and, as the
+honest control, with fewer plain steps for the same number of evaluations, all from the same noise, in an order that
+changes from prompt to prompt. The table shows U-Net time and evaluations over the exact ones, and PSNR and SSIM to the
+exact picture. With `--unet` only the call is measured, on that file. Without a key: emoji-tiny.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.spread import ratios, spread
+from bksdm_demo.diffusion.pipeline import Pipeline
+from bksdm_demo.diffusion.plan import evaluations
+from bksdm_demo.engines.base import Engine, EngineOptions, HalfRunner
+from bksdm_demo.engines.registry import open_engine
+from bksdm_demo.library.catalog import Catalog
+from bksdm_demo.library.published import PUBLISHED
+from bksdm_demo.records import SCHEDULERS, Request
+from bksdm_demo.reports.similarity import compare_pictures
+from bksdm_demo.runs.pipeline_cache import PipelineCache
+from bksdm_demo.settings import ASSETS
+
+PROMPTS = ("red apple", "cat face", "rocket", "pizza", "sunflower", "guitar", "whale", "strawberry", "birthday cake")
+FIRST_SEED = 101
+PLENTY = 2**60  # bytes: nothing is to go out
+OPTIONS = {
+    "interval 0:0.5": {"guidance_interval": (0.0, 0.5)},
+    "interval 0.2:0.8": {"guidance_interval": (0.2, 0.8)},
+    "interval 0.25:0.75": {"guidance_interval": (0.25, 0.75)},
+    "interval 0.5:1": {"guidance_interval": (0.5, 1.0)},
+    "forecast": {"forecast": True},
+    "forecast, 0:0.5": {"forecast": True, "guidance_interval": (0.0, 0.5)},
+    "forecast, 0.2:0.8": {"forecast": True, "guidance_interval": (0.2, 0.8)},
+}
+
+
+def call_seconds(engine: Engine, rounds: int) -> tuple[list[float], list[float], float]:
+    """Seconds of both halves and of one, in turns, and the distance of the numbers in dB; infinite if equal."""
+    assert isinstance(engine, HalfRunner), f"the engine {engine.kind} runs both halves"
+    random = np.random.default_rng(0)
+    both = {port.name: random.standard_normal(port.shape).astype(port.dtype) for port in engine.inputs}
+    both["timestep"] = np.full_like(both["timestep"], 500)
+    one = {name: array[1:] for name, array in both.items()}
+    runs = (lambda: engine.run(both), lambda: engine.run_half(one))
+    taken: tuple[list[float], list[float]] = ([], [])
+    results: list[dict[str, NDArray]] = [{}, {}]
+    for number in range(rounds + 1):  # the first round does not count
+        for place in (0, 1) if number % 2 else (1, 0):
+            start = time.perf_counter()
+            results[place] = runs[place]()
+            taken[place].extend([time.perf_counter() - start] if number else [])
+    name = engine.outputs[0].name
+    return *taken, distance(results[0][name][1:], results[1][name])
+
+
+def distance(exact: NDArray, other: NDArray) -> float:
+    """The peak signal-to-noise ratio in dB, of the largest number over the root of the mean squared error."""
+    error = float(np.sqrt(np.mean((exact.astype(np.float64) - other) ** 2)))
+    return float("inf") if error == 0 else float(20 * np.log10(np.abs(exact).max() / error))
+
+
+def draw(pipeline: Pipeline, request: Request) -> tuple[float, NDArray]:
+    """The seconds of all steps, and the picture."""
+    steps = list(pipeline.steps(request, pipeline.encode(request)))
+    return sum(step.seconds for step in steps), pipeline.decode(steps[-1].latents)
+
+
+def contenders(exact: Request) -> dict[str, Request]:
+    """The exact request, each option, and for each number of evaluations the plain steps that take as many."""
+    made = {"exact": exact} | {name: replace(exact, **changes) for name, changes in OPTIONS.items()}
+    fewer = sorted({round(evaluations(request)) for request in made.values()} - {exact.steps})
+    return made | {f"{steps} plain steps": replace(exact, steps=steps) for steps in fewer}
+
+
+def compare(pipeline: Pipeline, flags: argparse.Namespace) -> None:
+    """Draw, and print the table."""
+    seconds: dict[str, list[float]] = {}
+    similar: dict[str, list[tuple[float, float]]] = {}
+    for number in range(flags.pictures):
+        prompt = PROMPTS[number % len(PROMPTS)]
+        exact = Request(
+            prompt,
+            seed=FIRST_SEED + number,
+            steps=flags.steps,
+            guidance_scale=flags.guidance,
+            scheduler=flags.scheduler,
+        )
+        asked = contenders(exact)
+        names = list(asked) if number % 2 else list(reversed(asked))
+        drawn = {name: draw(pipeline, asked[name]) for name in names}
+        for name in asked:
+            seconds.setdefault(name, []).append(drawn[name][0])
+            close = compare_pictures(drawn[name][1], drawn["exact"][1])
+            similar.setdefault(name, []).append((close.psnr, close.ssim))
+    print(f"{'':22}{'U-Net time':>11}{'evaluations':>13}{'PSNR':>8}{'least':>8}{'SSIM':>8}")
+    for name, request in asked.items():
+        share = spread(ratios(seconds[name], seconds["exact"])).median
+        psnr = np.array([pair[0] for pair in similar[name]])
+        ssim = np.mean([pair[1] for pair in similar[name]])
+        of_exact = evaluations(request) / evaluations(exact)
+        print(f"{name:22}{share:11.3f}{of_exact:13.3f}{np.median(psnr):8.1f}{psnr.min():8.1f}{ssim:8.4f}", flush=True)
+
+
+def print_call(name: str, engine: Engine, rounds: int) -> None:
+    both, one, close = call_seconds(engine, rounds)
+    share = spread(ratios(one, both))
+    print(
+        f"{name}: both halves {spread(both).median:.3f} s, one half {spread(one).median:.3f} s, "
+        f"ratio {share.median:.3f} ({share.low:.3f} to {share.high:.3f}; fastest {min(one) / min(both):.3f}), "
+        f"{close:.1f} dB"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("key", nargs="?", default="emoji-tiny")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--scheduler", choices=SCHEDULERS, default="dpmpp-2m")
+    parser.add_argument("--rounds", type=int, default=20, help="of single calls")
+    parser.add_argument("--pictures", type=int, default=9)
+    parser.add_argument("--precision", default="auto")
+    parser.add_argument("--models-dir", type=Path)
+    parser.add_argument("--unet", type=Path)
+    flags = parser.parse_args()
+    print(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
+    options = EngineOptions(precision=flags.precision)
+    if flags.unet is not None:
+        print_call(flags.unet.name, open_engine(flags.unet, options), flags.rounds)
+        return
+    catalog = Catalog(ASSETS, flags.models_dir, published=PUBLISHED)
+    cache = PipelineCache(catalog, lambda path, exact: open_engine(path, options, exact), PLENTY)
+    with cache.lease(flags.key, one_half=True) as lease:
+        print_call(f"{flags.key}, {flags.precision}", lease.pipeline.unet.engines[0], flags.rounds)
+        compare(lease.pipeline, flags)
+
+
+if __name__ == "__main__":
+    main()
