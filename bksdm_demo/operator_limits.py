@@ -74,6 +74,8 @@ LIMITS = (
     Limit("queue_budget", _BUDGET, None, 20_000, "most U-Net evaluations that wait and run for everybody together"),
     Limit("visitor_rate", _rate, "", "20/minute; 200/hour", "how often one visitor may start a comparison"),
     Limit("address_rate", _rate, "", "60/minute; 600/hour", "how often visitors of one address may start one"),
+    Limit("visitor_vote_rate", _rate, "", "20/minute; 300/hour", "how often one visitor may vote blindly"),
+    Limit("address_vote_rate", _rate, "", "60/minute; 600/hour", "how often visitors of one address may vote"),
     Limit("max_body", _whole(1, 64), 8, 8, "largest body of a request, in megabytes"),
 )
 BY_NAME = {limit.name: limit for limit in LIMITS}

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from bksdm_demo.engines.base import CACHE_BYTES, COMPUTE_UNITS, HINTS, ISOLATION
 from bksdm_demo.engines.registry import engine_choices
 from bksdm_demo.environment import usable_memory
 from bksdm_demo.errors import DemoError
+from bksdm_demo.evaluation.votes import GALLERY, STARRED
 from bksdm_demo.logs import FORMATS, LEVELS
 from bksdm_demo.operator_limits import DEFAULTS, OperatorLimits, accounts, from_variables
 from bksdm_demo.runs.allowance import Allowance
@@ -41,6 +43,7 @@ APP_NAME = "bksdm-demo"
 # Windows; whoever has one keeps it.
 EARLIER_DATA = {"darwin": "~/Library/Application Support/bksdm-demo"}
 EARLIER_CACHES = {"darwin": "~/Library/Caches/bksdm-demo", "win32": "~/.cache/bksdm-demo"}
+OAUTH_LIBRARIES = ("authlib", "itsdangerous")  # of gradio[oauth]
 GALLERIES = ("shared", "own")
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
@@ -66,6 +69,9 @@ class Settings:
     `link_cards`: None leaves it to `links_unfold`.
     `limits` are the operator's for visitors; see operator_limits.py. Without `api`, programs find no endpoints;
     with `mcp` they also find tools at /mcp.
+    `votes`: None leaves it to `votes_allowed`. `vote_pool` says what visitors vote on (evaluation/pairs.py); None
+    leaves it to `pool`. With `vote_sign_in`, only visitors who signed in vote; `signs_in` says that they can, as on a
+    Space with OAuth.
     `auth` is "USER:PASSWORD" or a file with such lines, for a page that asks who comes.
     `metrics`: None leaves it to `metrics_served`. With `metrics_token`, whoever asks must know it.
     `safety_rules` is a file of rules for the prompts of models that bring none (diffusion/safety_rules.py).
@@ -103,6 +109,10 @@ class Settings:
     limits: OperatorLimits = DEFAULTS
     api: bool = True
     mcp: bool = False
+    votes: bool | None = None
+    vote_pool: str | None = None
+    vote_sign_in: bool = False
+    signs_in: bool = False
     auth: str | None = field(default=None, repr=False)
     metrics: bool | None = None
     metrics_token: str | None = field(default=None, repr=False)
@@ -131,6 +141,11 @@ class Settings:
         _check_range("cache_gb", self.cache_gb, *CACHE_RANGE)
         _check_range("quota_gb", self.quota_gb, *QUOTA_RANGE)
         _check_range("keep_days", self.keep_days, *KEEP_RANGE)
+        if self.vote_sign_in and not self.signs_in:
+            raise DemoError(
+                "vote_sign_in is on, but visitors cannot sign in here: that needs a Space with hf_oauth: true. "
+                "Leave the setting out."
+            )
         self.limits.values(self.public)
         if self.auth is not None:
             accounts(self.auth)
@@ -166,6 +181,16 @@ class Settings:
     def links_unfold(self) -> bool:
         """Whether other sites may show comparisons, as cards of links and in frames. The default is as in a gallery."""
         return not self.own_gallery if self.link_cards is None else self.link_cards
+
+    @property
+    def votes_allowed(self) -> bool:
+        """Whether visitors may vote blindly. The default is no on a public page."""
+        return not self.public if self.votes is None else self.votes
+
+    @property
+    def pool(self) -> str:
+        """What visitors vote on. The default is the gallery, on a public page its starred comparisons."""
+        return self.vote_pool or (STARRED if self.public else GALLERY)
 
     @property
     def metrics_served(self) -> bool:
@@ -225,6 +250,10 @@ def _from_environment(environ: Mapping[str, str]) -> Settings:
         "limits": from_variables(environ),
         "api": _read(environ, "BKSDM_API", truth),
         "mcp": _read(environ, "BKSDM_MCP", truth),
+        "votes": _read(environ, "BKSDM_VOTES", truth),
+        "vote_pool": _read(environ, "BKSDM_VOTE_POOL", str),
+        "vote_sign_in": _read(environ, "BKSDM_VOTE_SIGN_IN", truth),
+        "signs_in": _signs_in(environ),
         "auth": _read(environ, "BKSDM_AUTH", str),
         "metrics": _read(environ, "BKSDM_METRICS", truth),
         "metrics_token": _read(environ, "BKSDM_METRICS_TOKEN", str),
@@ -237,6 +266,12 @@ def _from_environment(environ: Mapping[str, str]) -> Settings:
         "on_a_space": bool(environ.get("SPACE_ID")),
     }
     return Settings().override(**read)
+
+
+def _signs_in(environ: Mapping[str, str]) -> bool:
+    """Whether visitors can sign in: on a Space with OAuth, which has the libraries that Gradio needs for it."""
+    offered = bool(environ.get("SPACE_ID") and environ.get("OAUTH_CLIENT_ID"))
+    return offered and all(find_spec(library) for library in OAUTH_LIBRARIES)
 
 
 def default_cache_dir() -> Path:

@@ -27,6 +27,9 @@ from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
 from bksdm_demo.engines.registry import engine_kind, expected_memory, ignored_options
 from bksdm_demo.engines.unit_fallback import has_units, part_opener
 from bksdm_demo.errors import EngineError
+from bksdm_demo.evaluation.pairs import Pool, read_choice
+from bksdm_demo.evaluation.votes_booth import Booth, Rules
+from bksdm_demo.evaluation.votes_store import open_votes
 from bksdm_demo.library.assemble import assemble
 from bksdm_demo.library.catalog import EMOJI_FAMILY, Catalog, System
 from bksdm_demo.library.published import (
@@ -141,6 +144,20 @@ def start(settings: Settings, meter: Meter | None = None) -> Services:
     prewarm = Prewarm(cache, downloads, status_board, keys, family, lambda: comparisons.busy)
     background = Background(status_board, downloads, prewarm)
     return Services(catalog, cache, comparisons, background, choices, opened, processes)
+
+
+def open_booth(comparisons: Comparisons, settings: Settings) -> Booth | None:
+    """Return the booth for blind votes, with the votes in the data folder; None where nobody may vote.
+
+    Raises DemoError for a pool that cannot be read.
+    """
+    if not settings.votes_allowed:
+        return None
+    limits = settings.limits.values(settings.public)
+    rules = Rules(limits["visitor_vote_rate"], limits["address_vote_rate"], settings.signs_in, settings.vote_sign_in)
+    pool = Pool(comparisons, read_choice(settings.pool))
+    folder = None if comparisons.problem else settings.data_dir
+    return Booth(comparisons, open_votes(folder), pool, rules)
 
 
 def part_name(path: Path, *folders: Path | None) -> str:

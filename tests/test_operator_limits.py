@@ -30,15 +30,30 @@ def test_the_document_lists_every_limit_with_its_defaults() -> None:
         variable, own, public, meaning = table.pop(limit.flag)
         assert (variable, own, public) == (f"`{limit.variable}`", shown(limit.own), shown(limit.public))
         assert meaning == limit.meaning
-    assert set(table) == {"--queue-size", "--previews", "--api", "--mcp", "--auth"}
+    assert set(table) == {
+        "--queue-size",
+        "--previews",
+        "--api",
+        "--mcp",
+        "--votes",
+        "--vote-pool",
+        "--vote-sign-in",
+        "--auth",
+    }
 
 
 def test_what_else_the_document_lists_is_a_flag_with_these_defaults() -> None:
     flags = {option for action in app._parser()._actions for option in action.option_strings}
     assert set(documented()) <= flags
     own, public = from_environment({}), from_environment(SPACE)
-    for flag, of in (("--previews", lambda s: s.previews_allowed), ("--api", lambda s: s.api)):
+    for flag, of in (
+        ("--previews", lambda s: s.previews_allowed),
+        ("--api", lambda s: s.api),
+        ("--votes", lambda s: s.votes_allowed),
+        ("--vote-sign-in", lambda s: s.vote_sign_in),
+    ):
         assert documented()[flag][1:3] == ["yes" if of(page) else "no" for page in (own, public)]
+    assert documented()["--vote-pool"][1:3] == [own.pool, public.pool]
     assert documented()["--queue-size"][1:3] == [str(own.queue_size), str(public.queue_size)]
 
 

@@ -23,6 +23,7 @@ from bksdm_demo.evaluation.votes_words import (
     flip_words,
     interval_meaning,
     interval_words,
+    percent,
     place_words,
     score_words,
     share_words,
@@ -96,7 +97,7 @@ def ranking_table(ranking: Ranking, names: dict[str, str]) -> RenderableType:
             score_words(standing),
             interval_words(standing),
             str(standing.votes),
-            f"{standing.bad:.0%}",
+            percent(standing.bad),
             state_words(standing),
         )
         for name, standing in zip(shown, ranking.standings, strict=True)

@@ -16,12 +16,11 @@ from pathlib import Path
 from random import Random
 
 from bksdm_demo.errors import DemoError
-from bksdm_demo.evaluation.votes import Pair, Picture
+from bksdm_demo.evaluation.votes import GALLERY, STARRED, Pair, Picture
 from bksdm_demo.records import Job
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.store.contract import MOST_PER_PAGE, Filter
 
-GALLERY, STARRED = "gallery", "starred"
 NEWEST = 500  # comparisons of the gallery; older ones make no pairs
 REMEMBERED_SECONDS = 20.0  # until the gallery is read again
 REMEMBERED = 64  # owners whose pairs are remembered

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from bksdm_demo.records import Request
 
+GALLERY, STARRED = "gallery", "starred"  # pools of comparisons to vote on (pairs.py)
 PAIR_DIGITS = 32  # of a pair's digest
 ANSWERED = "You have voted on this pair already. Take the next one."
 

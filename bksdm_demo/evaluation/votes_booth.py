@@ -59,10 +59,14 @@ class Ballot:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the operator decided: how often visitors and addresses may vote, and whether they must sign in."""
+    """What the operator decided: how often visitors and addresses may vote.
+
+    `sign_in`: visitors can sign in, as on a Space with OAuth; `signed_in_only`: only then they may vote.
+    """
 
     visitor_rate: str = ""
     address_rate: str = ""
+    sign_in: bool = False
     signed_in_only: bool = False
 
 
@@ -126,6 +130,14 @@ class Booth:
         with self._lock:
             ballot.shown.setdefault(side, self._clock())
         return data
+
+    def peek(self, token: str) -> Ballot:
+        """Return an open ballot. Raises RequestError."""
+        with self._lock:
+            ballot = self._open.get(token)
+        if ballot is None:
+            raise RequestError(NO_BALLOT)
+        return ballot
 
     def cast(self, voter: Voter, token: str, choice: Choice) -> Vote:
         """Take a vote on an open ballot of this visitor.

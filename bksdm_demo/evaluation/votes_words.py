@@ -36,7 +36,12 @@ def state_words(standing: Standing) -> str:
 
 def share_words(duel: Duel) -> str:
     """ "64 % of 25": what the first won, ties half; "" without a vote."""
-    return "" if duel.share is None else f"{duel.share:.0%} of {duel.votes:.0f}".replace("%", " %")
+    return "" if duel.share is None else f"{percent(duel.share)} of {duel.votes:.0f}"
+
+
+def percent(share: float) -> str:
+    """ "64 %"."""
+    return f"{100 * share:.0f} %"
 
 
 def duel_words(duel: Duel, first: str, second: str) -> str:

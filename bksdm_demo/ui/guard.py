@@ -29,6 +29,7 @@ OPEN = frozenset({
     "/gradio_api/queue/join", "/gradio_api/queue/data", "/gradio_api/queue/status",
 })  # fmt: skip
 OPEN_TO_SIGN_IN = frozenset({"/login", "/logout", "/login_check", "/gradio_api/login_check"})
+OPEN_TO_OAUTH = frozenset({"/login/huggingface", "/login/callback", "/logout"})  # where the page has a login button
 OPEN_BELOW = (
     "/assets/", "/static/", "/gradio_api/run/", "/gradio_api/api/", "/gradio_api/call/", "/gradio_api/heartbeat/",
 )  # fmt: skip
@@ -148,6 +149,8 @@ class Guard:
 
     def _known(self, scope: Scope) -> bool:
         path = str(scope["path"])
+        if path in OPEN_TO_OAUTH and _has_login_button(scope):
+            return True
         if path.rstrip("/") in OPEN_TO_SIGN_IN:
             return _asks_who(scope)
         if path.rstrip("/") in OPEN or path in OPEN or path.startswith(OPEN_BELOW):
@@ -202,6 +205,10 @@ def _any_matches(routes: Sequence[BaseRoute], scope: Scope) -> bool:
 def _asks_who(scope: Scope) -> bool:
     """Whether visitors must sign in."""
     return getattr(scope.get("app"), "auth", None) is not None
+
+
+def _has_login_button(scope: Scope) -> bool:
+    return getattr(getattr(scope.get("app"), "blocks", None), "expects_oauth", False)
 
 
 def _signed_in(scope: Scope) -> bool:

@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 
 from bksdm_demo.downloads.background import Background
 from bksdm_demo.evaluation.sheets import Sheets
+from bksdm_demo.evaluation.votes_booth import Booth
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.about import build_about
 from bksdm_demo.ui.api import build_api
@@ -34,11 +35,13 @@ from bksdm_demo.ui.sheet_routes import sheet_routes
 from bksdm_demo.ui.sheets import build_sheets
 from bksdm_demo.ui.theme import build_theme
 from bksdm_demo.ui.visitors import Visitors, Visits
+from bksdm_demo.ui.vote_pictures import ballot_routes
+from bksdm_demo.ui.votes import build_votes
 
 HERE = Path(__file__).resolve().parent
 STYLES = tuple(
     f"{name}.css"
-    for name in ("page", "form", "tools", "board", "timing", "viewer", "gallery", "sheets", "about", "print")
+    for name in ("page", "form", "tools", "board", "timing", "viewer", "gallery", "sheets", "votes", "about", "print")
 )
 SCRIPTS = tuple(
     f"{name}.js" for name in ("page", "watch", "share", "copy", "drop", "board", "zoom", "viewer", "sheets", "about")
@@ -58,13 +61,14 @@ def build_page(
     background: Background | None = None,
     *,
     sheets: Sheets | None = None,
+    booth: Booth | None = None,
     own_gallery: bool = False,
     api: bool = True,
 ) -> gr.Blocks:
     """Build the whole page over one service. Without `background` visitors cannot download models.
 
-    `sheets` are those over the same service; without them there is no tab for them. With `own_gallery` each visitor
-    sees only their own comparisons, as on a public page. With `api` programs find endpoints.
+    `sheets` and `booth` are those over the same service; without one there is no tab for it. With `own_gallery` each
+    visitor sees only their own comparisons, as on a public page. With `api` programs find endpoints.
     """
     with GuardedBlocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
@@ -74,6 +78,8 @@ def build_page(
             build_gallery(tabs, comparisons, visits, compare_tab)
             if sheets is not None:
                 build_sheets(page, tabs, sheets, visits, compare_tab)
+            if booth is not None:
+                build_votes(booth, comparisons, visits)
             with gr.Tab("About", id="about"):
                 build_about(comparisons, own_gallery)
         page.load(None, outputs=[visits.secret, visits.zone], js=KNOW_VISITOR_JS, api_visibility="private")
@@ -90,6 +96,7 @@ def launch_options(
     background: Background | None = None,
     *,
     sheets: Sheets | None = None,
+    booth: Booth | None = None,
     behind_proxy: bool = False,
     shares: bool = False,
     body_bytes: int = Limits.body,
@@ -107,7 +114,8 @@ def launch_options(
     sharing = (card_route(cards), embed_route(comparisons, shares), qr_route(comparisons))
     served = (*picture_routes(comparisons), report_route(comparisons), *news_routes(comparisons, status_board))
     sheet_pages = () if sheets is None else sheet_routes(sheets)
-    own = (*served, *sharing, *sheet_pages, *more)
+    ballots = () if booth is None else ballot_routes(booth)
+    own = (*served, *sharing, *sheet_pages, *ballots, *more)
     return {
         "theme": build_theme(),
         # In the head: Gradio's css= rewrites selectors, which would break the narrow layout.

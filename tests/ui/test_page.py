@@ -15,7 +15,10 @@ import httpx
 import pytest
 from gradio_client import Client
 
+from bksdm_demo.evaluation.pairs import Pool, PoolChoice
 from bksdm_demo.evaluation.sheets import Sheets
+from bksdm_demo.evaluation.votes_booth import Booth
+from bksdm_demo.evaluation.votes_store import open_votes
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.compare import unavailable_list
 from bksdm_demo.ui.handlers import Live
@@ -47,14 +50,16 @@ def served(
     """The address of a live page and the service behind it."""
     comparisons = fake_comparisons(folder, options, **limits)
     sheets = Sheets(comparisons)
-    page = build_page(comparisons, sheets=sheets, own_gallery=own_gallery)
-    settings = launch_options(comparisons, sheets=sheets, shares=shares)
+    booth = Booth(comparisons, open_votes(None), Pool(comparisons, PoolChoice()))
+    page = build_page(comparisons, sheets=sheets, booth=booth, own_gallery=own_gallery)
+    settings = launch_options(comparisons, sheets=sheets, booth=booth, shares=shares)
     _, address, _ = page.launch(prevent_thread_lock=True, quiet=True, server_port=free_port(), **settings)
     try:
         yield address, comparisons
     finally:
         page.close(verbose=False)
         sheets.close()
+        booth.close()
         comparisons.close()
 
 
