@@ -25,7 +25,12 @@ from bksdm_demo.wording.step_times import Line, line_through
 from bksdm_demo.wording.timing import PHASES, drawing_seconds
 
 IDLE = 0.5  # load average per core, before the first picture, above which other programs were busy
+CALM = 0.05  # a change of the machine's speed up to this share is no matter, unless it is a trend
 STEADY = "The machine kept its speed: {change} from the first half of the rounds to the second, no trend."
+UNSTEADY = (
+    "The machine was unsteady: the second half of the rounds was {change} than the first, but the rounds differ too "
+    "much to call it a trend. Speeds are compared within each round; measure again on an idle machine for closer ones."
+)
 DRIFTED = (
     "The machine drifted: the second half of the rounds was {change} than the first (rank correlation {trend:+.2f}). "
     "Speeds are compared within each round, so they hold; the seconds hold for this course only."
@@ -107,7 +112,9 @@ def drift_words(drift: Drift | None) -> str:
         return TOO_FEW
     share = f"{abs(drift.change) * 100:.1f} %"
     change = f"{share} {'slower' if drift.change > 0 else 'faster'}"
-    return DRIFTED.format(change=change, trend=drift.trend) if drift.found else STEADY.format(change=change)
+    if drift.found:
+        return DRIFTED.format(change=change, trend=drift.trend)
+    return (STEADY if abs(drift.change) <= CALM else UNSTEADY).format(change=change)
 
 
 def _busy(measurement: Measurement) -> list[str]:

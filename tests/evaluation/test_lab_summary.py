@@ -52,6 +52,8 @@ def test_rounds_that_loaded_a_model_are_left_out() -> None:
 def test_a_drift_is_said_and_so_is_none() -> None:
     (steady,) = summarise(measurement(STEADY)).sentences
     assert steady.startswith("The machine kept its speed: ")
+    (unsteady,) = summarise(measurement((1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 2.0, 1.0, 2.0, 2.0))).sentences
+    assert unsteady.startswith("The machine was unsteady: the second half of the rounds was 100.0 % slower")
     drifting = summarise(measurement((1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7)))
     assert drifting.sentences[0].startswith("The machine drifted: the second half of the rounds was 34.8 % slower")
     assert summarise(measurement((1.0, 1.0))).sentences == (TOO_FEW,)
