@@ -109,6 +109,10 @@ class UnitFallbackEngine:
         """Where the runtime means to run the part, see coreml_plan.py; {} if unknown."""
         return {} if self._verdict is None else self._verdict.devices
 
+    def peak_bytes(self) -> int | None:
+        """See IsolatedEngine; None for a part that runs here."""
+        return self._engine.peak_bytes() if isinstance(self._engine, IsolatedEngine) else None
+
     def load(self) -> None:
         with self._lock:
             if self._engine.loaded:

@@ -33,8 +33,9 @@ if getattr(sys.modules["__main__"].__spec__, "name", "") == SERVE:  # a part's p
     sys.modules["coremltools"] = importlib.util.module_from_spec(_found)  # its place, without running it
 
 from bksdm_demo.engines.coreml_engine import CoreMlEngine, expected_memory
+from tests.mil.samples import GOLDEN
 
-__all__ = ["KIND", "RiggedTools", "expected_memory", "open_part", "rig"]
+__all__ = ["KIND", "RiggedTools", "copied", "expected_memory", "open_part", "rig"]
 
 KIND = "rigged"
 FAR_TOO_LONG = 3600  # seconds
@@ -74,6 +75,11 @@ def rig(package: Path, **deeds: Mapping[str, str]) -> Path:
     """Write what happens to this package on each choice of units: {"load": deed, "predict": deed, "plan": deed}."""
     package.with_suffix(".rig").write_text(json.dumps(deeds))
     return package
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the package that the engine's tests run, to rig."""
+    return Path(shutil.copytree(GOLDEN / "converted.mlpackage", folder / "Unet.mlpackage"))
 
 
 class RiggedTools:

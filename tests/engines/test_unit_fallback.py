@@ -18,7 +18,7 @@ from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
 from bksdm_demo.engines.unit_fallback import REFUSED, UnitFallbackEngine, has_units, part_opener
 from bksdm_demo.errors import EngineError, PackageError, PartCrashedError
 from tests.engines import rigged_coreml
-from tests.engines.rigged_coreml import rig
+from tests.engines.rigged_coreml import copied, rig
 from tests.engines.test_coreml_engine import PACKAGE, X
 
 SHORT = TimeLimits(60, 2)  # seconds; the second one ends a run that hangs
@@ -27,7 +27,7 @@ Open = Callable[..., UnitFallbackEngine]
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(PACKAGE, tmp_path / "Unet.mlpackage"))
+    return copied(tmp_path)
 
 
 @pytest.fixture
