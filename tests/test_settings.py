@@ -69,6 +69,13 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("SPACE_ID", "someone/space", "links_unfold", False),
         ("BKSDM_GALLERY", "own", "links_unfold", False),
         ("BKSDM_LINK_CARDS", "0", "links_unfold", False),
+        ("UNRELATED", "1", "votes_allowed", True),
+        ("SPACE_ID", "someone/space", "votes_allowed", False),
+        ("BKSDM_GALLERY", "own", "votes_allowed", False),
+        ("BKSDM_VOTES", "0", "votes_allowed", False),
+        ("BKSDM_VOTE_POOL", "/somewhere/ids.txt", "pool", "/somewhere/ids.txt"),
+        ("UNRELATED", "1", "pool", "gallery"),
+        ("SPACE_ID", "someone/space", "pool", "starred"),
         ("BKSDM_SAFETY_RULES", "/somewhere/rules.json", "safety_rules", Path("/somewhere/rules.json")),
         ("BKSDM_DATA_DIR", "/somewhere", "data_dir", Path("/somewhere")),
         ("BKSDM_DATA_DIR", "none", "data_dir", None),
@@ -261,3 +268,25 @@ def test_a_spaces_mounted_disk_takes_the_models(tmp_path: Path, monkeypatch: pyt
     assert default_models_dir(space, tmp_path) == tmp_path / "models"
     elsewhere = default_models_dir(space, tmp_path / "none")
     assert elsewhere == tmp_path / ".local" / "share" / "bksdm-demo" / "models"
+
+
+@pytest.mark.parametrize(
+    ("environ", "libraries", "signs_in"),
+    [
+        ({"SPACE_ID": "a/b", "OAUTH_CLIENT_ID": "x"}, True, True),
+        ({"SPACE_ID": "a/b", "OAUTH_CLIENT_ID": "x"}, False, False),
+        ({"SPACE_ID": "a/b"}, True, False),
+        ({"OAUTH_CLIENT_ID": "x"}, True, False),
+    ],
+)
+def test_visitors_sign_in_on_a_space_with_oauth(
+    environ: dict[str, str], libraries: bool, signs_in: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bksdm_demo.settings.find_spec", lambda name: libraries or None)
+    assert from_environment(environ).signs_in == signs_in
+    asked = environ | {"BKSDM_VOTE_SIGN_IN": "1"}
+    if signs_in:
+        assert from_environment(asked).vote_sign_in
+    else:
+        with pytest.raises(DemoError, match="vote_sign_in is on, but visitors cannot sign in here"):
+            from_environment(asked)

@@ -13,11 +13,13 @@ import pytest
 from bksdm_demo.engines.base import EngineOptions
 from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
 from bksdm_demo.engines.child.pool import TimeLimits
-from bksdm_demo.errors import EngineError
+from bksdm_demo.errors import DemoError, EngineError
+from bksdm_demo.evaluation.votes_booth import Rules
+from bksdm_demo.evaluation.votes_store import VOTES_NAME
 from bksdm_demo.library.published import PUBLISHED
 from bksdm_demo.settings import Settings
-from bksdm_demo.start import part_name, start, system_memory
-from tests.fakes import FAMILY, FakeEngine, fake_part, write_package
+from bksdm_demo.start import open_booth, part_name, start, system_memory
+from tests.fakes import FAMILY, FakeEngine, fake_comparisons, fake_part, write_package
 from tests.ui.records import SYSTEMS
 
 ROOT = Path(__file__).parents[1]
@@ -124,3 +126,22 @@ def test_the_memory_of_a_system_is_estimated_high_rather_than_low() -> None:
     assert system_memory(options, large) - system_memory(options, small) == 4 * 880_000_000  # bytes of a float32
     assert system_memory(options, replace(known, parameters=None, unet_parameters=None)) >= known.size_bytes
     assert system_memory(EngineOptions(kind="none"), known) > 2**62  # a missing engine fits nowhere
+
+
+def test_the_booth_follows_the_settings(tmp_path: Path) -> None:
+    service = fake_comparisons(tmp_path)
+    own = Settings(data_dir=tmp_path / "data")
+    booth = open_booth(service, own)
+    assert booth is not None
+    assert (tmp_path / "data" / VOTES_NAME).is_file()
+    assert booth.rules == Rules()
+    booth.close()
+    public = own.override(on_a_space=True, data_dir=None)
+    assert open_booth(service, public) is None
+    booth = open_booth(service, public.override(votes=True))
+    assert booth is not None
+    assert booth.rules == Rules("20/minute; 300/hour", "60/minute; 600/hour")
+    booth.close()
+    with pytest.raises(DemoError, match="The vote pool is 'nowhere"):
+        open_booth(service, own.override(vote_pool="nowhere.txt"))
+    service.close()

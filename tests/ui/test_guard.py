@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -236,3 +237,12 @@ def test_a_refusal_within_a_begun_stream_is_one_line(caplog: pytest.LogCaptureFi
         answer = ask(app, "GET", "/gradio_api/queue/data")
     assert answer.text == ""
     assert caplog.messages == ["The answer to '/gradio_api/queue/data' ended early: Session not found."]
+
+
+@pytest.mark.parametrize(("button", "status"), [(True, 200), (False, 404)])
+@pytest.mark.parametrize("path", ["/login/huggingface", "/login/callback", "/logout"])
+def test_signing_in_is_open_where_the_page_has_a_login_button(path: str, button: bool, status: int) -> None:
+    app = Starlette(routes=[Route(path, lambda request: PlainTextResponse("here"))])
+    app.blocks = SimpleNamespace(expects_oauth=button)  # type: ignore[attr-defined]
+    app.add_middleware(Guard, own=(), limits=SMALL)
+    assert ask(app, "GET", path).status_code == status  # type: ignore[arg-type]
