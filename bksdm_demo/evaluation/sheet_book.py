@@ -10,16 +10,15 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from bksdm_demo.atomic_files import PRIVATE, remove_leftovers, write_atomically
 from bksdm_demo.errors import BusyError, RequestError
 from bksdm_demo.evaluation.sheet import Place, SheetRecord
 from bksdm_demo.evaluation.sheet_record import UNREADABLE, read_record, record_text
 from bksdm_demo.store.contract import StoreError
+from bksdm_demo.store.process_locks import held
 
 logger = logging.getLogger(__name__)
 
@@ -106,25 +105,18 @@ class SheetBook:
             if sheet_id in self._running:
                 raise BusyError(RUNNING)
             self._running.add(sheet_id)
-        lock = None if self._folder is None else self._lock_of(sheet_id)
         try:
-            if lock is not None:
-                try:
-                    lock.acquire(timeout=0)
-                except Timeout as error:
-                    raise BusyError(RUNNING) from error
-                except (OSError, NotImplementedError):  # a disk without locks
-                    pass
-            yield
+            with self._locked(sheet_id) as granted:
+                if not granted:
+                    raise BusyError(RUNNING)
+                yield
         finally:
-            if lock is not None:
-                lock.release(force=True)
             with self._lock:
                 self._running.discard(sheet_id)
 
-    def _lock_of(self, sheet_id: str) -> FileLock:
-        """Never a soft lock, which outlives a kill."""
-        return FileLock(self._path(sheet_id).with_suffix(".lock"), thread_local=False, fallback_to_soft=False)
+    def _locked(self, sheet_id: str) -> AbstractContextManager[bool]:
+        """Lock the sheet against other processes; one without a folder has none."""
+        return nullcontext(True) if self._folder is None else held(self._path(sheet_id).with_suffix(".lock"))
 
     def _ids(self) -> list[str]:
         if self._folder is None:

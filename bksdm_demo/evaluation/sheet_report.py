@@ -12,30 +12,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from bksdm_demo.errors import DemoError
 from bksdm_demo.evaluation.sheet_results import SheetResults
 from bksdm_demo.evaluation.sheet_view import sheet_view
 from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.reports.html_report import TEMPLATES as STYLES
+from bksdm_demo.reports.html_report import page_templates
 from bksdm_demo.reports.scaled_pictures import ScaledPicture, scale_picture
-from bksdm_demo.units import unbroken
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_BYTES = 28_000_000  # of all pictures together, as text; words and style come on top
 LARGEST = 60_000  # bytes of one picture
 IN_TEXT = 4 / 3  # base64
 
-_templates = Environment(
-    loader=FileSystemLoader([TEMPLATES, STYLES]),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_templates.filters["unbroken"] = unbroken
+_templates = page_templates(TEMPLATES, STYLES)
 
 
 def share_of(pictures: int) -> int:
@@ -64,6 +54,6 @@ def write_sheet_html(
 
     script = (TEMPLATES / "sheet.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    words = {"view": view, "script": Markup(script), "digest": digest}  # our own file, which holds no markup
+    words = {"view": view, "script": script, "digest": digest}
     for piece in _templates.get_template("sheet.html").generate(words, embedded=embedded):
         stream.write(piece.encode("utf-8", "replace"))

@@ -20,14 +20,21 @@ from bksdm_demo.wording.timing import PHASE_LABELS
 TEMPLATES = Path(__file__).parent / "templates"
 PAGE = "report.html"
 
-_templates = Environment(
-    loader=FileSystemLoader(TEMPLATES),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_templates.filters["unbroken"] = unbroken
+
+def page_templates(*folders: Path) -> Environment:
+    """The templates in these folders, the first that has a name first. Every text is escaped, a missing name raises."""
+    templates = Environment(
+        loader=FileSystemLoader(folders),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters["unbroken"] = unbroken
+    return templates
+
+
+_templates = page_templates(TEMPLATES)
 
 
 def write_html(material: Material, stream: BinaryIO) -> None:

@@ -7,10 +7,28 @@ process is dead.
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Hold a lock on the file for a `with` block; False if another holds it. A disk without locks grants it always."""
+    lock = FileLock(path, thread_local=False, fallback_to_soft=False)  # a soft lock would outlive a kill
+    granted = True
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        granted = False
+    except (OSError, NotImplementedError):
+        pass
+    try:
+        yield granted
+    finally:
+        lock.release(force=True)
 
 
 class ProcessLocks:
