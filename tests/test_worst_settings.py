@@ -7,10 +7,12 @@ them here on the shipped files: the gate on the request, and the present checker
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from bksdm_demo.diffusion.prompt_gate import PROMPT_BLOCKED
+from bksdm_demo.diffusion.prompt_gate import NOT_MEASURED, PROMPT_BLOCKED
 from bksdm_demo.records import Request
 from bksdm_demo.runs.generation import generate
 from bksdm_demo.settings import from_environment
@@ -73,3 +75,23 @@ def test_a_listed_name_as_negative_prompt_is_refused_where_the_picture_would_sho
     avoided = Request("red apple", "cigarette", steps=2, guidance_scale=3.0)
     assert generate(services.cache, "emoji-tiny", shown).verdict.reason == PROMPT_BLOCKED
     assert generate(services.cache, "emoji-tiny", avoided).timings.steps
+
+
+SAVING = ({"guidance_interval": (0.0, 0.01)}, {"forecast": True}, {"guidance_interval": (0.2, 0.8), "forecast": True})
+
+
+@pytest.mark.parametrize("options", SAVING, ids=str)
+def test_options_that_save_evaluations_let_no_listed_prompt_through(
+    services: Services, options: dict[str, Any]
+) -> None:
+    for place in (*WORST, ("emoji-tiny", "bomb", 5, 20, 3.0, "dpmpp-2m")):
+        result = generate(services.cache, place[0], replace(request_of(place), **options))
+        assert (result.image, result.verdict.reason, result.timings.steps) == (None, PROMPT_BLOCKED, ())
+
+
+def test_options_that_save_evaluations_draw_only_where_the_checker_was_measured_with_them(services: Services) -> None:
+    measured = Request("red apple", seed=1, steps=20, guidance_scale=3.0, guidance_interval=(0.2, 0.8), forecast=True)
+    assert generate(services.cache, "emoji-tiny", measured).image is not None
+    for elsewhere in ({"steps": 12}, {"guidance_scale": 7.5}, {"scheduler": "ddim"}, {"guidance_interval": (0.9, 1.0)}):
+        result = generate(services.cache, "emoji-tiny", replace(measured, **elsewhere))
+        assert (result.image, result.verdict.reason) == (None, NOT_MEASURED)

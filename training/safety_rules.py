@@ -35,7 +35,14 @@ HELD_EVERY = 5  # of so many unflagged concepts, one is held out
 COMPOSITIONS = 1500
 JOINTS = (" ", " and ", " on ", ", ", " with ", " beside a ")
 ABOUT = "Made by training/safety_rules.py; the safety checker was measured by training/checker_table.py."
-MEASURED = [{"steps": list(STEPS_RANGE), "guidance_scale": list(GUIDANCE_RANGE)}]
+WITH_SAVINGS = {  # see docs/safety.md: the options that save evaluations were measured at these settings only
+    "steps": [20, 20],
+    "guidance_scale": [3.0, 3.0],
+    "schedulers": ["dpmpp-2m"],
+    "guidance_interval": [[0.0, 0.3], [0.5, 1.0]],
+    "forecast": True,
+}
+MEASURED = [{"steps": list(STEPS_RANGE), "guidance_scale": list(GUIDANCE_RANGE)}, WITH_SAVINGS]
 
 Embed = Callable[[str], NDArray]
 

@@ -4,8 +4,8 @@
 and the `threshold` of the cosine between a prompt's text embedding and those of the words (null: only words count);
 `harmless`, phrases that contain such a word and are no concept; and `measured`, boxes of settings. In a box, `steps`
 and `guidance_scale` are [lowest, highest], `schedulers` and `generators` are lists; a missing key allows every value.
-`savings` lists the options that save evaluations and were on in some of the measured runs; a missing key allows none.
-Without boxes, every setting counts as measured.
+The options that save evaluations are allowed only where a box names them: `forecast` is true, and `guidance_interval`
+holds [lowest, highest] of its start and of its end. Without boxes, every setting counts as measured.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 
 from bksdm_demo.errors import PackageError
 from bksdm_demo.mil.files import read_json
-from bksdm_demo.records import Request
+from bksdm_demo.records import SAVINGS, Request
 
 FILE_NAME = "safety_rules.json"
 BOUNDLESS = (float("-inf"), float("inf"))
-RANGES, CHOICES = ("steps", "guidance_scale"), ("schedulers", "generators", "savings")
+RANGES, CHOICES = ("steps", "guidance_scale"), ("schedulers", "generators")
 EXAMPLE = '{"concepts": [{"name": "bomb", "words": ["bomb"], "threshold": null}], "harmless": ["bath bomb"]}'
 
 
@@ -36,13 +36,18 @@ class Concept:
 
 @dataclass(frozen=True)
 class Box:
-    """A range of settings, bounds included; no choices means all. Of the options in `savings` none means none."""
+    """A range of settings, bounds included; no choices means all.
+
+    `guidance_start` and `guidance_end` are ranges of the ends of the guidance interval.
+    """
 
     steps: tuple[float, float]
     guidance_scale: tuple[float, float]
     schedulers: tuple[str, ...] = ()
     generators: tuple[str, ...] = ()
-    savings: tuple[str, ...] = ()
+    guidance_start: tuple[float, float] = (0.0, 0.0)
+    guidance_end: tuple[float, float] = (1.0, 1.0)
+    forecast: bool = False
 
     def holds(self, request: Request) -> bool:
         return (
@@ -50,7 +55,9 @@ class Box:
             and self.guidance_scale[0] <= request.guidance_scale <= self.guidance_scale[1]
             and (not self.schedulers or request.scheduler in self.schedulers)
             and (not self.generators or request.generator in self.generators)
-            and request.savings.keys() <= set(self.savings)
+            and self.guidance_start[0] <= request.guidance_interval[0] <= self.guidance_start[1]
+            and self.guidance_end[0] <= request.guidance_interval[1] <= self.guidance_end[1]
+            and (self.forecast or not request.forecast)
         )
 
 
@@ -101,11 +108,24 @@ def _concept(value: Any) -> Concept:
 
 def _box(value: Any) -> Box:
     entry = _mapping(value, "a measured box")
-    unknown = entry.keys() - {*RANGES, *CHOICES}
+    unknown = entry.keys() - {*RANGES, *CHOICES, *SAVINGS}
     if unknown:
         raise ValueError(f"unknown keys {sorted(unknown)} in a measured box")
     steps, guidance_scale = (_bounds(entry[name], name) if name in entry else BOUNDLESS for name in RANGES)
-    return Box(steps, guidance_scale, *(_texts(entry.get(name, []), name) for name in CHOICES))
+    schedulers, generators = (_texts(entry.get(name, []), name) for name in CHOICES)
+    forecast = entry.get("forecast", False)
+    if not isinstance(forecast, bool):
+        raise ValueError(f"forecast is {forecast!r}, not true or false")
+    return Box(steps, guidance_scale, schedulers, generators, *_interval(entry), forecast)
+
+
+def _interval(entry: Mapping[str, Any]) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The ranges of both ends of the guidance interval; only the whole interval where the box does not name it."""
+    ends = _list(entry.get("guidance_interval", [[0, 0], [1, 1]]), "guidance_interval")
+    if len(ends) != 2:
+        raise ValueError(f"guidance_interval is {ends!r}, not the ranges of its start and its end")
+    start, end = (_bounds(value, "guidance_interval") for value in ends)
+    return start, end
 
 
 def _bounds(value: Any, name: str) -> tuple[float, float]:

@@ -70,10 +70,12 @@ def test_other_content_is_refused_with_the_file_and_the_place(tmp_path: Path, co
     assert str(path) in str(raised.value)
 
 
-def test_a_box_holds_options_that_save_evaluations_only_where_it_names_them() -> None:
-    plain, forecast = Request("apple"), Request("apple", forecast=True)
-    silent, named = Box((1, 150), (0, 30)), Box((1, 150), (0, 30), savings=("forecast",))
-    assert silent.holds(plain)
-    assert not silent.holds(forecast)
-    assert named.holds(forecast)
-    assert not named.holds(Request("apple", forecast=True, guidance_interval=(0, 0.5)))
+def test_a_box_holds_options_that_save_evaluations_only_where_it_names_them(tmp_path: Path) -> None:
+    measured = {"steps": [20, 20], "forecast": True, "guidance_interval": [[0, 0.3], [0.5, 1]]}
+    rules = read_rules(written(tmp_path, {"concepts": [{"name": "gun"}], "measured": [{"steps": [1, 150]}, measured]}))
+    assert rules.covers(Request("apple", steps=7))
+    assert not rules.covers(Request("apple", steps=7, forecast=True))
+    assert rules.covers(Request("apple", steps=20, forecast=True))
+    assert rules.covers(Request("apple", steps=20, forecast=True, guidance_interval=(0.3, 0.5)))
+    assert not rules.covers(Request("apple", steps=20, guidance_interval=(0.4, 0.8)))
+    assert not rules.covers(Request("apple", steps=20, guidance_interval=(0, 0.4)))
