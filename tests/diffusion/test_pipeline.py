@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -249,3 +250,30 @@ class TestFit:
         engine.inputs = (type(engine.inputs[0])("z", (1, 4, 9, 9)),)
         with pytest.raises(PackageError, match=r"takes latents \(4, 9, 9\)"):
             pipeline(vae=VaeDecoder(engine))
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_a_forecast_leaves_calls_out_and_stays_near(scheduler: str) -> None:
+    exact, saving = parts.unet(), parts.unet()
+    request = replace(REQUEST, steps=20, scheduler=scheduler)
+    wanted = latents(pipeline(exact), request)
+    found = latents(pipeline(saving), replace(request, forecast=True))
+    assert saving.runs < 0.62 * exact.runs
+    near = np.sqrt(np.mean((found - wanted) ** 2) / np.mean(wanted**2))
+    assert near < 0.3
+
+
+def test_outside_its_interval_guidance_leaves_the_prompts_half() -> None:
+    request = replace(REQUEST, steps=6)
+    never = replace(request, guidance_interval=(0.0, 0.01))  # no step's middle lies there
+    np.testing.assert_array_equal(latents(pipeline(), never), latents(pipeline(), replace(request, guidance_scale=1.0)))
+    always = replace(request, guidance_interval=(0.0, 1.0))
+    np.testing.assert_array_equal(latents(pipeline(), always), latents(pipeline(), request))
+    half = latents(pipeline(), replace(request, guidance_interval=(0.0, 0.5)))
+    assert not np.array_equal(half, latents(pipeline(), request))
+
+
+def test_a_package_of_batch_1_runs_once_where_one_half_will_do() -> None:
+    engine = parts.unet(batch=1)
+    latents(pipeline(engine), replace(REQUEST, steps=4, guidance_interval=(0.0, 0.5)))
+    assert engine.runs == 2 * 2 + 2 * 1

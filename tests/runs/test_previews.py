@@ -317,3 +317,12 @@ def test_an_observer_never_raises() -> None:
         assert preview is None
 
     PreviewObserver(Previews(), 1, show).observe(Brush(ValueError("?")), step(1))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{"forecast": True}, {"guidance_interval": (0.0, 0.5)}], ids=str)
+def test_options_that_save_evaluations_have_no_previews(
+    service: Comparisons, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    seen = watch(service, Request("red apple", steps=STEPS, **options), monkeypatch, preview_every=1)
+    assert not any(cell.preview is not None for cell in seen)
+    assert seen[-1].phase is Phase.DONE

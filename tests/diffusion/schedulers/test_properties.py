@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bksdm_demo.diffusion.noise import NumpySource
 from bksdm_demo.diffusion.schedulers import TrainingSchedule, build_scheduler, scheduler_names
 from bksdm_demo.diffusion.schedulers.base import register
-from bksdm_demo.diffusion.schedulers.prediction import estimate
+from bksdm_demo.diffusion.schedulers.prediction import estimate, output_for
 from bksdm_demo.diffusion.schedulers.times import karras_sigmas, leading_times
 from bksdm_demo.diffusion.schedulers.training import PREDICTIONS, SPACINGS
 from bksdm_demo.errors import PackageError, RequestError
@@ -237,3 +237,28 @@ class TestTrainingSchedule:
     def test_refuses_nonsense(self, values: dict) -> None:
         with pytest.raises(PackageError):
             TrainingSchedule(**values)
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_the_output_for_clean_latents_is_the_inverse_of_the_estimate(prediction: str) -> None:
+    source = NumpySource(5)
+    clean, sample = source.normal(SHAPE).astype(np.float64), source.normal(SHAPE).astype(np.float64)
+    output = output_for(clean, sample, 0.6, 0.8, prediction)
+    np.testing.assert_allclose(estimate(output, sample, 0.6, 0.8, prediction).clean, clean, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_forecast_keeps_the_clean_latents(name: str, prediction: str) -> None:
+    """With the levels of every sampler, it finds the clean latents that the forecast holds."""
+    training = TrainingSchedule(prediction=prediction)
+    scheduler = build_scheduler(name, training, 12)
+    source = NumpySource(3)
+    clean = source.normal(SHAPE).astype(np.float64)
+    sample = source.normal(SHAPE).astype(np.float64) * scheduler.initial_scale
+    for index in range(len(scheduler.timesteps)):
+        signal, level = scheduler.levels(index)
+        assert signal**2 + level**2 == pytest.approx(1)
+        output = output_for(clean, scheduler.scale_input(sample, index), signal, level, prediction)
+        sample = scheduler.step(output, index, sample, source)
+        np.testing.assert_allclose(scheduler.clean, clean, rtol=0, atol=1e-6)
