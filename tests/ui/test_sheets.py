@@ -1,0 +1,122 @@
+"""The Sheets tab's handlers and markup over fakes: limits of a public page, owners, hostile texts, blocked pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bksdm_demo.evaluation.sheet_reader import read_sheet
+from bksdm_demo.evaluation.sheet_starters import STARTERS
+from bksdm_demo.evaluation.sheets import Sheets
+from bksdm_demo.runs.fairness import NOBODY
+from bksdm_demo.store.contract import owner_digest
+from bksdm_demo.ui.sheet_grid import ROWS, sheet_grid, sheet_list
+from bksdm_demo.ui.sheet_routes import sheet_word
+from bksdm_demo.ui.sheets import PUBLIC_CELLS, SheetHandlers, Shown
+from bksdm_demo.ui.visitors import Visitors, Visits
+from tests.fakes import BLOCKED_WORD, fake_comparisons
+
+ME, YOU = "0123456789abcdef" * 2, "fedcba9876543210" * 2
+MODELS = ["emoji-base", "emoji-tiny"]
+HOSTILE = "<img src=x onerror=alert(1)> & \"'"
+
+
+@pytest.fixture(scope="module")
+def sheets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sheets]:
+    comparisons = fake_comparisons(tmp_path_factory.mktemp("site"))
+    made = Sheets(comparisons)
+    yield made
+    made.close()
+    comparisons.close()
+
+
+def handlers(sheets: Sheets, own: bool = False) -> SheetHandlers:
+    return SheetHandlers(sheets, Visits(Visitors(own), None, None))
+
+
+def finished(sheets: Sheets, text: str, owner: str = "") -> str:
+    record = sheets.create(read_sheet(text).complete(MODELS), owner)
+    sheets.run(record.id, NOBODY)
+    return record.id
+
+
+def sent(value: Any) -> Any:
+    """What an update changes."""
+    return value.get("visible") if isinstance(value, dict) else value
+
+
+def test_a_starter_sheet_fills_the_rows(sheets: Sheets) -> None:
+    for name in STARTERS:
+        assert handlers(sheets).choose(name).startswith("prompt,category")
+
+
+def test_the_price_says_the_cost_or_what_is_wrong(sheets: Sheets) -> None:
+    tab = handlers(sheets)
+    assert "4 rows: 8 pictures, 24 U-Net evaluations" in tab.price("a new prompt", "seeds 1..4; steps 3", MODELS)
+    assert "steps is 0" in tab.price("a", "steps 0", MODELS)
+    assert "at least one model" in tab.price("a", "", [])
+    assert "no model called" in tab.price("a", "", ["nobody"])
+    assert tab.price(" ", "", MODELS) == ""
+    assert "2 rows" in tab.price("", "prompt a | b", MODELS)
+
+
+def test_a_public_page_limits_the_size(sheets: Sheets) -> None:
+    axes = f"seeds 1..{PUBLIC_CELLS // 2 + 1}"
+    assert f"at most {PUBLIC_CELLS} pictures" in handlers(sheets, own=True).price("a", axes, MODELS)
+    assert "pictures" in handlers(sheets).price("a", axes, MODELS)
+    refused = handlers(sheets, own=True).draw(ME, "a", axes, MODELS)
+    assert f"at most {PUBLIC_CELLS}" in refused.notice
+    assert sheets.records() == [] or all(record.sheet.cells <= PUBLIC_CELLS for record in sheets.records())
+
+
+def test_only_its_owner_may_run_or_stop_a_sheet(sheets: Sheets) -> None:
+    tab = handlers(sheets, own=True)
+    sheet_id = finished(sheets, "not mine", owner_digest(ME))
+    assert "Another visitor" in tab.go_on(YOU, sheet_id, 0, "").notice
+    assert "Another visitor" in tab.stop(YOU, sheet_id)[0]
+    shown = tab.open(YOU, sheet_id)
+    assert (sent(shown.stop), sent(shown.go_on)) == (False, False)
+    assert "not mine" in tab.open(ME, sheet_id).listed
+    assert "not mine" not in shown.listed
+
+
+def test_a_link_opens_a_sheet_and_a_job_comes_first(sheets: Sheets) -> None:
+    tab, sheet_id = handlers(sheets), finished(sheets, "by link")
+    web: Any = SimpleNamespace(query_params={"sheet": sheet_id})
+    assert "by link" in Shown(*tab.reopen(ME, web)[1:]).grid
+    web = SimpleNamespace(query_params={"sheet": sheet_id, "job": "x"})
+    assert not isinstance(Shown(*tab.reopen(ME, web)[1:]).grid, str)
+    web = SimpleNamespace(query_params={"sheet": "../../secret"})
+    assert "no sheet" in Shown(*tab.reopen(ME, web)[1:]).notice
+
+
+def test_texts_are_escaped_and_blocked_pictures_have_no_address(sheets: Sheets, tmp_path: Path) -> None:
+    sheet_id = finished(sheets, f'prompt,label\n"{HOSTILE.replace(chr(34), chr(34) * 2)}",<b>\na {BLOCKED_WORD},\n')
+    text = sheet_grid(sheets, sheets.get(sheet_id), 0)
+    assert "<img src=x" not in text
+    assert "<b>" not in text
+    assert text.count("<img ") == 2
+    assert text.count('data-tone="blocked"') == 2
+    assert "<img src=x" not in sheet_list(sheets.records())
+    assert "data-news" not in text
+
+
+def test_pages_stay_inside_the_sheet(sheets: Sheets) -> None:
+    tab = handlers(sheets)
+    sheet_id = finished(sheets, "\n".join(f"row {number}" for number in range(ROWS + 3)))
+    assert [tab.after(ME, sheet_id, first, "").first for first in (0, ROWS, 10**5)] == [ROWS, ROWS, ROWS]
+    assert [tab.before(ME, sheet_id, first, "").first for first in (ROWS, 0, -5)] == [0, 0, 0]
+    assert tab.refresh(ME, sheet_id, float("nan"), "no model").first == 0
+    assert f'start="{ROWS + 1}"' in tab.after(ME, sheet_id, 0, "emoji-tiny").grid
+
+
+def test_news_change_with_the_outcomes(sheets: Sheets) -> None:
+    record = sheets.create(read_sheet("news").complete(MODELS))
+    before = sheet_word(sheets, record)
+    sheets.run(record.id, NOBODY)
+    assert sheet_word(sheets, sheets.get(record.id)) != before
+    assert sheet_word(sheets, record) == before
