@@ -192,7 +192,6 @@ class UnitFallbackEngine:
 
     def _computed_on_cpu(self, given: Mapping[str, NDArray]) -> dict[str, NDArray] | None:
         """The outputs on CPU only; None if those cannot be had or are not finite."""
-        self._engine.unload()
         engine = self._opened(replace(self._processes.options, compute_units=REFERENCE), isolated=True)
         try:
             produced = engine.run(given)

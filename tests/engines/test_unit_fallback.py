@@ -15,6 +15,7 @@ from bksdm_demo.engines import registry
 from bksdm_demo.engines.base import EngineOptions
 from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
 from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
+from bksdm_demo.engines.coreml_units import FOLDER
 from bksdm_demo.engines.unit_fallback import REFUSED, UnitFallbackEngine, has_units, part_opener
 from bksdm_demo.errors import EngineError, PackageError, PartCrashedError
 from tests.engines import rigged_coreml
@@ -23,6 +24,7 @@ from tests.engines.test_coreml_engine import PACKAGE, X
 
 SHORT = TimeLimits(60, 2)  # seconds; the second one ends a run that hangs
 Open = Callable[..., UnitFallbackEngine]
+Pools = Callable[[str, str], PartProcesses]
 
 
 @pytest.fixture
@@ -30,23 +32,44 @@ def package(tmp_path: Path) -> Path:
     return copied(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def pools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pools]:
+    """Processes by units and hints, kept for all tests, because each takes a while to start."""
+    folder = tmp_path_factory.mktemp("cache")
+    made: dict[tuple[str, str], PartProcesses] = {}
+
+    def pool(units: str, hints: str) -> PartProcesses:
+        known = made.get((units, hints))
+        if known is None or known.closed:
+            options = EngineOptions(rigged_coreml.KIND, compute_units=units, cache_dir=folder, hints=hints)
+            known = made[units, hints] = PartProcesses(options, SHORT)
+        return known
+
+    yield pool
+    for processes in made.values():
+        processes.close()
+
+
 @pytest.fixture
-def open_part(package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
+def open_part(package: Path, pools: Pools, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Opens the package on some units, each time as a new start of the demo would. Its attention is "original"."""
     monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
     registry.register(rigged_coreml.KIND, rigged_coreml.__name__, ("compute_units", "hints"))
-    pools: list[PartProcesses] = []
 
     def opened(units: str = "auto", exact: bool = False, isolated: bool = True, hints: str = "") -> UnitFallbackEngine:
-        options = EngineOptions(rigged_coreml.KIND, compute_units=units, cache_dir=tmp_path / "cache", hints=hints)
-        pools.append(PartProcesses(options, SHORT))
-        engine = part_opener(options, pools[-1], isolated)(package, exact)
+        processes = pools(units, hints)
+        engine = part_opener(processes.options, processes, isolated)(package, exact)
         assert isinstance(engine, UnitFallbackEngine)
         return engine
 
-    yield opened
-    for pool in pools:
-        pool.close()
+    shutil.rmtree(stored_verdicts(pools), ignore_errors=True)
+    return opened
+
+
+def stored_verdicts(pools: Pools) -> Path:
+    folder = pools("auto", "").options.cache_dir
+    assert folder is not None
+    return folder / FOLDER
 
 
 def loads(package: Path) -> list[str]:
@@ -93,9 +116,16 @@ def test_units_that_fail_are_refused_with_the_reason_and_the_next_ones_run(
     assert reason in engine.refused_units["cpu-and-gpu"]
     assert "secret" not in str(engine.refused_units)
     assert "Unet.mlpackage: the units cpu-and-gpu are refused" in caplog.text
-    before = loads(package)
+
+
+def test_refused_units_are_not_tried_again(open_part: Open, package: Path) -> None:
+    rig(package, CPU_AND_GPU={"predict": "nan"})
     open_part().load()
-    assert loads(package) == [*before, "CPU_AND_NE"]  # the refused units are not tried again
+    before = loads(package)
+    again = open_part()
+    again.load()
+    assert loads(package) == [*before, "CPU_AND_NE"]
+    assert again.refused_units == {"cpu-and-gpu": "its result is not finite"}
 
 
 def test_half_precision_results_are_close_enough(open_part: Open, package: Path) -> None:
@@ -128,9 +158,8 @@ def test_without_a_result_on_the_cpu_finite_is_enough(open_part: Open, package: 
 def test_where_nothing_works_the_error_names_every_unit_and_all_are_tried_again(open_part: Open, package: Path) -> None:
     dead = {"load": "error"}
     rig(package, CPU_AND_GPU=dead, CPU_AND_NE={"predict": "nan"}, CPU_ONLY=dead)
-    for _ in range(2):
-        with pytest.raises(EngineError, match=r"no compute units .* cpu-and-gpu: .*; cpu-and-ne: .* finite; cpu-only:"):
-            open_part().load()
+    with pytest.raises(EngineError, match=r"no compute units .* cpu-and-gpu: .*; cpu-and-ne: .* finite; cpu-only:"):
+        open_part().load()
     rig(package)
     engine = open_part()
     engine.load()
@@ -164,13 +193,13 @@ def test_a_part_that_runs_here_is_tried_elsewhere_first(open_part: Open, package
     assert not isinstance(engine._engine, IsolatedEngine)
 
 
-def test_the_end_of_the_demo_is_no_verdict(open_part: Open, tmp_path: Path) -> None:
+def test_the_end_of_the_demo_is_no_verdict(open_part: Open, pools: Pools) -> None:
     engine = open_part()
     _ = engine.inputs
     engine._processes.close()
     with pytest.raises(EngineError):
         engine.load()
-    assert not list((tmp_path / "cache").rglob("*.json"))
+    assert not stored_verdicts(pools).exists()
 
 
 def test_a_missing_file_is_no_failure_of_the_units(open_part: Open, package: Path) -> None:
