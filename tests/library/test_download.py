@@ -66,24 +66,6 @@ def test_a_server_without_ranges_tells_no_unpacked_size(hub: HubServer) -> None:
     assert look_up(FILE).unpacked_bytes is None
 
 
-def test_a_file_that_a_build_preloaded_is_not_downloaded(
-    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A Space's build fills the client's cache, as `preload_from_hub` says."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    cached = hf_hub_download(REPO, "tiny.zip", revision=COMMIT, cache_dir=tmp_path / "cache")
-    hub.log.clear()
-    (tmp_path / "first").mkdir()
-    assert bring(tmp_path / "first").read_bytes() == ZIP
-    assert hub.bodies() == []
-    assert Path(cached).read_bytes() == ZIP
-
-    Path(cached).write_bytes(bytes(len(ZIP)))  # damaged: downloaded after all
-    (tmp_path / "second").mkdir()
-    assert bring(tmp_path / "second").read_bytes() == ZIP
-    assert hub.bodies() == [0]
-
-
 def test_a_file_arrives_and_is_reported(hub: HubServer, tmp_path: Path) -> None:
     reports: list[Progress] = []
     path = bring(tmp_path, report=reports.append)

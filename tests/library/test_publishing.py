@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, hf_hub_download
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library import publishing
+from bksdm_demo.library.download import download, look_up
+from bksdm_demo.library.published import HubFile
 from bksdm_demo.library.publishing import Plan, PublishError, plan, publish
-from tests.library.conftest import SYSTEM
+from tests.library.conftest import REPO, SYSTEM, ZIP
 from tests.library.hub_server import COMMIT, HubServer
 from tests.library.hub_spaces import ORGANIZATION, USER
 
@@ -192,3 +194,21 @@ def test_a_large_file_is_named(clone: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(publishing, "LARGEST_FILE", 10_000)
     with pytest.raises(PublishError, match=r"weight\.bin has 10\.2 kB, and at most 10\.0 kB are sent in one file"):
         plan(clone, SPACE)
+
+
+def test_what_the_build_preloaded_is_not_downloaded(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The build fills the client's cache, as the client itself does here."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    cached = Path(hf_hub_download(REPO, "tiny.zip", revision=COMMIT, cache_dir=tmp_path / "cache"))
+    remote = look_up(HubFile(REPO, COMMIT, "tiny.zip"))
+    hub.log.clear()
+    download(remote, tmp_path / "first.zip")
+    assert (tmp_path / "first.zip").read_bytes() == cached.read_bytes() == ZIP
+    assert hub.log == []
+
+    cached.write_bytes(bytes(len(ZIP)))  # damaged, so it is downloaded after all
+    download(remote, tmp_path / "second.zip")
+    assert (tmp_path / "second.zip").read_bytes() == ZIP
+    assert hub.bodies() == [0]
