@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -17,7 +17,7 @@ from random import Random
 
 from bksdm_demo.errors import DemoError
 from bksdm_demo.evaluation.votes import GALLERY, STARRED, Pair, Picture
-from bksdm_demo.records import Job
+from bksdm_demo.records import Job, Request
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.store.contract import MOST_PER_PAGE, Filter
 
@@ -73,7 +73,7 @@ class Pool:
         with self._lock:
             read, pairs = self._known.get(owner, (0.0, None))
             if pairs is None or self._clock() - read > REMEMBERED_SECONDS:
-                pairs = tuple({pair.key: pair for job in self._jobs(owner) for pair in pairs_of(job)}.values())
+                pairs = tuple(pairs_of(self._jobs(owner)))
                 self._known[owner] = (self._clock(), pairs)
                 while len(self._known) > REMEMBERED:
                     self._known.popitem(last=False)
@@ -106,17 +106,21 @@ class Pool:
                 continue
 
 
-def pairs_of(job: Job) -> Iterator[Pair]:
-    """The pairs of a comparison: every two finished pictures of one seed."""
-    for seed in job.seeds:
-        pictures = [
-            (index, Picture(job.id, index, cell.model))
-            for index, cell in enumerate(job.cells)
-            if cell.seed == seed and cell.shown
-        ]
-        for (index, one), (_, other) in combinations(pictures, 2):
-            first, second = sorted((one, other), key=lambda picture: picture.model)
-            yield Pair(job.request_of(index), first, second)
+def pairs_of(jobs: Iterable[Job]) -> Iterator[Pair]:
+    """The pairs of these comparisons: every two finished pictures of one request and seed by two models.
+
+    The two may come from two comparisons, as in a sheet that was drawn in parts. Of several pictures by one model,
+    the first counts.
+    """
+    drawn: dict[Request, dict[str, Picture]] = {}
+    for job in jobs:
+        for index, cell in enumerate(job.cells):
+            if cell.shown:
+                of_request = drawn.setdefault(job.request_of(index), {})
+                of_request.setdefault(cell.model, Picture(job.id, index, cell.model))
+    for request, pictures in drawn.items():
+        for first, second in combinations(sorted(pictures), 2):
+            yield Pair(request, pictures[first], pictures[second])
 
 
 def choose(

@@ -19,9 +19,9 @@ from tests.ui.records import blocked, done, job
 def test_every_two_finished_pictures_of_one_seed_make_a_pair() -> None:
     cells = [replace(done(model), seed=seed) for seed in (1, 2) for model in ("b", "a", "c")]
     cells[5] = replace(blocked("c"), seed=2)
-    pairs = list(pairs_of(Job("j", Request("apple"), tuple(cells))))
+    pairs = list(pairs_of([Job("j", Request("apple"), tuple(cells))]))
     assert [(pair.models, pair.request.seed) for pair in pairs] == [
-        (("a", "b"), 1), (("b", "c"), 1), (("a", "c"), 1), (("a", "b"), 2),
+        (("a", "b"), 1), (("a", "c"), 1), (("b", "c"), 1), (("a", "b"), 2),
     ]  # fmt: skip
     for pair in pairs:
         assert {cells[picture.index].seed for picture in (pair.first, pair.second)} == {pair.request.seed}
@@ -30,7 +30,14 @@ def test_every_two_finished_pictures_of_one_seed_make_a_pair() -> None:
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.DONE])
 def test_a_picture_in_any_other_phase_makes_none(phase: Phase) -> None:
-    assert list(pairs_of(job(done("a"), replace(done("b"), phase=phase)))) == []
+    assert list(pairs_of([job(done("a"), replace(done("b"), phase=phase))])) == []
+
+
+def test_pictures_of_one_request_meet_across_comparisons() -> None:
+    newer, older = Job("new", Request("apple"), (done("a"),)), Job("old", Request("apple"), (done("b"), done("a")))
+    other = Job("other", Request("pear"), (done("c"),))
+    (pair,) = pairs_of([newer, older, other])
+    assert (pair.first, pair.second) == (Picture("new", 0, "a"), Picture("old", 0, "b"))
 
 
 def test_a_pairs_key_is_that_of_its_request_and_models() -> None:
