@@ -25,7 +25,7 @@ from bksdm_demo.cli.exit_codes import FAILED, OK, UsageError
 from bksdm_demo.cli.session import error_sentences, print_json, wrong_usage
 from bksdm_demo.engines.base import COMPUTE_UNITS, HINTS, Engine, EngineOptions
 from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
-from bksdm_demo.engines.child.pool import PartProcesses
+from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
 from bksdm_demo.engines.registry import open_engine
 from bksdm_demo.engines.unit_fallback import has_units, part_opener
 from bksdm_demo.errors import ModelUnavailableError
@@ -121,7 +121,8 @@ def _verified(start: Any, settings: Settings, models: str | None, quick: bool) -
         closing(start(replace(settings, cache_dir=Path(fresh) / "pictures", isolation=_isolation()))) as services,
     ):
         systems = chosen(services.catalog, models)
-        with ways(replace(engine_options(settings), cache_dir=Path(fresh) / "parts"), quick) as several:
+        limits = TimeLimits(settings.load_limit, settings.run_limit)
+        with ways(replace(engine_options(settings), cache_dir=Path(fresh) / "parts"), quick, limits) as several:
             plan = Plan(systems, several, *((1, 1) if quick else ()))
             parts = list(part_records(plan, tell))
         pictures = list(picture_records(systems, drawer(services), plan.pictures, tell))
@@ -155,7 +156,7 @@ def chosen(catalog: Catalog, keys: str | None) -> list[System]:
 
 
 @contextmanager
-def ways(options: EngineOptions, quick: bool) -> Iterator[list[Way]]:
+def ways(options: EngineOptions, quick: bool, limits: TimeLimits | None = None) -> Iterator[list[Way]]:
     """How this machine can run a part: as the demo would, with its trials; then every choice of units, or float32.
 
     With `quick`, only the first. Each part runs in a process of its own where the system has those.
@@ -164,7 +165,7 @@ def ways(options: EngineOptions, quick: bool) -> Iterator[list[Way]]:
     default: str = getattr(options, field)
     chosen = [] if quick else [name for name in names if name != default]
     posix = os.name == "posix"
-    with closing(PartProcesses(options)) if posix else nullcontext() as processes:
+    with closing(PartProcesses(options, limits)) if posix else nullcontext() as processes:
         several = [Way(default, part_opener(options, processes, isolated=posix))]
         for name in chosen:
             several.append(Way(name, _opener(processes, _with(options, field, name))))
