@@ -27,9 +27,9 @@ from bksdm_demo.records import Request
 
 COUNT = r"[+-]?\d+(?:\.\d+)?"
 RANGE = re.compile(rf"(?P<first>{COUNT})\s*(?:\.\.|…)\s*(?P<last>{COUNT})(?:\s*by\s*(?P<by>{COUNT}))?")
-HEAD = re.compile(
-    r"\s*(?P<name>[A-Za-z][A-Za-z_-]*(?:[ -](?:prompts?|scale))?)(?:\s*[:=]|\s)\s*(?P<values>.+)", re.DOTALL
-)
+SECOND = "|".join(name.partition("_")[2] for name in FIELDS if "_" in name)  # words, as in "guidance scale"
+NAME = rf"[A-Za-z][A-Za-z_-]*(?:[ -](?:{SECOND})s?)?"
+HEAD = re.compile(rf"\s*(?P<name>{NAME})(?:\s*[:=]|\s)\s*(?P<values>.+)", re.DOTALL)
 EXAMPLES = "Write one as “steps 5, 10, 20”, “seeds 1..8”, “scheduler all” or “prompt a cat | a dog”."
 
 

@@ -113,8 +113,11 @@ def _kinds(field: str) -> frozenset[str]:
 
 def _from_text(text: str, kinds: frozenset[str]) -> Any:
     if "tuple" in kinds:
-        words = [word for word in re.split(r"[\s;:,]+|\.\.|(?<=\d)-", text.strip("()[]")) if word]
-        return tuple(_number(word) for word in words)
+        inside = text.strip("()[]")
+        words = [word for word in re.split(r"[\s;:]+|\.\.|(?<=\d)-", inside) if word]
+        return tuple(
+            _number(word.strip()) for word in (words if len(words) > 1 and ", " not in inside else inside.split(","))
+        )
     if "bool" in kinds and text.lower() in YES_NO:
         return YES_NO[text.lower()]
     if "None" in kinds and text.lower() in ("none", "null", "off", ""):

@@ -173,8 +173,10 @@ def _value(name: str, value: object) -> str:
         return SCHEDULER_NAMES.get(str(value), str(value))
     if name == "generator" and value in GENERATORS:
         return GENERATOR_NAMES.get(str(value), str(value))
-    if value is None or value == "" or value == ():
+    if value is None or value is False or value == "" or value == ():
         return ""
+    if value is True:
+        return "yes"
     if isinstance(value, (tuple, list)):
         return " to ".join(_value("", one) for one in value)
     return f"{value:g}" if isinstance(value, float) else str(value)

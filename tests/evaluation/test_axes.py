@@ -25,6 +25,8 @@ from bksdm_demo.evaluation.sheet_values import DraftRow
         ("sampler Euler a, DPM++ 2M", "scheduler", ("euler-ancestral", "dpmpp-2m")),
         ("prompt a cat, black | a dog", "prompt", ("a cat, black", "a dog")),
         ("prompts: one|two", "prompt", ("one", "two")),
+        ("guidance interval 0-0.5 | 0.2..0.8 | 0,1:0,9", "guidance_interval", ((0, 0.5), (0.2, 0.8), (0.1, 0.9))),
+        ("forecast yes, no", "forecast", (True, False)),
         ("negative prompt blurry | dark", "negative_prompt", ("blurry", "dark")),
         ("steps 5, 5, 10", "steps", (5, 10)),
     ],
