@@ -54,4 +54,6 @@ def _needed(request: Request, place: float) -> Halves:
     """The halves that guidance needs at a place between the start, 0, and the end, 1."""
     first, last = request.guidance_interval
     scale = request.guidance_scale if first <= place <= last else 1
-    return {0: (NEGATIVE,), 1: (POSITIVE,)}.get(scale, BOTH)
+    if scale == 1:
+        return (POSITIVE,)
+    return (NEGATIVE,) if scale == 0 else BOTH

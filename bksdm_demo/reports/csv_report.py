@@ -16,6 +16,7 @@ from bksdm_demo.parameters.result_json import timestamp
 from bksdm_demo.records import Cell
 from bksdm_demo.reports.json_report import cell_report
 from bksdm_demo.reports.material import Material
+from bksdm_demo.wording.comparison import saving_facts
 from bksdm_demo.wording.timing import drawing_seconds, median_step, timings_of
 
 FORMULA_SIGNS = "=+-@|\N{MINUS SIGN}"  # "|" starts a command of DDE
@@ -61,10 +62,10 @@ def write_csv(material: Material, stream: BinaryIO, files: dict[int, str] | None
     """Write the table. `files` are the file names of pictures beside it, by the index of their cell.
 
     `psnr_db` and `ssim` compare with the first model's picture of the same seed. `step_seconds` has a semicolon between
-    two steps. A field without a value is empty.
+    two steps. A field without a value is empty. Options that save evaluations have columns at the end if they are on.
     """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, HEADS)
+    writer = csv.DictWriter(text, (*HEADS, *material.job.request.savings))
     writer.writeheader()
     for index in range(len(material.job.cells)):
         row = _row(material, index, (files or {}).get(index))
@@ -108,6 +109,7 @@ def _row(material: Material, index: int, file: str | None) -> dict[str, Any]:
         "weights": system and system.weights,
         "attention": system and system.attention,
         "licence": system and system.licence,
+        **{name: value for name, (_, value) in zip(request.savings, saving_facts(request), strict=True)},
     }
 
 

@@ -98,3 +98,11 @@ def test_csv_keeps_letters_quotes_and_line_breaks() -> None:
     prompt = 'пёс, "café"\n猫; 🙂 \ud800'
     (row, *_) = rows_of(written(material(job_of(Request(prompt))), "csv"))
     assert row["prompt"] == prompt.replace("\ud800", "\ufffd")
+
+
+def test_options_that_save_evaluations_have_columns_where_they_are_on() -> None:
+    job = mixed_job()
+    saving = replace(job, request=replace(job.request, guidance_interval=(0.2, 0.8), forecast=True))
+    rows = rows_of(written(material(saving), "csv"))
+    assert tuple(rows[0]) == (*HEADS, "guidance_interval", "forecast")
+    assert {(row["guidance_interval"], row["forecast"]) for row in rows} == {("0.2:0.8", "on")}

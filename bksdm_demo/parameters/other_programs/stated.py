@@ -45,7 +45,7 @@ class Stated:
     model: str = ""
     others: tuple[str, ...] = ()
     guidance_interval: str = ""
-    forecast: bool = False
+    forecast: str = ""
 
     @property
     def empty(self) -> bool:
@@ -69,7 +69,7 @@ def partial_request(stated: Stated, known_models: Collection[str]) -> PartialReq
         partial = partial.setting("guidance_scale", number(stated.guidance_scale))
     if stated.guidance_interval:
         partial = partial.setting("guidance_interval", interval(stated.guidance_interval))
-    if stated.forecast:
+    if stated.forecast == "on":
         partial = partial.setting("forecast", True)
     if stated.seed is not None:
         partial = partial.with_seeds([number(stated.seed)])

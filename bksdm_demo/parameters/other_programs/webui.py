@@ -59,7 +59,7 @@ def read_webui(text: str) -> Stated:
         noise=settings.get("noise") or NOISE.get(settings.get("rng", "").lower(), ""),
         model=settings.get("model", ""),
         guidance_interval=settings.get("guidance interval", "") if _ours(settings) else "",
-        forecast=_ours(settings) and settings.get("forecast") == "on",
+        forecast=settings.get("forecast", "") if _ours(settings) else "",
         others=() if _ours(settings) else tuple(name for name in names if _changes_pictures(name.lower())),
     )
 

@@ -261,4 +261,5 @@ def test_a_forecast_keeps_the_clean_latents(name: str, prediction: str) -> None:
         assert signal**2 + level**2 == pytest.approx(1)
         output = output_for(clean, scheduler.scale_input(sample, index), signal, level, prediction)
         sample = scheduler.step(output, index, sample, source)
+        assert scheduler.clean is not None
         np.testing.assert_allclose(scheduler.clean, clean, rtol=0, atol=1e-6)

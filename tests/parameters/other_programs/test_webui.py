@@ -199,6 +199,6 @@ def test_a_hostile_text_ends(filler: str) -> None:
 def test_our_own_text_tells_which_options_were_on() -> None:
     text = 'apple\nSteps: 20, Sampler: DDIM, CFG scale: 3, Seed: 7, Guidance interval: "0:0.5", Forecast: on, Version: '
     ours = read_webui(text + "bksdm-demo 1.0")
-    assert (ours.guidance_interval, ours.forecast) == ("0:0.5", True)
+    assert (ours.guidance_interval, ours.forecast) == ("0:0.5", "on")
     others = read_webui(text + "v1.9.0")
-    assert (others.guidance_interval, others.forecast) == ("", False)
+    assert (others.guidance_interval, others.forecast) == ("", "")
