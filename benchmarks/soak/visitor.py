@@ -59,7 +59,7 @@ class Visitor:
         """Submit a comparison and return its id. Raises RefusedError with the page's notice."""
         listed = ", ".join(map(str, seeds))
         form = [PROMPT, list(models), seeds[0], True, listed if len(seeds) > 1 else "1", "", steps, 3.0]
-        found = self.event("page_compare", [self._secret, *form, "dpmpp-2m", "numpy", False, ""])
+        found = self.event("page_compare", [self._secret, *form, "dpmpp-2m", "numpy", False, "0:1", False, ""])
         if not isinstance(found[0], str) or not found[0]:
             raise RefusedError(str(found[2]))
         return found[0]

@@ -125,7 +125,7 @@ def _examples(prompt: gr.Textbox) -> None:
 
 def build_settings(
     system: System | None, allowance: Allowance = ANYTHING, previews_allowed: bool = True
-) -> tuple[gr.Component, ...]:
+) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox, gr.Textbox, gr.Checkbox]:
     """Lay out the folded settings, with the values that `system` recommends. Offers previews if they are allowed."""
     steps, guidance, scheduler = recommendation(system)
     steps = allowance.nearest_steps(steps)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import logging
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from gradio.components.api_component import Api
 from gradio_client.utils import is_file_obj_with_meta
 
 from bksdm_demo.errors import RequestError
@@ -35,7 +37,7 @@ class GuardedBlocks(gr.Blocks):
             check_values(inputs)
         except RequestError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        return await super().preprocess_data(block_fn, inputs, *others, **options)
+        return await super().preprocess_data(block_fn, completed(inputs, block_fn.inputs), *others, **options)
 
     async def process_api(self, *values: Any, **options: Any) -> dict[str, Any]:
         """Handle one event. An unexpected error becomes one line in the log and a sentence for the client."""
@@ -53,6 +55,14 @@ class GuardedBlocks(gr.Blocks):
             logger.warning("An event failed: %s", one_line(error))
             logger.debug("The error in full:", exc_info=True)
             raise gr.Error(FAILED, print_exception=False) from error
+
+
+def completed(values: list[Any], inputs: Sequence[Any]) -> list[Any]:
+    """Return the values of an endpoint with the defaults of its last inputs, which programs of earlier days lack."""
+    missing = inputs[len(values) :]
+    if not all(isinstance(component, Api) and component.value is not None for component in missing):
+        return values
+    return [*values, *(component.value for component in missing)]
 
 
 def check_values(values: list[Any]) -> None:

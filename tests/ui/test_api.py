@@ -180,3 +180,16 @@ def test_the_example_of_the_readme_runs(
     printed = capsys.readouterr().out
     assert printed.count("pictures/") == 4
     assert "<!doctype html" in (tmp_path / "comparison.html").read_text(encoding="utf-8").lower()
+
+
+def test_a_program_for_an_earlier_version_may_leave_the_last_values_out(site: tuple[str, Comparisons]) -> None:
+    body = {"data": ["red apple", MODELS[:1], [7], 1, None, None, "numpy", "", True]}
+    (job,) = httpx.post(f"{site[0]}gradio_api/run/compare", json=body, timeout=SECONDS).json()["data"]
+    assert not {"guidance_interval", "forecast"} & job["request"].keys()
+
+
+def test_options_that_save_evaluations_are_taken_and_told(client: Client) -> None:
+    job = client.predict(
+        "red apple", MODELS[:1], steps=3, guidance_interval="0:0.5", forecast=True, api_name="/compare"
+    )
+    assert (job["request"]["guidance_interval"], job["request"]["forecast"]) == ([0.0, 0.5], True)

@@ -125,7 +125,7 @@ def test_sessions_that_nobody_opened_are_forgotten(tmp_path: Path) -> None:
 def test_a_refusal_that_quotes_half_an_emoji_is_sent(
     address: str, value: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    data = ["", "red apple", ["emoji-tiny"], 7, False, "1", "", 2, 3, "ddim", value, False, ""]
+    data = ["", "red apple", ["emoji-tiny"], 7, False, "1", "", 2, 3, "ddim", value, False, "0:1", False, ""]
     body = json.dumps({"data": data})
     answer = httpx.post(
         f"{address}gradio_api/run/page_compare", content=body, headers={"content-type": "application/json"}

@@ -276,8 +276,8 @@ def test_options_that_save_evaluations_reach_the_job_and_come_back(service: Comp
     finish(service, live.job_id)
     job = service.get(live.job_id)
     assert job.request.savings == {"guidance_interval": (0.2, 0.8), "forecast": True}
-    form = Form(*handlers(service).open(job.id)[: len(Form._fields)])
-    assert (form.guidance_interval, form.forecast) == ("0.2:0.8", True)
+    filled: Any = Form(*handlers(service).open(job.id)[: len(Form._fields)])
+    assert (filled.guidance_interval, filled.forecast) == ("0.2:0.8", True)
 
 
 def test_a_wrong_interval_is_a_sentence(service: Comparisons) -> None:
