@@ -181,10 +181,6 @@ class Comparisons:
         """Return the description of this machine that the next comparison gets."""
         return self._environment()
 
-    def environment(self) -> Mapping[str, Any]:
-        """Return the description of this machine that the next comparison gets."""
-        return self._environment()
-
     @property
     def busy(self) -> bool:
         """Whether a comparison waits or runs in this process."""
