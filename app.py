@@ -128,8 +128,8 @@ def _parser() -> argparse.ArgumentParser:
         "--link-cards",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="let other sites show finished comparisons: links unfold to prompt and pictures, and frames may embed them "
-        "(default: yes, but no with --gallery own, on a Space or with --share)",
+        help="let other sites show finished comparisons: links unfold to prompt and pictures, and frames may show "
+        "them (default: yes, but no with --gallery own, on a Space or with --share)",
     )
     parser.add_argument(
         "--safety-rules",
