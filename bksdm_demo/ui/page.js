@@ -5,7 +5,8 @@
   const calm = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   // The parameters of a link, removed from the address once another comparison is shown (see parameters/links.py).
-  const REQUEST = ["prompt", "negative", "steps", "guidance", "scheduler", "generator", "models", "seeds", "sheet"];
+  const REQUEST = ["prompt", "negative", "steps", "guidance", "scheduler", "generator", "guidance_interval", "forecast",
+    "models", "seeds", "sheet"];
 
   // The hub shows a Space in a frame. On loading, it passes the query of its own address to the frame. It takes a query
   // back as a message from Docker and static Spaces, and says that it takes none from Gradio's. So a frame also keeps the

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import zipfile
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,7 @@ def test_the_command_in_a_report_draws_the_same(run: Run) -> None:
     settings = "--seeds 7,8 --steps 2 --guidance 3.5 --scheduler euler --rng torch --negative=--blurry --out first"
     run("compare", "--models", "emoji-base,emoji-tiny", *settings.split(), "--", request.prompt)
     first = json.loads(Path("first/result.json").read_text())
-    assert first["request"] == asdict(request)
+    assert first["request"] == request.fields()
     with_cells = replace(_job(first), environment={"precision": "f32"})
     program, *arguments = shlex.split(job_command(with_cells))
     assert (program, arguments[:2]) == ("python", ["-m", "bksdm_demo"])

@@ -18,7 +18,7 @@ from PIL import Image
 from bksdm_demo.errors import RequestError
 from bksdm_demo.parameters import links
 from bksdm_demo.parameters.partial_request import PartialRequest
-from bksdm_demo.records import Request
+from bksdm_demo.records import SAVINGS, Request
 from bksdm_demo.runs.comparisons import NOT_YOURS, Comparisons
 from bksdm_demo.settings import Settings
 from bksdm_demo.store.sqlite import INDEX_NAME, SqliteStore
@@ -126,7 +126,9 @@ def test_the_range_of_a_page() -> None:
 
 def test_a_partial_request_fills_only_its_own_fields() -> None:
     fields = dict(zip(Form._fields, form_values(PartialRequest(prompt="red apple", seeds=(5, 9))), strict=True))
-    assert {name for name, value in fields.items() if value != SKIP} == {"prompt", "seed", "seeds", "locked"}
+    stated = {name for name, value in fields.items() if value != SKIP}
+    assert stated == {"prompt", "seed", "seeds", "locked", *SAVINGS}  # what saves evaluations is off unless stated
+    assert (fields["guidance_interval"], fields["forecast"]) == ("0:1", False)
     assert (fields["seed"], fields["seeds"], fields["locked"]) == (5, "5, 9", True)
     assert all(value == SKIP for value in form_values(PartialRequest()))
 
@@ -178,7 +180,7 @@ def test_a_public_page_has_own_galleries_by_default() -> None:
 def test_the_script_forgets_every_setting_that_a_link_may_hold() -> None:
     script = (Path(links.__file__).parents[1] / "ui" / "page.js").read_text(encoding="utf-8")
     named = script.split("const REQUEST = [", 1)[1].split("]", 1)[0]
-    assert {word.strip(' "') for word in named.split(",")} == {*links.NAMES.values(), "models", "seeds"}
+    assert {word.strip(' \n"') for word in named.split(",")} == {*links.NAMES.values(), "models", "seeds", links.SHEET}
 
 
 def spoil(folder: Path, *statements: str) -> None:
