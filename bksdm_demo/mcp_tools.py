@@ -24,12 +24,11 @@ from starlette.types import Receive, Scope, Send
 
 import bksdm_demo
 from bksdm_demo.errors import DemoError
-from bksdm_demo.evaluation.axes import read_axes
 from bksdm_demo.evaluation.sheet_csv import write_sheet_csv
-from bksdm_demo.evaluation.sheet_reader import read_sheet
+from bksdm_demo.evaluation.sheet_order import PUBLIC_CELLS, read_order, sheet_state
 from bksdm_demo.evaluation.sheet_results import gather_results
 from bksdm_demo.evaluation.sheets import Sheets
-from bksdm_demo.parameters.links import SHEET, job_address
+from bksdm_demo.parameters.links import job_address
 from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.parameters.result_json import request_report, seconds_report
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Job
@@ -39,7 +38,6 @@ from bksdm_demo.runs.fairness import Client, network
 PATH = "/mcp"
 FIRST_SEED = 7
 PICTURES = 8  # of one answer; the others are at their addresses
-CELLS = 256  # of one sheet
 LOOK_AGAIN = 0.1  # seconds until a running comparison is looked at again
 TEXT_KINDS = ("csv", "json")
 PageOf = Callable[[WebRequest], str]
@@ -145,7 +143,7 @@ class Tools:
     async def report(self, context: Context, id: Id, kind: Kind = "csv") -> list[str]:
         """Return the report on a comparison or a sheet: its text, or the address of a file.
 
-        The first text on a sheet says how far it is; a sheet has no json and no zip.
+        The first text on a sheet is its state as JSON; a sheet has no json report and no zip.
         """
         page = self._page(context)
         if id in {record.id for record in self._sheets.records()}:
@@ -157,22 +155,14 @@ class Tools:
         return [report.data.decode("utf-8-sig") if kind in TEXT_KINDS else f"{page}reports/{id}.{kind}"]
 
     def _start_sheet(self, rows: str, models: list[str], axes: str, address: str, page: str) -> dict[str, Any]:
-        system = self._comparisons.catalog.get(models[0]) if models else None
-        made = read_sheet(rows).complete(models, system, axes=read_axes(axes))
-        if made.cells > CELLS:
-            raise ToolError(
-                f"The sheet has {made.cells:,} pictures; the limit is {CELLS}. Ask for fewer rows or models."
-            )
+        made = read_order(self._sheets, rows, axes, models, PUBLIC_CELLS)
         cost = self._sheets.cost(made).words
         record = self._sheets.create(made)
         self._sheets.start(record.id, Client("", address))
-        url = f"{page}?{SHEET}={record.id}" if page else None
-        return {"id": record.id, "url": url, "rows": len(made.rows), "pictures": made.cells, "cost": cost}
+        return {**sheet_state(self._sheets, record.id, page), "cost": cost}
 
     def _sheet_report(self, sheet_id: str, kind: str, page: str) -> list[str]:
-        running = self._sheets.progress(sheet_id) is not None
-        problem = self._sheets.problem(sheet_id)
-        state = "It still runs; pictures without an outcome are missing." if running else problem or "It has ended."
+        state = json.dumps(sheet_state(self._sheets, sheet_id, page))
         if kind == "html" and page:
             return [state, f"{page}sheets/{sheet_id}.html"]
         if kind != "csv":

@@ -107,13 +107,13 @@ def test_a_sheet_draws_in_the_background_and_reports_its_table(address: str) -> 
     sheet = {"rows": "red apple\nblue car", "models": list(FAMILY[:2]), "axes": "steps 2, 3"}
     (begun,) = call(address + PATH, ("sheet", sheet))
     found = facts(begun)
-    assert (found["rows"], found["pictures"]) == (4, 8)
+    assert (found["rows"], found["pictures"], found["models"]) == (4, 8, list(FAMILY[:2]))
     assert httpx.get(found["url"]).status_code == 200
     deadline = time.monotonic() + SECONDS
-    state = ""
-    while state != "It has ended." and time.monotonic() < deadline:
+    while found["state"] == "running" and time.monotonic() < deadline:
         (answer,) = call(address + PATH, ("report", {"id": found["id"]}))
-        state = answer.content[0].text
+        found = facts(answer)
+    assert (found["outcomes"], found["missing"], found["problem"]) == ({"done": 8}, 0, "")
     table = list(csv.DictReader(io.StringIO(answer.content[1].text)))
     assert [(row["prompt"], row["steps"]) for row in table[::2]] == [
         (prompt, steps) for prompt in ("red apple", "blue car") for steps in ("2", "3")
@@ -145,7 +145,7 @@ def test_a_blocked_picture_is_missing(sheets: Sheets) -> None:
         ("compare", REQUEST | {"prompt": " "}, "prompt is empty"),
         ("compare", REQUEST | {"steps": 1000}, "between 1 and 150"),
         ("sheet", {"rows": "steps\n5", "models": ["emoji-tiny"]}, "prompt"),
-        ("sheet", {"rows": "apple", "models": list(FAMILY[:2]), "axes": "seeds 1..200"}, "the limit is 256"),
+        ("sheet", {"rows": "apple", "models": list(FAMILY[:2]), "axes": "seeds 1..200"}, "at most 256 pictures"),
         ("report", {"id": "unknown"}, "no comparison with this id"),
     ],
 )

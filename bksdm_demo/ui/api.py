@@ -1,4 +1,4 @@
-"""The API for programs: compare, job, cancel, report and models, documented at /gradio_api/info.
+"""The API for programs: compare, job, cancel, report, models and sheets, documented at /gradio_api/info.
 
 Programs and visitors share the queue of the Comparisons service. A refused request reaches the client as the sentence
 that a visitor would read. No endpoint lists saved comparisons: a client must know the id.
@@ -17,6 +17,7 @@ import gradio as gr
 from gradio.events import api
 
 from bksdm_demo.errors import BusyError, DemoError, RequestError
+from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.parameters.links import job_address
 from bksdm_demo.parameters.partial_request import PartialRequest, interval
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
@@ -26,6 +27,7 @@ from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import FIRST_SEED, whole
 from bksdm_demo.ui.present import picture_address
 from bksdm_demo.ui.reports import page_address, report_address
+from bksdm_demo.ui.sheet_api import SheetApi
 from bksdm_demo.ui.visitors import address_of
 
 MOST_WAITING = 24  # programs that wait for their pictures; Gradio handles 40 events at once
@@ -177,10 +179,14 @@ class Api:
         return {system.key: system.name for system in self.comparisons.catalog.systems()}
 
 
-def build_api(comparisons: Comparisons) -> None:
-    """Add the endpoints; call it inside the page's Blocks."""
+def build_api(comparisons: Comparisons, sheets: Sheets | None = None, *, public: bool = False) -> None:
+    """Add the endpoints; call it inside the page's Blocks. `public` as in SheetApi."""
     endpoints = Api(comparisons)
-    for endpoint in (endpoints.compare, endpoints.job, endpoints.cancel, endpoints.report, endpoints.models):
+    named = [endpoints.compare, endpoints.job, endpoints.cancel, endpoints.report, endpoints.models]
+    if sheets is not None:
+        more = SheetApi(sheets, public)
+        named += [more.sheet, more.sheet_state]
+    for endpoint in named:
         api(_with_sentences(endpoint), api_name=endpoint.__name__)
 
 

@@ -84,7 +84,7 @@ def build_page(
                 build_about(comparisons, own_gallery)
         page.load(None, outputs=[visits.secret, visits.zone], js=KNOW_VISITOR_JS, api_visibility="private")
         if api:
-            build_api(comparisons)
+            build_api(comparisons, sheets, public=own_gallery)
     page.queue(default_concurrency_limit=None)
     page._queue.sleep_when_free = QUEUE_SLEEP
     page._queue.ANALYTICS_MAX_EVENTS = SESSIONS  # finished events that Gradio remembers for statistics: 10,000

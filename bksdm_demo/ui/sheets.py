@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from bksdm_demo.errors import DemoError, RequestError
-from bksdm_demo.evaluation.axes import read_axes
-from bksdm_demo.evaluation.sheet import Sheet, SheetRecord
-from bksdm_demo.evaluation.sheet_reader import read_sheet
+from bksdm_demo.evaluation.sheet import SHEET_CELLS_LIMIT, Sheet, SheetRecord
+from bksdm_demo.evaluation.sheet_order import PUBLIC_CELLS, read_order
 from bksdm_demo.evaluation.sheet_starters import STARTERS, starter_text
 from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.parameters.links import JOB, SHEET
@@ -30,9 +29,7 @@ from bksdm_demo.ui.visitors import Visits
 
 SHEETS_TAB = "sheets"
 STOPPING = "Stopping…"
-PUBLIC_CELLS = 256  # of one sheet on a public page
 TEXT_LIMIT = 200_000  # characters that the page sends
-TOO_MANY_CELLS = f"This page draws sheets of at most {PUBLIC_CELLS} pictures. Choose fewer rows or models."
 PLACEHOLDER = """a red apple
 a blue car
 
@@ -143,13 +140,8 @@ class SheetHandlers:
         """Read the form. Raises RequestError with what is wrong."""
         if len(text or "") > TEXT_LIMIT:
             raise RequestError(f"The rows have more than {TEXT_LIMIT:,} characters. Use the command line for them.")
-        draft = read_sheet(text) if (text or "").strip() else read_sheet("prompt")
-        keys = tuple(models or ()) or draft.models
-        system = self.sheets.comparisons.catalog.get(keys[0]) if keys else None
-        made = draft.complete(keys, system, axes=read_axes(axes or ""))
-        if self.visitors.own and made.cells > PUBLIC_CELLS:
-            raise RequestError(TOO_MANY_CELLS)
-        return made
+        most = PUBLIC_CELLS if self.visitors.own else SHEET_CELLS_LIMIT
+        return read_order(self.sheets, text or "", axes or "", tuple(models or ()), most)
 
     def _turned(self, visitor: str, sheet_id: str, first: float, baseline: str, by: int) -> Shown:
         try:

@@ -36,7 +36,7 @@ def client(site: tuple[str, Comparisons]) -> Client:
 
 def test_only_these_endpoints_are_documented(client: Client) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == {"/compare", "/job", "/cancel", "/report", "/models"}
+    assert set(named) == {"/compare", "/job", "/cancel", "/report", "/models", "/sheet", "/sheet_state"}
     parameters = {entry["parameter_name"]: entry for entry in named["/compare"]["parameters"]}
     assert parameters["seeds"]["python_type"]["type"] == "None | list[int]"
     assert "dpmpp-2m-karras" in parameters["scheduler"]["python_type"]["type"]
