@@ -182,7 +182,13 @@ class Api:
 def build_api(comparisons: Comparisons, sheets: Sheets | None = None, *, public: bool = False) -> None:
     """Add the endpoints; call it inside the page's Blocks. `public` as in SheetApi."""
     endpoints = Api(comparisons)
-    named = [endpoints.compare, endpoints.job, endpoints.cancel, endpoints.report, endpoints.models]
+    named: list[Callable[..., Any]] = [
+        endpoints.compare,
+        endpoints.job,
+        endpoints.cancel,
+        endpoints.report,
+        endpoints.models,
+    ]
     if sheets is not None:
         more = SheetApi(sheets, public)
         named += [more.sheet, more.sheet_state]
