@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-benchmarks
-WORKERS ?= 2
+WORKERS ?= 3
 ARGS ?=
 
 .PHONY: demo test test-reference lint benchmark soak setup clean
@@ -12,10 +12,10 @@ demo: $(VENV)/.runtime  ## start the page on the embedded sample family; ARGS="-
 	$(BIN)/python app.py $(ARGS)
 
 test: $(VENV)/.dev  ## every test that needs no torch; ARGS="-k scheduler"
-	$(BIN)/python -m pytest -m "not reference" -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not reference" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-reference: $(VENV)/.reference  ## live comparison with torch, diffusers and coremltools' converter
-	$(BIN)/python -m pytest -m reference -n $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m reference -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -56,16 +56,17 @@ print("closed", flush=True)
 """
 
 
-def _heed_hangups() -> None:
-    """Tests that run under nohup pass on that they ignore the signal."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def _heed_signals() -> None:
+    """Tests that run under nohup, or in the background of a script, pass on that they ignore a signal."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @contextmanager
 def page(folder: Path, longest: float = LONGEST, *before: str) -> Iterator[subprocess.Popen[str]]:
     command = [*before, sys.executable, "-c", PAGE, str(folder), str(longest)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, preexec_fn=_heed_hangups, **pipes) as process:
+    with subprocess.Popen(command, cwd=ROOT, preexec_fn=_heed_signals, **pipes) as process:
         try:
             yield process
         finally:

@@ -24,10 +24,10 @@ from bksdm_demo.ui.labels import job_labels
 from tests.translate.programs import psnr
 
 REQUEST = Request("a green apple", seed=3, steps=6, guidance_scale=3.0)  # not among those it is calibrated on
-# dB: each prediction against f32 on the trajectory of f32; measured 56.4 and 54.0 at the second step, 34.6 and 36.0 at
-# the last, where little noise is left to tell
-STEP_FLOOR = {"emoji-original": 32.0, "emoji-tiny": 30.0}
-PICTURE_FLOOR = {"emoji-original": 20.0, "emoji-tiny": 20.0}  # dB against the picture of f32; measured 21.6 and 22.3
+# dB: each prediction against f32 on the trajectory of f32; measured 54.0 at the second step and 36.0 at the last, where
+# little noise is left to tell (emoji-original: 56.4 and 34.6)
+STEP_FLOOR = {"emoji-tiny": 30.0}
+PICTURE_FLOOR = {"emoji-tiny": 20.0}  # dB against the picture of f32; measured 22.3 (emoji-original: 21.6)
 
 
 @contextmanager
