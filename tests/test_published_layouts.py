@@ -144,7 +144,7 @@ def test_notas_archives(hub: HubServer, compiled: Path, truth: np.ndarray, tmp_p
         assert record is not None
         assert (record.revision, record.asked) == (NOTA_REVISION, NOTA_REVISION)
         assert not any(path.name in ("__MACOSX", ".DS_Store") for path in folder.rglob("*"))
-    services = start(Settings(models_dir=tmp_path, precision="f32"))
+    services = start(Settings(models_dir=tmp_path, precision="f32", cache_dir=compiled / "cache"))
     try:
         np.testing.assert_array_equal(picture_of(services, "bk-sdm-tiny-2m"), truth)
         np.testing.assert_array_equal(picture_of(services, "bk-sdm-base-2m"), truth)
@@ -171,7 +171,7 @@ def test_pcuenqs_archives(hub: HubServer, compiled: Path, truth: np.ndarray, tmp
     assert record.asked == "main"
     assert len(record.revision) == 40
     fetch(offer, tmp_path, attention="original")
-    services = start(Settings(models_dir=tmp_path, precision="f32"))
+    services = start(Settings(models_dir=tmp_path, precision="f32", cache_dir=compiled / "cache"))
     try:
         system = services.catalog.get("small-sd-v0")
         assert system.parts is not None
@@ -201,7 +201,7 @@ def test_apples_archives(
     folders = [fetch(offer, tmp_path, attention=kind) for kind in ("split_einsum_v2", "original")]
     weights = [next(folder.rglob("SafetyChecker.mlmodelc/weights/weight.bin")) for folder in folders]
     assert weights[0].samefile(weights[1])  # both have it, the disk once
-    services = start(Settings(models_dir=tmp_path, precision="f32"))
+    services = start(Settings(models_dir=tmp_path, precision="f32", cache_dir=compiled / "cache"))
     try:
         assert services.catalog.get("sd-v1-4-palettized").availability is Availability.ON_DISK
         np.testing.assert_array_equal(picture_of(services, "sd-v1-4-palettized"), truth)
@@ -219,7 +219,7 @@ def test_apples_loose_folders(hub: HubServer, compiled: Path, truth: np.ndarray,
         files |= packages(f"{kind}/packages/", vocabulary=kind == "original")
     serve(hub, {APPLE: files})
     snapshot_download(APPLE, revision=APPLE_REVISION, local_dir=tmp_path / "apple", max_workers=2)
-    services = start(Settings(models_dir=tmp_path, precision="f32"))
+    services = start(Settings(models_dir=tmp_path, precision="f32", cache_dir=compiled / "cache"))
     try:
         keys = [f"apple-{kind}-{form}" for kind in ("original", "split_einsum_v2") for form in ("compiled", "packages")]
         local = [system for system in services.catalog.systems() if system.family == "On this machine"]

@@ -54,7 +54,7 @@ def test_no_event_of_the_page_holds_a_connection_or_a_thread(address: str, event
     assert httpx.get(f"{address}config").json()["connect_heartbeat"] is False
     programs = {event["id"] for event in events if event["queue"] is not False and event["backend_fn"]}
     names = {event["api_name"] for event in events if event["id"] in programs}
-    assert names == {"compare", "job", "cancel", "report", "models"}
+    assert names == {"compare", "job", "cancel", "report", "models", "sheet", "sheet_state"}
     assert not [event["api_name"] for event in events if event["types"]["generator"]]
 
 
