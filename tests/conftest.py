@@ -10,6 +10,15 @@ from pathlib import Path
 import pytest
 
 BROWSER = "browser"
+LONGEST_IN_A_BROWSER = (
+    "test_many_tabs.py",
+    "test_coming_back.py",
+    "test_accessibility.py",
+    "test_gallery.py",
+    "test_viewer.py",
+    "test_votes.py",
+    "test_sheets.py",
+)
 LONGEST = (  # beyond 15 seconds; in a file's place, its folder's name stands for all in it
     "test_int8.py",
     "test_openvino_cache.py",
@@ -32,6 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _place(item.path))
 
 
-def _place(path: Path) -> int:
-    last = len(LONGEST) + (BROWSER in path.parts)
-    return next((place for place, name in enumerate(LONGEST) if name in path.parts), last)
+def _place(path: Path) -> tuple[bool, int]:
+    in_a_browser = BROWSER in path.parts
+    longest = LONGEST_IN_A_BROWSER if in_a_browser else LONGEST
+    return in_a_browser, next((place for place, name in enumerate(longest) if name in path.parts), len(longest))
