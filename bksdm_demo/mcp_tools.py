@@ -23,16 +23,17 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 import bksdm_demo
-from bksdm_demo.errors import DemoError
+from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.evaluation.sheet_csv import write_sheet_csv
 from bksdm_demo.evaluation.sheet_order import PUBLIC_CELLS, read_order, sheet_state
 from bksdm_demo.evaluation.sheet_results import gather_results
 from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.parameters.links import job_address
-from bksdm_demo.parameters.partial_request import PartialRequest
+from bksdm_demo.parameters.partial_request import PartialRequest, interval
 from bksdm_demo.parameters.result_json import request_report, seconds_report
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Job
 from bksdm_demo.reports.formats import build_report
+from bksdm_demo.reports.json_report import offers_report
 from bksdm_demo.runs.fairness import Client, network
 
 PATH = "/mcp"
@@ -61,6 +62,8 @@ Steps = Annotated[
 Guidance = Annotated[float | None, Field(description="how strictly the picture follows the prompt, 0 to 30")]
 Scheduler = Annotated[SchedulerName | None, Field(description="the sampling method")]
 Generator = Annotated[GeneratorName, Field(description="the source of the start noise: numpy as Apple's, or torch")]
+Interval = Annotated[str, Field(description="the share of the steps in which guidance acts, such as 0:0.5")]
+Forecast = Annotated[bool, Field(description="forecast some steps instead of evaluating the U-Net; a little different")]
 Negative = Annotated[str, Field(description="what the picture should not show")]
 Id = Annotated[str, Field(description="the id of a comparison or a sheet, from the tools compare and sheet")]
 Rows = Annotated[
@@ -89,20 +92,7 @@ class Tools:
 
     def models(self) -> list[dict[str, Any]]:
         """List the models: key, name, family, whether each can draw now and why not, and recommended settings."""
-        return [
-            {
-                "key": system.key,
-                "name": system.name,
-                "family": system.family,
-                "available": system.available,
-                "reason": system.reason,
-                "unet_parameters": system.unet_parameters,
-                "steps": system.steps,
-                "guidance_scale": system.guidance_scale,
-                "scheduler": system.scheduler,
-            }
-            for system in self._comparisons.catalog.systems()
-        ]
+        return offers_report(self._comparisons.catalog.systems())
 
     async def compare(
         self,
@@ -115,19 +105,28 @@ class Tools:
         scheduler: Scheduler = None,
         negative_prompt: Negative = "",
         generator: Generator = "numpy",
+        guidance_interval: Interval = "0:1",
+        forecast: Forecast = False,
     ) -> list[Any]:
         """Draw one prompt with each model and each seed, all from the same noise, and wait for the pictures.
 
         Returns the settings, outcomes and seconds as JSON, then the pictures, row by row. A blocked picture is missing.
         """
         partial = PartialRequest(
-            prompt, negative_prompt, steps, guidance_scale, scheduler, generator, tuple(seeds or [FIRST_SEED])
+            prompt,
+            negative_prompt,
+            steps,
+            guidance_scale,
+            scheduler,
+            generator,
+            seeds=tuple(seeds or [FIRST_SEED]),
+            guidance_interval=interval(guidance_interval),
+            forecast=forecast,
         )
         address = _address(context)
         job = await anyio.to_thread.run_sync(lambda: _sentences(lambda: self._submit(partial, models, address)))
         job = await self._finished(job, context)
-        shown = [index for index, cell in enumerate(job.cells) if cell.shown]
-        pictures = [Image(data=self._comparisons.picture(job.id, index), format="png") for index in shown[:PICTURES]]
+        pictures = await anyio.to_thread.run_sync(lambda: _sentences(lambda: self._pictures(job)))
         return [json.dumps(comparison_facts(job, self._page(context)), ensure_ascii=False), *pictures]
 
     async def sheet(self, context: Context, rows: Rows, models: Models, axes: Axes = "") -> dict[str, Any]:
@@ -146,13 +145,21 @@ class Tools:
         The first text on a sheet is its state as JSON; a sheet has no json report and no zip.
         """
         page = self._page(context)
-        if id in {record.id for record in self._sheets.records()}:
-            return await anyio.to_thread.run_sync(lambda: _sentences(lambda: self._sheet_report(id, kind, page)))
+        return await anyio.to_thread.run_sync(lambda: _sentences(lambda: self._report(id, kind, page)))
+
+    def _report(self, id: str, kind: str, page: str) -> list[str]:
+        if self._is_sheet(id):
+            return self._sheet_report(id, kind, page)
         if kind not in TEXT_KINDS and not page:
             raise ToolError(f"There is no page to download {kind} from. Choose csv or json.")
-        build = lambda: _sentences(lambda: build_report(self._comparisons, id, kind, page))  # noqa: E731
-        report = await anyio.to_thread.run_sync(build)
+        report = build_report(self._comparisons, id, kind, page)
         return [report.data.decode("utf-8-sig") if kind in TEXT_KINDS else f"{page}reports/{id}.{kind}"]
+
+    def _is_sheet(self, id: str) -> bool:
+        try:
+            return self._sheets.get(id).id == id
+        except RequestError:
+            return False
 
     def _start_sheet(self, rows: str, models: list[str], axes: str, address: str, page: str) -> dict[str, Any]:
         made = read_order(self._sheets, rows, axes, models, PUBLIC_CELLS)
@@ -173,7 +180,12 @@ class Tools:
 
     def _submit(self, partial: PartialRequest, models: list[str], address: str) -> Job:
         system = self._comparisons.catalog.get(models[0]) if models else None
-        return self._comparisons.submit(partial.complete(system), models, seeds=partial.seeds, address=address)
+        request = self._comparisons.allowance.complete(partial, system)
+        return self._comparisons.submit(request, models, seeds=partial.seeds, address=address)
+
+    def _pictures(self, job: Job) -> list[Image]:
+        shown = [index for index, cell in enumerate(job.cells) if cell.shown]
+        return [Image(data=self._comparisons.picture(job.id, index), format="png") for index in shown[:PICTURES]]
 
     def _page(self, context: Context) -> str:
         web = _web(context)
@@ -188,7 +200,7 @@ class Tools:
                     told = drawn
                     await context.report_progress(drawn, len(job.cells), "pictures")
                 await anyio.sleep(LOOK_AGAIN)
-                job = self._comparisons.get(job.id)
+                job = await anyio.to_thread.run_sync(self._comparisons.get, job.id)
         except anyio.get_cancelled_exc_class():
             self._comparisons.cancel(job.id)
             raise
@@ -239,7 +251,7 @@ def mcp_route(sheets: Sheets, page_of: PageOf) -> Route:
             async with app.router.lifespan_context(app):
                 await app(scope, receive, send)
 
-    return Route(PATH, Endpoint(), methods=["GET", "POST", "DELETE"])
+    return Route(PATH, Endpoint(), methods=["POST"])  # a GET would open a stream that nothing is ever written to
 
 
 def _drawn(job: Job) -> float:

@@ -19,13 +19,15 @@ from mcp.client import Client
 
 from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.mcp_tools import PATH, build_server, mcp_route
+from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.ui.page import build_page, launch_options
 from bksdm_demo.ui.reports import page_address
 from tests.fakes import BLOCKED_WORD, FAMILY, fake_comparisons
 from tests.ui.conftest import close_loops  # noqa: F401
 from tests.ui.test_page import free_port
 
-REQUEST = {"prompt": "red apple", "models": list(FAMILY[:2]), "steps": 2, "seeds": [7, 8]}
+MODELS = list(FAMILY[:2])
+REQUEST = {"prompt": "red apple", "models": MODELS, "steps": 2, "seeds": [7, 8]}
 SECONDS = 60  # a loaded machine is slow
 PNG = "iVBORw0KGgo"  # the first bytes of every PNG, in base 64
 
@@ -95,6 +97,22 @@ def test_two_calls_compare_beside_the_page(address: str) -> None:
     assert found["url"].startswith(address)
 
 
+def test_settings_that_nobody_stated_stay_within_the_operator_s_limits(tmp_path: Path) -> None:
+    with closing(fake_comparisons(tmp_path, allowance=Allowance(steps=(1, 3)))) as service:
+        request = {"prompt": "red apple", "models": MODELS}
+        stated, unstated = call(
+            build_server(Sheets(service)),
+            ("compare", request | {"steps": 4}),
+            ("compare", request | {"forecast": True}),
+        )
+    assert "this page allows 1 to 3" in stated.content[0].text
+    assert (facts(unstated)["request"]["steps"], facts(unstated)["request"]["forecast"]) == (3, True)
+
+
+def test_no_stream_is_held_open(address: str) -> None:
+    assert httpx.get(address + PATH).status_code == 405
+
+
 def test_reports_come_as_text_or_as_an_address(address: str) -> None:
     job = facts(call(address + PATH, ("compare", REQUEST))[0])["id"]
     table, page = call(address + PATH, ("report", {"id": job}), ("report", {"id": job, "kind": "html"}))
@@ -104,10 +122,10 @@ def test_reports_come_as_text_or_as_an_address(address: str) -> None:
 
 
 def test_a_sheet_draws_in_the_background_and_reports_its_table(address: str) -> None:
-    sheet = {"rows": "red apple\nblue car", "models": list(FAMILY[:2]), "axes": "steps 2, 3"}
+    sheet = {"rows": "red apple\nblue car", "models": MODELS, "axes": "steps 2, 3"}
     (begun,) = call(address + PATH, ("sheet", sheet))
     found = facts(begun)
-    assert (found["rows"], found["pictures"], found["models"]) == (4, 8, list(FAMILY[:2]))
+    assert (found["rows"], found["pictures"], found["models"]) == (4, 8, MODELS)
     assert httpx.get(found["url"]).status_code == 200
     deadline = time.monotonic() + SECONDS
     while found["state"] == "running" and time.monotonic() < deadline:
@@ -144,8 +162,9 @@ def test_a_blocked_picture_is_missing(sheets: Sheets) -> None:
         ("compare", REQUEST | {"models": []}, "model"),
         ("compare", REQUEST | {"prompt": " "}, "prompt is empty"),
         ("compare", REQUEST | {"steps": 1000}, "between 1 and 150"),
+        ("compare", REQUEST | {"guidance_interval": "half"}, "such as 0:0.5"),
         ("sheet", {"rows": "steps\n5", "models": ["emoji-tiny"]}, "prompt"),
-        ("sheet", {"rows": "apple", "models": list(FAMILY[:2]), "axes": "seeds 1..200"}, "at most 256 pictures"),
+        ("sheet", {"rows": "apple", "models": MODELS, "axes": "seeds 1..200"}, "at most 256 pictures"),
         ("report", {"id": "unknown"}, "no comparison with this id"),
     ],
 )

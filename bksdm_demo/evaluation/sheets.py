@@ -31,7 +31,9 @@ logger = logging.getLogger(__name__)
 FOLDER = "sheets"
 NOT_YOURS = "Another visitor started this sheet. You can look at it, but not run, stop or delete it."
 RUNNING_AT_ONCE = 4  # sheets of one process
+RUNNING_OF_AN_ADDRESS = 2  # of them: whoever invents visitors does not take all
 ONE_EACH = "Another sheet of yours is running. Wait for its end, or stop it first."
+ADDRESS_HAS_TWO = f"{RUNNING_OF_AN_ADDRESS} sheets of your address are running. Wait for one to end, or stop one."
 TOO_MANY = f"{RUNNING_AT_ONCE} sheets are running. Wait for one to end."
 CLOSE_SECONDS = 5.0
 
@@ -166,6 +168,9 @@ class Sheets:
                 raise BusyError(RUNNING)
             if client.person and any(run.client.person == client.person for run in alive.values()):
                 raise BusyError(ONE_EACH)
+            of_address = sum(run.client.address == client.address for run in alive.values())
+            if client.address and of_address >= RUNNING_OF_AN_ADDRESS:
+                raise BusyError(ADDRESS_HAS_TWO)
             if len(alive) >= RUNNING_AT_ONCE:
                 raise BusyError(TOO_MANY)
             ended = dict(list(self._runs.items())[-RUNNING_AT_ONCE * 16 :])

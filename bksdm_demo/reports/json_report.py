@@ -26,6 +26,10 @@ SYSTEMS_SCHEMA = "bksdm-demo/models"
 PACKAGES_SCHEMA = "bksdm-demo/packages"
 HISTORY_SCHEMA = "bksdm-demo/history"
 NOTHING_SHARED = Sharing()
+_OFFERED = (
+    "key", "name", "family", "available", "reason", "licence", "unet_parameters", "size_bytes", "steps",
+    "guidance_scale", "scheduler",
+)  # fmt: skip
 _SYSTEM_FACTS = tuple(
     field.name for field in fields(System) if field.name not in ("folder", "shared", "parts", "availability")
 )
@@ -72,6 +76,11 @@ def system_report(system: System) -> dict[str, Any]:
     """Every plain fact of a system, and the folder of its parts."""
     facts = {name: getattr(system, name) for name in _SYSTEM_FACTS}
     return {**facts, "availability": system.availability.value, "folder": str(system.folder)}
+
+
+def offers_report(systems: Sequence[System]) -> list[dict[str, Any]]:
+    """What a program needs to choose among the systems; no folder of this machine."""
+    return [{name: getattr(system, name) for name in _OFFERED} for system in systems]
 
 
 def history_report(page: Page) -> dict[str, Any]:

@@ -5,9 +5,11 @@ Only what is to be drawn is checked: a stored comparison beyond today's limits s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.library.system import System
+from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.records import CELLS_LIMIT, PROMPT_LIMIT, STEPS_RANGE, Request
 
 
@@ -47,6 +49,14 @@ class Allowance:
                 raise RequestError(
                     f"{name} has {len(text)} characters; this page allows {self.prompt}. Shorten the text."
                 )
+
+    def complete(self, partial: PartialRequest, system: System | None) -> Request:
+        """Fill every gap as `partial.complete` does; steps that it leaves open are moved into the allowed range.
+
+        Raises RequestError.
+        """
+        request = partial.complete(system)
+        return request if partial.steps is not None else replace(request, steps=self.nearest_steps(request.steps))
 
     def nearest_steps(self, steps: int) -> int:
         """Return the number of steps, moved into the range that is allowed here."""

@@ -7,7 +7,6 @@ that a visitor would read. No endpoint lists saved comparisons: a client must kn
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import wraps
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,6 +22,7 @@ from bksdm_demo.parameters.partial_request import PartialRequest, interval
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Job
 from bksdm_demo.reports.formats import KINDS, parse_kind
+from bksdm_demo.reports.json_report import offers_report
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import FIRST_SEED, whole
 from bksdm_demo.ui.present import picture_address
@@ -136,9 +136,7 @@ class Api:
             guidance_interval=interval(_string("guidance_interval", guidance_interval)),
             forecast=forecast,
         )
-        request = partial.complete(system)
-        if steps is None:
-            request = replace(request, steps=self.comparisons.allowance.nearest_steps(request.steps))
+        request = self.comparisons.allowance.complete(partial, system)
         return self.comparisons.submit(request, chosen, seeds=numbers, address=address_of(web))
 
     def job(self, web: gr.Request, id: str) -> dict:
@@ -158,22 +156,7 @@ class Api:
 
     def models(self) -> list[dict]:
         """List the models: key, name, whether each can run now, the reason if it cannot, and recommended settings."""
-        return [
-            {
-                "key": system.key,
-                "name": system.name,
-                "family": system.family,
-                "available": system.available,
-                "reason": system.reason,
-                "licence": system.licence,
-                "unet_parameters": system.unet_parameters,
-                "size_bytes": system.size_bytes,
-                "steps": system.steps,
-                "guidance_scale": system.guidance_scale,
-                "scheduler": system.scheduler,
-            }
-            for system in self.comparisons.catalog.systems()
-        ]
+        return offers_report(self.comparisons.catalog.systems())
 
     def _names(self) -> dict[str, str]:
         return {system.key: system.name for system in self.comparisons.catalog.systems()}

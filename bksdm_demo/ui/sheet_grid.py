@@ -169,7 +169,7 @@ def _cell(
             ' loading="lazy"></a>'
         )
     own, other = (CellResult(row, model, one, None).seconds for one in (shown, baseline))
-    words = "" if own is None else format_seconds(own)
+    words = COUNTED.get(shown.phase, "") if own is None else format_seconds(own)
     words += f" · {format_ratio(other / own)} ({ONE_RUN})" if own and other else ""
     return f"<li>{box}{_caption(name, words)}</li>"
 

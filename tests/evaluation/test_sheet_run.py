@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -142,15 +144,30 @@ def test_a_stopped_sheet_keeps_its_cells_and_goes_on(tmp_path: Path) -> None:
     with pytest.raises(BusyError, match="running already"):
         sheets.start(record.id, NOBODY)
     while (progress := sheets.progress(record.id)) is None or progress.drawn < 1:
-        pass
+        time.sleep(0.01)
     sheets.stop(record.id)
     gate.set()
     while sheets.progress(record.id) is not None:
-        pass
+        time.sleep(0.01)
     assert sheets.get(record.id).outcomes == {"done": 1, "cancelled": 1, "": 2}
     assert sheets.run(record.id, NOBODY).drawn == 3
     assert sheets.get(record.id).outcomes == {"done": 4}
     service.close()
+
+
+def test_one_address_cannot_take_every_place(tmp_path: Path) -> None:
+    gate = threading.Event()
+    with (
+        closing(fake_comparisons(tmp_path, {"unet": {"run_gate": gate}})) as service,
+        closing(Sheets(service, ENGINE)) as sheets,
+    ):
+        records = [sheets.create(sheet_of(prompt, TINY)) for prompt in ("a", "b", "c")]
+        for record, visitor in zip(records[:2], ("anna", "ben"), strict=True):
+            sheets.start(record.id, Client(visitor, "192.0.2.1"))
+        with pytest.raises(BusyError, match="2 sheets of your address"):
+            sheets.start(records[2].id, Client("chloe", "192.0.2.1"))
+        sheets.start(records[2].id, Client("chloe", "192.0.2.2"))
+        gate.set()
 
 
 def test_a_full_queue_is_waited_for(tmp_path: Path) -> None:
@@ -160,7 +177,7 @@ def test_a_full_queue_is_waited_for(tmp_path: Path) -> None:
     record = sheets.create(sheet_of("red apple", TINY))
     held = [service.submit(record.sheet.rows[0].request, FAMILY[:1])]
     while service.waiting:
-        pass
+        time.sleep(0.01)
     held.append(service.submit(record.sheet.rows[0].request, FAMILY[:1]))
     said: list[str] = []
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.records import CELLS_LIMIT, PROMPT_LIMIT, STEPS_RANGE, Request
 from bksdm_demo.runs.allowance import Allowance
 
@@ -40,3 +41,9 @@ def test_more_is_refused_with_the_limit(request_: Request, pictures: int, senten
 
 def test_recommended_steps_move_into_the_range() -> None:
     assert [SMALL.nearest_steps(steps) for steps in (1, 4, 25, 50, 150)] == [4, 4, 25, 50, 50]
+
+
+def test_only_steps_that_nobody_stated_move_into_the_range() -> None:
+    ten = Allowance(steps=(1, 10))
+    assert ten.complete(PartialRequest(prompt="apple"), None).steps == 10
+    assert ten.complete(PartialRequest(prompt="apple", steps=30), None).steps == 30
