@@ -43,7 +43,10 @@ class Metrics:
             "bksdm_queue_wait_seconds", "Seconds that a comparison waited", registry=self.registry, buckets=SECONDS
         )
         self._evaluations = Counter(
-            "bksdm_unet_evaluations", "Runs of a U-Net, one per denoising step", ["model"], registry=self.registry
+            "bksdm_unet_evaluations",
+            "Runs of a U-Net for both halves of guidance; one half alone is 0.5, a forecast step 0",
+            ["model"],
+            registry=self.registry,
         )
         self._phases = Histogram(
             "bksdm_phase_seconds",
@@ -78,8 +81,8 @@ class Metrics:
     def began(self, waited: float) -> None:
         self._waits.observe(waited)
 
-    def evaluated(self, model: str) -> None:
-        self._evaluations.labels(model).inc()
+    def evaluated(self, model: str, evaluations: float) -> None:
+        self._evaluations.labels(model).inc(evaluations)
 
     def ended(self, cell: Cell) -> None:
         self._pictures.labels(verdict_of(cell), cell.model).inc()

@@ -42,7 +42,12 @@ def evaluated_calls(calls: int) -> frozenset[int]:
 
 def evaluations(request: Request) -> float:
     """How many evaluations of both halves a picture takes. PNDM's additional call is not counted."""
-    return sum(len(halves) for halves in plan(request, request.steps)) / len(BOTH)
+    return sum(evaluations_by_call(request, request.steps))
+
+
+def evaluations_by_call(request: Request, calls: int) -> tuple[float, ...]:
+    """The evaluations of each of `calls` calls: 1 for both halves, 0.5 for one alone, 0 for a forecast."""
+    return tuple(len(halves) / len(BOTH) for halves in plan(request, calls))
 
 
 def runs_one_half(request: Request) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from numpy.typing import NDArray
 
+from bksdm_demo.diffusion.plan import evaluations_by_call
 from bksdm_demo.errors import CancelledError, DemoError
 from bksdm_demo.logs import about, job_id
 from bksdm_demo.records import Cell, LoadProgress, Phase
@@ -57,7 +58,7 @@ class CellDrawer:
         def report(phase: Phase, step: int, steps: int) -> None:
             run.change(index, phase, step=step, steps=steps, loading=None)
             if phase is Phase.DENOISING and step:
-                self._meter.evaluated(model)
+                self._meter.evaluated(model, evaluations_by_call(request, steps)[step - 1])
 
         def report_loading(progress: LoadProgress) -> None:
             run.change(index, Phase.LOADING, loading=progress)

@@ -20,8 +20,8 @@ class Meter(Protocol):
         """A comparison left the queue after `waited` seconds."""
         ...
 
-    def evaluated(self, model: str) -> None:
-        """A model's U-Net ran once, for both halves of guidance: one denoising step."""
+    def evaluated(self, model: str, evaluations: float) -> None:
+        """A denoising step of a model has ended. It took 1 evaluation of both halves, 0.5 for one half, 0 forecast."""
         ...
 
     def ended(self, cell: Cell) -> None:
@@ -35,7 +35,7 @@ class NoMeter:
     def began(self, waited: float) -> None:
         pass
 
-    def evaluated(self, model: str) -> None:
+    def evaluated(self, model: str, evaluations: float) -> None:
         pass
 
     def ended(self, cell: Cell) -> None:

@@ -24,13 +24,15 @@ class Tally:
     def __init__(self) -> None:
         self.waits: list[float] = []
         self.steps: list[str] = []
+        self.evaluations = 0.0
         self.cells: list[Cell] = []
 
     def began(self, waited: float) -> None:
         self.waits.append(waited)
 
-    def evaluated(self, model: str) -> None:
+    def evaluated(self, model: str, evaluations: float) -> None:
         self.steps.append(model)
+        self.evaluations += evaluations
 
     def ended(self, cell: Cell) -> None:
         self.cells.append(cell)
@@ -65,6 +67,23 @@ def test_every_step_and_every_ending_is_told(tmp_path: Path, prompt: str, phase:
         assert comparisons.waiting == ()
     finally:
         comparisons.close()
+
+
+@pytest.mark.parametrize(
+    ("savings", "evaluations"),
+    [({}, 10), ({"forecast": True}, 7), ({"guidance_interval": (0.0, 0.4)}, 4 + 0.5 * 6), ({"guidance_scale": 1.0}, 5)],
+)
+def test_only_what_the_network_runs_is_an_evaluation(
+    tmp_path: Path, savings: dict[str, Any], evaluations: float
+) -> None:
+    tally = Tally()
+    comparisons = fake_comparisons(tmp_path, meter=tally)
+    try:
+        job = comparisons.submit(Request("red apple", steps=10, **savings), FAMILY[:1])
+        *_, _ended = comparisons.watch(job.id)
+    finally:
+        comparisons.close()
+    assert (len(tally.steps), tally.evaluations) == (10, evaluations)
 
 
 def test_a_failed_picture_is_told_and_a_stopped_one_is_not(tmp_path: Path) -> None:
