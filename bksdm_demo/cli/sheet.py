@@ -36,6 +36,7 @@ from bksdm_demo.settings import QUOTA_RANGE, from_environment
 from bksdm_demo.start import Services
 from bksdm_demo.store.contract import StoreError
 from bksdm_demo.store.sqlite import INDEX_NAME
+from bksdm_demo.units import format_bytes
 
 SOME_FAILED = 3
 SHEET_EXIT_CODES = f"""\b
@@ -80,9 +81,10 @@ def sheet(
         typer.Option(
             "--assert",
             metavar="NAME=VALUE",
-            help="Hold every row: max_seconds=5, min_psnr_to_baseline=30, min_ssim_to_baseline=0.9, not_blocked=yes.",
+            help="Hold every row: max_seconds=5, not_blocked=yes, min_psnr_to_baseline=30, min_haarpsi_to_baseline=0.9",
         ),
     ] = None,
+    archive: Annotated[bool, typer.Option("--zip", help="Write everything into DIR/sheet.zip too.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only check the sheet and say what it costs.")] = False,
     engine: options.EngineOption = None,
     precision: options.PrecisionOption = None,
@@ -90,8 +92,8 @@ def sheet(
 ) -> None:
     """Draw a sheet: many requests with several models. The same command goes on where it was stopped or killed.
 
-    DIR gets report.html, sheet.csv, junit.xml and pictures. Cells that are drawn already are not drawn again, even if
-    the sheet has changed, as long as model, request and engine are the same.
+    DIR gets report.html, sheet.csv, sheet.json, junit.xml and pictures. Cells that are drawn already are not drawn
+    again, even if the sheet has changed, as long as model, request and engine are the same.
     """
     with error_sentences(context):
         with wrong_usage():
@@ -104,12 +106,12 @@ def sheet(
             if dry_run:
                 raise typer.Exit(OK)
             results = _drawn(sheets, made)
-            written = write_sheet_files(results, sheets, out)
+            written = write_sheet_files(results, sheets, out, archive=archive)
         table = models_table(results)
         show(
             f"{status_words(results)}.",
             Rows(table.heads, table.rows, {"Model"}),
-            Listing(f"Written to {out}: ", [path.name for path in written]),
+            Listing(f"Written to {out}: ", [_named(path) for path in written]),
         )
     raise typer.Exit(_code(results))
 
@@ -195,6 +197,11 @@ def _id_of(made: Sheet) -> str:
     """An id that the same rows and models have again, so that a rerun continues the record."""
     content = json.dumps([[asdict(row.request) for row in made.rows], made.models], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def _named(path: Path) -> str:
+    """ "report.html (1.2 MB)"; a folder has no size."""
+    return f"{path.name} ({format_bytes(path.stat().st_size)})" if path.is_file() else path.name
 
 
 def _code(results: SheetResults) -> int:

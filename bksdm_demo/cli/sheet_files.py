@@ -2,28 +2,36 @@
 
 DIR/store/        the comparisons and the sheet's record; `history --data-dir DIR/store` lists them
 DIR/report.html   everything on one page        DIR/sheet.csv   a row per picture
-DIR/junit.xml     assertions for a CI server    DIR/pictures/   a PNG per row and model
+DIR/junit.xml     assertions for a CI server    DIR/sheet.json  the same for programs
+DIR/pictures/     a PNG per row and model       DIR/sheet.zip   all of this in one file, if asked for
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
 from bksdm_demo.atomic_files import write_atomically
-from bksdm_demo.errors import DemoError
 from bksdm_demo.evaluation.junit import write_junit
 from bksdm_demo.evaluation.sheet_csv import write_sheet_csv
+from bksdm_demo.evaluation.sheet_json import write_sheet_json
 from bksdm_demo.evaluation.sheet_report import write_sheet_html
 from bksdm_demo.evaluation.sheet_results import SheetResults
+from bksdm_demo.evaluation.sheet_zip import (
+    JUNIT,
+    PICTURE,
+    PICTURES,
+    RECORD,
+    REPORT,
+    TABLE,
+    shown_pictures,
+    write_sheet_zip,
+)
 from bksdm_demo.evaluation.sheets import Sheets
-from bksdm_demo.reports.folder import IGNORED_NAMES, ExportError, exported_files, picture_name
+from bksdm_demo.reports.folder import IGNORED_NAMES, ExportError, exported_files
 
-STORE, PICTURES = "store", "pictures"
-REPORT, TABLE, JUNIT = "report.html", "sheet.csv", "junit.xml"
-OURS = {STORE, PICTURES, REPORT, TABLE, JUNIT}
-PICTURE = re.compile(r"\d{4}-\d+-[a-z0-9-]+\.png")
+STORE, ARCHIVE = "store", "sheet.zip"
+OURS = {STORE, PICTURES, REPORT, TABLE, RECORD, JUNIT, ARCHIVE}
 
 
 def check_sheet_folder(folder: Path) -> None:
@@ -37,21 +45,31 @@ def check_sheet_folder(folder: Path) -> None:
         raise ExportError(f"{folder} holds files that are no sheet of this program ({shown}); name a new folder.")
 
 
-def picture_file(row: int, column: int, model: str) -> str:
-    """ "0001-2-emoji-base.png": the row and the model by number, counted from 1, and the letters of its key."""
-    return f"{row + 1:04d}-{column + 1}-{picture_name(0, model).partition('-')[2]}"
-
-
 def write_sheet_files(
-    results: SheetResults, sheets: Sheets, folder: Path, report: Callable[[], None] = lambda: None
+    results: SheetResults,
+    sheets: Sheets,
+    folder: Path,
+    report: Callable[[], None] = lambda: None,
+    archive: bool = False,
 ) -> list[Path]:
-    """Write all files of a sheet, pictures first. `report` is called after each picture. Raises ExportError."""
+    """Write all files of a sheet, pictures first, with `archive` the ZIP too, else removing an earlier one.
+
+    `report` is called after each picture. Raises ExportError.
+    """
     files = _write_pictures(results, sheets, folder / PICTURES, report)
-    paths = [folder / name for name in (REPORT, TABLE, JUNIT)]
+    paths = [folder / name for name in (REPORT, TABLE, RECORD, JUNIT)]
     with exported_files(paths) as streams:
         write_sheet_html(results, sheets, streams[paths[0]], report)
         write_sheet_csv(results, streams[paths[1]], files)
-        write_junit(results, streams[paths[2]])
+        write_sheet_json(results, streams[paths[2]], files)
+        write_junit(results, streams[paths[3]])
+    packed = folder / ARCHIVE
+    if archive:
+        with exported_files([packed]) as streams:
+            write_sheet_zip(results, sheets, streams[packed], report)
+        paths.append(packed)
+    else:
+        packed.unlink(missing_ok=True)  # it would show earlier results
     return [*paths, folder / PICTURES]
 
 
@@ -62,19 +80,12 @@ def _write_pictures(
     files = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for row in results.rows:
-            for column, cell in enumerate(row.cells):
-                if cell.place is None or cell.cell is None or not cell.cell.shown:
-                    continue
-                try:
-                    data = sheets.picture(cell.place)
-                except DemoError:  # its file is missing
-                    continue
-                path = folder / picture_file(row.index, column, cell.model)
-                if not path.is_file() or path.read_bytes() != data:
-                    write_atomically(path, data)
-                files[row.index, cell.model] = f"{PICTURES}/{path.name}"
-                report()
+        for place, name, data in shown_pictures(results, sheets):
+            path = folder / name
+            if not path.is_file() or path.read_bytes() != data:
+                write_atomically(path, data)
+            files[place] = f"{PICTURES}/{name}"
+            report()
         kept = {Path(name).name for name in files.values()}
         for path in folder.iterdir():
             if PICTURE.fullmatch(path.name) and path.name not in kept:

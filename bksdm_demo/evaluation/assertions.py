@@ -32,14 +32,15 @@ class Answer(StrEnum):
 class Assertions:
     """The limits of one row; None and False ask for nothing.
 
-    `max_seconds` limits the drawing time, without loading. The two similarities compare with the baseline's picture of
-    the same row: PSNR in dB, infinite for equal pictures, and SSIM, 1 for equal ones. Raises RequestError for a value
-    that is no limit.
+    `max_seconds` limits the drawing time, without loading. The similarities compare with the baseline's picture of the
+    same row: PSNR in dB, infinite for equal pictures; SSIM and HaarPSI, 1 for equal ones. Raises RequestError for a
+    value that is no limit.
     """
 
     max_seconds: float | None = None
     min_psnr_to_baseline: float | None = None
     min_ssim_to_baseline: float | None = None
+    min_haarpsi_to_baseline: float | None = None
     not_blocked: bool = False
 
     def __post_init__(self) -> None:
@@ -47,6 +48,7 @@ class Assertions:
             ("max_seconds", 0.0, LONGEST),
             ("min_psnr_to_baseline", 0.0, LONGEST),
             ("min_ssim_to_baseline", -1.0, 1.0),
+            ("min_haarpsi_to_baseline", 0.0, 1.0),
         ):
             value = getattr(self, name)
             if value is not None and (
@@ -63,10 +65,15 @@ class Assertions:
     @property
     def compare(self) -> bool:
         """Whether a limit needs a baseline."""
-        return self.min_psnr_to_baseline is not None or self.min_ssim_to_baseline is not None
+        return any(getattr(self, name) is not None for name, _, _ in SIMILARITIES)
 
 
 NAMES = tuple(field.name for field in fields(Assertions))
+SIMILARITIES = (  # assertion, measure, unit
+    ("min_psnr_to_baseline", "psnr", " dB"),
+    ("min_ssim_to_baseline", "ssim", ""),
+    ("min_haarpsi_to_baseline", "haarpsi", ""),
+)
 NONE = Assertions()
 
 
@@ -118,10 +125,8 @@ def check(
         found.append(_seconds(assertions.max_seconds, cell))
     if assertions.not_blocked:
         found.append(_not_blocked(cell))
-    for name, measure, limit, unit in (
-        ("min_psnr_to_baseline", "psnr", assertions.min_psnr_to_baseline, " dB"),
-        ("min_ssim_to_baseline", "ssim", assertions.min_ssim_to_baseline, ""),
-    ):
+    for name, measure, unit in SIMILARITIES:
+        limit = getattr(assertions, name)
         if limit is not None and not is_baseline:
             value = None if similarity is None else getattr(similarity, measure)
             found.append(_similar(name, limit, value, unit, cell, baseline_shown))

@@ -14,6 +14,7 @@ from bksdm_demo.parameters.links import SHEET
 
 PUBLIC_CELLS = 256  # of one sheet on a public page
 TOO_MANY_CELLS = "This page draws sheets of at most {:,} pictures. Choose fewer rows or models."
+KINDS = ("html", "zip", "csv", "json", "xml")  # of the files that a page gives of a sheet
 PROMPTS_ONLY = "prompt"  # the heading of a sheet whose rows come from the axes
 
 
@@ -45,5 +46,5 @@ def sheet_state(sheets: Sheets, sheet_id: str, page: str) -> dict[str, Any]:
         "pictures": record.sheet.cells,
         "outcomes": {outcome: count for outcome, count in outcomes.items() if outcome},
         "missing": outcomes.get("", 0),
-        "files": {kind: f"{page}sheets/{record.id}.{kind}" for kind in ("html", "csv", "xml")} if page else None,
+        "files": {kind: f"{page}sheets/{record.id}.{kind}" for kind in KINDS} if page else None,
     }

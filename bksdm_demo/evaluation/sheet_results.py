@@ -74,8 +74,8 @@ class RowResult:
 
     @property
     def difference(self) -> float:
-        """How far the row's pictures are from the baseline's: 1 - SSIM of the least similar one; 0 without any."""
-        return max((1 - cell.similarity.ssim for cell in self.cells if cell.similarity is not None), default=0.0)
+        """How far the row's pictures are from the baseline's: 1 - HaarPSI of the least similar one; 0 without any."""
+        return max((1 - cell.similarity.haarpsi for cell in self.cells if cell.similarity is not None), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ class ModelResult:
     speed: Estimate | None
     psnr: float | None
     ssim: float | None
+    haarpsi: float | None
     failures: int
 
 
@@ -187,6 +188,7 @@ def _model(record: SheetRecord, rows: list[RowResult], column: int) -> ModelResu
         None if column == base else _speed([(row.cells[base], row.cells[column]) for row in rows]),
         median(one.psnr for one in alike) if alike else None,
         median(one.ssim for one in alike) if alike else None,
+        median(one.haarpsi for one in alike) if alike else None,
         sum(len(cell.failures) for cell in cells),
     )
 

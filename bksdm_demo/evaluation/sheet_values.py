@@ -42,6 +42,7 @@ USUAL = {  # names that other programs use
     "tag": CATEGORY,
     "min_psnr": "min_psnr_to_baseline",
     "min_ssim": "min_ssim_to_baseline",
+    "min_haarpsi": "min_haarpsi_to_baseline",
 }
 NUMBER = re.compile(r"[+-]?(\d+(?:[.,]\d*)?|[.,]\d+)(?:e[+-]?\d+)?", re.IGNORECASE)
 LONGEST_NUMBER = 40  # characters

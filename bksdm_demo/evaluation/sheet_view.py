@@ -117,7 +117,8 @@ def status_words(results: SheetResults) -> str:
 
 def models_table(results: SheetResults) -> Table:
     """A row per model over all rows of the sheet."""
-    heads = ("Model", "Pictures", "Blocked", "Failed", "Drawing, median", "Times as fast", "PSNR", "SSIM", "Assertions")
+    alike = ("PSNR", "SSIM", "HaarPSI")
+    heads = ("Model", "Pictures", "Blocked", "Failed", "Drawing, median", "Times as fast", *alike, "Assertions")
     asked = any(cell.checked for row in results.rows for cell in row.cells)
     rows = tuple(_model(results, model, asked) for model in results.models)
     return Table(heads if asked else heads[:-1], rows)
@@ -135,6 +136,7 @@ def _model(results: SheetResults, model: ModelResult, asked: bool) -> tuple[str,
         BASELINE if baseline else speed_words(model.speed),
         NOTHING if model.psnr is None else f"{model.psnr:.1f} dB",
         NOTHING if model.ssim is None else f"{model.ssim:.3f}",
+        NOTHING if model.haarpsi is None else f"{model.haarpsi:.3f}",
     )
     return (*texts, f"{model.failures} fail" if model.failures else "hold") if asked else texts
 
@@ -199,8 +201,8 @@ def _timing_note(results: SheetResults) -> str:
     return (
         "Drawing is the time without loading. Times as fast is the median over the rows, each against "
         f"{baseline} in the same row, with its 95 % interval; rows in which a model had just been loaded are left "
-        f"out if others remain. PSNR and SSIM are medians against the pictures of {baseline}; neither says which "
-        "picture is better."
+        f"out if others remain. PSNR, SSIM and HaarPSI are medians against the pictures of {baseline}: "
+        "1 is equal, HaarPSI follows the eye best, and none says which picture is better."
     )
 
 

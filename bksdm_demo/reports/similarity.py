@@ -1,9 +1,9 @@
-"""The similarity of two pictures: PSNR and SSIM.
+"""The similarity of two pictures: PSNR, SSIM, and HaarPSI of haarpsi.py.
 
 SSIM after Wang, Bovik, Sheikh and Simoncelli, "Image Quality Assessment: From Error Visibility to Structural
 Similarity" (IEEE TIP 13/4, 2004): Gaussian window of 11 x 11 with sigma 1.5, K1 0.01, K2 0.03, the mean over the
-windows that lie inside the picture, here of each channel of RGB, then of the channels. Both numbers measure similarity.
-Neither says which picture is better.
+windows that lie inside the picture, here of each channel of RGB, then of the channels. All numbers measure similarity.
+None says which picture is better.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.reports.haarpsi import haarpsi
 
 PEAK = 255.0
 WINDOW = 11  # pixels
@@ -25,10 +26,11 @@ K1, K2 = 0.01, 0.03
 
 @dataclass(frozen=True)
 class Similarity:
-    """`psnr` is in dB for a peak of 255, infinite for equal pictures; `ssim` is at most 1."""
+    """`psnr` is in dB for a peak of 255, infinite for equal pictures; `ssim` and `haarpsi` are at most 1."""
 
     psnr: float
     ssim: float
+    haarpsi: float
 
     @property
     def identical(self) -> bool:
@@ -42,7 +44,7 @@ def compare_pictures(picture: NDArray, reference: NDArray) -> Similarity:
         raise RequestError(f"Pictures of {sizes} pixels cannot be compared pixel by pixel.")
     if min(picture.shape[:2]) < WINDOW:
         raise RequestError(f"Pictures of fewer than {WINDOW} pixels on a side cannot be compared.")
-    return Similarity(psnr(picture, reference), ssim(picture, reference))
+    return Similarity(psnr(picture, reference), ssim(picture, reference), haarpsi(picture, reference))
 
 
 def psnr(picture: NDArray, reference: NDArray) -> float:

@@ -92,6 +92,7 @@ def _similarity_json(compared: Compared, reference: str) -> dict[str, Any]:
         "index": compared.index,
         "psnr": None if similarity is None or similarity.identical else similarity.psnr,
         "ssim": None if similarity is None else similarity.ssim,
+        "haarpsi": None if similarity is None else similarity.haarpsi,
         "words": unbroken(similarity_words(compared, reference)),
     }
 

@@ -245,14 +245,15 @@ def job_facts(job: Job, systems: Mapping[str, System]) -> tuple[tuple[str, str],
 
 
 def similarity_words(compared: Compared, reference: str) -> str:
-    """Return "PSNR 23.1 dB, SSIM 0.912", "identical to Alpha", or the reason why there is no number."""
+    """Return "PSNR 23.1 dB, SSIM 0.912, HaarPSI 0.871", "identical to Alpha", or why there is no number."""
     if compared.reference:
         return "reference"
     if compared.similarity is None:
         return compared.why
     if compared.similarity.identical:
         return f"identical to {reference}"
-    return f"PSNR {compared.similarity.psnr:.1f} dB, SSIM {compared.similarity.ssim:.3f}"
+    found = compared.similarity
+    return f"PSNR {found.psnr:.1f} dB, SSIM {found.ssim:.3f}, HaarPSI {found.haarpsi:.3f}"
 
 
 def system_facts(system: System) -> tuple[str, ...]:

@@ -39,9 +39,9 @@ class SheetApi:
         return {**self._state(web, record.id), "cost": cost}
 
     def sheet_state(self, web: gr.Request, id: str) -> dict:
-        """Return a sheet's state, the number of its pictures by outcome, and the addresses of its report (html), its
-        table (csv) and its assertions (xml, JUnit). `id` comes from /sheet, or from the part after sheet= in an
-        address."""
+        """Return a sheet's state, the number of its pictures by outcome, and the addresses of its files: its report
+        (html), everything with the pictures (zip), its table (csv), its record (json) and its assertions (xml, JUnit).
+        `id` comes from /sheet, or from the part after sheet= in an address."""
         if not isinstance(id, str):
             raise RequestError(f"id must be a string, not {id!r:.60}.")
         return self._state(web, id)

@@ -49,6 +49,7 @@ def test_a_sheet_writes_its_report_table_junit_and_pictures(run: Run, prompts: P
         "o/pictures/0002-2-emoji-tiny.png",
         "o/report.html",
         "o/sheet.csv",
+        "o/sheet.json",
     ]
     with Image.open("o/pictures/0002-2-emoji-tiny.png") as image:
         assert json.loads(image.info["bksdm-demo"])["request"]["steps"] == 2

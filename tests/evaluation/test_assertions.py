@@ -17,7 +17,7 @@ RESULT = Result("m", Request("x"), Verdict(False), TIMINGS, stored_size=(64, 64)
 DONE = Cell("m", Phase.DONE, result=RESULT)
 BLOCKED = Cell("m", Phase.BLOCKED, result=replace(RESULT, verdict=Verdict(True, "nudity")), message="nudity")
 FAILED = Cell("m", Phase.FAILED, message="no memory")
-LIKE = Similarity(30.0, 0.9)
+LIKE = Similarity(30.0, 0.9, 0.8)
 
 
 def answers(assertions: Assertions, cell: Cell | None, similarity: Similarity | None, shown: bool = True) -> list[str]:
@@ -30,8 +30,8 @@ def answers(assertions: Assertions, cell: Cell | None, similarity: Similarity | 
         ({}, NONE),
         ({"max_seconds": "2,5"}, Assertions(max_seconds=2.5)),
         ({"max_seconds": " "}, NONE),
-        ({"not_blocked": "Yes", "min_ssim_to_baseline": "0.9"}, Assertions(None, None, 0.9, True)),
-        ({"not_blocked": True, "min_psnr_to_baseline": 30}, Assertions(None, 30, None, True)),
+        ({"not_blocked": "Yes", "min_ssim_to_baseline": "0.9"}, Assertions(min_ssim_to_baseline=0.9, not_blocked=True)),
+        ({"not_blocked": True, "min_psnr_to_baseline": 30}, Assertions(min_psnr_to_baseline=30, not_blocked=True)),
     ],
 )
 def test_values_are_read(values: dict[str, object], expected: Assertions) -> None:
@@ -65,8 +65,8 @@ def test_seconds_are_those_of_drawing_without_loading() -> None:
     [
         (30.0, LIKE, Answer.HOLDS),
         (30.1, LIKE, Answer.FAILS),
-        (30.0, Similarity(inf, 1.0), Answer.HOLDS),
-        (30.0, Similarity(float("nan"), 0.0), Answer.FAILS),
+        (30.0, Similarity(inf, 1.0, 1.0), Answer.HOLDS),
+        (30.0, Similarity(float("nan"), 0.0, 0.0), Answer.FAILS),
     ],
 )
 def test_similarity_is_held_against_the_limit(limit: float, similarity: Similarity, answer: Answer) -> None:
@@ -80,8 +80,8 @@ def test_a_blocked_picture_fails_what_asks_for_a_picture() -> None:
 
 @pytest.mark.parametrize("cell", [None, FAILED, Cell("m", Phase.INTERRUPTED)])
 def test_a_cell_without_an_outcome_cannot_be_checked(cell: Cell | None) -> None:
-    asked = Assertions(5.0, 10.0, 0.1, True)
-    assert answers(asked, cell, None) == [Answer.UNKNOWN] * 4
+    asked = Assertions(5.0, 10.0, 0.1, 0.1, True)
+    assert answers(asked, cell, None) == [Answer.UNKNOWN] * 5
 
 
 def test_a_baseline_without_a_picture_judges_nobody() -> None:

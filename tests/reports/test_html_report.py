@@ -203,7 +203,7 @@ def test_shared_settings_stand_once_and_pictures_are_compared_within_a_seed() ->
     assert found.text.count("DPM-Solver++ 2M") == 1
     assert "Seeds 7, 8 Steps 3 Guidance 7.5 Scheduler DPM-Solver++ 2M Noise NumPy" in found.text
     expected = compare_pictures(picture(6), picture(4))  # Emoji Small against Emoji Original, both with seed 8
-    words = f"{expected.psnr:.1f} dB · SSIM {expected.ssim:.3f}"
+    words = f"{expected.psnr:.1f} dB · SSIM {expected.ssim:.3f} · HaarPSI {expected.haarpsi:.3f}"
     assert found.text.count(words) == 2  # below the picture and in the table
     assert "Against Emoji Original Seed 7 Seed 8" in found.text
 

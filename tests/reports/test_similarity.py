@@ -12,11 +12,11 @@ from bksdm_demo.errors import RequestError
 from bksdm_demo.reports.similarity import compare_pictures
 
 
-def waves(noise: int) -> NDArray:
-    """Coloured waves of 64x48 pixels under so much noise."""
-    y, x = np.mgrid[:48, :64]
+def waves(noise: int, height: int = 48, width: int = 64) -> NDArray:
+    """Coloured waves under so much noise."""
+    y, x = np.mgrid[:height, :width]
     base = 127 + 80 * np.sin(x / 5)[..., None] * np.cos(y / 7)[..., None] * np.array([1, 0.5, -0.7])
-    grain = np.random.RandomState(noise).normal(0, 4 + 6 * noise, (48, 64, 3))
+    grain = np.random.RandomState(noise).normal(0, 4 + 6 * noise, (height, width, 3))
     return np.clip(base + grain, 0, 255).astype(np.uint8)
 
 

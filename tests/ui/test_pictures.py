@@ -104,7 +104,8 @@ def test_similarity_to_a_reference(service: Comparisons, client: TestClient) -> 
     assert answer["reference"] == FAMILY[1]
     other, reference = answer["pictures"]
     assert (reference["index"], reference["words"], reference["psnr"]) == (1, "reference", None)
-    assert other["words"] == f"PSNR {other['psnr']:.1f}\N{NO-BREAK SPACE}dB, SSIM {other['ssim']:.3f}"
+    numbers = f"SSIM {other['ssim']:.3f}, HaarPSI {other['haarpsi']:.3f}"
+    assert other["words"] == f"PSNR {other['psnr']:.1f}\N{NO-BREAK SPACE}dB, {numbers}"
 
 
 @pytest.mark.parametrize("reference", ["2", "-1", "x", "1e3"])

@@ -160,8 +160,8 @@ def test_a_preview_goes_before_the_earlier_picture() -> None:
     ("compared", "words"),
     [
         (Compared(0, reference=True), "reference"),
-        (Compared(1, Similarity(23.06, 0.9124)), "PSNR 23.1 dB, SSIM 0.912"),
-        (Compared(1, Similarity(inf, 1.0)), "identical to Alpha"),
+        (Compared(1, Similarity(23.06, 0.9124, 0.8706)), "PSNR 23.1 dB, SSIM 0.912, HaarPSI 0.871"),
+        (Compared(1, Similarity(inf, 1.0, 1.0)), "identical to Alpha"),
         (Compared(1, why="Another size."), "Another size."),
     ],
 )
