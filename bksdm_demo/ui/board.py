@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from bksdm_demo.library.catalog import System
+from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import Job
+from bksdm_demo.ui.glossary import GLOSSARY
 from bksdm_demo.ui.icons import ICONS, icon
 from bksdm_demo.ui.news import board_news
 from bksdm_demo.ui.present import (
@@ -26,10 +28,12 @@ from bksdm_demo.ui.present import (
     tools_view,
 )
 from bksdm_demo.ui.share import share_tools
+from bksdm_demo.ui.terms import fact_meaning, term
 from bksdm_demo.units import unbroken
 from bksdm_demo.wording.comparison import plural, reading_notes, shorten
 
 SIMILARITY = '<p class="bk-similarity"></p>'  # board.js fills it
+MEASURES = "How alike?"  # explains the numbers below the pictures
 LONG_PROMPT = 60  # characters; a longer heading uses a smaller font
 
 HOW = """<dl class="bk-how">
@@ -77,18 +81,18 @@ def _message_board(title: str, sentence: str) -> str:
 
 
 def notice(sentence: str) -> str:
-    """Return an alert to show beside the pressed button; "" for an empty sentence."""
-    return f'<p class="bk-notice" role="alert" dir="auto">{escape(sentence)}</p>' if sentence else ""
+    """Return an alert to show beside the pressed button, in the visitor's language; "" for an empty sentence."""
+    return f'<p class="bk-notice" role="alert" dir="auto">{escape(translated(sentence))}</p>' if sentence else ""
 
 
 def remark(sentence: str) -> str:
     """Return a sentence for the same place that is not an alert."""
-    return f'<p class="bk-notice" data-tone="remark" role="status" dir="auto">{escape(sentence)}</p>'
+    return f'<p class="bk-notice" data-tone="remark" role="status" dir="auto">{escape(translated(sentence))}</p>'
 
 
 def _heading(job: Job, systems: Mapping[str, System]) -> str:
     facts = "".join(
-        f'<div><dt>{escape(label)}</dt><dd dir="auto">{escape(value)}</dd></div>'
+        f'<div><dt>{term(label, fact_meaning(label, value))}</dt><dd dir="auto">{escape(value)}</dd></div>'
         for label, value in _unbroken_facts(job_facts(job, systems))
     )
     long = " bk-long" if len(job.request.prompt) > LONG_PROMPT else ""
@@ -119,7 +123,8 @@ def _tools(tools: ToolsView, sharing: str) -> str:
         '<label class="bk-reference">Compare with <select data-reference>'
         f'<option value="">nothing</option>{options}</select></label>'
     )
-    parts = (rest if tools.rest else "", look if tools.look else "", select if tools.references else "")
+    measures = f'<span class="bk-measures">{term(MEASURES, GLOSSARY["similarity"])}</span>'
+    parts = (rest if tools.rest else "", look if tools.look else "", select + measures if tools.references else "")
     return f'<div class="bk-tools">{"".join(parts)}{sharing}</div>'
 
 
@@ -177,7 +182,8 @@ def _progress(view: CellView) -> str:
         f' aria-valuemax="100" {percent}><span style="transform:scaleX({width:.3f})"></span></div>'
     )
     return (
-        f'<div class="bk-wait"><strong>{escape(view.title)}</strong><span>{escape(unbroken(view.detail))}</span>'
+        f'<div class="bk-wait"><strong>{term(view.title, view.meaning)}</strong>'
+        f"<span>{escape(unbroken(view.detail))}</span>"
         f"{bar if view.tone == 'working' else ''}</div>"
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
+from bksdm_demo.ui.terms import row_meaning, term
 from bksdm_demo.ui.timing import Bar, Row, Segment, TimingView
 from bksdm_demo.units import unbroken
 from bksdm_demo.wording.timing import PHASE_LABELS, PHASES, format_seconds
@@ -93,7 +94,7 @@ def _row(row: Row) -> str:
     sure = row.spreads or ("",) * len(row.cells)
     cells = "".join(_table_cell(cell, spread) for cell, spread in zip(row.cells, sure, strict=True))
     strong = ' class="bk-strong"' if row.strong else ""
-    return f'<tr{strong}><th scope="row">{swatch}{escape(row.label)}</th>{cells}</tr>'
+    return f'<tr{strong}><th scope="row">{swatch}{term(row.label, row_meaning(row.label))}</th>{cells}</tr>'
 
 
 def _table_cell(cell: str, spread: str) -> str:

@@ -41,10 +41,24 @@ from bksdm_demo.ui.votes import build_votes
 HERE = Path(__file__).resolve().parent
 STYLES = tuple(
     f"{name}.css"
-    for name in ("page", "form", "tools", "board", "timing", "viewer", "gallery", "sheets", "votes", "about", "print")
+    for name in (
+        "page",
+        "form",
+        "tools",
+        "explain",
+        "board",
+        "timing",
+        "viewer",
+        "gallery",
+        "sheets",
+        "votes",
+        "about",
+        "print",
+    )
 )
 SCRIPTS = tuple(
-    f"{name}.js" for name in ("page", "watch", "share", "copy", "drop", "board", "zoom", "viewer", "sheets", "about")
+    f"{name}.js"
+    for name in ("page", "watch", "share", "copy", "drop", "board", "explain", "zoom", "viewer", "sheets", "about")
 )
 HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
 <header class="bk-header"><h1>{TITLE}</h1>

@@ -15,6 +15,7 @@ from bksdm_demo.records import Cell, Job, Phase, Request
 from bksdm_demo.reports.folder import cell_name, picture_name
 from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui.labels import Labels, job_labels
+from bksdm_demo.ui.terms import phase_meaning
 from bksdm_demo.units import format_bytes, format_count, unbroken
 from bksdm_demo.wording.comparison import plural, setting_facts, shorten
 from bksdm_demo.wording.loading import loading_share, loading_words
@@ -32,7 +33,8 @@ class CellView:
     `progress` is in [0, 1], None when it cannot be measured. `picture` is the address of the PNG relative to the page,
     "" when there is none. `backdrop` is the address of a picture behind the progress; `backdrop_kind` is "preview" for
     the picture in progress and "earlier" for the one being replaced. `note` is a sentence beside a picture or a
-    progress. `again` is the label of the button that runs the cell again, "" for no button.
+    progress. `meaning` says what happens in the phase of a running cell. `again` is the label of the button that runs
+    the cell again, "" for no button.
     """
 
     name: str
@@ -53,6 +55,7 @@ class CellView:
     backdrop: str = ""
     backdrop_kind: str = ""
     note: str = ""
+    meaning: str = ""
     again: str = ""
 
 
@@ -141,6 +144,7 @@ def _cell_view(job: Job, index: int, systems: Mapping[str, System], labels: Labe
         backdrop=backdrop,
         backdrop_kind=kind,
         note=cell.message if shown or not cell.phase.final else "",
+        meaning=phase_meaning(cell.phase),
         again="Run again" if job.finished and cell.phase is not Phase.BLOCKED else "",
         **_timing_words(job, cell),
     )

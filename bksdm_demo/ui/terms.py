@@ -1,0 +1,40 @@
+"""Markup of words that explain themselves: a button whose description is a sentence of the glossary.
+
+Screen readers read the description with the button. explain.js shows it on hover, focus and press.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from bksdm_demo.records import Phase
+from bksdm_demo.ui.glossary import FACT_KEYS, GLOSSARY, PHASE_KEYS, ROW_KEYS, SCHEDULER_WORDS
+from bksdm_demo.wording.comparison import SCHEDULER_NAMES
+
+
+def term(words: str, meaning: str) -> str:
+    """Return the words as a button that explains them; only the words without a meaning."""
+    if not meaning:
+        return escape(words)
+    return f'<button type="button" class="bk-term" aria-description="{escape(meaning)}">{escape(words)}</button>'
+
+
+def fact_meaning(label: str, value: str) -> str:
+    """Return what a fact of a comparison means; that of a scheduler names the method. "" for an unknown label."""
+    general = GLOSSARY.get(FACT_KEYS.get(label, ""), "")
+    return next((SCHEDULER_WORDS[key] for key, name in SCHEDULER_NAMES.items() if name == value), general)
+
+
+def row_meaning(label: str) -> str:
+    """Return what a row of the timing table means; "" for an unknown label."""
+    return GLOSSARY.get(ROW_KEYS.get(label, ""), "")
+
+
+def phase_meaning(phase: Phase) -> str:
+    """Return what happens in a phase; "" for one that explains itself."""
+    return GLOSSARY.get(PHASE_KEYS.get(phase, ""), "")
+
+
+def scheduler_meaning(key: str) -> str:
+    """Return what a scheduler does; "" for an unknown key."""
+    return SCHEDULER_WORDS.get(key, "")
