@@ -1,77 +1,101 @@
-"""Draws the waiting cells of a job, one after the other. A cell that fails gets a message, and the others go on.
+"""Draws the waiting cells of a job: one after the other, or at idle places at the same time.
 
-Every message of the log that arises meanwhile names the job.
+A cell that fails gets a message, and the others go on. Every message of the log that arises meanwhile names the job.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-
-from numpy.typing import NDArray
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from bksdm_demo.diffusion.plan import evaluations_by_call
 from bksdm_demo.errors import CancelledError, DemoError
+from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.logs import about, job_id
-from bksdm_demo.records import Cell, LoadProgress, Phase
-from bksdm_demo.runs.generation import generate
+from bksdm_demo.records import Cell, Phase
+from bksdm_demo.runs.drawer import Drawer, Event, Loading, Order, Preview, Progress
 from bksdm_demo.runs.jobs import UNEXPECTED, Run
 from bksdm_demo.runs.meter import Meter, Waiting
-from bksdm_demo.runs.pipeline_cache import PipelineCache
-from bksdm_demo.runs.previews import Previews
 from bksdm_demo.wording.outcomes import OUTCOMES
 
 logger = logging.getLogger(__name__)
 
 
 class CellDrawer:
-    """The runner of a JobQueue. `record` stores a final cell and shows it. Without `previews` nobody gets any."""
+    """The runner of a JobQueue. `record` stores and shows a final cell; it gets the machine's description, too."""
 
     def __init__(
         self,
-        cache: PipelineCache,
+        drawer: Drawer,
+        catalog: Catalog,
         meter: Meter,
         waiting: Waiting,
-        previews: Previews | None,
-        record: Callable[[Run, int, Cell], None],
+        record: Callable[[Run, int, Cell, Mapping[str, Any]], None],
     ) -> None:
-        self._cache, self._meter, self._waiting = cache, meter, waiting
-        self._previews, self._record = previews, record
+        self._drawer, self._catalog, self._meter, self._waiting = drawer, catalog, meter, waiting
+        self._record = record
 
     def run(self, run: Run) -> None:
-        """Draw every waiting cell of the job, or those of one turn."""
+        """Draw every waiting cell of the job, or those of one turn. Idle places draw some of them at the same time."""
         job = run.job
         waited = self._waiting.take(job.id)
         if waited is not None:
             self._meter.began(waited)
+        left = deque(index for index in job.order if job.cells[index].phase is Phase.QUEUED)
+        helpers: list[threading.Thread] = []
         with about(job_id, job.id):
-            for index in job.order:
-                if run.turn_over():
-                    return
-                if job.cells[index].phase is Phase.QUEUED and not run.stopped():
-                    self._run_cell(run, index)
+            while left and not run.turn_over() and not run.stopped():
+                while len(left) > len(helpers) + 1 and run.more_room():
+                    helpers.append(threading.Thread(target=self._help, args=(run, left), name="cells", daemon=True))
+                    helpers[-1].start()
+                self._draw_next(run, left)
+        if helpers:
+            run.rest()
+        for helper in helpers:
+            helper.join()
+
+    def _help(self, run: Run, left: deque[int]) -> None:
+        """Draw waiting cells at a place of their own, until another job waits for it."""
+        try:
+            with about(job_id, run.job.id):
+                while left and not run.crowded() and not run.stopped():
+                    self._draw_next(run, left)
+        except Exception:
+            logger.exception("Some pictures of a comparison ended unexpectedly")
+        finally:
+            run.leave_room()
+
+    def _draw_next(self, run: Run, left: deque[int]) -> None:
+        try:
+            index = left.popleft()
+        except IndexError:  # another thread has the last one
+            return
+        self._run_cell(run, index)
 
     def _run_cell(self, run: Run, index: int) -> None:
         """Draw one cell and make it final: done, blocked or failed. The queue marks cancelled cells."""
-        model, request = run.job.cells[index].model, run.job.request_of(index)
+        job = run.job
+        model, request = job.cells[index].model, job.request_of(index)
 
-        def report(phase: Phase, step: int, steps: int) -> None:
-            run.change(index, phase, step=step, steps=steps, loading=None)
-            if phase is Phase.DENOISING and step:
-                self._meter.evaluated(model, evaluations_by_call(request, steps)[step - 1])
+        def tell(event: Event) -> None:
+            match event:
+                case Progress(phase, step, steps):
+                    run.change(index, phase, step=step, steps=steps, loading=None)
+                    if phase is Phase.DENOISING and step:
+                        self._meter.evaluated(model, evaluations_by_call(request, steps)[step - 1])
+                case Loading(progress):
+                    run.change(index, Phase.LOADING, loading=progress)
+                case Preview(image, message):
+                    run.change(index, Phase.DENOISING, preview=image, message=message)
 
-        def report_loading(progress: LoadProgress) -> None:
-            run.change(index, Phase.LOADING, loading=progress)
-
-        def show(preview: NDArray | None, message: str) -> None:
-            run.change(index, Phase.DENOISING, preview=preview, message=message)
-
-        every = 0 if request.savings else run.job.preview_every  # the checker never saw estimates of such runs
-        observer = self._previews.observer(every, show) if every and self._previews is not None else None
         public_message: Callable[[Exception], str] = str
         try:
-            public_message = self._cache.catalog.get(model).public_error
-            result = generate(self._cache, model, request, report, run.stopped, report_loading, observer)
+            public_message = self._catalog.get(model).public_error
+            order = Order(job.id, index, model, request, job.preview_every, job.models)
+            drawn = self._drawer.draw(order, tell, run.stopped)
         except CancelledError:
             return  # the queue makes every unfinished cell final
         except DemoError as error:
@@ -80,13 +104,14 @@ class CellDrawer:
             logger.exception("%s failed unexpectedly", model)
             self._fail(run, index, UNEXPECTED)
         else:
+            result = drawn.result
             blocked = result.image is None
             if blocked:  # the scores are for the operator only
                 logger.info("%s: %s Scores: %s", model, result.verdict.reason, result.verdict.scores or "none")
             message = (result.verdict.reason or OUTCOMES[Phase.BLOCKED][1]) if blocked else ""
             phase = Phase.BLOCKED if blocked else Phase.DONE
             final = run.job.cells[index].verdict(phase, result, message)
-            self._record(run, index, final)
+            self._record(run, index, final, drawn.environment)
             self._meter.ended(final)
 
     def _fail(self, run: Run, index: int, message: str) -> None:
@@ -94,7 +119,7 @@ class CellDrawer:
         cell = run.job.cells[index]
         ended = cell.ended(Phase.FAILED, message)
         if cell.earlier is None:
-            self._record(run, index, ended)
+            self._record(run, index, ended, {})
         else:
             run.put(index, ended)
         self._meter.ended(ended)

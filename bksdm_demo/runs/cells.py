@@ -1,13 +1,15 @@
-"""The cells of a new comparison, every model with every seed, and whether the models take turns."""
+"""The cells of a comparison: every model with every seed, whether the models take turns, how they ended and where."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
-from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, Cell, Request
+from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, Cell, Job, Request
 
 
 def new_cells(request: Request, models: Sequence[str], seeds: Sequence[int]) -> tuple[Cell, ...]:
@@ -36,3 +38,15 @@ def take_turns(systems: Sequence[System], cells: int, budget_bytes: int, expecte
 def on_disk(system: System) -> int:
     """Return the bytes that a system takes on disk, for want of a better estimate of its memory."""
     return system.size_bytes
+
+
+def outcomes(job: Job) -> str:
+    """Count the cells by phase, such as "3 done, 1 blocked"."""
+    counts = Counter(cell.phase.value for cell in job.cells)
+    return ", ".join(f"{count} {phase}" for phase, count in counts.items())
+
+
+def both_machines(first: Mapping[str, Any], second: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the description of a job's machines, which are alike: the newer one, with the parts of both."""
+    parts = {**(first.get("parts") or {}), **(second.get("parts") or {})}
+    return {**first, **second, **({"parts": parts} if parts else {})}

@@ -9,7 +9,6 @@ the process.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,9 +20,11 @@ from bksdm_demo.parameters.png_writer import decode_png, encode_png, plain_png
 from bksdm_demo.records import STEPS_RANGE, Cell, Job, Request, Result
 from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.runs.cell_drawer import CellDrawer
-from bksdm_demo.runs.cells import new_cells, on_disk, take_turns
+from bksdm_demo.runs.cells import both_machines, new_cells, on_disk, outcomes, take_turns
+from bksdm_demo.runs.drawer import Drawer
 from bksdm_demo.runs.fairness import NOBODY, Client
 from bksdm_demo.runs.jobs import RUNNING, JobQueue, Run, new_id
+from bksdm_demo.runs.local_drawer import LocalDrawer
 from bksdm_demo.runs.meter import Meter, NoMeter, Waiting
 from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.runs.previews import PREVIEW_SHARE, Previews
@@ -45,7 +46,8 @@ class Comparisons:
     The default store is in memory. `environment` returns a description of this machine, for the job's record and for
     its pictures. `queue_size`, `remembered_jobs` and `remembered_seconds` limit the JobQueue. `preview_share` is the
     largest part of the denoising time that previews may take. Without `previews_allowed` nobody gets any. `allowance`
-    limits what one client may ask for. `expected_memory` are the bytes that a loaded system will take.
+    limits what one client may ask for. `expected_memory` are the bytes that a loaded system will take. `drawer` draws
+    for at most `lanes` jobs at a time; without one, this process does. Then `environment` returns {}.
     """
 
     def __init__(
@@ -62,16 +64,20 @@ class Comparisons:
         meter: Meter | None = None,
         allowance: Allowance | None = None,
         expected_memory: Callable[[System], int] = on_disk,
+        drawer: Drawer | None = None,
+        lanes: int = 1,
     ) -> None:
         self.cache, self.previews_allowed, self._expected_memory = cache, previews_allowed, expected_memory
         self.allowance = allowance or Allowance()
         self._store: Store = open_store(None) if store is None else store
         self._environment = environment
         self._waiting = Waiting()
-        previews = Previews(preview_share) if previews_allowed else None
-        self._drawer = CellDrawer(cache, meter or NoMeter(), self._waiting, previews, self._put)
+        local = LocalDrawer(cache, Previews(preview_share) if previews_allowed else None, environment)
+        drawer = drawer or local
         self._jobs = JobQueue(
-            self._drawer.run,
+            CellDrawer(drawer, self.catalog, meter or NoMeter(), self._waiting, self._put).run,
+            places=drawer.places,
+            lanes=lanes,
             ended=self._end,
             queue_size=queue_size,
             remembered_jobs=remembered_jobs,
@@ -228,7 +234,7 @@ class Comparisons:
         except (StoreError, RequestError):
             if cell.result.image is None:
                 raise
-            return self._png(cell.result)
+            return self._png(cell.result, job.environment)
 
     def preview(self, job_id: str, index: int) -> bytes:
         """Return the current preview of a cell as a small PNG. Raises RequestError if there is none."""
@@ -344,23 +350,24 @@ class Comparisons:
         image = decode_png(self._store.picture(job.id, index))
         return replace(cell, result=replace(cell.result, image=image))
 
-    def _put(self, run: Run, index: int, cell: Cell) -> None:
-        """Store a final cell, then show it. The environment now says how the parts that drew it run."""
+    def _put(self, run: Run, index: int, cell: Cell, machine: Mapping[str, Any]) -> None:
+        """Store a final cell, then show it. The environment is now that of the machine that drew it."""
 
         def write() -> None:
-            picture = self._png(cell.result) if cell.shown and cell.result is not None else None
+            picture = self._png(cell.result, machine) if cell.shown and cell.result is not None else None
             self._store.save_cell(run.job.id, index, cell, picture)
 
         note = self._save(write)
-        run.update(environment=self._environment(), note=note or run.job.note)
+        environment = both_machines(run.job.environment, machine or self._environment())
+        run.update(environment=environment, note=note or run.job.note)
         run.put(index, cell)
 
     def _end(self, job: Job) -> None:
         """Record the end of a job in the store, with the environment of every part that drew."""
         self._waiting.take(job.id)
         with about(job_id, job.id):
-            logger.info("A comparison ended: %s.", _outcomes(job))
-        ended = replace(job, environment=self._environment())
+            logger.info("A comparison ended: %s.", outcomes(job))
+        ended = replace(job, environment=self._environment() or job.environment)
         self._save(lambda: self._store.end(ended))
         self._jobs.update(job.id, environment=ended.environment, expires=self._expires(job.id))
 
@@ -380,16 +387,10 @@ class Comparisons:
             return f"This comparison is lost when the server stops: {error}"
         return ""
 
-    def _png(self, result: Result) -> bytes:
+    def _png(self, result: Result, machine: Mapping[str, Any]) -> bytes:
         system = self.catalog.by_key().get(result.model)
-        return encode_png(result, result.model if system is None else system.name, self._environment())
+        return encode_png(result, result.model if system is None else system.name, machine)
 
     def _check_owner(self, owns: str, owner: str | None) -> None:
         if owner is not None and owner != owns:
             raise RequestError(NOT_YOURS)
-
-
-def _outcomes(job: Job) -> str:
-    """Count the cells by phase, such as "3 done, 1 blocked"."""
-    counts = Counter(cell.phase.value for cell in job.cells)
-    return ", ".join(f"{count} {phase}" for phase, count in counts.items())

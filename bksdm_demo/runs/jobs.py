@@ -1,4 +1,4 @@
-"""The queue of jobs and the worker thread that runs them, one at a time and visitor by visitor.
+"""The queue of jobs and the threads that run them, visitor by visitor: as many at a time as there are places.
 
 A job has an unguessable id and belongs to no connection: a visitor may leave, and anyone with the id can watch again.
 The queue keeps frozen snapshots in memory. Every change replaces the snapshot, raises its version and wakes the
@@ -20,6 +20,8 @@ from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.runs.fairness import NOBODY, Budgets, Client, FairQueue, Rates, price
 from bksdm_demo.runs.finished import Finished
+from bksdm_demo.runs.job_run import Run
+from bksdm_demo.runs.places import Places
 from bksdm_demo.runs.turns import TURN_SECONDS, Turns
 from bksdm_demo.units import duration
 from bksdm_demo.wording.comparison import UNKNOWN
@@ -45,46 +47,14 @@ def _ignore_end(job: Job) -> None:
     pass
 
 
-class Run:
-    """The runner's view of one job: its snapshot, whether to stop, and methods to change it."""
-
-    def __init__(self, queue: JobQueue, job_id: str) -> None:
-        self._queue, self._id = queue, job_id
-        self.paused = False  # whether the runner was told to pause
-
-    @property
-    def job(self) -> Job:
-        return self._queue.get(self._id)
-
-    def stopped(self) -> bool:
-        """Whether the job should end: cancelled, over its time, or the demo shuts down. Cheap: asked between steps."""
-        return self._queue.stopped(self._id)
-
-    def turn_over(self) -> bool:
-        """Whether the runner should return and go on later, because others wait. Ask between two pictures."""
-        self.paused = self._queue.turn_over(self._id)
-        return self.paused
-
-    def change(self, index: int, phase: Phase, **changes: object) -> None:
-        """Set one cell's phase and other fields, unless the cell is final."""
-        self._queue.change(self._id, index, phase, changes)
-
-    def put(self, index: int, cell: Cell) -> None:
-        """Replace one cell, unless it is final."""
-        self._queue.put(self._id, index, cell)
-
-    def update(self, **changes: object) -> None:
-        """Change fields of the job itself."""
-        self._queue.update(self._id, **changes)
-
-
 class JobQueue:
     """Visitors take turns; a visitor's jobs run in their order. At most `queue_size` jobs wait, beside the running one.
 
     A job whose turn is over waits again if others wait; it keeps its finished pictures. `allowance` has the budgets,
     the rates and the time of one job. `clock` gives seconds since the epoch, `stopwatch` seconds since any moment.
     Finished jobs stay in memory, at most `remembered_jobs` of them for `remembered_seconds`. `ended` is called after
-    the end of every job, cancelled and interrupted jobs included.
+    the end of every job, cancelled and interrupted jobs included. A job runs once it has one of `places`; at most
+    `lanes` jobs run at a time.
     """
 
     def __init__(
@@ -99,6 +69,8 @@ class JobQueue:
         turn_seconds: float = TURN_SECONDS,
         clock: Callable[[], float] = time.time,
         stopwatch: Callable[[], float] = time.monotonic,
+        places: Places | None = None,
+        lanes: int = 1,
     ) -> None:
         self._runner, self._ended_hook, self.clock = runner, ended, clock
         self._queue_size, self._allowance = queue_size, allowance or Allowance()
@@ -112,9 +84,14 @@ class JobQueue:
         self._reserved: dict[str, tuple[Client, int]] = {}  # jobs about to be submitted, with their prices
         self._unsettled: set[str] = set()  # running jobs, and finished ones until `ended` has returned
         self._closed = False
-        self._changed = threading.Condition(threading.RLock())
-        self._worker = threading.Thread(target=self._work, name="jobs", daemon=True)
-        self._worker.start()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        self._ready = threading.Condition(lock)  # a lane looks for its next job
+        self.places = places or Places()
+        self.places.watch(self.look)
+        self._lanes = [threading.Thread(target=self._work, name="jobs", daemon=True) for _ in range(lanes)]
+        for lane in self._lanes:
+            lane.start()
 
     @contextmanager
     def reserved(self, job_id: str) -> Iterator[None]:
@@ -172,6 +149,7 @@ class JobQueue:
             self._clients[job.id] = client
             self._waiting.add(job.id, client)
             self._place()
+            self._ready.notify()
             return self._jobs[job.id]
 
     def known(self, job_id: str) -> Job | None:
@@ -241,8 +219,8 @@ class JobQueue:
 
     @property
     def working(self) -> bool:
-        """Whether the worker lives."""
-        return self._worker.is_alive()
+        """Whether the threads live that run jobs."""
+        return all(lane.is_alive() for lane in self._lanes)
 
     def stopped(self, job_id: str) -> bool:
         """Whether a running job should end."""
@@ -253,7 +231,17 @@ class JobQueue:
         """Whether the running job should let others go first."""
         with self._changed:
             others = self._waiting.others_wait(self._clients.get(job_id, NOBODY))
-            return others and self._turns.long() and not self.stopped(job_id)
+            return others and self._turns.long(job_id) and not self.stopped(job_id)
+
+    def crowded(self) -> bool:
+        """Whether a job waits."""
+        with self._changed:
+            return len(self._waiting) > 0
+
+    def look(self) -> None:
+        """There may be a free place: start the next job, if one waits."""
+        with self._changed:
+            self._ready.notify_all()
 
     def change(self, job_id: str, index: int, phase: Phase, changes: Mapping[str, object]) -> None:
         """Set one cell's phase and other fields, unless the cell is final."""
@@ -305,10 +293,12 @@ class JobQueue:
             for job_id in unfinished:
                 self._finish(job_id, Phase.INTERRUPTED, CLOSED)
             self._changed.notify_all()
+            self._ready.notify_all()
         for job_id in unfinished:
             self._settle(job_id)
-        if not again and threading.current_thread() is not self._worker:
-            self._worker.join(timeout)
+        until = time.monotonic() + timeout
+        for lane in [] if again or threading.current_thread() in self._lanes else self._lanes:
+            lane.join(max(0.0, until - time.monotonic()))
 
     def _work(self) -> None:
         while (job_id := self._next()) is not None:
@@ -320,11 +310,13 @@ class JobQueue:
             with self._changed:
                 if run.paused and not self.stopped(job_id):
                     self._wait_again(job_id)
+                    run.rest()
                     continue
                 self._finish(job_id, *self._ending(job_id))
                 settled = job_id not in self._unsettled  # `close` may have recorded the end meanwhile
             if not settled:
                 self._settle(job_id)
+            run.rest()
 
     def _ending(self, job_id: str) -> tuple[Phase, str]:
         """Return the phase and the message of the pictures that the runner has left unfinished."""
@@ -345,11 +337,11 @@ class JobQueue:
     def _next(self) -> str | None:
         """Wait for the next job and return its id; None after `close()`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed)
+            self._ready.wait_for(lambda: self._closed or (self._waiting and self.places.take()))
             if self._closed:
                 return None
             job_id = self._waiting.take()
-            self._turns.begin()
+            self._turns.begin(job_id)
             self._unsettled.add(job_id)
             self._put(replace(self._jobs[job_id], position=0))
             self._place()

@@ -275,7 +275,7 @@ def test_the_end_of_a_job_that_was_running_at_close_is_reported_once(runner: Run
     assert runner.entered.acquire(timeout=PATIENCE)
     queue.close(timeout=0)
     runner.gate.set()
-    queue._worker.join(PATIENCE)
+    queue._lanes[0].join(PATIENCE)
     assert not queue.working
     assert [phases(job) for job in ended] == [[Phase.INTERRUPTED, Phase.INTERRUPTED]]
 

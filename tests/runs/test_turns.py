@@ -25,24 +25,24 @@ def test_a_turn_is_long_after_its_seconds() -> None:
     clock = Stopwatch()
     turns = Turns(None, 60.0, clock)
     clock.now = 1000.0
-    turns.begin()
+    turns.begin("job")
     clock.now = 1060.0
-    assert not turns.long()
+    assert not turns.long("job")
     clock.now = 1060.5
-    assert turns.long()
-    turns.begin()
-    assert not turns.long()
+    assert turns.long("job")
+    turns.begin("job")
+    assert not turns.long("job")
     assert not turns.overtime("job")
 
 
 def test_the_turns_of_a_job_add_up_and_its_waits_do_not() -> None:
     clock = Stopwatch()
     turns = Turns(100.0, 60.0, clock)
-    turns.begin()
+    turns.begin("one")
     clock.now = 70.0
     turns.pause("one")
     clock.now = 500.0  # others draw
-    turns.begin()
+    turns.begin("one")
     clock.now = 530.0
     assert not turns.overtime("one")  # 70 + 30
     clock.now = 531.0
