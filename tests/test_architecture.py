@@ -34,7 +34,7 @@ FLOORS = {
     "ui": 10,
     "roof": 11,
 }
-ON_THE_GROUND = "atomic_files environment errors intervals logs printable records scheduler_facts units"
+ON_THE_GROUND = "atomic_files environment errors intervals languages logs phrase_book printable records scheduler_facts units"
 GROUND = (PACKAGE, *(f"{PACKAGE}.{name}" for name in ON_THE_GROUND.split()))
 ON_THE_ROOF = ("cli",)  # the command line is a folder of the roof, beside app.py and start.py
 # library -> where it may be imported: a module or a room and everything in it
@@ -248,7 +248,7 @@ def missing_files(paths: list[Path], names: set[str]) -> list[str]:
 
 def own_files() -> list[Path]:
     """Every Python file of the repository, tests, training and benchmarks included."""
-    folders = (PACKAGE, "tests", "training", "benchmarks")
+    folders = (PACKAGE, "tests", "training", "benchmarks", "translations")
     return [*ROOT.glob("*.py"), *(path for folder in folders for path in (ROOT / folder).rglob("*.py"))]
 
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.languages import say
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.partial_request import PartialRequest, interval, recommendation
 from bksdm_demo.records import (
@@ -29,12 +30,12 @@ from bksdm_demo.records import (
 )
 from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.ui.present import choice_label
-from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, interval_text
+from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, interval_text, plural
 
 ANYTHING = Allowance()
 FIRST_SEED = 7
 DRAWN_SEEDS = 1_000_000  # random seeds stay short enough to read aloud; typed ones go up to 2**32 - 1
-SEED_COUNTS = ("1 picture", "2 pictures", "3 pictures", "4 pictures")  # the choices of the list; visitors may type more
+SEED_COUNTS = (1, 2, 3, 4)  # pictures per model: the choices of the list; visitors may type more
 PREVIEW_EVERY = 4  # steps
 EXAMPLES = ("red apple", "cat face", "rocket", "pizza", "sunflower", "guitar", "whale", "strawberry", "birthday cake")
 
@@ -67,18 +68,18 @@ def build_essentials(
     """Lay out the main inputs: prompt, models, seed, lock and number of seeds. `systems` are the models to choose."""
     prompt = gr.Textbox(
         value=EXAMPLES[0],
-        label="Prompt",
+        label=say("Prompt"),
         lines=2,
         max_lines=6,
         max_length=allowance.prompt,
-        placeholder="What should the picture show?",
+        placeholder=say("What should the picture show?"),
         elem_id="bk-prompt",
     )
     _examples(prompt)
     models = gr.CheckboxGroup(
         [(choice_label(system), system.key) for system in systems],
         value=default_choice(systems),
-        label="Models to compare",
+        label=say("Models to compare"),
         elem_id="bk-models",
     )
     models.preprocess = _keys  # type: ignore[method-assign, assignment]
@@ -92,9 +93,9 @@ def _keys(keys: object) -> list[str]:
 
 def _seed_row() -> tuple[gr.Number, gr.Checkbox]:
     with gr.Row(elem_id="bk-seed-row"):
-        seed = gr.Number(value=FIRST_SEED, precision=0, label="Seed", min_width=80, scale=3, elem_id="bk-seed")
-        draw = gr.Button("Random", min_width=72, scale=1, elem_id="bk-random", size="md")
-        locked = gr.Checkbox(value=False, label="Lock", min_width=72, scale=1, elem_id="bk-lock", container=False)
+        seed = gr.Number(value=FIRST_SEED, precision=0, label=say("Seed"), min_width=80, scale=3, elem_id="bk-seed")
+        draw = gr.Button(say("Random"), min_width=72, scale=1, elem_id="bk-random", size="md")
+        locked = gr.Checkbox(value=False, label=say("Lock"), min_width=72, scale=1, elem_id="bk-lock", container=False)
     draw.click(None, outputs=seed, js=DRAW_SEED_JS, api_visibility="private")
     return seed, locked
 
@@ -104,14 +105,16 @@ def _seeds(most: int) -> gr.Dropdown:
 
     `most` is the number of pictures that one comparison may have.
     """
-    limit = f". At most {most} pictures in one comparison." if most < CELLS_LIMIT else ""
+    info = say("One per seed. Choose a number or type seeds: 7, 20, 33")
+    if most < CELLS_LIMIT:
+        info = say("{info}. At most {most} pictures in one comparison.", info=info, most=most)
     return gr.Dropdown(
-        [(label, str(count)) for count, label in enumerate(SEED_COUNTS, start=1)],
+        [(plural(number, "picture"), str(number)) for number in SEED_COUNTS],
         value="1",
-        label="Pictures per model",
+        label=say("Pictures per model"),
         allow_custom_value=True,
         filterable=True,
-        info=f"One per seed. Choose a number or type seeds: 7, 20, 33{limit}",
+        info=info,
         elem_id="bk-seeds",
     )
 
@@ -129,30 +132,32 @@ def build_settings(
     """Lay out the folded settings, with the values that `system` recommends. Offers previews if they are allowed."""
     steps, guidance, scheduler = recommendation(system)
     steps = allowance.nearest_steps(steps)
-    with gr.Accordion("Settings", open=False, elem_id="bk-settings"):
+    with gr.Accordion(say("Settings"), open=False, elem_id="bk-settings"):
         negative = gr.Textbox(
-            label="Negative prompt",
+            label=say("Negative prompt"),
             lines=1,
             max_lines=4,
             max_length=allowance.prompt,
-            placeholder="What should the picture leave out?",
+            placeholder=say("What should the picture leave out?"),
             elem_id="bk-negative",
         )
-        step_slider = gr.Slider(*allowance.steps, value=steps, step=1, label="Steps", buttons=[])
-        guidance_slider = gr.Slider(*GUIDANCE_RANGE, value=guidance, step=0.5, label="Guidance", buttons=[])
+        step_slider = gr.Slider(*allowance.steps, value=steps, step=1, label=say("Steps"), buttons=[])
+        guidance_slider = gr.Slider(*GUIDANCE_RANGE, value=guidance, step=0.5, label=say("Guidance"), buttons=[])
         scheduler_list = gr.Dropdown(
-            [(SCHEDULER_NAMES[name], name) for name in SCHEDULERS], value=scheduler, label="Scheduler"
+            [(SCHEDULER_NAMES[name], name) for name in SCHEDULERS], value=scheduler, label=say("Scheduler")
         )
         generator_list = gr.Dropdown(
             [(GENERATOR_NAMES[name], name) for name in GENERATORS],
             value=GENERATORS[0],
-            label="Noise generator",
-            info="NumPy, as in Apple’s Swift pipeline, or PyTorch, as in diffusers",
+            label=say("Noise generator"),
+            info=say("NumPy, as in Apple’s Swift pipeline, or PyTorch, as in diffusers"),
         )
         previews = gr.Checkbox(
             value=False,
-            label="Show previews",
-            info="Every few steps, after a safety check. Runs take longer, but the measured times exclude previews.",
+            label=say("Show previews"),
+            info=say(
+                "Every few steps, after a safety check. Runs take longer, but the measured times exclude previews."
+            ),
             elem_id="bk-previews",
             visible=previews_allowed,
         )
@@ -164,15 +169,15 @@ def _savings() -> tuple[gr.Textbox, gr.Checkbox]:
     """Build the options that save evaluations of the U-Net."""
     guidance_interval = gr.Textbox(
         value=interval_text(WHOLE),
-        label="Guidance interval",
+        label=say("Guidance interval"),
         max_length=40,
-        info="Guidance acts in this part of the steps; 0:0.5 is the first half. Other steps take half the time.",
+        info=say("Guidance acts in this part of the steps; 0:0.5 is the first half. Other steps take half the time."),
         elem_id="bk-interval",
     )
     forecast = gr.Checkbox(
         value=False,
-        label="Forecast",
-        info="Skips 9 of 20 steps of the network, so pictures come sooner and differ a little.",
+        label=say("Forecast"),
+        info=say("Skips 9 of 20 steps of the network, so pictures come sooner and differ a little."),
         elem_id="bk-forecast",
     )
     return guidance_interval, forecast

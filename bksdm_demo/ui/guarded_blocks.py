@@ -1,6 +1,7 @@
 """Gradio's Blocks for strangers: they take no files and no huge values, and log a failed event in one line.
 
-Gradio downloads every URL in a value that looks like a file, and keeps each session's values. This page needs neither.
+Gradio downloads every URL in a value that looks like a file, and keeps each session's values (sessions.py). This page
+needs neither.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from gradio.components.api_component import Api
 from gradio_client.utils import is_file_obj_with_meta
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.languages import language, speaking
 from bksdm_demo.logs import about, request_id
 from bksdm_demo.records import repaired
 from bksdm_demo.ui.request_ids import id_of
+from bksdm_demo.ui.sessions import SharedConfig
+from bksdm_demo.ui.speaking import Variants, event_language
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +33,23 @@ FAILED = "This request could not be handled. Check the number and the types of i
 
 
 class GuardedBlocks(gr.Blocks):
-    """Blocks that refuse what no component here needs."""
+    """Blocks that refuse what no component here needs, and speak each visitor's language (speaking.py)."""
+
+    variants: Variants | None = None
+    _config: Any = None
+
+    @property  # type: ignore[override]
+    def config(self) -> Any:
+        """Gradio's description of the page, in the language of the current request."""
+        return self._config if self.variants is None else self.variants.config(self._config, language())
+
+    @config.setter
+    def config(self, config: Any) -> None:
+        self._config = config
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.default_config = SharedConfig(self)
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *others: Any, **options: Any) -> list[Any]:
         """Check the values before Gradio sees them. Raises gr.Error."""
@@ -41,7 +61,8 @@ class GuardedBlocks(gr.Blocks):
 
     async def process_api(self, *values: Any, **options: Any) -> dict[str, Any]:
         """Handle one event. An unexpected error becomes one line in the log and a sentence for the client."""
-        with about(request_id, id_of(options.get("request")) or request_id.get()):
+        request = options.get("request")
+        with about(request_id, id_of(request) or request_id.get()), speaking(event_language(request)):
             return await self._process_api(*values, **options)
 
     async def _process_api(self, *values: Any, **options: Any) -> dict[str, Any]:

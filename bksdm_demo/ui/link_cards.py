@@ -32,6 +32,7 @@ from bksdm_demo.reports.link_card import SIZE, card_file, general_card_file, unf
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.present import picture_version, status_words
 from bksdm_demo.ui.reports import page_address
+from bksdm_demo.ui.speaking import with_language, words_script
 from bksdm_demo.wording.comparison import shorten
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds, timings_of
 
@@ -155,10 +156,10 @@ def tags(card: Card, base: str) -> str:
 
 
 class Unfolding:
-    """The middleware that puts the tags of the asked address into the page."""
+    """The middleware that puts the tags of the asked address and the visitor's language into the page."""
 
-    def __init__(self, app: ASGIApp, cards: LinkCards) -> None:
-        self.app, self.cards = app, cards
+    def __init__(self, app: ASGIApp, cards: LinkCards, scripts: str = "") -> None:
+        self.app, self.cards, self.scripts = app, cards, scripts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["path"] not in ("", "/"):
@@ -176,7 +177,7 @@ class Unfolding:
             else:
                 body.extend(message.get("body", b""))
                 if not message.get("more_body", False):
-                    page = with_tags(bytes(body), await self._tags(scope))
+                    page = with_tags(with_language(bytes(body)), await self._tags(scope) + words_script(self.scripts))
                     MutableHeaders(scope=start)["content-length"] = str(len(page))
                     await send(start)
                     await send({"type": "http.response.body", "body": page})

@@ -7,6 +7,7 @@ history, no server-side rendering. Flags and threads are in app.py; words about 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from starlette.routing import BaseRoute
 from bksdm_demo.downloads.background import Background
 from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.evaluation.votes_booth import Booth
+from bksdm_demo.languages import say
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.about import build_about
 from bksdm_demo.ui.api import build_api
@@ -31,8 +33,10 @@ from bksdm_demo.ui.pictures import picture_routes
 from bksdm_demo.ui.qr import qr_route
 from bksdm_demo.ui.reports import report_route
 from bksdm_demo.ui.request_ids import RequestIds
+from bksdm_demo.ui.sessions import ForgetMessages
 from bksdm_demo.ui.sheet_routes import sheet_routes
 from bksdm_demo.ui.sheets import build_sheets
+from bksdm_demo.ui.speaking import Speaking, Variants, language_switch
 from bksdm_demo.ui.theme import build_theme
 from bksdm_demo.ui.visitors import Visitors, Visits
 from bksdm_demo.ui.vote_pictures import ballot_routes
@@ -58,12 +62,21 @@ STYLES = tuple(
 )
 SCRIPTS = tuple(
     f"{name}.js"
-    for name in ("page", "watch", "share", "copy", "drop", "board", "explain", "zoom", "viewer", "sheets", "about")
+    for name in (
+        "words",
+        "page",
+        "watch",
+        "share",
+        "copy",
+        "drop",
+        "board",
+        "explain",
+        "zoom",
+        "viewer",
+        "sheets",
+        "about",
+    )
 )
-HEADER = f"""<a class="bk-skip" href="#bk-results">Skip to the result</a>
-<header class="bk-header"><h1>{TITLE}</h1>
-<p>{SUMMARY}</p>
-</header>"""
 QUEUE_SLEEP = 0.02  # seconds; Gradio looks into its idle queue every millisecond, 6 % of a core
 SESSIONS = 300  # whose values Gradio keeps; the page itself needs none of them
 SHARES = '<meta name="bksdm-shares" content="yes">'  # share.js looks for it
@@ -84,8 +97,34 @@ def build_page(
     `sheets` and `booth` are those over the same service; without one there is no tab for it. With `own_gallery` each
     visitor sees only their own comparisons, as on a public page. With `api` programs find endpoints.
     """
+
+    def build() -> GuardedBlocks:
+        return _build(comparisons, background, sheets, booth, own_gallery, api)
+
+    page = build()
+    page.variants = Variants(build)
+    return page
+
+
+def header() -> str:
+    """Return what stands above the tabs."""
+    return f"""<a class="bk-skip" href="#bk-results">{escape(say("Skip to the result"))}</a>
+<header class="bk-header">{language_switch()}<h1>{escape(say(TITLE))}</h1>
+<p>{escape(say(SUMMARY))}</p>
+</header>"""
+
+
+def _build(
+    comparisons: Comparisons,
+    background: Background | None,
+    sheets: Sheets | None,
+    booth: Booth | None,
+    own_gallery: bool,
+    api: bool,
+) -> GuardedBlocks:
+    """Build the page in the current language."""
     with GuardedBlocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
-        gr.HTML(HEADER, apply_default_css=False, elem_id="bk-top")
+        gr.HTML(header(), apply_default_css=False, elem_id="bk-top")
         visits = Visits(Visitors(own_gallery), gr.Textbox(visible=False), gr.Textbox(visible=False))
         with gr.Tabs(elem_id="bk-tabs") as tabs:
             compare_tab = build_compare(page, tabs, comparisons, background, visits)
@@ -94,7 +133,7 @@ def build_page(
                 build_sheets(page, tabs, sheets, visits, compare_tab)
             if booth is not None:
                 build_votes(booth, comparisons, visits)
-            with gr.Tab("About", id="about"):
+            with gr.Tab(say("About"), id="about"):
                 build_about(comparisons, own_gallery)
         page.load(None, outputs=[visits.secret, visits.zone], js=KNOW_VISITOR_JS, api_visibility="private")
         if api:
@@ -141,7 +180,9 @@ def launch_options(
                 Middleware(
                     Guard, own=own, open_routes=routes, behind_proxy=behind_proxy, limits=Limits(body=body_bytes)
                 ),
-                Middleware(Unfolding, cards=cards),
+                Middleware(Speaking),
+                Middleware(Unfolding, cards=cards, scripts=_joined(SCRIPTS)),
+                Middleware(ForgetMessages),
             ],
         },
         "footer_links": [],

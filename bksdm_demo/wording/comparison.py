@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-from bksdm_demo import scheduler_facts
+from bksdm_demo import languages, scheduler_facts
 from bksdm_demo.records import WHOLE, Job, Request
 
 SCHEDULER_NAMES = {facts.key: facts.label for facts in scheduler_facts.FACTS}
@@ -84,7 +84,7 @@ def interval_text(interval: tuple[float, ...]) -> str:
 
 def plural(count: int, noun: str) -> str:
     """ "1 picture", "2 pictures"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return languages.count(count, f"{{count}} {noun}", f"{{count}} {noun}s", count=count)
 
 
 def shorten(text: str, limit: int, width: Callable[[str], int] = len, mark: str = "…") -> str:

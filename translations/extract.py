@@ -1,0 +1,186 @@
+"""Finds every message in the sources: calls of the words below, errors, marked constants, templates and scripts.
+
+An f-string in an error becomes a template: `f"There is no report of kind {kind[:20]!r}."` is the message
+"There is no report of kind {kind}.", as the phrase book recognises it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, nodes
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "bksdm_demo"
+SPOKEN = ("say", "marked", "translated")  # their first argument is a message
+COUNTED = ("count", "plural")
+WHOLE_FILES = ("ui/about_text.py",)  # every text in them is a message
+ENGLISH_ONLY = (  # who reads the errors of these is at a terminal, or mends a model's files
+    "cli/", "mil/", "translate/", "settings.py", "operator_limits.py", "library_variables.py", "mcp_tools.py",
+    "mcp_server.py", "metrics.py", "logs.py", "library/publishing.py", "engines/quantization/",
+)  # fmt: skip
+SCRIPT_CALL = re.compile(r'\btr\("((?:[^"\\]|\\.)*)"')
+LETTERS = re.compile(r"[A-Za-z]{2}")
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message and where it stands; `many` is the form for other numbers than one, "" for a message of one form."""
+
+    text: str
+    many: str
+    file: str
+    line: int
+
+
+def messages() -> list[Message]:
+    """Return all messages of the demo, in the order of files and lines."""
+    paths = sorted(PACKAGE.rglob("*.py"))
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths if not _is_english(path)}
+    constants = {name for tree in trees.values() for name in _raised_names(tree)}
+    found: list[Message] = []
+    for path, tree in trees.items():
+        found += _python(path, tree, constants)
+    for path in sorted(PACKAGE.rglob("*.html")):
+        found += _template(path)
+    for path in sorted(PACKAGE.rglob("*.js")):
+        found += [_message(text, path, line) for line, text in script_messages(path.read_text(encoding="utf-8"))]
+    return found
+
+
+def script_messages(text: str) -> Iterator[tuple[int, str]]:
+    """Yield line and message of every `tr("...")` in a script."""
+    for match in SCRIPT_CALL.finditer(text):
+        yield text.count("\n", 0, match.start()) + 1, match[1].replace('\\"', '"')
+
+
+def _is_english(path: Path) -> bool:
+    name = path.relative_to(PACKAGE).as_posix()
+    return name.startswith(ENGLISH_ONLY) or path.name == "__main__.py"
+
+
+def _message(text: str, path: Path, line: int, many: str = "") -> Message:
+    return Message(text, many, path.relative_to(ROOT).as_posix(), line)
+
+
+def _python(path: Path, tree: ast.Module, constants: set[str]) -> Iterator[Message]:
+    if path.relative_to(PACKAGE).as_posix() in WHOLE_FILES:
+        yield from _all_texts(path, tree)
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args:
+            yield from _called(path, node)
+        elif isinstance(node, ast.Assign) and constants & set(map(_name, node.targets)):
+            text = text_of(node.value)
+            if text and LETTERS.search(text):
+                yield _message(text, path, node.lineno)
+
+
+def _called(path: Path, call: ast.Call) -> Iterator[Message]:
+    name = _name(call.func)
+    if name in COUNTED and len(call.args) > 1:
+        one = text_of(call.args[1])
+        many = text_of(call.args[2]) if name == "count" and len(call.args) > 2 else f"{one}s"
+        if one is not None:
+            shape = "{text}" if name == "count" else "{{count}} {text}"
+            yield _message(shape.format(text=one), path, call.lineno, shape.format(text=many))
+    elif name in SPOKEN or (name.endswith("Error") and name != "ValueError"):
+        for text in _texts(call.args[0]):
+            if LETTERS.search(re.sub(r"\{\w*\}", "", text)):
+                yield _message(text, path, call.args[0].lineno)
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    """Yield the texts that an expression may be: both branches of a choice."""
+    if isinstance(node, ast.IfExp):
+        yield from _texts(node.body)
+        yield from _texts(node.orelse)
+    elif (text := text_of(node)) is not None:
+        yield text
+
+
+def text_of(node: ast.expr) -> str | None:
+    """Return a text, or the template of an f-string or a sum of texts; None for any other expression."""
+    parts = list(_parts(node))
+    if not any(isinstance(part, str) for part in parts):
+        return None
+    used: dict[str, int] = {}
+    made = ""
+    for part in parts:
+        if isinstance(part, str):
+            made += part
+            continue
+        name = _value_name(part)
+        used[name] = used.get(name, 0) + 1
+        made += f"{{{name if used[name] == 1 else f'{name}{used[name]}'}}}"
+    return made
+
+
+def _parts(node: ast.expr) -> Iterator[str | ast.expr]:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, ast.JoinedStr):
+        for value in node.values:
+            yield from _parts(value.value if isinstance(value, ast.FormattedValue) else value)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        yield from _parts(node.left)
+        yield from _parts(node.right)
+    else:
+        yield node
+
+
+def _value_name(node: ast.expr) -> str:
+    """Return a name for an expression: that of the variable or attribute in it."""
+    if isinstance(node, ast.Name):
+        return node.id.lower().strip("_") or "value"
+    if isinstance(node, ast.Attribute):
+        return node.attr.lower().strip("_") or "value"
+    if isinstance(node, ast.Call):
+        return _value_name(node.args[0]) if node.args else _value_name(node.func)
+    if isinstance(node, ast.Subscript):
+        return _value_name(node.value)
+    if isinstance(node, ast.BinOp):
+        return _value_name(node.left)
+    return "value"
+
+
+def _name(node: ast.expr) -> str:
+    """Return the last word of a name: "say" of `say` and of `languages.say`."""
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _raised_names(tree: ast.Module) -> Iterator[str]:
+    """Yield the constants that errors say, or that are translated by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args:
+            name, first = _name(node.func), node.args[0]
+            for one in [first.body, first.orelse] if isinstance(first, ast.IfExp) else [first]:
+                if isinstance(one, ast.Name) and one.id.isupper() and (name.endswith("Error") or name in SPOKEN):
+                    yield one.id
+
+
+def _all_texts(path: Path, tree: ast.Module) -> Iterator[Message]:
+    """Yield every text of a file but its documentation, addresses and figures."""
+    hidden = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)} - {
+        id(node) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Constant, ast.JoinedStr)) and id(node) not in hidden | inside:
+            text = text_of(node)
+            if text and " " in text and LETTERS.search(text) and not text.startswith(("https://", "@")):
+                yield _message(text, path, node.lineno)
+
+
+def _template(path: Path) -> Iterator[Message]:
+    for call in Environment(autoescape=True).parse(path.read_text(encoding="utf-8")).find_all(nodes.Call):
+        name = getattr(call.node, "name", "")
+        texts = [argument.value for argument in call.args if isinstance(argument, nodes.Const)]
+        if name in SPOKEN and texts:
+            yield _message(str(texts[0]), path, call.lineno)
+        elif name == "count" and len(texts) > 1:
+            yield _message(str(texts[-2]), path, call.lineno, str(texts[-1]))
