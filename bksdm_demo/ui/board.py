@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from bksdm_demo.languages import marked, say
 from bksdm_demo.library.catalog import System
 from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import Job
-from bksdm_demo.ui.glossary import GLOSSARY
 from bksdm_demo.ui.icons import ICONS, icon
 from bksdm_demo.ui.news import board_news
 from bksdm_demo.ui.present import (
@@ -28,12 +28,12 @@ from bksdm_demo.ui.present import (
     tools_view,
 )
 from bksdm_demo.ui.share import share_tools
-from bksdm_demo.ui.terms import fact_meaning, term
+from bksdm_demo.ui.terms import fact_meaning, meaning, term
 from bksdm_demo.units import unbroken
 from bksdm_demo.wording.comparison import plural, reading_notes, shorten
 
 SIMILARITY = '<p class="bk-similarity"></p>'  # board.js fills it
-MEASURES = "How alike?"  # explains the numbers below the pictures
+MEASURES = marked("How alike?")  # explains the numbers below the pictures
 LONG_PROMPT = 60  # characters; a longer heading uses a smaller font
 
 HOW = """<dl class="bk-how">
@@ -123,7 +123,7 @@ def _tools(tools: ToolsView, sharing: str) -> str:
         '<label class="bk-reference">Compare with <select data-reference>'
         f'<option value="">nothing</option>{options}</select></label>'
     )
-    measures = f'<span class="bk-measures">{term(MEASURES, GLOSSARY["similarity"])}</span>'
+    measures = f'<span class="bk-measures">{term(say(MEASURES), meaning("similarity"))}</span>'
     parts = (rest if tools.rest else "", look if tools.look else "", select + measures if tools.references else "")
     return f'<div class="bk-tools">{"".join(parts)}{sharing}</div>'
 

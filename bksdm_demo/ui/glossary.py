@@ -5,59 +5,95 @@ terms.py writes the markup.
 
 from __future__ import annotations
 
+from bksdm_demo.languages import marked
 from bksdm_demo.records import Phase
 
 GLOSSARY: dict[str, str] = {
     # Phases
-    "load": "The files of the model are read and prepared for this machine. A model loads once, and then stays in "
-    "memory if there is room.",
-    "encode": "The text encoder turns the prompt into numbers. It is the same in all models compressed from one "
-    "original.",
-    "denoise": "The U-Net removes some noise in every step. This takes most of the time, and it is the part that "
-    "compression makes smaller.",
-    "decode": "The image decoder turns the denoised numbers into pixels.",
-    "safety": "The safety checker inspects the finished picture. A picture without a clear pass is never shown or "
-    "stored.",
+    "load": marked(
+        "The files of the model are read and prepared for this machine. A model loads once, and then stays in "
+        "memory if there is room."
+    ),
+    "encode": marked(
+        "The text encoder turns the prompt into numbers. It is the same in all models compressed from one original."
+    ),
+    "denoise": marked(
+        "The U-Net removes some noise in every step. This takes most of the time, and it is the part that "
+        "compression makes smaller."
+    ),
+    "decode": marked("The image decoder turns the denoised numbers into pixels."),
+    "safety": marked(
+        "The safety checker inspects the finished picture. A picture without a clear pass is never shown or stored."
+    ),
     # Settings
-    "seed": "Fixes the starting noise. The same seed and settings draw the same picture again.",
-    "steps": "How often the U-Net runs. More steps take longer in proportion; beyond 20 to 30, pictures change little.",
-    "guidance": "How strongly the picture follows the prompt. 1 ignores the negative prompt and takes half the time; "
-    "high values exaggerate colours.",
-    "scheduler": "The rule that says how much noise each step removes. Every scheduler takes the same trained model.",
-    "noise": "The program whose random numbers make the starting noise. Choose the one that drew the picture you want "
-    "to repeat.",
-    "interval": "Guidance acts only in this part of the steps. Every other step takes half the time.",
-    "forecast": "Steps that resemble the ones before are estimated and not computed. Pictures come sooner and differ a "
-    "little.",
-    "without": "The negative prompt: what the picture should leave out.",
+    "seed": marked("Fixes the starting noise. The same seed and settings draw the same picture again."),
+    "steps": marked(
+        "How often the U-Net runs. More steps take longer in proportion; beyond 20 to 30, pictures change little."
+    ),
+    "guidance": marked(
+        "How strongly the picture follows the prompt. 1 ignores the negative prompt and takes half the time; "
+        "high values exaggerate colours."
+    ),
+    "scheduler": marked(
+        "The rule that says how much noise each step removes. Every scheduler takes the same trained model."
+    ),
+    "noise": marked(
+        "The program whose random numbers make the starting noise. Choose the one that drew the picture you want "
+        "to repeat."
+    ),
+    "interval": marked("Guidance acts only in this part of the steps. Every other step takes half the time."),
+    "forecast": marked(
+        "Steps that resemble the ones before are estimated and not computed. Pictures come sooner and differ a little."
+    ),
+    "without": marked("The negative prompt: what the picture should leave out."),
     # Facts about models
-    "unet": "The U-Net is the network that denoises. Its weights are the numbers it learned; fewer weights mean less "
-    "memory and faster steps.",
-    "size": "The size of all files of the model together: text encoder, U-Net, image decoder and safety checker.",
-    "weights": "How the weights are stored. Palettized weights share a small table of values; 6-bit means 64 values "
-    "for each part of the network.",
-    "attention": "How the conversion to Core ML wrote the attention layers. The forms give the same picture at "
-    "different speeds.",
-    "runs-on": "The program that computes, and the number format it computes in. The same files run on all of them.",
+    "unet": marked(
+        "The U-Net is the network that denoises. Its weights are the numbers it learned; fewer weights mean less "
+        "memory and faster steps."
+    ),
+    "size": marked(
+        "The size of all files of the model together: text encoder, U-Net, image decoder and safety checker."
+    ),
+    "weights": marked(
+        "How the weights are stored. Palettized weights share a small table of values; 6-bit means 64 values "
+        "for each part of the network."
+    ),
+    "attention": marked(
+        "How the conversion to Core ML wrote the attention layers. The forms give the same picture at different speeds."
+    ),
+    "runs-on": marked(
+        "The program that computes, and the number format it computes in. The same files run on all of them."
+    ),
     # Figures
-    "drawing": "Encode, denoise, decode and safety check together: what every further picture costs.",
-    "speed": "How many times as fast as the first model to finish, by drawing time. Loading does not count.",
-    "step": "The median time of one denoising step, in milliseconds.",
-    "similarity": "PSNR measures how far the pixels of two pictures differ: more decibels mean more alike. SSIM and "
-    "HaarPSI compare their structure: 1 means identical. None of them says which picture is better.",
+    "drawing": marked("Encode, denoise, decode and safety check together: what every further picture costs."),
+    "speed": marked("How many times as fast as the first model to finish, by drawing time. Loading does not count."),
+    "step": marked("The median time of one denoising step, in milliseconds."),
+    "similarity": marked(
+        "PSNR measures how far the pixels of two pictures differ: more decibels mean more alike. SSIM and "
+        "HaarPSI compare their structure: 1 means identical. None of them says which picture is better."
+    ),
 }
 SCHEDULER_WORDS: dict[str, str] = {
-    "pndm": "PNDM combines the last four predictions into one step. The authors of BK-SDM measured their models with "
-    "it.",
-    "ddim": "DDIM takes one plain step at a time. It is simple and needs more steps than the newer ones.",
-    "dpmpp-2m": "DPM-Solver++ 2M looks at two predictions at a time and solves part of the equation exactly. It gives "
-    "good pictures in 15 to 25 steps.",
-    "dpmpp-2m-karras": "This is DPM-Solver++ 2M with steps that crowd where little noise is left, after Karras and "
-    "others. It favours detail.",
-    "euler": "Euler follows the direction of each prediction in a straight line: one of the oldest methods, and a "
-    "robust one.",
-    "euler-ancestral": "Euler ancestral adds fresh noise after every step, taken from the seed. The picture keeps "
-    "changing when you add steps.",
+    "pndm": marked(
+        "PNDM combines the last four predictions into one step. The authors of BK-SDM measured their models with it."
+    ),
+    "ddim": marked("DDIM takes one plain step at a time. It is simple and needs more steps than the newer ones."),
+    "dpmpp-2m": marked(
+        "DPM-Solver++ 2M looks at two predictions at a time and solves part of the equation exactly. It gives "
+        "good pictures in 15 to 25 steps."
+    ),
+    "dpmpp-2m-karras": marked(
+        "This is DPM-Solver++ 2M with steps that crowd where little noise is left, after Karras and "
+        "others. It favours detail."
+    ),
+    "euler": marked(
+        "Euler follows the direction of each prediction in a straight line: one of the oldest methods, and a "
+        "robust one."
+    ),
+    "euler-ancestral": marked(
+        "Euler ancestral adds fresh noise after every step, taken from the seed. The picture keeps "
+        "changing when you add steps."
+    ),
 }
 PHASE_KEYS = {  # of the cells; waiting and final phases explain themselves
     Phase.LOADING: "load",

@@ -41,6 +41,7 @@ from bksdm_demo.ui.theme import build_theme
 from bksdm_demo.ui.visitors import Visitors, Visits
 from bksdm_demo.ui.vote_pictures import ballot_routes
 from bksdm_demo.ui.votes import build_votes
+from bksdm_demo.ui.welcome import welcome
 
 HERE = Path(__file__).resolve().parent
 STYLES = tuple(
@@ -49,6 +50,7 @@ STYLES = tuple(
         "page",
         "form",
         "tools",
+        "welcome",
         "explain",
         "board",
         "timing",
@@ -65,6 +67,7 @@ SCRIPTS = tuple(
     for name in (
         "words",
         "page",
+        "welcome",
         "watch",
         "share",
         "copy",
@@ -111,7 +114,7 @@ def header() -> str:
     return f"""<a class="bk-skip" href="#bk-results">{escape(say("Skip to the result"))}</a>
 <header class="bk-header">{language_switch()}<h1>{escape(say(TITLE))}</h1>
 <p>{escape(say(SUMMARY))}</p>
-</header>"""
+</header>{welcome()}"""
 
 
 def _build(
