@@ -57,14 +57,21 @@ def _icon(record: dict[str, Any], names: dict[str, str], icons: dict[str, Any]) 
     return icons[name]["body"] if name in icons else None
 
 
-def build() -> None:
+def bodies() -> dict[str, str]:
+    """The SVG body of every emoji that has a picture, on a 32-unit grid, by label."""
     names = _member("iconify-json-fluent-emoji-flat", "chars.json")
     icons = _member("iconify-json-fluent-emoji-flat", "icons.json")["icons"]
-    by_label = {record["label"]: record for record in records() if _icon(record, names, icons)}
+    found = {record["label"]: _icon(record, names, icons) for record in records()}
+    return {label: body for label, body in found.items() if body}
+
+
+def build() -> None:
+    drawn = bodies()
+    by_label = {record["label"]: record for record in records() if record["label"] in drawn}
     wanted = listing({label: record.get("group", -1) for label, record in by_label.items()})
     if unknown := [label for label in (*wanted, *FLAGGED) if label not in by_label]:
         raise SystemExit(f"labels without a picture: {unknown}")
-    rendered = np.stack([render(_icon(by_label[label], names, icons) or "") for label in wanted])
+    rendered = np.stack([render(drawn[label]) for label in wanted])
     words = [
         {
             "label": label,

@@ -28,15 +28,18 @@ class Noised:
 
 def add_noise(clean: torch.Tensor, generator: torch.Generator) -> Noised:
     """x_t = sqrt(alpha_bar) x_0 + sqrt(1 - alpha_bar) eps at a uniformly drawn step for every picture."""
-    size = clean.shape[0]
+    size, device = clean.shape[0], clean.device
     # one step from each of `size` equal parts of the schedule: the same mean, less variance
     timesteps = (
-        ((torch.arange(size) + torch.rand(size, generator=generator)) * STEPS / size).long().clamp(max=STEPS - 1)
+        ((torch.arange(size, device=device) + torch.rand(size, generator=generator, device=device)) * STEPS / size)
+        .long()
+        .clamp(max=STEPS - 1)
     )
-    noise = torch.randn(clean.shape, generator=generator)
-    alpha = ALPHA_BAR[timesteps][:, None, None, None]
+    noise = torch.randn(clean.shape, generator=generator, device=device)
+    alpha_bar = ALPHA_BAR.to(device)[timesteps]
+    alpha = alpha_bar[:, None, None, None]
     latents = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
-    ratio = ALPHA_BAR[timesteps] / (1 - ALPHA_BAR[timesteps])
+    ratio = alpha_bar / (1 - alpha_bar)
     return Noised(latents, noise, timesteps, (ratio + 1).clamp(max=GAMMA) / ratio)
 
 

@@ -12,27 +12,17 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
-import regex
 import torch
 from transformers import CLIPTokenizer
 
 from training import data
+from training.tokenizer_letters import PIECES, byte_letters
 from training.workspace import EMOJI, log
 
 MERGES = 3686  # 512 + 3686 + 2 = 4200 ids
 LENGTH = 77
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 SHARED = EMOJI / "shared"
-PIECES = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+")
-
-
-def byte_letters() -> dict[int, str]:
-    """A printable letter for every byte, in GPT-2's order: printable Latin-1 first, the rest from U+0100 on."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    hidden = [byte for byte in range(256) if byte not in printable]
-    letters = {byte: chr(byte) for byte in printable}
-    letters.update({byte: chr(0x100 + place) for place, byte in enumerate(hidden)})
-    return letters
 
 
 def corpus() -> Counter[str]:
