@@ -3,9 +3,9 @@
     python -m training.scenes.autoencoder [--part encoder|decoder] [--samples N] [--minutes M]
 
 The encoder learns with the decoder frozen, so that the latents stay those of the shipped U-Nets: first to find latents
-that the shipped original draws (bank.py) in what the decoder makes of them, then to reconstruct. It begins on quarters of
-pictures, which cost a quarter. Then the encoder is frozen and the decoder goes on, which changes no latent: this can run
-at any later time. Resumes from its checkpoint.
+that the shipped original draws (bank.py) in what the decoder makes of them, then to reconstruct. It begins on quarters
+of pictures, which cost a quarter. Then the encoder is frozen and the decoder goes on, which changes no latent: this can
+run at any later time. Resumes from its checkpoint.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from training import data, decoder, vae
+from training import decoder, vae
 from training.scenes import bank, machine
 from training.scenes.machine import DEVICE, Budget
 from training.scenes.mix import FIRST_OF_TESTS, Examples
@@ -92,7 +92,8 @@ def train(part: str, budget: Budget, size: int, makers: int) -> None:
     optimiser = torch.optim.AdamW(trained.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     samples = step = 0
     if saved:
-        optimiser.load_state_dict(saved["optimiser"])
+        if "optimiser" in saved:
+            optimiser.load_state_dict(saved["optimiser"])
         samples, step = saved["samples"], saved["step"]
     inverse = Inverse() if part == "encoder" else None
     draw, last_save, losses = torch.Generator(DEVICE), 0.0, []
@@ -112,9 +113,9 @@ def train(part: str, budget: Budget, size: int, makers: int) -> None:
             loss = inverse.loss(network, size, draw)
         else:
             images = machine.to_images(next(source)[0])
-            loss = loss_of(
-                network, part, quarters(images, draw) if share < QUARTERS_SHARE and inverse else images, draw
-            )
+            if inverse and share < QUARTERS_SHARE:
+                images = quarters(images, draw)
+            loss = loss_of(network, part, images, draw)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(trained.parameters(), 1.0)

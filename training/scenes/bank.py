@@ -12,7 +12,6 @@ import os
 import torch
 
 from training import data, networks, sampling
-from training.scenes import recover
 from training.workspace import WORK, log
 
 PATH = WORK / "bank.pt"
@@ -26,6 +25,8 @@ def load() -> torch.Tensor:
 
 
 def main() -> None:
+    from training.scenes import recover  # reads packages, which no other stage has to
+
     torch.set_num_threads(1)
     pair, found, words = recover.original(), load(), data.words()
     while len(found) < len(words):

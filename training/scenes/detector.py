@@ -4,8 +4,8 @@
 
 A small convolutional network over the picture at an eighth of its side, as in CenterNet (arXiv 1904.07850): for every
 cell and thing, whether the thing has its centre there; offset, sides and colour of what is there; one setting for the
-picture, and for single pictures which of all concepts it shows. It never sees a generated picture. Blur, tints, blotches
-and shifts keep it from relying on what a generator gets slightly wrong. Resumes from its checkpoint.
+picture, and for single pictures which of all concepts it shows. It never sees a generated picture. Blur, tints,
+blotches and shifts keep it from relying on what a generator gets slightly wrong. Resumes from its checkpoint.
 """
 
 import argparse
@@ -51,7 +51,10 @@ class Block(nn.Module):
 
 
 class Detector(nn.Module):
-    """[B, 3, 128, 128] in [-1, 1] -> names [B, 150, 16, 16], bounds [B, 4, ..], colours [B, 7, ..], settings, concepts."""
+    """[B, 3, 128, 128] in [-1, 1] -> names [B, 150, 16, 16], bounds [B, 4, ..], colours [B, 7, ..], settings, concepts.
+
+    Names are log odds, bounds are in cells, the other three are scores before a softmax.
+    """
 
     def __init__(self, concepts: int) -> None:
         super().__init__()
@@ -121,7 +124,8 @@ def train(budget: Budget, size: int, makers: int) -> None:
     step, samples, spent = 0, 0, 0.0
     if saved := load_checkpoint(NAME):
         network.load_state_dict(saved["model"])
-        optimiser.load_state_dict(saved["optimiser"])
+        if "optimiser" in saved:
+            optimiser.load_state_dict(saved["optimiser"])
         step, samples, spent = saved["step"], saved["samples"], saved["spent"]
     source, draw = machine.batches(Labelled(SEED), samples, size, makers), torch.Generator(DEVICE)
     last_save, told = 0.0, []

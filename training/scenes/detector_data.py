@@ -1,7 +1,7 @@
 """Scenes with what is where in them: what the detector learns from. Never a generated picture.
 
-Targets lie on a grid of 16 x 16 cells: for every cell, which things have their centre there, the offset and the sides of
-their bounds, and their colour.
+Targets lie on a grid of 16 x 16 cells: for every cell, which things have their centre there, the offset and the sides
+of their bounds, and their colour.
 """
 
 import random

@@ -229,7 +229,7 @@ def _group(group: Group, draw: random.Random, plain: bool, alone: bool) -> str:
 
 def _article(words: str, draw: random.Random, plain: bool, alone: bool) -> str:
     kind = draw.random()
-    if plain and alone or kind < 0.15:
+    if (plain and alone) or kind < 0.15:
         return words
     if kind < 0.9:
         return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"

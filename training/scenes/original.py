@@ -3,9 +3,9 @@
     python -m training.scenes.original [--samples N] [--minutes M] [--makers P]
 
 Starts from the shipped weights (recover.py) and learns both networks together: noise prediction with the same loss as
-training.original, on latents that the frozen autoencoder makes of every fresh picture. The learning rate stays level and
-falls in the last quarter of the budget, which is in samples, or also in minutes on a GPU. Resumes from its checkpoint
-`scene-original`; every example follows from its number.
+training.original, on latents that the frozen autoencoder makes of every fresh picture. The learning rate stays level
+and falls in the last quarter of the budget, which is in samples, or also in minutes on a GPU. Resumes from its
+checkpoint `scene-original`; every example follows from its number.
 """
 
 import argparse
@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from training import diffusion, networks
-from training.original import FALLING_SHARE, RunningAverage, build_pair
-from training.scenes import autoencoder, machine
+from training.original import FALLING_SHARE, RunningAverage
+from training.scenes import autoencoder, machine, words
 from training.scenes.machine import DEVICE, Budget
 from training.scenes.mix import Examples
 from training.workspace import load_checkpoint, log, save_checkpoint
@@ -40,9 +40,19 @@ def begin() -> nn.ModuleDict:
     shipped = load_checkpoint("shipped-original")
     if not shipped:
         raise SystemExit("no shipped original yet: run python -m training.scenes.recover")
-    pair = build_pair()
-    pair.load_state_dict(shipped["average"])
+    torch.manual_seed(0)
+    pair = nn.ModuleDict({"unet": networks.unet("original"), "text": networks.text_encoder(words.vocabulary_size())})
+    pair.load_state_dict(renamed(shipped["average"], pair))
     return quick(pair)
+
+
+def renamed(weights: dict[str, torch.Tensor], pair: nn.Module) -> dict[str, torch.Tensor]:
+    """Weights by the names of this pair: versions of transformers differ in one level of the text encoder's."""
+    wanted = pair.state_dict()
+    if weights.keys() == wanted.keys():
+        return weights
+    plain = {name.replace("text.text_model.", "text."): value for name, value in weights.items()}
+    return {name: plain[name.replace("text.text_model.", "text.")] for name in wanted}
 
 
 def quick(pair: nn.Module) -> nn.Module:
@@ -66,9 +76,10 @@ def train(budget: Budget, size: int, makers: int) -> None:
     optimiser = torch.optim.AdamW(pair.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     average, step, samples, spent = RunningAverage(pair), 0, 0, 0.0
     if saved := load_checkpoint(NAME):
-        pair.load_state_dict(saved["pair"])
-        optimiser.load_state_dict(saved["optimiser"])
-        average.weights = {key: value.to(DEVICE) for key, value in saved["average"].items()}
+        pair.load_state_dict(renamed(saved["pair"], pair))
+        if "optimiser" in saved:
+            optimiser.load_state_dict(saved["optimiser"])
+        average.weights = {key: value.to(DEVICE) for key, value in renamed(saved["average"], pair).items()}
         step, samples, spent = saved["step"], saved["samples"], saved["spent"]
     source, noise = machine.batches(Examples(SEED), samples, size, makers), torch.Generator(DEVICE)
     first_step, first_sample, last_save, losses = step, samples, 0.0, []
@@ -109,7 +120,7 @@ def load() -> nn.ModuleDict:
     """The averaged weights of the last checkpoint, or the shipped ones before the first, in evaluation mode."""
     pair = begin()
     if saved := load_checkpoint(NAME):
-        pair.load_state_dict(saved["average"])
+        pair.load_state_dict(renamed(saved["average"], pair))
     return pair.eval().requires_grad_(False)
 
 

@@ -1,6 +1,6 @@
 """A scene as a picture: things are scaled and pasted on a background at places that follow from the scene.
 
-Small shifts and sizes are drawn at random, always from the given generator, so the same generator gives the same picture.
+Small shifts and sizes are drawn at random, always from the given generator, so equal generators give equal pictures.
 128 px; the same code composes pictures for training, for the detector and for tests.
 """
 
@@ -29,7 +29,7 @@ Spot = tuple[float, float, float]  # centre x, centre y and the longer side, in 
 
 @dataclass(frozen=True)
 class Placed:
-    """A thing in a picture: what it is, the centre and the sides of its bounds in pixels, and whether another wears it."""
+    """A thing in a picture: what it is, centre and sides of its bounds in pixels, and whether another wears it."""
 
     group: Group
     x: float

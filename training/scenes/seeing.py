@@ -103,7 +103,7 @@ def right(scene: Scene, seen: Seen) -> bool:
 def _group(group: Group, scene: Scene, seen: Seen) -> list[Found]:
     """The group's things, [] if they are not as the scene says."""
     things = [thing for thing in seen.things if thing.name == group.name]
-    if len(things) != group.count or group.colour and any(thing.colour != group.colour for thing in things):
+    if len(things) != group.count or (group.colour and any(thing.colour != group.colour for thing in things)):
         return []
     if group.size and len(scene.groups) == 1:
         (thing,) = things

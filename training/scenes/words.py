@@ -6,6 +6,7 @@ encoded once and kept.
 
 import json
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,10 @@ def _tables() -> tuple[dict[str, int], dict[tuple[str, str], int]]:
     return vocabulary, {(first, second): rank for rank, (first, second) in enumerate(line.split() for line in lines)}
 
 
+def vocabulary_size() -> int:
+    return len(_tables()[0])
+
+
 @cache
 def _of_word(word: str) -> tuple[int, ...]:
     vocabulary, ranks = _tables()
@@ -32,7 +37,7 @@ def _of_word(word: str) -> tuple[int, ...]:
     pieces = [letters[byte] for byte in word.encode()]
     pieces[-1] += "</w>"
     while len(pieces) > 1:
-        pairs = list(zip(pieces, pieces[1:], strict=False))
+        pairs = list(pairwise(pieces))
         best = min(pairs, key=lambda pair: ranks.get(pair, len(ranks)))
         if best not in ranks:
             break
