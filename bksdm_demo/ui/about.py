@@ -34,6 +34,7 @@ from bksdm_demo.ui.about_text import (
     privacy,
 )
 from bksdm_demo.ui.blocks import blocks_figure
+from bksdm_demo.ui.unet_map import unet_map
 
 _LINK = re.compile(r"\[([^\]]+)\]\((https://[^)\s]+)\)")
 _STRONG = re.compile(r"\*\*([^*]+)\*\*")
@@ -56,7 +57,7 @@ def about_page(usage: Usage | None, own: bool = False) -> str:
     """The whole card. `usage` gives the retention of comparisons; None means that it cannot be read."""
     privacy_section = privacy(usage.retention if usage else None, stored=bool(usage and usage.place), own=own)
     sections = (
-        ("what", "What BK-SDM is", _prose(BK_SDM) + blocks_figure() + _scores()),
+        ("what", "What BK-SDM is", _prose(BK_SDM) + unet_map() + blocks_figure() + _scores()),
         *((each.key, each.title, _prose(each.contents)) for each in (FAIRNESS, USES, MISUSE, LIMITATIONS, BIAS)),
         *((each.key, each.title, _prose(each.contents)) for each in (SAFETY, privacy_section)),
         (EMOJI.key, EMOJI.title, _emoji(EMOJI)),

@@ -59,6 +59,7 @@ STYLES = tuple(
         "sheets",
         "votes",
         "about",
+        "unet_map",
         "print",
     )
 )
@@ -78,6 +79,7 @@ SCRIPTS = tuple(
         "viewer",
         "sheets",
         "about",
+        "unet_map",
     )
 )
 QUEUE_SLEEP = 0.02  # seconds; Gradio looks into its idle queue every millisecond, 6 % of a core
