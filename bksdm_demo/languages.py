@@ -50,7 +50,7 @@ def say(message: str, **values: object) -> str:
     return found.format(**values) if values else found
 
 
-def count(number: int, one: str, many: str, **values: object) -> str:
+def inflected(number: int, one: str, many: str, **values: object) -> str:
     """Return the message for this number, "{count} picture" or "{count} pictures", in the current language."""
     found = catalogue(language()).ngettext(one, many, number)
     return found.format(**{"count": f"{number:,}", **values})

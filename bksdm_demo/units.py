@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Sequence
 
+from bksdm_demo.languages import say
+
 GIB = 2**30  # bytes
 DAY = 86_400.0  # seconds
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[kMGT]?B|[kMGT]|m?s|min|h|dB)\b)")
@@ -25,10 +27,10 @@ def duration(length: float) -> str:
     """Seconds, rounded up to whole ones: "45 s", "2 min 05 s", "3 h 20 min"."""
     whole = math.ceil(length)
     if whole < 60:
-        return f"{whole} s"
+        return say("{seconds} s", seconds=whole)
     if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+        return say("{minutes} min {seconds} s", minutes=whole // 60, seconds=f"{whole % 60:02d}")
+    return say("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
 
 
 def unbroken(text: str) -> str:

@@ -17,7 +17,7 @@ from jinja2 import Environment, nodes
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "bksdm_demo"
 SPOKEN = ("say", "marked", "translated")  # their first argument is a message
-COUNTED = ("count", "plural")
+COUNTED = ("inflected", "plural")
 WHOLE_FILES = ("ui/about_text.py",)  # every text in them is a message
 ENGLISH_ONLY = (  # who reads the errors of these is at a terminal, or mends a model's files
     "cli/", "mil/", "translate/", "settings.py", "operator_limits.py", "library_variables.py", "mcp_tools.py",
@@ -84,9 +84,9 @@ def _called(path: Path, call: ast.Call) -> Iterator[Message]:
     name = _name(call.func)
     if name in COUNTED and len(call.args) > 1:
         one = text_of(call.args[1])
-        many = text_of(call.args[2]) if name == "count" and len(call.args) > 2 else f"{one}s"
+        many = text_of(call.args[2]) if name == "inflected" and len(call.args) > 2 else f"{one}s"
         if one is not None:
-            shape = "{text}" if name == "count" else "{{count}} {text}"
+            shape = "{text}" if name == "inflected" else "{{count}} {text}"
             yield _message(shape.format(text=one), path, call.lineno, shape.format(text=many))
     elif name in SPOKEN or (name.endswith("Error") and name != "ValueError"):
         for text in _texts(call.args[0]):
@@ -182,5 +182,5 @@ def _template(path: Path) -> Iterator[Message]:
         texts = [argument.value for argument in call.args if isinstance(argument, nodes.Const)]
         if name in SPOKEN and texts:
             yield _message(str(texts[0]), path, call.lineno)
-        elif name == "count" and len(texts) > 1:
+        elif name == "inflected" and len(texts) > 1:
             yield _message(str(texts[-2]), path, call.lineno, str(texts[-1]))

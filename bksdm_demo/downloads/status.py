@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from bksdm_demo.downloads.download_queue import STATE_OF_STAGE, Download, DownloadState, MemoryEstimate
 from bksdm_demo.downloads.prewarm import Warming, WarmState
+from bksdm_demo.languages import marked, say
 from bksdm_demo.library.catalog import Availability, System
 from bksdm_demo.library.progress import Progress
 from bksdm_demo.library.record import FetchRecord
+from bksdm_demo.phrase_book import translated
 from bksdm_demo.units import duration, format_bytes, format_count
 from bksdm_demo.wording.loading import loading_words
 
@@ -23,7 +25,7 @@ STATE_WORDS = {
     DownloadState.DONE: "downloaded",
 }
 WITH_BYTES = (DownloadState.DOWNLOADING, DownloadState.VERIFYING, DownloadState.UNPACKING)
-SWITCHED_OFF = "Downloads are switched off on this page. On a machine of your own, press Download or run"
+SWITCHED_OFF = marked("Downloads are switched off on this page. On a machine of your own, press Download or run")
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,17 @@ class OfferView:
 def offer_view(system: System, download: Download | None, estimate: MemoryEstimate | None, allowed: bool) -> OfferView:
     """Describe one published system and its latest download. Unless `allowed`, visitors get no buttons."""
     here = system.available
-    tone, button = "done" if here else "offered", "" if here or not allowed else "Download"
-    line, cancel, progress = "Downloaded: choose it in the list above." if here else "", "", None
+    tone, button = "done" if here else "offered", "" if here or not allowed else say("Download")
+    line, cancel, progress = say("Downloaded: choose it in the list above.") if here else "", "", None
     if download is not None and download.active:
         tone, line, progress = "working", download_line(download), download_share(download)
-        button, cancel = "", ("Stopping…" if download.stopping else "Cancel") if allowed else ""
+        button, cancel = "", (say("Stopping…") if download.stopping else say("Cancel")) if allowed else ""
     elif download is not None and download.state is DownloadState.FAILED and not here:
-        tone, line, button = "failed", download.message, button and "Try again"
+        tone, line, button = "failed", translated(download.message), button and say("Try again")
     elif download is not None and download.state is DownloadState.CANCELLED and not here:
-        line, button = download.message, button and "Continue"
+        line, button = translated(download.message), button and say("Continue")
     elif system.availability is Availability.UNAVAILABLE:
-        tone, line, button = "failed", f"It cannot be used: {system.reason}", ""
+        tone, line, button = "failed", say("It cannot be used: {reason}", reason=translated(system.reason)), ""
     return OfferView(
         name=system.name,
         facts=offer_facts(system, estimate),
@@ -79,8 +81,12 @@ def offer_view(system: System, download: Download | None, estimate: MemoryEstima
 def offer_facts(system: System, estimate: MemoryEstimate | None) -> tuple[str, ...]:
     """Return the size of the download, the number of weights and the memory estimate."""
     facts = [format_bytes(system.size_bytes)]
-    facts += [f"U-Net {format_count(system.unet_parameters)} weights"] if system.unet_parameters else []
-    facts += [f"about {format_bytes(estimate.memory_bytes)} of memory"] if estimate is not None else []
+    facts += (
+        [say("U-Net {value}", value=say("{count} weights", count=format_count(system.unet_parameters)))]
+        if system.unet_parameters
+        else []
+    )
+    facts += [say("about {size} of memory", size=format_bytes(estimate.memory_bytes))] if estimate is not None else []
     return tuple(facts)
 
 
@@ -88,9 +94,10 @@ def memory_warning(estimate: MemoryEstimate | None) -> str:
     """Return a warning if a system will probably exceed the memory budget, "" if it fits."""
     if estimate is None or not estimate.short_bytes:
         return ""
-    return (
-        f"It will probably not fit here: it needs about {format_bytes(estimate.short_bytes)} more than the "
-        f"{format_bytes(estimate.budget_bytes)} that models may take."
+    return say(
+        "It will probably not fit here: it needs about {size} more than the {budget} that models may take.",
+        size=format_bytes(estimate.short_bytes),
+        budget=format_bytes(estimate.budget_bytes),
     )
 
 
@@ -114,13 +121,14 @@ def origin_words(record: FetchRecord) -> str:
 def download_line(download: Download | Progress) -> str:
     """ "downloading, 512 MB of 1.43 GB, 12.3 MB a second, 1 min 15 s left", as far as the numbers are known."""
     state = STATE_OF_STAGE[download.stage] if isinstance(download, Progress) else download.state
-    parts = [STATE_WORDS[state]]
+    parts = [say(STATE_WORDS[state])]
     if state in WITH_BYTES and download.total_bytes:
-        parts.append(f"{format_bytes(download.done_bytes)} of {format_bytes(download.total_bytes)}")
+        done, total = format_bytes(download.done_bytes), format_bytes(download.total_bytes)
+        parts.append(say("{size} of {most}", size=done, most=total))
         if download.bytes_per_second is not None:
-            parts.append(f"{format_bytes(int(download.bytes_per_second))} a second")
+            parts.append(say("{size} a second", size=format_bytes(int(download.bytes_per_second))))
         if download.seconds_left:
-            parts.append(f"{duration(download.seconds_left)} left")
+            parts.append(say("{time} left", time=duration(download.seconds_left)))
     return ", ".join(parts)
 
 
@@ -135,8 +143,10 @@ def panel_title(views: Sequence[OfferView]) -> str:
     working = sum(view.tone == "working" for view in views)
     left = sum(view.tone in ("offered", "failed") for view in views)
     if working:
-        return f"Published models: {working} on the way"
-    return f"Published models: {left} to download" if left else "Published models: all are here"
+        return say("Published models: {count} on the way", count=working)
+    if left:
+        return say("Published models: {count} to download", count=left)
+    return say("Published models: all are here")
 
 
 def warming_lines(warmings: Sequence[Warming], now: float) -> tuple[tuple[str, str], ...]:
@@ -149,13 +159,29 @@ def warming_lines(warmings: Sequence[Warming], now: float) -> tuple[tuple[str, s
     for warming in warmings:
         if warming.quiet:
             if warming.state is WarmState.LOADING:
-                lines.append(("quiet", f"Loading {warming.name} in the background; you can start now"))
+                lines.append(("quiet", say("Loading {model} in the background; you can start now", model=warming.name)))
         elif warming.state is WarmState.LOADING and warming.loading is not None:
-            lines.append(("working", f"Loading {warming.name}: {loading_words(warming.loading, now)}"))
+            lines.append(
+                (
+                    "working",
+                    say(
+                        "Loading {model}: {progress}", model=warming.name, progress=loading_words(warming.loading, now)
+                    ),
+                )
+            )
         elif warming.state is WarmState.FETCHING:
-            lines.append(("working", f"Downloading {warming.name}; it loads after that"))
+            lines.append(("working", say("Downloading {model}; it loads after that", model=warming.name)))
         elif warming.state is WarmState.QUEUED:
-            lines.append(("waiting", f"{warming.name} is waiting to load"))
+            lines.append(("waiting", say("{model} is waiting to load", model=warming.name)))
         elif warming.state is WarmState.FAILED and warming.message:
-            lines.append(("failed", f"{warming.name} was not loaded at the start: {warming.message}"))
+            lines.append(
+                (
+                    "failed",
+                    say(
+                        "{model} was not loaded at the start: {reason}",
+                        model=warming.name,
+                        reason=translated(warming.message),
+                    ),
+                )
+            )
     return tuple(lines)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from bksdm_demo.evaluation.ranking import SHOWN_FROM, VISITORS, Duel, Ranking, Standing
 from bksdm_demo.evaluation.trust import NOT_SIGNED_IN, ONE_SIDE
+from bksdm_demo.languages import marked, say
 from bksdm_demo.wording.comparison import plural
 
-REASONS = {ONE_SIDE: "of visitors who favour one side", NOT_SIGNED_IN: "of visitors who did not sign in"}
+REASONS = {
+    ONE_SIDE: marked("{count} of visitors who favour one side"),
+    NOT_SIGNED_IN: marked("{count} of visitors who did not sign in"),
+}
 
 
 def place_words(standing: Standing) -> str:
@@ -19,7 +23,7 @@ def place_words(standing: Standing) -> str:
 def score_words(standing: Standing) -> str:
     """ "1043", or the votes that are missing for a score."""
     if standing.score is None:
-        return f"{standing.votes} of {SHOWN_FROM} votes"
+        return say("{votes} of {needed} votes", votes=standing.votes, needed=SHOWN_FROM)
     return f"{standing.score:.0f}"
 
 
@@ -27,16 +31,18 @@ def interval_words(standing: Standing) -> str:
     """ "1021 to 1066", or "" for a model without a score."""
     if standing.low is None or standing.high is None:
         return ""
-    return f"{standing.low:.0f} to {standing.high:.0f}"
+    return say("{low} to {high}", low=f"{standing.low:.0f}", high=f"{standing.high:.0f}")
 
 
 def state_words(standing: Standing) -> str:
-    return "preliminary" if standing.preliminary else ""
+    return say("preliminary") if standing.preliminary else ""
 
 
 def share_words(duel: Duel) -> str:
     """ "64 % of 25": what the first won, ties half; "" without a vote."""
-    return "" if duel.share is None else f"{percent(duel.share)} of {duel.votes:.0f}"
+    if duel.share is None:
+        return ""
+    return say("{share} of {votes}", share=percent(duel.share), votes=f"{duel.votes:.0f}")
 
 
 def percent(share: float) -> str:
@@ -47,29 +53,37 @@ def percent(share: float) -> str:
 def duel_words(duel: Duel, first: str, second: str) -> str:
     """ "So far Emoji Base won 12 votes and Emoji Tiny 7; 3 ties, 1 both bad." """
     if not duel.votes and not duel.bad:
-        return f"No counted vote compares {first} with {second} yet."
+        return say("No counted vote compares {first} with {second} yet.", first=first, second=second)
     rest = [plural(round(duel.ties), "tie")] if duel.ties else []
-    rest += [f"{duel.bad:.0f} both bad"] if duel.bad else []
-    more = f"; {', '.join(rest)}" if rest else ""
-    return f"So far {first} won {plural(round(duel.first), 'vote')} and {second} {duel.second:.0f}{more}."
+    rest += [say("{count} both bad", count=f"{duel.bad:.0f}")] if duel.bad else []
+    values = {
+        "first": first,
+        "votes": plural(round(duel.first), "vote"),
+        "second": second,
+        "count": f"{duel.second:.0f}",
+    }
+    if rest:
+        return say("So far {first} won {votes} and {second} {count}; {rest}.", rest=", ".join(rest), **values)
+    return say("So far {first} won {votes} and {second} {count}.", **values)
 
 
 def basis_words(ranking: Ranking) -> str:
     """Say what the ranking rests on, and which votes do not count."""
     if not ranking.cast:
-        return "Nobody has voted yet."
-    words = f"{plural(ranking.cast, 'vote')} of {plural(ranking.visitors, 'visitor')} who count."
-    out = [f"{count} {REASONS[reason]}" for reason, count in ranking.left_out]
-    return f"{words} Left out: {', '.join(out)}." if out else words
+        return say("Nobody has voted yet.")
+    votes, visitors = plural(ranking.cast, "vote"), plural(ranking.visitors, "visitor")
+    words = say("{votes} of {visitors} who count.", votes=votes, visitors=visitors)
+    out = [say(REASONS[reason], count=count) for reason, count in ranking.left_out]
+    return f"{words} {say('Left out: {list}.', list=', '.join(out))}" if out else words
 
 
 def interval_meaning(ranking: Ranking) -> str:
     """Say what the intervals are, once there are any."""
     if not any(standing.shown for standing in ranking.standings):
-        return f"Scores appear when two models have {SHOWN_FROM} votes each."
+        return say("Scores appear when two models have {count} votes each.", count=SHOWN_FROM)
     if ranking.drawn == VISITORS:
-        return "95 % intervals, from votes of visitors drawn at random."
-    return "95 % intervals for these visitors only: they are too few to speak for people in general."
+        return say("95 % intervals, from votes of visitors drawn at random.")
+    return say("95 % intervals for these visitors only: they are too few to speak for people in general.")
 
 
 def flip_words(ranking: Ranking, names: dict[str, str]) -> str:
@@ -77,4 +91,5 @@ def flip_words(ranking: Ranking, names: dict[str, str]) -> str:
     if ranking.to_flip is None:
         return ""
     first, second = (names.get(standing.model, standing.model) for standing in ranking.standings[:2])
-    return f"Without about {plural(ranking.to_flip, 'vote')}, {second} would be before {first}."
+    votes = plural(ranking.to_flip, "vote")
+    return say("Without about {votes}, {second} would be before {first}.", votes=votes, second=second, first=first)

@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import BinaryIO
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.languages import marked
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
 from bksdm_demo.reports.csv_report import write_csv
@@ -44,10 +45,10 @@ MEDIA_TYPES = {
     Kind.JSON: "application/json",
 }
 DESCRIPTIONS = {
-    Kind.HTML: "One page that opens anywhere, without this demo and without a network",
-    Kind.ZIP: "Everything: pictures, contact sheet, page, table and record",
-    Kind.CSV: "A spreadsheet with a row for each picture",
-    Kind.JSON: "The whole record, for a program",
+    Kind.HTML: marked("One page that opens anywhere, without this demo and without a network"),
+    Kind.ZIP: marked("Everything: pictures, contact sheet, page, table and record"),
+    Kind.CSV: marked("A spreadsheet with a row for each picture"),
+    Kind.JSON: marked("The whole record, for a program"),
 }
 
 

@@ -20,6 +20,7 @@ from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.parameters.links import job_address
 from bksdm_demo.parameters.partial_request import PartialRequest, interval
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
+from bksdm_demo.phrase_book import said
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Job
 from bksdm_demo.reports.formats import KINDS, parse_kind
 from bksdm_demo.reports.json_report import offers_report
@@ -224,14 +225,14 @@ def _with_sentences(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return endpoint(*values, **named)
         except DemoError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(said(error), print_exception=False) from error
 
     @wraps(endpoint)
     async def later_answer(*values: Any, **named: Any) -> Any:
         try:
             return await endpoint(*values, **named)
         except DemoError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(said(error), print_exception=False) from error
 
     return later_answer if iscoroutinefunction(endpoint) else answer
 

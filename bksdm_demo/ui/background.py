@@ -19,6 +19,7 @@ from bksdm_demo.downloads.prewarm import Warming
 from bksdm_demo.downloads.status import OfferView, offer_view, panel_title, warming_lines
 from bksdm_demo.downloads.status_board import StatusSnapshot
 from bksdm_demo.errors import DemoError
+from bksdm_demo.languages import say
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.ui.board import notice
 from bksdm_demo.ui.models import offer_card, warming_list
@@ -66,7 +67,7 @@ class BackgroundHandlers:
                 self.downloads.cancel(key)
             except DemoError:  # it ended before the button was pressed
                 return gr.update(visible=False)
-            return gr.update(value="Stopping…", interactive=False)
+            return gr.update(value=say("Stopping…"), interactive=False)
 
         return stop
 
@@ -86,7 +87,7 @@ class BackgroundHandlers:
             panel,
             gr.update(choices=choices),
             *(offer_card(view) for view in views),
-            *(gr.update(value=view.download or "Download", visible=bool(view.download)) for view in views),
+            *(gr.update(value=view.download or say("Download"), visible=bool(view.download)) for view in views),
             *(_cancel_button(view) for view in views),
         )
 
@@ -98,4 +99,6 @@ class BackgroundHandlers:
 
 
 def _cancel_button(view: OfferView) -> dict[str, Any]:
-    return gr.update(value=view.cancel or "Cancel", visible=bool(view.cancel), interactive=view.cancel == "Cancel")
+    return gr.update(
+        value=view.cancel or say("Cancel"), visible=bool(view.cancel), interactive=view.cancel == say("Cancel")
+    )

@@ -36,14 +36,26 @@ SIMILARITY = '<p class="bk-similarity"></p>'  # board.js fills it
 MEASURES = marked("How alike?")  # explains the numbers below the pictures
 LONG_PROMPT = 60  # characters; a longer heading uses a smaller font
 
-HOW = """<dl class="bk-how">
-<div><dt>Same noise</dt><dd>The seed and the generator fix the starting noise. Every model starts from the same numbers
-and takes the same steps.</dd></div>
-<div><dt>Same files</dt><dd>The Core ML packages run unchanged: through Core ML on a Mac,
-through OpenVINO elsewhere.</dd></div>
-<div><dt>Honest times</dt><dd>Loading, encoding, denoising, decoding and the safety check are timed separately. Speed
-excludes loading, because a model loads only once.</dd></div>
-</dl>"""
+HOW = (
+    (
+        marked("Same noise"),
+        marked(
+            "The seed and the generator fix the starting noise. Every model starts from the same numbers and takes "
+            "the same steps."
+        ),
+    ),
+    (
+        marked("Same files"),
+        marked("The Core ML packages run unchanged: through Core ML on a Mac, through OpenVINO elsewhere."),
+    ),
+    (
+        marked("Honest times"),
+        marked(
+            "Loading, encoding, denoising, decoding and the safety check are timed separately. Speed excludes "
+            "loading, because a model loads only once."
+        ),
+    ),
+)
 
 
 def job_board(job: Job, systems: Mapping[str, System], now: float = 0.0) -> str:
@@ -51,8 +63,9 @@ def job_board(job: Job, systems: Mapping[str, System], now: float = 0.0) -> str:
     rows = row_views(job, systems, now)
     running = "false" if job.finished else "true"
     return (
-        f'<section class="bk-board" aria-label="Comparison" aria-busy="{running}" data-job="{escape(job.id)}"'
-        f' data-prompt="{escape(shorten(job.request.prompt, PROMPT_SHOWN))}"{board_news(job, now)}>'
+        f'<section class="bk-board" aria-label="{escape(say("Comparison"))}" aria-busy="{running}"'
+        f' data-job="{escape(job.id)}" data-prompt="{escape(shorten(job.request.prompt, PROMPT_SHOWN))}"'
+        f"{board_news(job, now)}>"
         f"{_heading(job, systems)}{''.join(_row(row) for row in rows)}</section>"
     )
 
@@ -60,21 +73,31 @@ def job_board(job: Job, systems: Mapping[str, System], now: float = 0.0) -> str:
 def empty_board(systems: Sequence[System]) -> str:
     """Return the board before a first run: the chosen models with their descriptions."""
     if not systems:
-        return _message_board("No model is chosen", "Choose at least one model. Choose two or more to compare them.")
-    ready = (
-        f"Ready to compare {plural(len(systems), 'model')}" if len(systems) > 1 else f"Ready to run {systems[0].name}"
-    )
+        return _message_board(
+            say("No model is chosen"), say("Choose at least one model. Choose two or more to compare them.")
+        )
+    if len(systems) > 1:
+        ready = say("Ready to compare {models}", models=plural(len(systems), "model"))
+    else:
+        ready = say("Ready to run {model}", model=systems[0].name)
+    press = say("Press Compare, or Ctrl + Enter in the prompt field")
     heading = (
-        '<header class="bk-head"><p class="bk-status">Press Compare, or Ctrl + Enter in the prompt field</p>'
+        f'<header class="bk-head"><p class="bk-status">{escape(press)}</p>'
         f'<h2 class="bk-prompt bk-quiet">{escape(ready)}</h2></header>'
     )
     cells = _cells(preview_views(systems))
-    return f'<section class="bk-board" aria-label="Comparison">{heading}{cells}{HOW}</section>'
+    return f'<section class="bk-board" aria-label="{escape(say("Comparison"))}">{heading}{cells}{_how()}</section>'
+
+
+def _how() -> str:
+    """Return what makes a comparison fair."""
+    items = "".join(f"<div><dt>{escape(say(what))}</dt><dd>{escape(say(why))}</dd></div>" for what, why in HOW)
+    return f'<dl class="bk-how">{items}</dl>'
 
 
 def _message_board(title: str, sentence: str) -> str:
     return (
-        '<section class="bk-board" aria-label="Comparison"><header class="bk-head">'
+        f'<section class="bk-board" aria-label="{escape(say("Comparison"))}"><header class="bk-head">'
         f'<h2 class="bk-prompt bk-quiet">{escape(title)}</h2><p class="bk-status">{escape(sentence)}</p>'
         "</header></section>"
     )
@@ -98,7 +121,7 @@ def _heading(job: Job, systems: Mapping[str, System]) -> str:
     long = " bk-long" if len(job.request.prompt) > LONG_PROMPT else ""
     warnings = "".join(
         f'<p class="bk-cut" dir="auto">{escape(sentence)}</p>'
-        for sentence in (*reading_notes(job), job.note)
+        for sentence in (*reading_notes(job), translated(job.note))
         if sentence
     )
     return (
@@ -111,7 +134,7 @@ def _heading(job: Job, systems: Mapping[str, System]) -> str:
 
 def _unbroken_facts(facts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """Keep numbers and units together, but leave the visitor's own words as they are."""
-    return [(label, value if label == "Without" else unbroken(value)) for label, value in facts]
+    return [(label, value if label == say("Without") else unbroken(value)) for label, value in facts]
 
 
 def _tools(tools: ToolsView, sharing: str) -> str:
@@ -120,8 +143,8 @@ def _tools(tools: ToolsView, sharing: str) -> str:
     rest = f'<button type="button" class="bk-tool bk-tool-strong" data-rest>{escape(tools.rest)}</button>'
     options = "".join(f'<option value="{place}">{escape(name)}</option>' for place, name in tools.references)
     select = (
-        '<label class="bk-reference">Compare with <select data-reference>'
-        f'<option value="">nothing</option>{options}</select></label>'
+        f'<label class="bk-reference">{escape(say("Compare with"))} <select data-reference>'
+        f'<option value="">{escape(say("nothing"))}</option>{options}</select></label>'
     )
     measures = f'<span class="bk-measures">{term(say(MEASURES), meaning("similarity"))}</span>'
     parts = (rest if tools.rest else "", look if tools.look else "", select + measures if tools.references else "")
@@ -154,7 +177,7 @@ def _frame(view: CellView) -> str:
     """Return the square of a cell: its picture, or words in its place."""
     if view.picture:
         return (
-            f'<button type="button" class="bk-picture" aria-haspopup="dialog" title="Look closely">'
+            f'<button type="button" class="bk-picture" aria-haspopup="dialog" title="{escape(say("Look closely"))}">'
             f'<img src="{escape(view.picture)}" alt="{escape(view.alt)}" draggable="false"></button>'
         )
     if view.tone == "empty":
@@ -204,11 +227,12 @@ def _caption(view: CellView, heading: str) -> str:
 def _actions(view: CellView) -> str:
     save = (
         f'<a href="{escape(view.picture)}" download="{escape(view.file_name)}"'
-        f' title="The PNG contains its settings">Save PNG<span class="bk-hidden"> of {escape(view.name)}</span></a>'
+        f' title="{escape(say("The PNG contains its settings"))}">{escape(say("Save PNG"))}'
+        f'<span class="bk-hidden"> {escape(say("of {model}", model=view.name))}</span></a>'
     )
     copy = (
-        f'<button type="button" data-copy-picture="{escape(view.picture)}">Copy'
-        f'<span class="bk-hidden"> the picture of {escape(view.name)}</span></button>'
+        f'<button type="button" data-copy-picture="{escape(view.picture)}">{escape(say("Copy"))}'
+        f'<span class="bk-hidden"> {escape(say("the picture of {model}", model=view.name))}</span></button>'
     )
     again = (
         f'<button type="button" data-again="{view.index}">{escape(view.again)}'

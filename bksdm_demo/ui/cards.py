@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from bksdm_demo.languages import say
+from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import Job
 from bksdm_demo.ui.gallery_view import CardView, Thumbnail
 from bksdm_demo.ui.icons import icon
@@ -23,18 +25,18 @@ def gallery_cards(cards: Sequence[tuple[CardView, Job]], unreadable: Sequence[tu
     """
     items = "".join(_card(view, job) for view, job in cards)
     items += "".join(_unreadable_card(job_id, words) for job_id, words in unreadable)
-    return f'<ol class="bk-gallery" aria-label="Saved comparisons">{items}</ol>'
+    return f'<ol class="bk-gallery" aria-label="{escape(say("Saved comparisons"))}">{items}</ol>'
 
 
 def empty_gallery(words: tuple[str, str]) -> str:
     """Return the title and sentence shown when there is no card."""
     title, sentence = words
-    return f'<div class="bk-nothing"><h2>{escape(title)}</h2><p>{escape(sentence)}</p></div>'
+    return f'<div class="bk-nothing"><h2>{escape(say(title))}</h2><p>{escape(say(sentence))}</p></div>'
 
 
 def gallery_line(words: str, problem: str = "") -> str:
     """Return the line below the cards: what is stored, and a problem with the storage if there is one."""
-    alert = f'<p class="bk-notice" role="alert">{escape(problem)}</p>' if problem else ""
+    alert = f'<p class="bk-notice" role="alert">{escape(translated(problem))}</p>' if problem else ""
     return f'{alert}<p class="bk-note" role="status">{escape(unbroken(words))}</p>'
 
 
@@ -67,17 +69,18 @@ def _thumbnail(thumbnail: Thumbnail) -> str:
 def _unreadable_card(job_id: str, words: str) -> str:
     return (
         f'<li class="bk-kept"><article><p class="bk-kept-status">{escape(words)}</p><p>{escape(job_id)}</p>'
-        f'<div class="bk-kept-actions">{_delete_menu(job_id, f"of {job_id}")}</div></article></li>'
+        f'<div class="bk-kept-actions">{_delete_menu(job_id, say("of {prompt}", prompt=job_id))}</div></article></li>'
     )
 
 
 def _actions(view: CardView, job: Job) -> str:
-    of = f"of {view.prompt}"
+    of = say("of {prompt}", prompt=view.prompt)
     pressed = "true" if view.starred else "false"
     star = (
         f'<button type="button" class="bk-tool bk-star" data-act="{"unstar" if view.starred else "star"}"'
-        f' data-job="{escape(view.id)}" aria-pressed="{pressed}" title="Starred comparisons do not expire">'
-        f'{icon("star")}Star<span class="bk-hidden"> {escape(view.prompt)}</span></button>'
+        f' data-job="{escape(view.id)}" aria-pressed="{pressed}"'
+        f' title="{escape(say("Starred comparisons do not expire"))}">'
+        f'{icon("star")}{escape(say("Star"))}<span class="bk-hidden"> {escape(view.prompt)}</span></button>'
     )
     if view.running:
         return f'<div class="bk-kept-actions">{star}</div>'
@@ -87,9 +90,9 @@ def _actions(view: CardView, job: Job) -> str:
 def _delete_menu(job_id: str, of: str) -> str:
     """Return the button that asks before it deletes; `of` names the comparison for screen readers."""
     return (
-        '<details class="bk-menu"><summary class="bk-tool">Delete'
+        f'<details class="bk-menu"><summary class="bk-tool">{escape(say("Delete"))}'
         f'<span class="bk-hidden"> {escape(of)}</span></summary><div class="bk-menu-body">'
-        "<p>Delete this comparison and its pictures for good?</p>"
-        f'<button type="button" class="bk-tool bk-tool-alert" data-act="delete" data-job="{escape(job_id)}">Delete for'
-        " good</button></div></details>"
+        f"<p>{escape(say('Delete this comparison and its pictures for good?'))}</p>"
+        f'<button type="button" class="bk-tool bk-tool-alert" data-act="delete" data-job="{escape(job_id)}">'
+        f"{escape(say('Delete for good'))}</button></div></details>"
     )

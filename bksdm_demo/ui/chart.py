@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from html import escape
 
+from bksdm_demo.languages import marked, say
 from bksdm_demo.ui.terms import row_meaning, term
 from bksdm_demo.ui.timing import Bar, Row, Segment, TimingView
 from bksdm_demo.units import unbroken
 from bksdm_demo.wording.timing import PHASE_LABELS, PHASES, format_seconds
+
+CHART = marked("Stacked bars of the seconds in each phase. The table has the same numbers.")
 
 
 def timing_section(view: TimingView | None) -> str:
@@ -23,43 +26,48 @@ def timing_section(view: TimingView | None) -> str:
     more = f'<button type="button" class="bk-tool" data-measure>{escape(view.more)}</button>' if view.more else ""
     return (
         '<section class="bk-timing" aria-labelledby="bk-timing-title"><header>'
-        '<h2 id="bk-timing-title">Where the time went</h2>'
-        '<label class="bk-toggle"><input type="checkbox" checked> Include loading</label>'
-        f'{more}<button type="button" class="bk-tool" data-copy-table>Copy table</button></header>'
+        f'<h2 id="bk-timing-title">{escape(say("Where the time went"))}</h2>'
+        f'<label class="bk-toggle"><input type="checkbox" checked> {escape(say("Include loading"))}</label>'
+        f'{more}<button type="button" class="bk-tool" data-copy-table>{escape(say("Copy table"))}</button></header>'
         f'<div class="bk-timing-body" style="--models:{len(view.names)}"><div>{_chart(view)}{note}</div>'
         f"{_table(view)}</div></section>"
     )
 
 
 def _explanation(view: TimingView) -> str:
-    runs = f"{view.runs} " if view.runs else ""
-    quartiles = "quartiles below a time, " if any(row.spreads for row in view.rows if row.phase) else ""
-    legend = f" Small numbers: {quartiles}95 % interval below a speed." if view.runs and view.baseline else ""
-    speed = f" Speed compares drawing times with {view.baseline}, the first to finish." if view.baseline else ""
-    return (
-        f"{runs}Drawing is encode + denoise + decode + safety. Loading is separate, because a model loads only once. "
-        f"A model that had to be loaded is marked cold.{speed}{legend}"
-    )
+    sentences = [
+        view.runs,
+        say("Drawing is encode + denoise + decode + safety. Loading is separate, because a model loads only once."),
+        say("A model that had to be loaded is marked cold."),
+    ]
+    if view.baseline:
+        sentences.append(say("Speed compares drawing times with {model}, the first to finish.", model=view.baseline))
+    if view.baseline and view.runs and any(row.spreads for row in view.rows if row.phase):
+        sentences.append(say("Small numbers: quartiles below a time, 95 % interval below a speed."))
+    elif view.baseline and view.runs:
+        sentences.append(say("Small numbers: 95 % interval below a speed."))
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _chart(view: TimingView) -> str:
     drawing = max(bar.drawing for bar in view.bars)
     total = max(bar.total for bar in view.bars)
     legend = "".join(
-        f'<li data-phase="{phase}"><i class="bk-swatch" data-phase="{phase}"></i>{PHASE_LABELS[phase]}</li>'
+        f'<li data-phase="{phase}"><i class="bk-swatch" data-phase="{phase}"></i>'
+        f"{escape(say(PHASE_LABELS[phase]))}</li>"
         for phase in PHASES
     )
     rows = "".join(_bar(bar) for bar in view.bars)
     return (
         f'<div class="bk-chart" style="--drawing:{drawing:.6f};--total:{total:.6f}">'
-        '<div role="img" aria-label="Stacked bars of the seconds in each phase. The table has the same numbers.">'
+        f'<div role="img" aria-label="{escape(say(CHART))}">'
         f'<ul class="bk-legend" aria-hidden="true">{legend}</ul>{rows}</div></div>'
     )
 
 
 def _bar(bar: Bar) -> str:
     segments = "".join(_segment(segment) for segment in bar.segments)
-    cold = '<em class="bk-cold">cold</em>' if bar.cold else ""
+    cold = f'<em class="bk-cold">{escape(say("cold"))}</em>' if bar.cold else ""
     return (
         f'<div class="bk-row"><span class="bk-row-name">{escape(bar.name)}{cold}</span>'
         f'<span class="bk-track">{segments}</span><span class="bk-row-sum">'
@@ -83,9 +91,10 @@ def _table(view: TimingView) -> str:
     names = "".join(f'<th scope="col">{escape(name)}</th>' for name in view.names)
     rows = "".join(_row(row) for row in view.rows)
     return (
-        '<div class="bk-table" tabindex="0" role="group" aria-label="Table of phase times"><table>'
-        '<caption class="bk-hidden">Seconds in each phase, by model</caption>'
-        f'<thead><tr><th scope="col">Seconds</th>{names}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<div class="bk-table" tabindex="0" role="group" aria-label="{escape(say("Table of phase times"))}"><table>'
+        f'<caption class="bk-hidden">{escape(say("Seconds in each phase, by model"))}</caption>'
+        f'<thead><tr><th scope="col">{escape(say("Seconds"))}</th>{names}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from bksdm_demo.downloads.background import Background
+from bksdm_demo.languages import marked, say
 from bksdm_demo.library.catalog import EMOJI_FAMILY, Availability, Catalog
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.background import BackgroundHandlers
@@ -24,13 +25,16 @@ from bksdm_demo.ui.news import REFRESH_BOARD, REFRESH_MODELS
 from bksdm_demo.ui.present import unavailable_facts, unavailable_title
 from bksdm_demo.ui.visitors import Visits
 
-EMOJI_NOTE = """<p class="bk-note"><strong>The emoji models are miniatures.</strong> They repeat BK-SDM’s recipe on
-128-pixel emoji, so you can try everything here without a download. They know 1,075 emoji and nothing else, and do not
-replace BK-SDM.
-A safety checker inspects every picture before it leaves the server. Ask for “cigarette” to see it block one.</p>"""
-UPLOAD = """<p>To fill the form with the settings in a picture, drop it anywhere on this page or
-<label>choose a file<input type="file" accept="image/png,image/jpeg,image/webp"></label>. PNG, JPEG and WebP pictures
-from other tools work too.</p>"""
+EMOJI_NOTE = marked(
+    "<strong>The emoji models are miniatures.</strong> They repeat BK-SDM’s recipe on 128-pixel emoji, so you can try "
+    "everything here without a download. They know 1,075 emoji and nothing else, and do not replace BK-SDM. A safety "
+    "checker inspects every picture before it leaves the server. Ask for “cigarette” to see it block one."
+)
+UPLOAD = marked(
+    "To fill the form with the settings in a picture, drop it anywhere on this page or {choose}. PNG, JPEG and WebP "
+    "pictures from other tools work too."
+)
+FILE_FIELD = '<label>{}<input type="file" accept="image/png,image/jpeg,image/webp"></label>'
 UPLOAD_JS = "window.bksdm.pictures(element, (text) => trigger('upload', text))"  # drop.js
 FOLLOW_JOB_JS = "(job) => window.bksdm.follow(job)"  # page.js
 ADDRESSED_JS = "() => window.bksdm.addressed()"
@@ -50,7 +54,7 @@ def build_compare(
     page: gr.Blocks, tabs: gr.Tabs, comparisons: Comparisons, background: Background | None, visits: Visits
 ) -> CompareTab:
     """Lay out the tab and wire its events. Without `background` visitors cannot download models."""
-    with gr.Tab("Compare", id=COMPARE_TAB):
+    with gr.Tab(say("Compare"), id=COMPARE_TAB):
         return _build(page, tabs, comparisons, background, visits)
 
 
@@ -65,8 +69,8 @@ def _build(
         with gr.Column(elem_id="bk-side", min_width=280):
             prompt, models, seed, locked, seeds = build_essentials(systems, comparisons.allowance)
             with gr.Row(elem_id="bk-actions"):
-                compare = gr.Button("Compare", variant="primary", elem_id="bk-compare", interactive=bool(systems))
-                cancel = gr.Button("Cancel", variant="secondary", elem_id="bk-cancel", visible=False)
+                compare = gr.Button(say("Compare"), variant="primary", elem_id="bk-compare", interactive=bool(systems))
+                cancel = gr.Button(say("Cancel"), variant="secondary", elem_id="bk-cancel", visible=False)
             warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
             notice = gr.HTML(apply_default_css=False, elem_id="bk-said")
             settings = build_settings(
@@ -80,7 +84,7 @@ def _build(
         with gr.Column(elem_id="bk-more", min_width=280):  # after the results, as on a phone: see page.css
             if background is not None:
                 shelf = build_shelf(offers, background.downloads.allowed)
-            picture = gr.HTML(UPLOAD, js_on_load=UPLOAD_JS, apply_default_css=False, elem_id="bk-upload")
+            picture = gr.HTML(upload_note(), js_on_load=UPLOAD_JS, apply_default_css=False, elem_id="bk-upload")
             gr.HTML(_notes(catalog, offers), apply_default_css=False, elem_id="bk-about")
     job_id = gr.Textbox(visible=False, elem_id="bk-job")
     live = Live(job_id, form.seed, notice, board, timing, compare, cancel)
@@ -95,6 +99,11 @@ def _build(
     return CompareTab(handlers, form, live)
 
 
+def upload_note() -> str:
+    """Return what to do with a picture that has settings in it."""
+    return f"<p>{say(UPLOAD, choose=FILE_FIELD.format(escape(say('choose a file'))))}</p>"
+
+
 def _offers(catalog: Catalog) -> tuple[str, ...]:
     """Return the systems that were not downloaded yet when the page was built."""
     return tuple(system.key for system in catalog.systems() if system.availability is Availability.TO_DOWNLOAD)
@@ -102,7 +111,9 @@ def _offers(catalog: Catalog) -> tuple[str, ...]:
 
 def _notes(catalog: Catalog, offers: Sequence[str]) -> str:
     systems = catalog.systems()
-    about = EMOJI_NOTE if any(system.family == EMOJI_FAMILY for system in systems) else ""
+    about = (
+        f'<p class="bk-note">{say(EMOJI_NOTE)}</p>' if any(system.family == EMOJI_FAMILY for system in systems) else ""
+    )
     return about + unavailable_list(unavailable_facts(systems, offers))
 
 

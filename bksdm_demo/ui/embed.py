@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.languages import language, marked, say
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.links import JOB
 from bksdm_demo.records import Job
@@ -31,7 +32,7 @@ POLICY = (
     "frame-ancestors *"
 )
 HEADERS = {"Content-Security-Policy": POLICY, "Cache-Control": "public, max-age=300", "Referrer-Policy": "no-referrer"}
-NOTHING = "There is no such comparison to embed here."
+NOTHING = marked("There is no such comparison to embed here.")
 STYLE = """:root{--soft:color-mix(in srgb,CanvasText 70%,Canvas);color-scheme:light dark;
 font:15px/1.45 system-ui,sans-serif}body{margin:0;padding:14px}
 h1{margin:0;font-size:1.2rem;overflow-wrap:anywhere}h2{margin:14px 0 0;font-size:1rem}p{margin:4px 0}
@@ -51,7 +52,7 @@ def embed_route(comparisons: Comparisons, shared: bool) -> Route:
             if not shared or not unfolds(job):
                 raise RequestError(NOTHING)
         except DemoError:
-            return PlainTextResponse(NOTHING, 404, headers={"Cache-Control": "no-store"})
+            return PlainTextResponse(say(NOTHING), 404, headers={"Cache-Control": "no-store"})
         return HTMLResponse(embed_page(job, comparisons.catalog.by_key()), headers=HEADERS)
 
     return Route(f"/{FOLDER}/{{job}}", serve, methods=["GET"])
@@ -67,13 +68,14 @@ def embed_page(job: Job, systems: Mapping[str, System]) -> str:
     prompt = escape(shorten(job.request.prompt, PROMPT_SHOWN))
     link = escape(f"../?{urlencode({JOB: job.id})}")
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{language()}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">'
         f"<title>{prompt}</title><style>{STYLE}</style></head><body>"
         f'<h1 dir="auto">{prompt}</h1><p>{escape(status_words(job, systems))}</p>'
         f'<p class="soft"><small>{escape(settings_line(job.request, job.seeds))}</small></p>'
         f"{''.join(_row(row) for row in row_views(job, systems))}"
-        f'<p><a href="{link}" target="_blank" rel="noopener">Open this comparison</a></p></body></html>'
+        f'<p><a href="{link}" target="_blank" rel="noopener">{escape(say("Open this comparison"))}</a></p>'
+        "</body></html>"
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.languages import say
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.store.contract import Filter, Page
@@ -33,7 +34,6 @@ from bksdm_demo.ui.visitors import Visitors, Visits
 
 CARDS = 12  # on one page
 FURTHEST = 10**9  # comparisons before a page; SQLite takes no number of any size
-EVERY_MODEL = ("All models", "")
 
 # Plain clicks stay on the page; clicks with a key held, such as for a new tab, follow the link.
 CARDS_JS = """element.addEventListener('click', (event) => {
@@ -160,14 +160,14 @@ def _place(offset: object) -> int:
 def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, compare_tab: CompareTab) -> None:
     """Lay out the tab and wire its events; opening a card shows it on `compare_tab`."""
     handlers = GalleryHandlers(comparisons, visits.visitors)
-    with gr.Tab("Gallery", id="gallery") as tab, gr.Column(elem_id="bk-kept"):
+    with gr.Tab(say("Gallery"), id="gallery") as tab, gr.Column(elem_id="bk-kept"):
         filters = _filters(comparisons.catalog)
         message = gr.HTML(apply_default_css=False, elem_id="bk-kept-said")
         cards = gr.HTML(js_on_load=CARDS_JS, apply_default_css=False, elem_id="bk-cards")
         with gr.Row(elem_id="bk-pages"):
-            newer = gr.Button("Newer", size="sm", visible=False, min_width=0, scale=0)
+            newer = gr.Button(say("Newer"), size="sm", visible=False, min_width=0, scale=0)
             place = gr.HTML(apply_default_css=False, elem_id="bk-range")
-            older = gr.Button("Older", size="sm", visible=False, min_width=0, scale=0)
+            older = gr.Button(say("Older"), size="sm", visible=False, min_width=0, scale=0)
         line = gr.HTML(apply_default_css=False, elem_id="bk-usage")
         offset = gr.Number(0, precision=0, visible=False)
     inputs = GalleryInputs(visits.secret, visits.zone, *filters, offset)
@@ -182,12 +182,14 @@ def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, compa
 
 
 def _filters(catalog: Catalog) -> tuple[gr.Dropdown, gr.Textbox, gr.HTML, gr.HTML, gr.Checkbox]:
-    choices = [EVERY_MODEL, *((system.name, system.key) for system in catalog.systems())]
+    choices = [(say("All models"), ""), *((system.name, system.key) for system in catalog.systems())]
     with gr.Row(elem_id="bk-filters"):
-        text = gr.Textbox(label="Prompt contains", max_lines=1, min_width=160, scale=3, elem_id="bk-find")
-        model = gr.Dropdown(choices, value="", label="Model", min_width=160, scale=2, elem_id="bk-find-model")
-        since, until = _day("From"), _day("To")
-        starred = gr.Checkbox(label="Starred only", container=False, min_width=120, scale=0, elem_id="bk-find-starred")
+        text = gr.Textbox(label=say("Prompt contains"), max_lines=1, min_width=160, scale=3, elem_id="bk-find")
+        model = gr.Dropdown(choices, value="", label=say("Model"), min_width=160, scale=2, elem_id="bk-find-model")
+        since, until = _day(say("From")), _day(say("To"))
+        starred = gr.Checkbox(
+            label=say("Starred only"), container=False, min_width=120, scale=0, elem_id="bk-find-starred"
+        )
     return model, text, since, until, starred
 
 

@@ -11,33 +11,35 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.languages import marked, say
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
 from bksdm_demo.store.contract import Filter, Usage
 from bksdm_demo.ui.present import (
-    ALT_SHOWN,
     PROMPT_SHOWN,
     picture_address,
+    picture_alt,
     queue_words,
     status_words,
 )
 from bksdm_demo.units import DAY, format_bytes
 from bksdm_demo.wording.comparison import plural, shorten
-from bksdm_demo.wording.outcomes import PHASE_TITLES, tone_of
+from bksdm_demo.wording.outcomes import phase_title, tone_of
 
 THUMBNAILS_SHOWN = 4  # small pictures on a card
 NAMES_SHOWN = 3  # models named before "and n more"
 THUMBNAIL_WIDTH = 192  # pixels
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 EMPTY_GALLERY = (
-    "No comparisons yet",
-    "Every comparison is saved here automatically, with its pictures, settings and times.",
+    marked("No comparisons yet"),
+    marked("Every comparison is saved here automatically, with its pictures, settings and times."),
 )
 EMPTY_OWN_GALLERY = (
-    "You have no comparisons yet",
-    "Your comparisons are saved here automatically. Others see one only if you share its link.",
+    marked("You have no comparisons yet"),
+    marked("Your comparisons are saved here automatically. Others see one only if you share its link."),
 )
-EMPTY_FILTER = ("No comparison matches this filter", "Clear part of the filter to see more.")
+EMPTY_FILTER = (marked("No comparison matches this filter"), marked("Clear part of the filter to see more."))
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def card_view(job: Job, systems: Mapping[str, System], zone: str) -> CardView:
         settings=_settings(job),
         status=_status(job, systems),
         created=created.isoformat(timespec="seconds"),
-        when=f"{_day(created)}, {created:%H:%M}",
+        when=say("{day}, {time}", day=_day(created), time=f"{created:%H:%M}"),
         until=_until(job, zone),
         starred=job.starred,
         running=not job.finished,
@@ -90,10 +92,15 @@ def card_view(job: Job, systems: Mapping[str, System], zone: str) -> CardView:
 
 def unreadable_words(created: float, zone: str) -> str:
     """ "A comparison of 23 Nov 2026 cannot be read."; `created` is 0 if the record does not even say when."""
-    when = f" of {_day(datetime.fromtimestamp(created, zone_named(zone)))}" if created else ""
-    return (
-        f"A comparison{when} cannot be read: its record is damaged, or another version of this demo wrote it. "
-        "It stays as it is until it expires or you delete it."
+    if not created:
+        return say(
+            "A comparison cannot be read: its record is damaged, or another version of this demo wrote it. "
+            "It stays as it is until it expires or you delete it."
+        )
+    return say(
+        "A comparison of {day} cannot be read: its record is damaged, or another version of this demo wrote it. "
+        "It stays as it is until it expires or you delete it.",
+        day=_day(datetime.fromtimestamp(created, zone_named(zone))),
     )
 
 
@@ -101,9 +108,9 @@ def _thumbnail(job: Job, index: int, names: list[str]) -> Thumbnail:
     cell = job.cells[index]
     name = names[job.models.index(cell.model)]
     if cell.shown:
-        alt = f"{shorten(job.request.prompt, ALT_SHOWN)} – drawn by {name}"
+        alt = picture_alt(job.request, name)
         return Thumbnail("done", alt, f"{picture_address(job, index)}&width={THUMBNAIL_WIDTH}")
-    return Thumbnail(tone_of(cell), f"{name}: {PHASE_TITLES[cell.phase].lower()}")
+    return Thumbnail(tone_of(cell), say("{model}: {phase}", model=name, phase=phase_title(cell.phase).lower()))
 
 
 def _status(job: Job, systems: Mapping[str, System]) -> str:
@@ -111,7 +118,7 @@ def _status(job: Job, systems: Mapping[str, System]) -> str:
     if job.finished and all(cell.shown for cell in job.cells):
         return ""
     if job.position:
-        return f"Waiting: {queue_words(job.position)}"
+        return say("Waiting: {place}", place=queue_words(job.position))
     return status_words(job, systems)
 
 
@@ -119,37 +126,46 @@ def _listed(names: list[str]) -> str:
     """ "Emoji Original, Emoji Base and 2 more"."""
     if len(names) <= NAMES_SHOWN + 1:
         return ", ".join(names)
-    return f"{', '.join(names[:NAMES_SHOWN])} and {len(names) - NAMES_SHOWN} more"
+    return say("{names} and {count} more", names=", ".join(names[:NAMES_SHOWN]), count=len(names) - NAMES_SHOWN)
 
 
 def _settings(job: Job) -> str:
-    seeds = f"Seed {job.seeds[0]}" if len(job.seeds) == 1 else f"{len(job.seeds)} seeds from {job.seeds[0]}"
-    return f"{seeds} · {plural(job.request.steps, 'step')} · guidance {job.request.guidance_scale:g}"
+    if len(job.seeds) == 1:
+        seeds = say("Seed {seed}", seed=job.seeds[0])
+    else:
+        seeds = say("{count} seeds from {seed}", count=len(job.seeds), seed=job.seeds[0])
+    guidance = say("guidance {value}", value=f"{job.request.guidance_scale:g}")
+    return f"{seeds} · {plural(job.request.steps, 'step')} · {guidance}"
 
 
 def _until(job: Job, zone: str) -> str:
     if job.starred:
-        return "does not expire"
-    return "" if job.expires is None else f"expires {_day(datetime.fromtimestamp(job.expires, zone_named(zone)))}"
+        return say("does not expire")
+    if job.expires is None:
+        return ""
+    return say("expires {day}", day=_day(datetime.fromtimestamp(job.expires, zone_named(zone))))
 
 
 def _day(moment: datetime) -> str:
-    return f"{moment.day} {moment:%b %Y}"
+    month = MONTHS[moment.month - 1]
+    return say("{day} {month} {year}", day=moment.day, month=say(month), number=moment.month, year=moment.year)
 
 
 def usage_words(usage: Usage, own: bool) -> str:
     """ "12 comparisons, 3.1 MB of 2.15 GB. Each is kept for 30 days; starred ones do not expire."."""
     seconds = usage.retention.keep_seconds
     kept = (
-        "When space runs out, the oldest are deleted; starred ones stay."
+        say("When space runs out, the oldest are deleted; starred ones stay.")
         if seconds is None
-        else f"Each is kept for {_days(seconds)}; starred ones do not expire."
+        else say("Each is kept for {days}; starred ones do not expire.", days=_days(seconds))
     )
     if own:
-        return f"You see only your own comparisons. Anyone with a link can open its comparison. {kept}"
-    room = f"{format_bytes(usage.bytes)} of {format_bytes(usage.retention.quota_bytes)}"
-    memory = "" if usage.place else " All are lost when this server stops."
-    return f"{plural(usage.jobs, 'comparison')}, {room}. {kept}{memory}"
+        only = say("You see only your own comparisons. Anyone with a link can open its comparison.")
+        return f"{only} {kept}"
+    room = say("{size} of {most}", size=format_bytes(usage.bytes), most=format_bytes(usage.retention.quota_bytes))
+    stored = say("{comparisons}, {size}.", comparisons=plural(usage.jobs, "comparison"), size=room)
+    memory = "" if usage.place else f" {say('All are lost when this server stops.')}"
+    return f"{stored} {kept}{memory}"
 
 
 def _days(seconds: float) -> str:
@@ -159,7 +175,9 @@ def _days(seconds: float) -> str:
 
 def range_words(offset: int, shown: int, total: int) -> str:
     """ "13–24 of 30"; "" where one page holds all."""
-    return "" if shown == total else f"{offset + 1}–{offset + shown} of {total}"
+    if shown == total:
+        return ""
+    return say("{first}–{last} of {total}", first=offset + 1, last=offset + shown, total=total)
 
 
 def read_filter(model: str | None, text: str | None, since: object, until: object, starred: bool, zone: str) -> Filter:

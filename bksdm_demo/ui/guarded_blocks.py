@@ -17,8 +17,9 @@ from gradio.components.api_component import Api
 from gradio_client.utils import is_file_obj_with_meta
 
 from bksdm_demo.errors import RequestError
-from bksdm_demo.languages import language, speaking
+from bksdm_demo.languages import language, marked, say, speaking
 from bksdm_demo.logs import about, request_id
+from bksdm_demo.phrase_book import said, translated
 from bksdm_demo.records import repaired
 from bksdm_demo.ui.request_ids import id_of
 from bksdm_demo.ui.sessions import SharedConfig
@@ -29,7 +30,9 @@ logger = logging.getLogger(__name__)
 LARGEST_VALUES = 256_000  # bytes of JSON in one event: two prompts of 20,000 characters fit
 NO_FILES = "This page takes no files and no addresses of files. Send the values themselves."
 TOO_LONG = f"The values of this request are too long: together they may take {LARGEST_VALUES:,} bytes of JSON."
-FAILED = "This request could not be handled. Check the number and the types of its values; /gradio_api/info has them."
+FAILED = marked(
+    "This request could not be handled. Check the number and the types of its values; /gradio_api/info has them."
+)
 
 
 class GuardedBlocks(gr.Blocks):
@@ -56,7 +59,7 @@ class GuardedBlocks(gr.Blocks):
         try:
             check_values(inputs)
         except RequestError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            raise gr.Error(said(error), print_exception=False) from error
         return await super().preprocess_data(block_fn, completed(inputs, block_fn.inputs), *others, **options)
 
     async def process_api(self, *values: Any, **options: Any) -> dict[str, Any]:
@@ -70,12 +73,12 @@ class GuardedBlocks(gr.Blocks):
             return await super().process_api(*values, **options)
         except gr.Error as error:  # a sentence for the client already, such as a slider's about its range
             error.print_exception = False
-            error.message = repaired(str(error.message))  # it may quote what no answer can hold
+            error.message = repaired(translated(str(error.message)))  # it may quote what no answer can hold
             raise
         except Exception as error:
             logger.warning("An event failed: %s", one_line(error))
             logger.debug("The error in full:", exc_info=True)
-            raise gr.Error(FAILED, print_exception=False) from error
+            raise gr.Error(say(FAILED), print_exception=False) from error
 
 
 def completed(values: list[Any], inputs: Sequence[Any]) -> list[Any]:

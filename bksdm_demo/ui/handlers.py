@@ -15,6 +15,7 @@ import gradio as gr
 
 from bksdm_demo.errors import DemoError, RequestError
 from bksdm_demo.intervals import FEWEST
+from bksdm_demo.languages import marked, say
 from bksdm_demo.library.catalog import Catalog, System
 from bksdm_demo.parameters.links import JOB, read_query
 from bksdm_demo.parameters.partial_request import PartialRequest
@@ -29,7 +30,9 @@ from bksdm_demo.ui.visitors import EVERYBODYS, Visitors
 from bksdm_demo.wording.comparison import interval_text
 
 COMPARE_TAB = "compare"
-GONE = "The server does not have this comparison. Results expire after a while. Press Compare to start a new one."
+GONE = marked(
+    "The server does not have this comparison. Results expire after a while. Press Compare to start a new one."
+)
 
 Update = dict[str, Any]
 
@@ -196,7 +199,7 @@ class Handlers:
             self.comparisons.cancel(job_id)
         except DemoError as error:
             return notice(str(error)), gr.update(visible=False)
-        return "", gr.update(value="Stopping…", interactive=False)
+        return "", gr.update(value=say("Stopping…"), interactive=False)
 
     def preview(self, models: Sequence[str], job_id: str) -> Any:
         """Show the chosen models on the empty board until a first comparison is shown."""
@@ -277,9 +280,11 @@ def _after_filling(partial: PartialRequest, filled: str, refusal: str = "") -> L
 
 
 def _compare_button(job: Job) -> Update:
-    return gr.update(interactive=job.finished, value="Compare" if job.finished else "Drawing…")
+    return gr.update(interactive=job.finished, value=say("Compare") if job.finished else say("Drawing…"))
 
 
 def _cancel_button(job: Job) -> Update:
     stopping = job.cancelled and not job.finished
-    return gr.update(visible=not job.finished, interactive=not stopping, value="Stopping…" if stopping else "Cancel")
+    return gr.update(
+        visible=not job.finished, interactive=not stopping, value=say("Stopping…") if stopping else say("Cancel")
+    )

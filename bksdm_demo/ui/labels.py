@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bksdm_demo.environment import run_mode_of
+from bksdm_demo.languages import marked, say
 from bksdm_demo.library.catalog import System
+from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import Job
 from bksdm_demo.units import format_bytes, format_count
 from bksdm_demo.wording.devices import devices_text
@@ -44,16 +46,16 @@ def job_labels(job: Job, systems: Mapping[str, System]) -> Labels:
 
 
 def model_facts(job: Job, model: str, systems: Mapping[str, System]) -> Facts:
-    """Return the facts about one model: size, weights, attention, and the engine it ran on, once known."""
+    """Return the facts about one model: size, weights, attention, the engine it ran on; labels are English yet."""
     system = systems.get(model)
     results = [cell.result for cell in job.cells if cell.model == model and cell.result is not None]
     size = system.size_bytes if system else results[0].size_bytes if results else 0
     facts = {
-        "U-Net": f"{format_count(system.unet_parameters)} weights" if system and system.unet_parameters else "",
-        "Size": f"{format_bytes(size)} on disk" if size else "",
-        "Weights": system.weights if system else "",
-        "Attention": system.attention if system else "",
-        "Runs on": _run_mode(job, model, systems, results[0].engine if results else ""),
+        marked("U-Net"): weights_words(system.unet_parameters) if system and system.unet_parameters else "",
+        marked("Size"): size_words(size) if size else "",
+        marked("Weights"): translated(system.weights) if system else "",
+        marked("Attention"): translated(system.attention) if system else "",
+        marked("Runs on"): _run_mode(job, model, systems, results[0].engine if results else ""),
     }
     return {name: value for name, value in facts.items() if value}
 
@@ -76,6 +78,22 @@ def _run_mode(job: Job, model: str, systems: Mapping[str, System], engine: str) 
     return f"{name}: {devices}" if devices else name
 
 
+def weights_words(count: int) -> str:
+    """ "12.9 M weights"."""
+    return say("{count} weights", count=format_count(count))
+
+
+def unet_words(count: int) -> str:
+    """ "U-Net 12.9 M weights"."""
+    return say("U-Net {value}", value=weights_words(count))
+
+
+def size_words(size: int) -> str:
+    """ "25 MB on disk"."""
+    return say("{size} on disk", size=format_bytes(size))
+
+
 def _own(facts: Facts, shared: set[str]) -> tuple[str, ...]:
     """Return the facts that are not shared: "U-Net 12.9 M weights", "25 MB on disk", "6-bit palettized"."""
-    return tuple(f"U-Net {value}" if name == "U-Net" else value for name, value in facts.items() if name not in shared)
+    own = ((name, value) for name, value in facts.items() if name not in shared)
+    return tuple(say("U-Net {value}", value=value) if name == "U-Net" else value for name, value in own)

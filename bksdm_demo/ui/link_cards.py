@@ -26,7 +26,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.languages import marked, say
 from bksdm_demo.parameters.links import JOB
+from bksdm_demo.phrase_book import said
 from bksdm_demo.records import Job
 from bksdm_demo.reports.link_card import SIZE, card_file, general_card_file, unfolds
 from bksdm_demo.runs.comparisons import Comparisons
@@ -36,8 +38,10 @@ from bksdm_demo.ui.speaking import with_language, words_script
 from bksdm_demo.wording.comparison import shorten
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds, timings_of
 
-TITLE = "BK-SDM Core ML, side by side"
-SUMMARY = "Several Core ML text-to-image models draw one prompt from the same noise. Compare their pictures and times."
+TITLE = marked("BK-SDM Core ML, side by side")
+SUMMARY = marked(
+    "Several Core ML text-to-image models draw one prompt from the same noise. Compare their pictures and times."
+)
 GENERAL_SHEET = Path(__file__).resolve().parents[2] / "assets" / "contact-sheet.png"
 FOLDER, GENERAL, TYPE = "cards", "page", "image/jpeg"
 TITLE_SHOWN, SUMMARY_SHOWN = 90, 200  # characters
@@ -127,7 +131,7 @@ def card_route(cards: LinkCards) -> Route:
                 raise RequestError(NO_CARD)
             data, version = cards.picture(name)
         except (DemoError, OSError) as error:
-            words = str(error) if isinstance(error, DemoError) else NO_CARD
+            words = said(error) if isinstance(error, DemoError) else say(NO_CARD)
             return PlainTextResponse(words, 404, headers={"Cache-Control": "no-store"})
         current = request.query_params.get("v", "") == version
         return Response(data, media_type=TYPE, headers={"Cache-Control": KEPT_BY_OTHERS if current else "no-cache"})
@@ -139,7 +143,7 @@ def tags(card: Card, base: str) -> str:
     """The tags of a card for the head of the page at `base`; without one ("") no address is named."""
     said = {
         "og:type": "website",
-        "og:site_name": TITLE,
+        "og:site_name": say(TITLE),
         "og:title": card.title,
         "og:description": card.summary,
         "twitter:card": "summary",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import gradio as gr
 
 from bksdm_demo.downloads.status import SWITCHED_OFF, OfferView
+from bksdm_demo.languages import say
 from bksdm_demo.units import unbroken
 
 
@@ -27,11 +28,11 @@ class Shelf(NamedTuple):
 def build_shelf(keys: Sequence[str], allowed: bool) -> Shelf:
     """Lay out a card and two buttons for each key; the first watching event fills them."""
     cards, downloads, cancels = [], [], []
-    with gr.Accordion("Published models", open=False, visible=bool(keys), elem_id="bk-shelf") as panel:
+    with gr.Accordion(say("Published models"), open=False, visible=bool(keys), elem_id="bk-shelf") as panel:
         if not allowed:
             code = "python -m bksdm_demo fetch KEY"
             gr.HTML(
-                f'<p class="bk-note">{escape(SWITCHED_OFF)} <code>{code}</code>.</p>',
+                f'<p class="bk-note">{escape(say(SWITCHED_OFF))} <code>{code}</code>.</p>',
                 apply_default_css=False,
                 elem_classes="bk-offers-off",
             )
@@ -39,8 +40,8 @@ def build_shelf(keys: Sequence[str], allowed: bool) -> Shelf:
             with gr.Column(elem_id=f"bk-offer-{key}", elem_classes="bk-offer-row", min_width=0):
                 cards.append(gr.HTML(apply_default_css=False))
                 with gr.Row(elem_classes="bk-offer-buttons"):
-                    downloads.append(_button("Download", "bk-download"))
-                    cancels.append(_button("Cancel", "bk-stop"))
+                    downloads.append(_button(say("Download"), "bk-download"))
+                    cancels.append(_button(say("Cancel"), "bk-stop"))
     return Shelf(panel, tuple(cards), tuple(downloads), tuple(cancels))
 
 
@@ -59,9 +60,11 @@ def offer_card(view: OfferView) -> str:
 
 
 def _licence(view: OfferView) -> str:
-    card = f' · <a href="{escape(view.card_url)}" target="_blank" rel="noopener">model card</a>'
+    card = f' · <a href="{escape(view.card_url)}" target="_blank" rel="noopener">{escape(say("model card"))}</a>'
     licence = f'<a href="{escape(view.licence_url)}" target="_blank" rel="noopener">{escape(view.licence)}</a>'
-    terms = f"By downloading you accept {licence} and its use restrictions" if view.download else licence
+    terms = licence
+    if view.download:
+        terms = say("By downloading you accept {licence} and its use restrictions", licence=licence)
     return f"<p>{terms}{card}</p>"
 
 

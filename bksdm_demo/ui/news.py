@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from bksdm_demo.downloads.status_board import StatusBoard
 from bksdm_demo.errors import DemoError
+from bksdm_demo.phrase_book import said
 from bksdm_demo.records import Job, Phase
 from bksdm_demo.runs.comparisons import Comparisons
 
@@ -64,7 +65,7 @@ def answer_word(word: Callable[[], str], server: str) -> Response:
     try:
         return PlainTextResponse(word(), headers=headers)
     except DemoError as error:
-        return PlainTextResponse(str(error), status_code=404, headers=headers)
+        return PlainTextResponse(said(error), status_code=404, headers=headers)
 
 
 def board_word(job: Job, now: float) -> str:

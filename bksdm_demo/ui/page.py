@@ -128,7 +128,7 @@ def _build(
     api: bool,
 ) -> GuardedBlocks:
     """Build the page in the current language."""
-    with GuardedBlocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+    with GuardedBlocks(title=say(TITLE), analytics_enabled=False, fill_width=True) as page:
         gr.HTML(header(), apply_default_css=False, elem_id="bk-top")
         visits = Visits(Visitors(own_gallery), gr.Textbox(visible=False), gr.Textbox(visible=False))
         with gr.Tabs(elem_id="bk-tabs") as tabs:

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.phrase_book import said
 from bksdm_demo.reports.folder import cell_name
 from bksdm_demo.reports.similarity_cache import Compared, SimilarityCache
 from bksdm_demo.runs.comparisons import Comparisons
@@ -104,7 +105,7 @@ def _with_sentences(serve: Answer) -> Answer:
         try:
             return serve(request)
         except DemoError as error:
-            return PlainTextResponse(str(error), status_code=404, headers=NEVER)
+            return PlainTextResponse(said(error), status_code=404, headers=NEVER)
 
     return answer
 

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.languages import marked
 from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.parameters.picture_reader import read_settings
 from bksdm_demo.records import SAVINGS
@@ -20,9 +21,9 @@ from bksdm_demo.ui.form import Form, seeds_field
 from bksdm_demo.wording.comparison import interval_text
 
 LONGEST_UPLOAD = 6_000_000  # characters of base64
-FILLED_BY_LINK = "The form is filled in from the link. Press Compare to start."
-FILLED_BY_PICTURE = "The form is filled in from the settings in this picture. Press Compare to draw with them."
-NOT_STORED_HERE = "This server does not have that comparison. Press Compare to draw it again."
+FILLED_BY_LINK = marked("The form is filled in from the link. Press Compare to start.")
+FILLED_BY_PICTURE = marked("The form is filled in from the settings in this picture. Press Compare to draw with them.")
+NOT_STORED_HERE = marked("This server does not have that comparison. Press Compare to draw it again.")
 
 
 def form_values(partial: PartialRequest) -> tuple[Any, ...]:

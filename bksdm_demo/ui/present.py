@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 from zlib import crc32
 
+from bksdm_demo.languages import ENGLISH, inflected, language, say
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
+from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import Cell, Job, Phase, Request
 from bksdm_demo.reports.folder import cell_name, picture_name
 from bksdm_demo.reports.similarity_cache import Compared
-from bksdm_demo.ui.labels import Labels, job_labels
+from bksdm_demo.ui.labels import Labels, job_labels, size_words, unet_words
 from bksdm_demo.ui.terms import phase_meaning
-from bksdm_demo.units import format_bytes, format_count, unbroken
-from bksdm_demo.wording.comparison import plural, setting_facts, shorten
+from bksdm_demo.units import format_count, unbroken
+from bksdm_demo.wording.comparison import setting_facts, shorten
 from bksdm_demo.wording.loading import loading_share, loading_words
-from bksdm_demo.wording.outcomes import OUTCOMES, PHASE_TITLES, outcome_words, tone_of
+from bksdm_demo.wording.outcomes import OUTCOMES, outcome_words, phase_title, tone_of
 from bksdm_demo.wording.timing import drawing_seconds, format_seconds, speed_words, timings_of
 
 PROMPT_SHOWN = 240  # characters of a prompt in the heading
@@ -87,7 +89,7 @@ def row_views(job: Job, systems: Mapping[str, System], now: float = 0.0) -> tupl
         cells = tuple(view for view in views if view.seed == seed)
         if place:
             cells = tuple(replace(view, facts=()) for view in cells)
-        rows.append(RowView(f"Seed {seed}" if several else "", cells))
+        rows.append(RowView(say("Seed {seed}", seed=seed) if several else "", cells))
     return tuple(rows)
 
 
@@ -98,8 +100,10 @@ def tools_view(job: Job, systems: Mapping[str, System]) -> ToolsView:
     paired = {cell.model for cell in shown if seeds.count(cell.seed) > 1}
     references = tuple((place, _name(model, systems)) for place, model in enumerate(job.models) if model in paired)
     left = len(job.resumable)
-    rest = "" if not left else "Run it again" if left == len(job.cells) == 1 else f"Run the rest ({left})"
-    return ToolsView("Look closely" if shown else "", rest, references)
+    rest = ""
+    if left:
+        rest = say("Run it again") if left == len(job.cells) == 1 else say("Run the rest ({count})", count=left)
+    return ToolsView(say("Look closely") if shown else "", rest, references)
 
 
 def _name(model: str, systems: Mapping[str, System]) -> str:
@@ -121,7 +125,7 @@ def preview_views(systems: Sequence[System]) -> tuple[CellView, ...]:
 
 
 def _introduction(system: System) -> str:
-    return f"{system.summary.replace(EMOJI_NOTE, '').strip()} {system.note}".strip()
+    return translated(f"{system.summary.replace(EMOJI_NOTE, '').strip()} {system.note}".strip())
 
 
 def _cell_view(job: Job, index: int, systems: Mapping[str, System], labels: Labels, now: float) -> CellView:
@@ -132,7 +136,7 @@ def _cell_view(job: Job, index: int, systems: Mapping[str, System], labels: Labe
         name=name,
         facts=labels.own[cell.model],
         tone=tone_of(cell),
-        title=PHASE_TITLES[cell.phase],
+        title=phase_title(cell.phase),
         detail=cell_detail(job, index, now),
         progress=cell_progress(cell),
         picture=picture_address(job, index) if shown else "",
@@ -143,9 +147,9 @@ def _cell_view(job: Job, index: int, systems: Mapping[str, System], labels: Labe
         model=job.models.index(cell.model),
         backdrop=backdrop,
         backdrop_kind=kind,
-        note=cell.message if shown or not cell.phase.final else "",
+        note=translated(cell.message) if shown or not cell.phase.final else "",
         meaning=phase_meaning(cell.phase),
-        again="Run again" if job.finished and cell.phase is not Phase.BLOCKED else "",
+        again=say("Run again") if job.finished and cell.phase is not Phase.BLOCKED else "",
         **_timing_words(job, cell),
     )
 
@@ -168,7 +172,7 @@ def _timing_words(job: Job, cell: Cell) -> dict[str, str]:
     return {
         "seconds": format_seconds(drawing_seconds(timings)),
         "speed": speed_words(job, cell),
-        "loading": f"+ {format_seconds(timings.load)} loading" if timings.cold else "",
+        "loading": say("+ {time} loading", time=format_seconds(timings.load)) if timings.cold else "",
     }
 
 
@@ -180,9 +184,9 @@ def cell_detail(job: Job, index: int, now: float = 0.0) -> str:
     if cell.phase is Phase.LOADING and cell.loading is not None:
         return loading_words(cell.loading, now)
     if cell.phase is Phase.DENOISING and cell.steps:
-        return f"step {cell.step} of {cell.steps}"
+        return say("step {step} of {steps}", step=cell.step, steps=cell.steps)
     if cell.phase in OUTCOMES:
-        return cell.message or OUTCOMES[cell.phase][1]
+        return translated(cell.message) or say(OUTCOMES[cell.phase][1])
     return ""
 
 
@@ -193,13 +197,13 @@ def waiting_words(job: Job, index: int) -> str:
     ahead = job.order[: job.order.index(index)]
     before = sum(not job.cells[other].phase.final for other in ahead)
     if before <= 1:
-        return "up next"
-    return f"after {before} others"
+        return say("up next")
+    return say("after {count} others", count=before)
 
 
 def queue_words(position: int) -> str:
     """ "next in the queue", "3rd in the queue"."""
-    return "next in the queue" if position == 1 else f"{ordinal(position)} in the queue"
+    return say("next in the queue") if position == 1 else say("{place} in the queue", place=ordinal(position))
 
 
 def cell_progress(cell: Cell) -> float | None:
@@ -226,7 +230,7 @@ def picture_version(cell: Cell) -> str:
 
 
 def picture_alt(request: Request, name: str) -> str:
-    return f"{shorten(request.prompt, ALT_SHOWN)} – drawn by {name}"
+    return say("{prompt} – drawn by {model}", prompt=shorten(request.prompt, ALT_SHOWN), model=name)
 
 
 def status_words(job: Job, systems: Mapping[str, System]) -> str:
@@ -235,53 +239,68 @@ def status_words(job: Job, systems: Mapping[str, System]) -> str:
     if job.finished:
         return outcome_words(job)
     if job.position:
-        return f"Waiting: {queue_words(job.position)}"
+        return say("Waiting: {place}", place=queue_words(job.position))
     cell = job.cells[job.current or 0]
     name = _name(cell.model, systems)
-    seed = f", seed {cell.seed}" if len(job.seeds) > 1 else ""
-    return f"Drawing {sum(phase.final for phase in phases) + 1} of {len(phases)}: {name}{seed}"
+    number, every = sum(phase.final for phase in phases) + 1, len(phases)
+    if len(job.seeds) == 1:
+        return say("Drawing {number} of {count}: {model}", number=number, count=every, model=name)
+    return say(
+        "Drawing {number} of {count}: {model}, seed {seed}", number=number, count=every, model=name, seed=cell.seed
+    )
 
 
 def job_facts(job: Job, systems: Mapping[str, System]) -> tuple[tuple[str, str], ...]:
     """Return what all pictures of a comparison share, as (label, value): settings, then facts shared by the models."""
     settings = tuple((label, shorten(value, ALT_SHOWN)) for label, value in setting_facts(job.request, job.seeds))
-    return (*settings, *job_labels(job, systems).shared)
+    facts = (*settings, *job_labels(job, systems).shared)
+    return tuple((say(label), value) for label, value in facts)
 
 
 def similarity_words(compared: Compared, reference: str) -> str:
     """Return "PSNR 23.1 dB, SSIM 0.912, HaarPSI 0.871", "identical to Alpha", or why there is no number."""
     if compared.reference:
-        return "reference"
+        return say("reference")
     if compared.similarity is None:
-        return compared.why
+        return translated(compared.why)
     if compared.similarity.identical:
-        return f"identical to {reference}"
+        return say("identical to {model}", model=reference)
     found = compared.similarity
     return f"PSNR {found.psnr:.1f} dB, SSIM {found.ssim:.3f}, HaarPSI {found.haarpsi:.3f}"
 
 
 def system_facts(system: System) -> tuple[str, ...]:
     """Return the number of the U-Net's weights, if the packages record it, and the size on disk."""
-    counted = (f"U-Net {format_count(system.unet_parameters)} weights",) if system.unet_parameters else ()
-    return (*counted, f"{format_bytes(system.size_bytes)} on disk")
+    counted = (unet_words(system.unet_parameters),) if system.unet_parameters else ()
+    return (*counted, size_words(system.size_bytes))
 
 
 def choice_label(system: System) -> str:
     """Return the label of a system in the list of models to compare."""
-    return unbroken(f"{system.name} · {system_facts(system)[0].removesuffix(' weights')}")
+    if system.unet_parameters:
+        fact = say("U-Net {count}", count=format_count(system.unet_parameters))
+    else:
+        fact = size_words(system.size_bytes)
+    return unbroken(f"{system.name} · {fact}")
 
 
 def unavailable_facts(systems: Sequence[System], offers: Sequence[str] = ()) -> tuple[tuple[str, str], ...]:
     """Return (name, reason) of every system that can be neither chosen nor downloaded; reasons may quote `commands`."""
-    return tuple((system.name, system.reason) for system in systems if not (system.available or system.key in offers))
+    return tuple(
+        (system.name, translated(system.reason)) for system in systems if not (system.available or system.key in offers)
+    )
 
 
 def unavailable_title(count: int) -> str:
     """Return the title of the folded list of these systems."""
-    return f"{plural(count, 'more model')} cannot be chosen yet"
+    return inflected(
+        count, "{count} more model cannot be chosen yet", "{count} more models cannot be chosen yet", count=count
+    )
 
 
 def ordinal(number: int) -> str:
-    """ "1st", "2nd", "3rd", "11th", "22nd"."""
+    """ "1st", "2nd", "3rd", "11th", "22nd"; "3" in other languages."""
+    if language() != ENGLISH:
+        return str(number)
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"

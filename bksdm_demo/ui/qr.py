@@ -11,13 +11,15 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from bksdm_demo.errors import DemoError
+from bksdm_demo.languages import marked, say
 from bksdm_demo.parameters.links import JOB
+from bksdm_demo.phrase_book import said
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.reports import page_address
 
 FOLDER = "qr"
 QUIET = 4  # modules of white around the code, as ISO/IEC 18004 asks
-NO_ADDRESS = "The address of this page is not known, so there is no code for it."
+NO_ADDRESS = marked("The address of this page is not known, so there is no code for it.")
 LONGEST = 1000  # characters of a link; a denser code is hard to scan
 
 
@@ -28,10 +30,10 @@ def qr_route(comparisons: Comparisons) -> Route:
         try:
             job = comparisons.get(str(request.path_params["name"]).removesuffix(".svg"))
         except DemoError as error:
-            return PlainTextResponse(str(error), 404, headers={"Cache-Control": "no-store"})
+            return PlainTextResponse(said(error), 404, headers={"Cache-Control": "no-store"})
         link = f"{page_address(request)}?{urlencode({JOB: job.id})}"
         if not link.startswith("http") or len(link) > LONGEST:
-            return PlainTextResponse(NO_ADDRESS, 404, headers={"Cache-Control": "no-store"})
+            return PlainTextResponse(say(NO_ADDRESS), 404, headers={"Cache-Control": "no-store"})
         headers = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "sandbox"}
         return Response(code(link), media_type="image/svg+xml", headers=headers)
 

@@ -15,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from bksdm_demo.errors import DemoError
+from bksdm_demo.phrase_book import said
 from bksdm_demo.reports.formats import build_report
 from bksdm_demo.runs.comparisons import Comparisons
 
@@ -29,7 +30,7 @@ def report_route(comparisons: Comparisons) -> Route:
         try:
             report = build_report(comparisons, job_id, kind, page_address(request))
         except DemoError as error:
-            return PlainTextResponse(str(error), status_code=404)
+            return PlainTextResponse(said(error), status_code=404)
         headers = {
             "Content-Disposition": f'attachment; filename="{report.name}"',
             "Content-Security-Policy": "sandbox",

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bksdm_demo.intervals import FEWEST, Spread, spread
+from bksdm_demo.languages import marked, say
 from bksdm_demo.records import CELLS_LIMIT, Job, Timings
 from bksdm_demo.wording.rounds import Rounds, equal_time_words, rounds_of, rounds_words
 from bksdm_demo.wording.timing import (
@@ -25,7 +26,7 @@ from bksdm_demo.wording.timing import (
 )
 
 QUARTILES_FROM = 3  # runs
-MORE_RUNS = "Measure with {seeds} seeds"
+MORE_RUNS = marked("Measure with {seeds} seeds")
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def timing_view(job: Job, names: Mapping[str, str], most: int = CELLS_LIMIT) -> 
 
 def _more(job: Job, most: int) -> str:
     few = len(job.models) > 1 and len(job.seeds) < FEWEST
-    return MORE_RUNS.format(seeds=FEWEST) if few and job.finished and FEWEST * len(job.models) <= most else ""
+    return say(MORE_RUNS, seeds=FEWEST) if few and job.finished and FEWEST * len(job.models) <= most else ""
 
 
 def _series(rounds: Rounds, model: str, phase: str) -> list[float]:
@@ -115,7 +116,7 @@ def _bar(name: str, rounds: Rounds, model: str) -> Bar:
     load = rounds.loads[model]
     medians = {"load": load} | {phase: spread(_series(rounds, model, phase)).median for phase in PHASES[1:]}
     segments = tuple(
-        Segment(phase, seconds, f"{PHASE_LABELS[phase]} {format_seconds(seconds)}")
+        Segment(phase, seconds, say("{phase} {time}", phase=say(PHASE_LABELS[phase]), time=format_seconds(seconds)))
         for phase, seconds in medians.items()
         if seconds > 0
     )
@@ -128,16 +129,18 @@ def _rows(rounds: Rounds, several: bool) -> tuple[Row, ...]:
     drawings = [spread(rounds.drawings(model)) for model in models]
     digits = decimals(max(rounds.loads[model] + found.median for model, found in zip(models, drawings, strict=True)))
     phases = [
-        _spread_row(PHASE_LABELS[phase], [spread(_series(rounds, model, phase)) for model in models], digits, phase)
+        _spread_row(
+            say(PHASE_LABELS[phase]), [spread(_series(rounds, model, phase)) for model in models], digits, phase
+        )
         for phase in PHASES[1:]
     ]
-    loads = tuple(f"{rounds.loads[model]:.{digits}f}" if rounds.loads[model] else WARM for model in models)
+    loads = tuple(f"{rounds.loads[model]:.{digits}f}" if rounds.loads[model] else say(WARM) for model in models)
     return (
         *phases,
-        _spread_row("Drawing", drawings, digits, strong=True),
+        _spread_row(say("Drawing"), drawings, digits, strong=True),
         *([_speed_row(rounds)] if several else []),
-        Row("One step, ms", tuple(_step_words(rounds.times[model]) for model in models)),
-        Row("Load", loads, "load"),
+        Row(say("One step, ms"), tuple(_step_words(rounds.times[model]) for model in models)),
+        Row(say("Load"), loads, "load"),
     )
 
 
@@ -152,9 +155,9 @@ def _spread_row(label: str, spreads: Sequence[Spread], digits: int, phase: str =
 def _speed_row(rounds: Rounds) -> Row:
     others = rounds.models[1:]
     speeds = [rounds.speed(model) for model in others]
-    cells = ("baseline", *(NOTHING if one is None else format_ratio(one.value) for one in speeds))
+    cells = (say("baseline"), *(NOTHING if one is None else format_ratio(one.value) for one in speeds))
     sure = ("", *("" if one is None else certainty(one) for one in speeds))
-    return Row("Speed", cells, strong=True, spreads=sure)
+    return Row(say("Speed"), cells, strong=True, spreads=sure)
 
 
 def _step_words(times: Sequence[Timings]) -> str:

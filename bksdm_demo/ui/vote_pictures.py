@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from bksdm_demo.errors import DemoError
 from bksdm_demo.evaluation.votes_booth import Booth
+from bksdm_demo.phrase_book import said
 from bksdm_demo.ui.pictures import NEVER
 
 FOLDER = "ballots"
@@ -27,7 +28,7 @@ def ballot_routes(booth: Booth) -> list[Route]:
         try:
             data = booth.picture(request.path_params["token"], request.path_params["side"])
         except DemoError as error:
-            return PlainTextResponse(str(error), status_code=404, headers=NEVER)
+            return PlainTextResponse(said(error), status_code=404, headers=NEVER)
         return Response(data, media_type="image/png", headers=NEVER)
 
     return [Route(f"/{FOLDER}/{{token}}/{{side}}.png", serve, methods=["GET"])]

@@ -13,6 +13,7 @@ import gradio as gr
 from bksdm_demo.errors import DemoError
 from bksdm_demo.evaluation.votes import Choice, Voter
 from bksdm_demo.evaluation.votes_booth import LEFT, RIGHT, Booth
+from bksdm_demo.languages import say
 from bksdm_demo.reports.folder import cell_name
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.board import notice
@@ -108,9 +109,9 @@ class VoteHandlers:
 def build_votes(booth: Booth, comparisons: Comparisons, visits: Visits) -> None:
     """Lay out the tab and wire its events."""
     handlers = VoteHandlers(booth, comparisons, visits)
-    with gr.Tab("Blind vote", id="votes") as tab, gr.Column(elem_id="bk-votes"):
+    with gr.Tab(say("Blind vote"), id="votes") as tab, gr.Column(elem_id="bk-votes"):
         if booth.rules.sign_in:
-            gr.LoginButton(size="sm", elem_id="bk-sign-in", min_width=0)
+            gr.LoginButton(say("Sign in with Hugging Face"), size="sm", elem_id="bk-sign-in", min_width=0)
         message = gr.HTML(apply_default_css=False, elem_id="bk-votes-said")
         pair = gr.HTML(js_on_load=PAIR_JS, apply_default_css=False, elem_id="bk-vote")
         ranking = gr.HTML(apply_default_css=False, elem_id="bk-votes-ranking")

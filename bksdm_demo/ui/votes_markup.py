@@ -23,24 +23,34 @@ from bksdm_demo.evaluation.votes_words import (
     place_words,
     score_words,
     share_words,
+    state_words,
 )
+from bksdm_demo.languages import marked, say
 from bksdm_demo.ui.present import picture_alt
 from bksdm_demo.ui.vote_pictures import ballot_address
 from bksdm_demo.units import unbroken
 from bksdm_demo.wording.comparison import plural
 
 CHOICES = (  # label, the key that presses it, the arrow of that key
-    (Choice.LEFT, "Left is better", "ArrowLeft", "←"),
-    (Choice.TIE, "Equally good", "ArrowUp", "↑"),
-    (Choice.BOTH_BAD, "Both bad", "ArrowDown", "↓"),
-    (Choice.RIGHT, "Right is better", "ArrowRight", "→"),
+    (Choice.LEFT, marked("Left is better"), "ArrowLeft", "←"),
+    (Choice.TIE, marked("Equally good"), "ArrowUp", "↑"),
+    (Choice.BOTH_BAD, marked("Both bad"), "ArrowDown", "↓"),
+    (Choice.RIGHT, marked("Right is better"), "ArrowRight", "→"),
 )
-QUESTION = "Which picture is better?"
-KEYS = "The arrow keys vote while the focus is on this pair."
+QUESTION = marked("Which picture is better?")
+KEYS = marked("The arrow keys vote while the focus is on this pair.")
 NO_PAIRS = (
-    "No pair is left to vote on",
-    "A pair is two finished pictures of one prompt and seed by two models. Compare more prompts, then come back.",
+    marked("No pair is left to vote on"),
+    marked(
+        "A pair is two finished pictures of one prompt and seed by two models. Compare more prompts, then come back."
+    ),
 )
+SIDES = {LEFT: (marked("Left"), marked("The left picture")), RIGHT: (marked("Right"), marked("The right picture"))}
+WINS = marked("What the model of the row won against that of the column, ties half, and of how many votes.")
+WINS_TABLE = marked("Share of votes that each row won against each column")
+HEADS = (
+    marked("Model"), marked("Place"), marked("Score"), marked("95 % interval"), marked("Votes"), marked("Both bad")
+)  # fmt: skip
 MARGIN = 0.06  # of the chart's width, on both sides
 
 
@@ -48,22 +58,23 @@ def ballot_markup(ballot: Ballot, left: int) -> str:
     """Return the pair without names; `left` is how many pairs the visitor has not voted on."""
     token = escape(ballot.token)
     pictures = "".join(
-        f'<figure><img src="{escape(ballot_address(ballot.token, side))}" alt="The {side} picture">'
-        f"<figcaption>{side.capitalize()}</figcaption></figure>"
+        f'<figure><img src="{escape(ballot_address(ballot.token, side))}" alt="{escape(say(SIDES[side][1]))}">'
+        f"<figcaption>{escape(say(SIDES[side][0]))}</figcaption></figure>"
         for side in (LEFT, RIGHT)
     )
     buttons = "".join(
         f'<button type="button" class="bk-tool" data-act="{choice}" data-token="{token}" data-key="{key}"'
-        f' aria-keyshortcuts="{key}"><span aria-hidden="true">{arrow}</span> {label}</button>'
+        f' aria-keyshortcuts="{key}"><span aria-hidden="true">{arrow}</span> {escape(say(label))}</button>'
         for choice, label, key, arrow in CHOICES
     )
     return (
         '<section class="bk-ballot" tabindex="-1" data-focus aria-labelledby="bk-ballot-title">'
-        f'<h2 id="bk-ballot-title">{QUESTION}</h2>'
+        f'<h2 id="bk-ballot-title">{escape(say(QUESTION))}</h2>'
         f'<p class="bk-ballot-prompt" dir="auto">{escape(ballot.pair.request.prompt)}</p>'
         f'<div class="bk-pair">{pictures}</div>'
-        f'<div class="bk-choices" role="group" aria-label="Your vote">{buttons}</div>'
-        f'<p class="bk-note">{KEYS} {plural(left, "pair")} left.</p></section>'
+        f'<div class="bk-choices" role="group" aria-label="{escape(say("Your vote"))}">{buttons}</div>'
+        f'<p class="bk-note">{escape(say(KEYS))} {escape(say("{pairs} left.", pairs=plural(left, "pair")))}</p>'
+        "</section>"
     )
 
 
@@ -76,19 +87,20 @@ def reveal_markup(ballot: Ballot, choice: Choice, ranking: Ranking, names: Mappi
         for side, name, file in zip((LEFT, RIGHT), shown, files, strict=True)
     )
     said = {
-        Choice.LEFT: f"You chose {shown[0]}",
-        Choice.RIGHT: f"You chose {shown[1]}",
-        Choice.TIE: "You chose neither",
+        Choice.LEFT: say("You chose {model}", model=shown[0]),
+        Choice.RIGHT: say("You chose {model}", model=shown[1]),
+        Choice.TIE: say("You chose neither"),
     }
     words = duel_words(ranking.duel(*models), *shown)
     return (
         '<section class="bk-ballot" aria-labelledby="bk-ballot-title">'
-        f'<h2 id="bk-ballot-title">{escape(said.get(choice, "You found both bad"))}</h2>'
+        f'<h2 id="bk-ballot-title">{escape(said.get(choice) or say("You found both bad"))}</h2>'
         f'<p class="bk-ballot-prompt" dir="auto">{escape(ballot.pair.request.prompt)}</p>'
         f'<div class="bk-pair">{figures}</div><p class="bk-verdict" id="bk-verdict">{escape(words)}</p>'
         '<div class="bk-choices"><button type="button" class="bk-tool bk-tool-strong" data-act="next" data-focus'
-        ' aria-describedby="bk-ballot-title bk-verdict">Next pair</button>'
-        f'<a class="bk-tool" href="?job={escape(quote(ballot.pair.first.job, safe=""))}">Open the comparison</a></div>'
+        f' aria-describedby="bk-ballot-title bk-verdict">{escape(say("Next pair"))}</button>'
+        f'<a class="bk-tool" href="?job={escape(quote(ballot.pair.first.job, safe=""))}">'
+        f"{escape(say('Open the comparison'))}</a></div>"
         "</section>"
     )
 
@@ -105,7 +117,7 @@ def _named_figure(ballot: Ballot, side: str, name: str, file: str, chosen: bool)
 def nothing_markup() -> str:
     """Return what is shown when there is no pair."""
     title, sentence = NO_PAIRS
-    return f'<div class="bk-nothing"><h2>{title}</h2><p>{sentence}</p></div>'
+    return f'<div class="bk-nothing"><h2>{escape(say(title))}</h2><p>{escape(say(sentence))}</p></div>'
 
 
 def ranking_markup(ranking: Ranking, names: Mapping[str, str]) -> str:
@@ -116,23 +128,22 @@ def ranking_markup(ranking: Ranking, names: Mapping[str, str]) -> str:
     lines = (basis_words(ranking), interval_meaning(ranking), flip_words(ranking, known))
     notes = "".join(f"<p>{escape(unbroken(line))}</p>" for line in lines if line)
     return (
-        '<section class="bk-ranking" aria-labelledby="bk-ranking-title"><h2 id="bk-ranking-title">Ranking</h2>'
+        '<section class="bk-ranking" aria-labelledby="bk-ranking-title">'
+        f'<h2 id="bk-ranking-title">{escape(say("Ranking"))}</h2>'
         f'{_ranking_table(ranking, known)}<div class="bk-note">{notes}</div>'
-        f'<h2 id="bk-wins-title">Wins</h2>{_wins_table(ranking, known)}'
-        '<p class="bk-note">What the model of the row won against that of the column, ties half, and of how many '
-        "votes.</p></section>"
+        f'<h2 id="bk-wins-title">{escape(say("Wins"))}</h2>{_wins_table(ranking, known)}'
+        f'<p class="bk-note">{escape(say(WINS))}</p></section>'
     )
 
 
 def _ranking_table(ranking: Ranking, names: dict[str, str]) -> str:
-    heads = "".join(
-        f'<th scope="col">{head}</th>' for head in ("Model", "Place", "Score", "95 % interval", "Votes", "Both bad")
-    )
+    heads = "".join(f'<th scope="col">{escape(say(head))}</th>' for head in HEADS)
     scale = _scale(ranking)
     rows = "".join(_ranking_row(standing, names, scale) for standing in ranking.standings)
     return (
-        '<div class="bk-table" tabindex="0" role="group" aria-label="Table of the ranking" style="--models:5"><table>'
-        f'<caption class="bk-hidden">Models by score</caption><thead><tr>{heads}</tr></thead>'
+        f'<div class="bk-table" tabindex="0" role="group" aria-label="{escape(say("Table of the ranking"))}"'
+        ' style="--models:5"><table>'
+        f'<caption class="bk-hidden">{escape(say("Models by score"))}</caption><thead><tr>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
 
@@ -145,8 +156,12 @@ def _ranking_row(standing: Standing, names: dict[str, str], scale: tuple[float, 
             f' aria-hidden="true"></span> {score_words(standing)}</td>'
         )
         return f'<tr><th scope="row">{name}</th>{wanted}<td>{standing.votes}</td><td>{percent(standing.bad)}</td></tr>'
-    tag = ' <em class="bk-cold">preliminary</em>' if standing.preliminary else ""
-    votes = f"{standing.votes} of {SETTLED_FROM}" if standing.preliminary else str(standing.votes)
+    tag = f' <em class="bk-cold">{escape(state_words(standing))}</em>' if standing.preliminary else ""
+    votes = (
+        say("{votes} of {needed}", votes=standing.votes, needed=SETTLED_FROM)
+        if standing.preliminary
+        else str(standing.votes)
+    )
     return (
         f'<tr><th scope="row">{name}{tag}</th><td>{place_words(standing)}</td>'
         f'<td class="bk-strong">{score_words(standing)}</td>'
@@ -185,9 +200,10 @@ def _wins_table(ranking: Ranking, names: dict[str, str]) -> str:
         for row in models
     )
     return (
-        f'<div class="bk-table" tabindex="0" role="group" aria-label="Table of wins" style="--models:{len(models)}">'
-        f'<table><caption class="bk-hidden">Share of votes that each row won against each column</caption><thead><tr>'
-        f'<th scope="col">Model</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<div class="bk-table" tabindex="0" role="group" aria-label="{escape(say("Table of wins"))}"'
+        f' style="--models:{len(models)}">'
+        f'<table><caption class="bk-hidden">{escape(say(WINS_TABLE))}</caption><thead><tr>'
+        f'<th scope="col">{escape(say("Model"))}</th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
 
 

@@ -6,7 +6,8 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 
-from bksdm_demo import languages, scheduler_facts
+from bksdm_demo import scheduler_facts
+from bksdm_demo.languages import inflected, marked, say
 from bksdm_demo.records import WHOLE, Job, Request
 
 SCHEDULER_NAMES = {facts.key: facts.label for facts in scheduler_facts.FACTS}
@@ -29,13 +30,19 @@ def truncation_words(job: Job) -> str:
     prompt = _quoted_words([result.truncated for result in results])
     negative = _quoted_words([result.negative_truncated for result in results])
     if prompt and negative:
-        return (
+        return say(
             "The prompt and the negative prompt are longer than the text encoder reads. "
-            f"The models did not read: of the prompt {prompt}; of the negative prompt {negative}"
+            "The models did not read: of the prompt {prompt}; of the negative prompt {negative}",
+            prompt=prompt,
+            negative=negative,
         )
-    if prompt or negative:
-        which = "prompt" if prompt else "negative prompt"
-        return f"The {which} is longer than the text encoder reads. The models did not read: {prompt or negative}"
+    if prompt:
+        return say("The prompt is longer than the text encoder reads. The models did not read: {words}", words=prompt)
+    if negative:
+        return say(
+            "The negative prompt is longer than the text encoder reads. The models did not read: {words}",
+            words=negative,
+        )
     return ""
 
 
@@ -46,35 +53,40 @@ def _quoted_words(found: Sequence[Sequence[str]]) -> str:
         return ""
     listed = " ".join(words[:WORDS_SHOWN])
     listed = listed.lstrip(" ,.;:") or listed  # the text is mostly truncated between a word and its comma
-    more = f" … and {len(words) - WORDS_SHOWN} more" if len(words) > WORDS_SHOWN else ""
-    return f"“{listed}”{more}"
+    if len(words) > WORDS_SHOWN:
+        return say("“{words}” … and {count} more", words=listed, count=len(words) - WORDS_SHOWN)
+    return say("“{words}”", words=listed)
 
 
 def syntax_words(request: Request) -> str:
     """Return a sentence if a prompt has weights or additions of other programs, which this demo reads as words."""
     found = SYNTAX.search(request.prompt) or SYNTAX.search(request.negative_prompt)
-    return f"Weights and additions such as “{found[0][:60]}” are read literally, as words." if found else ""
+    if not found:
+        return ""
+    return say("Weights and additions such as “{part}” are read literally, as words.", part=found[0][:60])
 
 
 def setting_facts(request: Request, seeds: Sequence[int]) -> tuple[tuple[str, str], ...]:
-    """Return the settings that all pictures of a comparison share, as (label, value)."""
+    """Return the settings that all pictures of a comparison share, as (label, value); labels are still English."""
     facts = [
-        ("Seeds" if len(seeds) > 1 else "Seed", ", ".join(map(str, seeds))),
-        ("Steps", str(request.steps)),
-        ("Guidance", f"{request.guidance_scale:g}"),
-        ("Scheduler", SCHEDULER_NAMES[request.scheduler]),
-        ("Noise", GENERATOR_NAMES[request.generator]),
+        (marked("Seeds") if len(seeds) > 1 else marked("Seed"), ", ".join(map(str, seeds))),
+        (marked("Steps"), str(request.steps)),
+        (marked("Guidance"), f"{request.guidance_scale:g}"),
+        (marked("Scheduler"), SCHEDULER_NAMES[request.scheduler]),
+        (marked("Noise"), GENERATOR_NAMES[request.generator]),
     ]
     facts += saving_facts(request)
     if request.negative_prompt.strip():
-        facts.append(("Without", request.negative_prompt))
+        facts.append((marked("Without"), request.negative_prompt))
     return tuple(facts)
 
 
 def saving_facts(request: Request) -> list[tuple[str, str]]:
-    """Return the options that save evaluations and are on, as (label, value)."""
+    """Return the options that save evaluations and are on, as (label, value); labels are still English."""
     interval = [] if request.guidance_interval == WHOLE else [interval_text(request.guidance_interval)]
-    return [("Guidance interval", text) for text in interval] + [("Forecast", "on")] * request.forecast
+    return [(marked("Guidance interval"), text) for text in interval] + [
+        (marked("Forecast"), say("on"))
+    ] * request.forecast
 
 
 def interval_text(interval: tuple[float, ...]) -> str:
@@ -84,7 +96,7 @@ def interval_text(interval: tuple[float, ...]) -> str:
 
 def plural(count: int, noun: str) -> str:
     """ "1 picture", "2 pictures"."""
-    return languages.count(count, f"{{count}} {noun}", f"{{count}} {noun}s", count=count)
+    return inflected(count, f"{{count}} {noun}", f"{{count}} {noun}s", count=count)
 
 
 def shorten(text: str, limit: int, width: Callable[[str], int] = len, mark: str = "…") -> str:

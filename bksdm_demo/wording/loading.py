@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bksdm_demo.languages import say
+from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import LoadProgress
 from bksdm_demo.units import duration
 
@@ -9,8 +11,12 @@ from bksdm_demo.units import duration
 def loading_words(progress: LoadProgress, now: float) -> str:
     """ "text encoder, 1 of 4, 12 s"; `now` is in seconds since the epoch."""
     spent = duration(max(int(now - progress.began), 0))
-    place = f", {progress.number} of {progress.count}" if progress.number else ""
-    return f"{progress.part}{place}, {spent}"
+    part = translated(progress.part)
+    if not progress.number:
+        return say("{part}, {time}", part=part, time=spent)
+    return say(
+        "{part}, {number} of {count}, {time}", part=part, number=progress.number, count=progress.count, time=spent
+    )
 
 
 def loading_share(progress: LoadProgress) -> float | None:

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from statistics import median
 
 from bksdm_demo.intervals import Estimate, ratio_estimate
+from bksdm_demo.languages import marked, say
 from bksdm_demo.records import Job, Timings
 from bksdm_demo.wording.comparison import plural
 from bksdm_demo.wording.step_times import line_through
 from bksdm_demo.wording.timing import drawing_seconds, timings_of
 
-IN_TURN = "The models took turns, seed by seed."
-ONE_AFTER_ANOTHER = (
+IN_TURN = marked("The models took turns, seed by seed.")
+ONE_AFTER_ANOTHER = marked(
     "Each model drew all its seeds before the next one began, so a change of the machine's speed counts as a "
     "difference of the models."
 )
@@ -73,10 +74,13 @@ def rounds_words(job: Job, rounds: Rounds) -> str:
     if len(job.seeds) == 1:
         return ""
     count = len(rounds.seeds)
-    runs = f"medians of {count} runs, one per seed" if count > 1 else "those of one run"
-    cold = f", without {plural(rounds.cold, 'run')} in which a model was loaded" if rounds.cold else ""
-    order = "" if len(job.models) == 1 else f" {IN_TURN if job.by_seed else ONE_AFTER_ANOTHER}"
-    return f"Times are {runs}{cold}.{order}"
+    what = say("medians of {count} runs, one per seed", count=count) if count > 1 else say("those of one run")
+    if rounds.cold:
+        left = plural(rounds.cold, "run")
+        words = say("Times are {what}, without {runs} in which a model was loaded.", what=what, runs=left)
+    else:
+        words = say("Times are {what}.", what=what)
+    return words if len(job.models) == 1 else f"{words} {say(IN_TURN if job.by_seed else ONE_AFTER_ANOTHER)}"
 
 
 def equal_time_words(rounds: Rounds, names: Mapping[str, str]) -> str:
@@ -90,13 +94,20 @@ def equal_time_words(rounds: Rounds, names: Mapping[str, str]) -> str:
         return ""
     line, steps = line_through(rounds.times[base]), len(rounds.times[base][0].steps)
     found = [(line.steps_within(median(rounds.drawings(model))), model) for model in others]
-    fewer = [f"{count} that of {names.get(model, model)}" for count, model in found if count < steps]
+    fewer = [(count, names.get(model, model)) for count, model in found if count < steps]
     if not fewer:
         return ""
-    first = fewer[0].replace(" that", f" of its {plural(steps, 'step')} take the time", 1)
-    return (
-        f"With fewer steps, {names.get(base, base)} is as fast: about {', '.join([first, *fewer[1:]])} "
-        "(computed from its seconds per step)."
+    first = say(
+        "{count} of its {steps} take the time of {model}",
+        count=fewer[0][0],
+        steps=plural(steps, "step"),
+        model=fewer[0][1],
+    )
+    others = [say("{count} that of {model}", count=count, model=model) for count, model in fewer[1:]]
+    return say(
+        "With fewer steps, {model} is as fast: about {list} (computed from its seconds per step).",
+        model=names.get(base, base),
+        list=", ".join([first, *others]),
     )
 
 

@@ -9,14 +9,22 @@ from __future__ import annotations
 from statistics import median
 
 from bksdm_demo.intervals import Estimate
+from bksdm_demo.languages import marked, say
 from bksdm_demo.records import Cell, Job, Phase, Timings
 from bksdm_demo.units import duration
+from bksdm_demo.wording.comparison import plural
 
 PHASES = ("load", "encode", "denoise", "decode", "safety")
-PHASE_LABELS = {"load": "Load", "encode": "Encode", "denoise": "Denoise", "decode": "Decode", "safety": "Safety"}
+PHASE_LABELS = {
+    "load": marked("Load"),
+    "encode": marked("Encode"),
+    "denoise": marked("Denoise"),
+    "decode": marked("Decode"),
+    "safety": marked("Safety"),
+}
 NOTHING = "–"  # for an empty cell of a table
-WARM = "warm"  # instead of a loading time: every part was loaded already
-ONE_RUN = "one run"  # beside a ratio that nothing but one picture each supports
+WARM = marked("warm")  # instead of a loading time: every part was loaded already
+ONE_RUN = marked("one run")  # beside a ratio that nothing but one picture each supports
 
 
 def timings_of(cell: Cell) -> Timings | None:
@@ -45,19 +53,21 @@ def baseline_of(job: Job) -> Cell | None:
     return next((cell for cell in cells if timings_of(cell) is not None), None)
 
 
-def cell_speed(job: Job, cell: Cell, unit: str = "") -> str:
-    """ "baseline", "1.42× (one run)", or "" if there is nothing to compare. `unit` follows the number."""
+def cell_speed(job: Job, cell: Cell, message: str = "{ratio} ({runs})") -> str:
+    """ "baseline", "1.42× (one run)", or "" if there is nothing to compare. `message` as in `say`."""
     baseline = baseline_of(job)
     own, other = timings_of(cell), None if baseline is None else timings_of(baseline)
     if own is None or other is None:
         return ""
     ratio = speed_up(own, other)
-    return "baseline" if cell is baseline else "" if ratio is None else f"{format_ratio(ratio)}{unit} ({ONE_RUN})"
+    if cell is baseline:
+        return say("baseline")
+    return "" if ratio is None else say(message, ratio=format_ratio(ratio), runs=say(ONE_RUN))
 
 
 def speed_words(job: Job, cell: Cell) -> str:
     """ "baseline", "1.42× as fast (one run)", or ""."""
-    return cell_speed(job, cell, " as fast")
+    return cell_speed(job, cell, marked("{ratio} as fast ({runs})"))
 
 
 def median_step(timings: Timings) -> float | None:
@@ -72,17 +82,17 @@ def decimals(longest: float) -> int:
 
 def load_cell(timings: Timings, digits: int) -> str:
     """Return the loading time for a cell of a table."""
-    return f"{timings.load:.{digits}f}" if timings.cold else WARM
+    return f"{timings.load:.{digits}f}" if timings.cold else say(WARM)
 
 
 def format_seconds(seconds: float) -> str:
     """Format a measured time: "8 ms", "0.94 s", "12.3 s", "2 min 05 s"."""
     if seconds < 0.0995:
-        return f"{seconds * 1000:.0f} ms"
+        return say("{milliseconds} ms", milliseconds=f"{seconds * 1000:.0f}")
     if seconds < 9.995:
-        return f"{seconds:.2f} s"
+        return say("{seconds} s", seconds=f"{seconds:.2f}")
     if seconds < 99.95:
-        return f"{seconds:.1f} s"
+        return say("{seconds} s", seconds=f"{seconds:.1f}")
     return duration(round(seconds))
 
 
@@ -95,7 +105,7 @@ def certainty(estimate: Estimate) -> str:
     """Say how sure a ratio is: "1.38–1.47", its 95 % interval; "one run" or "3 runs" if they are too few."""
     if estimate.low is not None and estimate.high is not None:
         return f"{format_ratio(estimate.low)[:-1]}–{format_ratio(estimate.high)[:-1]}"
-    return ONE_RUN if estimate.count == 1 else f"{estimate.count} runs"
+    return say(ONE_RUN) if estimate.count == 1 else plural(estimate.count, "run")
 
 
 def ratio_words(estimate: Estimate) -> str:
