@@ -19,6 +19,7 @@ from bksdm_demo.errors import RequestError
 SEED_LIMIT = 2**32  # numpy.random.RandomState takes seeds in [0, 2**32)
 STEPS_RANGE = (1, 150)
 GUIDANCE_RANGE = (0.0, 30.0)
+DEEP_EVERY_RANGE = (1, 10)  # steps
 WHOLE = (0.0, 1.0)  # the interval of a guidance that acts in every step
 PROMPT_LIMIT = 20_000  # characters
 SEEDS_LIMIT = 16  # seeds in one comparison
@@ -39,9 +40,10 @@ class Request:
     diffusers). The two texts are kept as `repaired` returns them. Raises RequestError with the field, the value and the
     valid range.
 
-    Two options save evaluations of the U-Net (diffusion/plan.py). Guidance acts in the share of the steps between the
-    ends of `guidance_interval`, and outside only the prompt's half runs. With `forecast`, some steps take the clean
-    picture as the step before estimated it.
+    Three options save work of the U-Net (diffusion/plan.py). Guidance acts in the share of the steps between the ends
+    of `guidance_interval`, and outside only the prompt's half runs. With `forecast`, some steps take the clean picture
+    as the step before estimated it. The U-Net's deep layers run in every `deep_every`-th step; the steps between reuse
+    what they gave.
     """
 
     prompt: str
@@ -53,6 +55,7 @@ class Request:
     generator: str = "numpy"
     guidance_interval: tuple[float, float] = WHOLE
     forecast: bool = False
+    deep_every: int = 1
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -76,6 +79,7 @@ class Request:
         object.__setattr__(self, "guidance_interval", _interval(self.guidance_interval))
         if not isinstance(self.forecast, bool):
             raise RequestError(f"forecast must be true or false, not {self.forecast!r:.60}.")
+        _check_whole("deep_every", self.deep_every, *DEEP_EVERY_RANGE)
 
     @property
     def savings(self) -> dict[str, Any]:
@@ -87,7 +91,7 @@ class Request:
         return {name: value for name, value in asdict(self).items() if name not in SAVINGS or name in self.savings}
 
 
-SAVINGS: dict[str, Any] = {"guidance_interval": WHOLE, "forecast": False}  # option -> default
+SAVINGS: dict[str, Any] = {"guidance_interval": WHOLE, "forecast": False, "deep_every": 1}  # option -> default
 
 
 def repaired(text: str) -> str:
@@ -215,6 +219,7 @@ class Result:
     size_bytes: int = 0  # of the model's files on disk
     stored_size: tuple[int, int] | None = None
     negative_truncated: tuple[str, ...] = ()  # the same of the negative prompt
+    machine: str = ""  # of a pool, which drew it; "" for the page's own
 
     @property
     def size(self) -> tuple[int, int] | None:

@@ -29,6 +29,7 @@ FLOORS = {
     "store": 6,
     "runs": 7,
     "downloads": 8,
+    "pool": 8,
     "reports": 8,
     "evaluation": 9,
     "ui": 10,
@@ -61,23 +62,23 @@ HEAVY = {
     "prometheus_client": (f"{PACKAGE}.metrics",),
     "limits": (f"{PACKAGE}.runs.fairness",),
     "mcp": (f"{PACKAGE}.mcp_tools",),
+    "nats": (),  # opened by name in pool/nats_library.py
     "evalica": (f"{PACKAGE}.evaluation.ranking",),
     "yaml": (f"{PACKAGE}.evaluation.sheet_reader",),
-    # previews and thumbnails are scaled; pixels: CLIP's bicubic resize
     "PIL": (
         f"{PACKAGE}.parameters",
         f"{PACKAGE}.runs.previews",
         f"{PACKAGE}.reports",
         f"{PACKAGE}.ui",
         f"{PACKAGE}.diffusion.pixels",
-    ),  # pixels: CLIP's bicubic resize
+    ),  # previews and thumbnails are scaled; pixels: CLIP's bicubic resize
     "torch": (),
     "diffusers": (),
 }
 WITHOUT_A_RUNTIME = {f"{PACKAGE}.mil": "openvino", f"{PACKAGE}.translate.passes": "openvino"}  # not even indirectly
 OPEN_ENGINES = (f"{PACKAGE}.engines.base", f"{PACKAGE}.engines.self_check")  # know no runtime
 SETTINGS = f"{PACKAGE}.settings"
-IMPORTS_BY_NAME = (f"{PACKAGE}.engines.registry", f"{PACKAGE}.mcp_server")  # where import_module is allowed
+IMPORTS_BY_NAME = (f"{PACKAGE}.engines.registry", f"{PACKAGE}.mcp_server", f"{PACKAGE}.pool.nats_library")  # where import_module is allowed
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 ELSEWHERE = {"infotext_utils.py", "simple_tokenizer.py", "chunk_mlprogram.py"}  # files of other projects, cited
 LONGEST_FILE = 400  # lines

@@ -38,6 +38,8 @@ class Keys:
 
     def _identity(self, model: str) -> list[str]:
         system = self._catalog.get(model)
+        if system.content:  # drawn by a pool
+            return [system.content]
         if system.parts is None:
             raise ModelUnavailableError(f"{system.name} cannot be used: {system.reason}")
         return [content_identity(path) for path in system.parts.files]

@@ -19,6 +19,7 @@ class Availability(StrEnum):
 
     EMBEDDED = "embedded"
     ON_DISK = "on disk"
+    IN_POOL = "in the pool"
     TO_DOWNLOAD = "to download"
     UNAVAILABLE = "cannot run here"
 
@@ -32,8 +33,8 @@ class System:
     why a system cannot be used, or not yet; only then is `parts` None. `revision` is the hub's commit that the files
     come from, or a branch if none is pinned. `prediction` is what the U-Net predicts ("epsilon", "v_prediction"), ""
     if nothing states it. `note` warns of a usable system that may draw wrongly. `gated`: it may only run
-    with safety rules for prompts. All texts are `repaired`: some are names
-    of folders, which need not be in any encoding.
+    with safety rules for prompts. `content` identifies the files of a system in a pool, which are elsewhere. All texts
+    are `repaired`: some are names of folders, which need not be in any encoding.
     """
 
     key: str
@@ -61,6 +62,7 @@ class System:
     prediction: str = ""
     note: str = ""
     gated: bool = False
+    content: str = ""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -71,7 +73,7 @@ class System:
     @property
     def available(self) -> bool:
         """Whether it can be used now."""
-        return self.availability in (Availability.EMBEDDED, Availability.ON_DISK)
+        return self.availability in (Availability.EMBEDDED, Availability.ON_DISK, Availability.IN_POOL)
 
     def public_error(self, error: Exception) -> str:
         """The error's text for visitors, without the path of the folder that holds the systems."""

@@ -37,6 +37,7 @@ def result_report(result: Result) -> dict[str, Any]:
         "negative_cut_off": list(result.negative_truncated),
         "engine": result.engine,
         "size_bytes": result.size_bytes,
+        **({"machine": result.machine} if result.machine else {}),
     }
 
 

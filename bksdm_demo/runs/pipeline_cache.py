@@ -14,10 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
 
 from bksdm_demo.diffusion.pipeline import Pipeline
-from bksdm_demo.engines.base import Engine, HalfRunner
+from bksdm_demo.engines.base import Engine, Form
 from bksdm_demo.errors import BusyError, CancelledError, ModelUnavailableError
 from bksdm_demo.library.assemble import OpenPart, assemble
 from bksdm_demo.library.catalog import Catalog, System
@@ -37,6 +36,13 @@ from bksdm_demo.units import format_bytes
 
 POLL = 0.1  # seconds between two checks for a cancel while another caller loads a part
 READING = "reading its files"
+FORM_NAMES = {
+    Form.HALF: "{part}, for one half",
+    Form.DEEP: "{part}, deep layers",
+    Form.SHALLOW: "{part}, shallow layers",
+    Form.HALF_DEEP: "{part}, deep layers, for one half",
+    Form.HALF_SHALLOW: "{part}, shallow layers, for one half",
+}
 
 Assemble = Callable[[Parts, OpenPart], Pipeline]
 PartKey = tuple[str, bool]  # content identity, exact
@@ -55,6 +61,7 @@ class PipelineCache:
         self._assemble = assemble
         self._parts: dict[PartKey, Part] = {}
         self._pipelines: dict[tuple[str, ...], Assembled] = {}
+        self._identities: dict[str, tuple[str, ...]] = {}  # of the systems assembled so far, by key
         self._counts = Counts()
         self._lock = threading.Lock()  # guards the tables; never held while something loads
         self._assembling = threading.Lock()
@@ -65,11 +72,11 @@ class PipelineCache:
         key: str,
         report: ReportLoading = ignore_progress,
         cancelled: Cancelled = never,
-        one_half: bool = False,
+        forms: Sequence[Form] = (),
     ) -> Iterator[Lease]:
         """Lease the loaded pipeline of a system; `report` is called for each part that has to be loaded.
 
-        With `one_half`, parts that can run one half alone are ready for it, if the memory for that is there.
+        Parts that have one of `forms` are ready to run it. Forms for one half are left out if they do not fit.
         Raises ModelUnavailableError for an unknown key, BusyError if the system does not fit beside the leased parts,
         and CancelledError between two parts once `cancelled()` is true; parts loaded so far stay loaded. An error from
         opening or loading a part is raised as it is; a later lease tries again.
@@ -82,7 +89,8 @@ class PipelineCache:
         self._hold(assembled.parts)
         try:
             cold = self._make_ready(system, assembled, reporter, cancelled)
-            cold = (one_half and self._load_halves(system, assembled, reporter)) or cold
+            for form in forms:
+                cold = self._load_form(form, system, assembled, reporter) or cold
             yield Lease(system, assembled.pipeline, time.perf_counter() - start, cold)
         finally:
             self._release(assembled.parts)
@@ -114,6 +122,12 @@ class PipelineCache:
             loaded = tuple((part.path.stem, part.bytes) for part in self._parts.values() if part.ready)
             return CacheState(loaded, self.budget_bytes, self._counts.hits, self._counts.loads, self._counts.evictions)
 
+    def loaded(self, system: System) -> bool:
+        """Whether every part of a system is loaded, so that its next lease is quick. Reads no file."""
+        with self._lock:
+            known = self._pipelines.get(self._identities.get(system.key, ()))
+            return known is not None and all(part.ready for part in known.parts)
+
     def clear(self) -> None:
         """Unload every part that is not leased."""
         with self._lock:
@@ -141,6 +155,7 @@ class PipelineCache:
                     self._close_unused(tuple(used))
                     raise
                 self._pipelines[identity] = Assembled(pipeline, tuple(used), tuple(used.values()))
+            self._identities[system.key] = identity
             return self._pipelines[identity]
 
     def _part(self, path: Path, exact: bool) -> Part:
@@ -177,20 +192,23 @@ class PipelineCache:
                 _wait(loading, cancelled)
             cold = True
 
-    def _load_halves(self, system: System, assembled: Assembled, reporter: LoadReporter) -> bool:
-        """Load the missing forms for one half, if they fit. Return whether any was missing and fits."""
+    def _load_form(self, form: Form, system: System, assembled: Assembled, reporter: LoadReporter) -> bool:
+        """Load the parts that lack a form. Return whether any did. Raises BusyError, but not for one half."""
         with self._lock:
-            missing = [part for part in assembled.parts if part.lacks_half]
-            needed = {part: cast(HalfRunner, part.engine).half_bytes - part.half_bytes for part in missing}
+            missing = {part: size for part in assembled.parts if (size := part.missing_bytes(form))}
             try:
-                self._make_room(system, assembled.parts, sum(needed.values()))
+                self._make_room(
+                    system, assembled.parts, sum(size - part.form_bytes.get(form, 0) for part, size in missing.items())
+                )
             except BusyError:
-                return False  # both halves will run, which needs no more memory
-            for part, size in needed.items():
-                part.half_bytes += size
+                if form.halved:
+                    return False  # both halves will run, which needs no more memory
+                raise
+            for part, size in missing.items():
+                part.form_bytes[form] = size
         for part in missing:
-            reporter.show(f"{assembled.roles[assembled.parts.index(part)]}, for one half")
-            part.load_half()
+            reporter.show(FORM_NAMES[form].format(part=assembled.roles[assembled.parts.index(part)]))
+            part.load_form(form)
         return bool(missing)
 
     def _claim(self, system: System, parts: Sequence[Part], again: bool) -> tuple[list[Part], dict[Part, Future[None]]]:
@@ -202,7 +220,8 @@ class PipelineCache:
         with self._lock:
             for part in parts:
                 if part.ready and not part.engine.loaded:  # its process died since
-                    part.loading, part.half_bytes = None, 0
+                    part.loading = None
+                    part.form_bytes.clear()
             own = [part for part in parts if part.loading is None]
             own.sort(key=lambda part: -part.memory_bytes)
             others = {part: part.loading for part in parts if part.loading is not None and not part.ready}
@@ -271,7 +290,8 @@ class PipelineCache:
     def _evict(self, parts: Sequence[Part]) -> None:
         for part in parts:
             part.engine.unload()
-            part.loading, part.half_bytes = None, 0
+            part.loading = None
+            part.form_bytes.clear()
             self._counts.evictions += 1
 
     def _load(self, own: Mapping[Part, str], pipeline: Pipeline, reporter: LoadReporter, cancelled: Cancelled) -> None:

@@ -97,6 +97,7 @@ def _result(result: Result) -> dict[str, Any]:
         "size_bytes": result.size_bytes,
         "stored_size": result.size,
         "negative_cut_off": result.negative_truncated,
+        **({"machine": result.machine} if result.machine else {}),
     }
 
 
@@ -114,6 +115,7 @@ def _read_result(read: dict[str, Any], request: Request) -> Result:
         size_bytes=_whole(read["size_bytes"]),
         stored_size=None if size is None else (_whole(size[0]), _whole(size[1])),
         negative_truncated=tuple(_string(word) for word in read.get("negative_cut_off", ())),  # not in earlier records
+        machine=_string(read.get("machine", "")),
     )
 
 
