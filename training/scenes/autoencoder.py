@@ -1,11 +1,12 @@
 """The autoencoder of scenes: an encoder for the shipped decoder, then a decoder that is better at scenes.
 
-    python -m training.scenes.autoencoder [--part encoder|decoder] [--samples N] [--minutes M]
+    python -m training.scenes.autoencoder [--part encoder|both|decoder] [--samples N] [--minutes M]
 
 The encoder learns with the decoder frozen, so that the latents stay those of the shipped U-Nets: first to find latents
 that the shipped original draws (bank.py) in what the decoder makes of them, then to reconstruct. It begins on quarters
-of pictures, which cost a quarter. Then the encoder is frozen and the decoder goes on, which changes no latent: this can
-run at any later time. Resumes from its checkpoint.
+of pictures, which cost a quarter. `both` trains encoder and decoder together: the latents move a little, so do it before
+any U-Net. `decoder` freezes the encoder, so no latent changes: this can run at any later time. Every part resumes from
+its checkpoint.
 """
 
 import argparse
@@ -22,8 +23,8 @@ from training.scenes.mix import FIRST_OF_TESTS, Examples
 from training.workspace import load_checkpoint, log, save_checkpoint
 
 NAME = "scene-autoencoder"
-SAMPLES = {"encoder": 32_000, "decoder": 24_000}
-RATES = {"encoder": 2e-3, "decoder": 8e-4}
+SAMPLES = {"encoder": 16_000, "both": 48_000, "decoder": 24_000}
+RATES = {"encoder": 2e-3, "both": 1e-3, "decoder": 8e-4}
 BATCH = {"cpu": 16, "cuda": 128}
 INVERSE_SHARE, QUARTERS_SHARE = 0.3, 0.7  # of the budget, until which the encoder learns on those
 LATENT_WEIGHT = 0.001  # of the encoder's mean square: keeps it where the U-Nets were trained
@@ -31,7 +32,7 @@ NOISE = 0.12  # largest deviation of the noise on latents that the decoder sees
 SHOWN_SINGLE = 0.35  # share of single pictures
 SAVE_EVERY = 100  # seconds
 LOG_EVERY = 50  # steps
-SEED = {"encoder": 301, "decoder": 302}
+SEED = {"encoder": 301, "decoder": 302, "both": 303}
 
 
 def encode(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
@@ -40,10 +41,13 @@ def encode(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
 
 
 def parts(network: nn.Module, part: str) -> nn.ModuleDict:
-    """The trained modules of `encoder` or `decoder`."""
-    if part == "decoder":
-        return decoder.parts_of(network)
-    return nn.ModuleDict({"quant": network.quant_conv, "encoder": network.encoder})
+    """The trained modules of a part."""
+    encoder = nn.ModuleDict({"quant": network.quant_conv, "encoder": network.encoder})
+    return {
+        "encoder": encoder,
+        "decoder": decoder.parts_of(network),
+        "both": nn.ModuleDict({"first": encoder, "second": decoder.parts_of(network)}),
+    }[part]
 
 
 class Inverse:
@@ -74,15 +78,16 @@ def quarters(images: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
 
 
 def loss_of(network: nn.Module, part: str, images: torch.Tensor, draw: torch.Generator) -> torch.Tensor:
-    """Reconstruction; for the decoder from latents with a little noise."""
+    """Reconstruction; where the decoder learns, from latents with a little noise."""
     with machine.half():
         latents = encode(network, images)
-        if part == "decoder":
+        plain = latents
+        if part != "encoder":
             deviation = NOISE * torch.rand(len(latents), 1, 1, 1, generator=draw, device=DEVICE)
             latents = latents + deviation * torch.randn(latents.shape, generator=draw, device=DEVICE)
         decoded = network.decode(latents).sample
     loss = decoder.loss_of(decoded.float(), images)
-    return loss + LATENT_WEIGHT * latents.float().square().mean() if part == "encoder" else loss
+    return loss + LATENT_WEIGHT * plain.float().square().mean()
 
 
 def train(part: str, budget: Budget, size: int, makers: int) -> None:

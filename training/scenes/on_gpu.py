@@ -1,7 +1,7 @@
 """The long stages on a GPU that is at hand for a quarter of an hour, from packed data that travels with the sources.
 
     python -m training.scenes.on_gpu --pack                       here: training/work/gpu, under 30 MB
-    python -m training.scenes.on_gpu --run decoder:0.7 original:6 detector:1 --out DIR      there
+    python -m training.scenes.on_gpu --run autoencoder:1.5 original:6.5 --out DIR      there
     python -m training.scenes.on_gpu --receive DIR                here: DIR's weights become checkpoints
 
 A machine with torch and transformers is enough there: neither diffusers nor a network connection is needed. Every stage
@@ -43,6 +43,7 @@ class Job:
 
 JOBS = {
     "encoder": Job("training.scenes.autoencoder --part encoder", ("scene-autoencoder",)),
+    "autoencoder": Job("training.scenes.autoencoder --part both", ("scene-autoencoder",)),
     "decoder": Job("training.scenes.autoencoder --part decoder", ("scene-autoencoder",)),
     "original": Job("training.scenes.original", ("scene-original",)),
     "students": Job("training.scenes.students", ("scene-base", "scene-small", "scene-tiny")),
@@ -115,6 +116,8 @@ def run_stage(name: str, minutes: float, out: Path, site: Path) -> None:
             write_out(job.checkpoints, out)
     write_out(job.checkpoints, out)
     log(STAGE, f"{name}: ended with {process.returncode} after {(time.monotonic() - start) / 60:.1f} min")
+    if process.returncode:
+        raise SystemExit(f"{name} failed, see above; the stages after it were not started")
 
 
 def receive(folder: Path) -> None:
