@@ -5,6 +5,7 @@ What remains is the rounding of the weights to fp16, which the file holds and to
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,9 @@ def cases(name: str) -> list[tuple[Arrays, Arrays]]:
     ]  # fmt: skip
 
 
+@cache
 def engine(name: str, precision: str) -> OpenVinoEngine:
+    """Return the part, which the tests share: compiling takes most of their time."""
     return OpenVinoEngine(GOLDEN / f"{name}.mlpackage", EngineOptions(precision=precision))
 
 
