@@ -60,6 +60,7 @@ STYLES = tuple(
         "votes",
         "about",
         "unet_map",
+        "forced_colours",
         "print",
     )
 )

@@ -84,6 +84,11 @@
     }
   });
 
+  // An open menu would cover what has the focus after Tab.
+  document.addEventListener("focusin", (event) => {
+    for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+  });
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     for (const menu of menus()) {

@@ -33,8 +33,18 @@
         <button type="button" data-zoom="+" aria-label="Zoom in">+</button>
         <button type="button" data-zoom="0">Fit</button>
       </div>
+      <div class="bk-viewer-divide" data-for="slider" role="group" aria-label="Divider between the two pictures">
+        <button type="button" data-divide="-10" aria-label="Move the divider left">‹</button>
+        <button type="button" data-divide="10" aria-label="Move the divider right">›</button>
+      </div>
     </div>
     <div class="bk-stage"></div>
+    <div class="bk-viewer-pan" role="group" aria-label="Move the pictures" hidden>
+      <button type="button" data-pan="ArrowLeft" aria-label="Look further left">←</button>
+      <button type="button" data-pan="ArrowUp" aria-label="Look further up">↑</button>
+      <button type="button" data-pan="ArrowDown" aria-label="Look further down">↓</button>
+      <button type="button" data-pan="ArrowRight" aria-label="Look further right">→</button>
+    </div>
     <p class="bk-viewer-hint">Zoom with the wheel or + − 0. Move by dragging or with arrow keys. At full view, arrow keys change the seed.</p>`;
   const GAP = 16; // pixels between two windows
   const STEP = 1.5; // of one press of + or −
@@ -301,6 +311,10 @@
     if (button) press(button.dataset.zoom);
     const seed = target.closest("[data-seed-step]");
     if (seed) step(Number(seed.dataset.seedStep));
+    const pan = target.closest("[data-pan]"); // what a drag does, for those who cannot drag
+    if (pan) zoom.move(...ARROWS[pan.dataset.pan].map((share) => 3 * share * NUDGE));
+    const split = target.closest("[data-divide]");
+    if (split) divide(state.split + Number(split.dataset.divide));
   }
 
   function changed({ target }) {
@@ -363,6 +377,7 @@
   function zoomed(scale) {
     part(".bk-viewer-zoom output").textContent = `${scale < 10 ? Number(scale.toFixed(1)) : Math.round(scale)}×`;
     part("[data-zoom='-']").disabled = part("[data-zoom='0']").disabled = scale === 1;
+    part(".bk-viewer-pan").hidden = scale === 1;
   }
 
   // Keeps the focus inside the dialog, also where Tab would lead to the browser's controls.

@@ -21,6 +21,21 @@ SIZES = {"wide": WIDE, "narrow": NARROW}
 GRAVE = ("serious", "critical")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
+ZOOMED = {"width": 320, "height": 256}  # 400 % of 1280 x 1024, as WCAG 1.4.10 asks for
+
+# Everything that one can press and that is lower or narrower than 24 pixels, links in sentences excepted (WCAG 2.5.8).
+# Of a checkbox, a radio button and a file field, the label counts.
+SMALL_TARGETS = """() => {
+  const small = [];
+  for (const each of document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')) {
+    if (each.disabled || each.closest('[aria-hidden=true], .visually-hidden') || !each.checkVisibility()) continue;
+    const target = each.matches('[type=checkbox], [type=radio], [type=file]') ? each.closest('label') ?? each : each;
+    if (target.matches('p a, li a, p label') && getComputedStyle(target).display === 'inline') continue;
+    const { width, height } = target.getBoundingClientRect();
+    if (width && Math.min(width, height) < 24) small.push(`${width} x ${height}: ${each.outerHTML.slice(0, 120)}`);
+  }
+  return small;
+}"""
 
 # Every element that Tab should reach; of a group of radio buttons it reaches one.
 TABBABLE = """[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
@@ -73,7 +88,7 @@ def tab(page: Any, name: str, selector: str) -> None:
 
 
 class Inspector:
-    """Collects the grave violations of one page, state by state, and its horizontal overflow."""
+    """Collects the grave violations of one page, state by state, its horizontal overflow and its small targets."""
 
     def __init__(self, page: Any, axe: str, both_themes: bool) -> None:
         self.page, self.axe, self.both_themes = page, axe, both_themes
@@ -90,6 +105,16 @@ class Inspector:
             self.page.evaluate("document.body.classList.toggle('dark')")
         if over := self.page.evaluate(OVERFLOW):
             self.found.append(f"{state}: overflows by {over} pixels")
+        self.found += [f"{state}: {target}" for target in self.page.evaluate(SMALL_TARGETS)]
+        self._zoom(state)
+
+    def _zoom(self, state: str) -> None:
+        """Check that the page at 400 % scrolls in one direction only."""
+        size = self.page.viewport_size
+        self.page.set_viewport_size(ZOOMED)
+        if over := self.page.evaluate(OVERFLOW):
+            self.found.append(f"{state}, 400 %: overflows by {over} pixels")
+        self.page.set_viewport_size(size)
 
     def _run(self, state: str, rules: list[str]) -> None:
         results = self.page.evaluate(

@@ -112,6 +112,21 @@ def test_zoom_and_pan_are_linked(chromium: Any, link: str) -> None:
     assert close.endswith("scale(4)")
 
 
+def test_pictures_and_divider_move_without_dragging(chromium: Any, link: str) -> None:
+    page = opened(chromium, link)
+    assert page.locator(".bk-viewer-pan").is_hidden()
+    page.click("[data-zoom='+']")
+    (zoomed,) = transforms(page)
+    page.click("[data-pan=ArrowRight]")
+    (moved,) = transforms(page)
+    assert moved != zoomed
+    page.click("[data-pan=ArrowLeft]")
+    assert transforms(page) == {zoomed}
+    choose(page, "slider")
+    page.click("[data-divide='10']")
+    assert page.locator(".bk-viewer [role=slider]").get_attribute("aria-valuenow") == "60"
+
+
 def test_what_is_under_the_pointer_stays_there(chromium: Any, link: str) -> None:
     page = opened(chromium, link)
     box = page.locator(".bk-view").first.bounding_box()
