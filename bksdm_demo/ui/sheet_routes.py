@@ -24,10 +24,13 @@ from bksdm_demo.evaluation.junit import write_junit
 from bksdm_demo.evaluation.sheet import SheetRecord
 from bksdm_demo.evaluation.sheet_csv import write_sheet_csv
 from bksdm_demo.evaluation.sheet_json import write_sheet_json
+from bksdm_demo.evaluation.sheet_measures import measures_of
 from bksdm_demo.evaluation.sheet_report import write_sheet_html
 from bksdm_demo.evaluation.sheet_results import SheetResults, gather_results
 from bksdm_demo.evaluation.sheet_zip import write_sheet_zip
 from bksdm_demo.evaluation.sheets import Sheets
+from bksdm_demo.languages import marked, say
+from bksdm_demo.phrase_book import said
 from bksdm_demo.reports.similarity_cache import SimilarityCache
 from bksdm_demo.ui.news import FOLDER as NEWS
 from bksdm_demo.ui.news import answer_word, server_word
@@ -36,24 +39,23 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "sheets"
 REFRESH_SHEET = "bk-sheet-refresh"  # id of the hidden button
-REMEMBERED = 10_000  # pairs of pictures
 KINDS = {  # ending -> media type, name of the link
-    "html": ("text/html; charset=utf-8", "Report"),
-    "zip": ("application/zip", "Everything"),
-    "csv": ("text/csv; charset=utf-8", "Table"),
-    "json": ("application/json", "Record"),
+    "html": ("text/html; charset=utf-8", marked("Report")),
+    "zip": ("application/zip", "ZIP"),
+    "csv": ("text/csv; charset=utf-8", marked("Table")),
+    "json": ("application/json", "JSON"),
     "xml": ("application/xml", "JUnit"),
 }
 UNKNOWN_KIND = f"There is no such file of a sheet; choose one of {', '.join(KINDS)}."
 IN_MEMORY = 8_000_000  # bytes of a file; a larger one waits on the disk while it is sent
 PIECE = 256 * 1024  # bytes sent at once
-NO_ROOM = "The server has no room to make this file. Ask for a smaller one, or try again later."
+NO_ROOM = marked("The server has no room to make this file. Ask for a smaller one, or try again later.")
 OTHERS_FIRST = "The report of a sheet is being made. Try again in a minute."
 
 
 def sheet_routes(sheets: Sheets) -> list[Route]:
     """Return the routes "/sheets/ID.KIND", optionally with "?baseline=KEY", and "/news/sheet/ID"."""
-    similarities = SimilarityCache(sheets.comparisons, REMEMBERED)
+    similarities = measures_of(sheets).similarities
     one_at_a_time = threading.Lock()
 
     def serve(request: WebRequest) -> Response:
@@ -70,10 +72,10 @@ def sheet_routes(sheets: Sheets) -> list[Route]:
                 one_at_a_time.release()
         except DemoError as error:
             status = 503 if isinstance(error, BusyError) else 404
-            return PlainTextResponse(str(error), status_code=status)
+            return PlainTextResponse(said(error), status_code=status)
         except OSError:
             logger.exception("A sheet's %s cannot be made", kind)
-            return PlainTextResponse(NO_ROOM, status_code=503)
+            return PlainTextResponse(say(NO_ROOM), status_code=503)
         name = f"sheet-{datetime.fromtimestamp(record.created, UTC):%Y%m%d-%H%M%S}.{kind}"
         headers = {
             "Content-Length": str(file.tell()),
@@ -138,5 +140,5 @@ def sheet_word(sheets: Sheets, record: SheetRecord) -> str:
     job = None if progress is None else progress.job
     cells = [] if job is None else [(cell.phase.value, cell.step * 4 // max(1, cell.steps)) for cell in job.cells]
     running = None if progress is None else (progress.rows, progress.problem, progress.waiting)
-    shown = (record.outcomes, running, job and job.id, cells)
+    shown = (record.outcomes, running, job and job.id, cells, measures_of(sheets).ready(record.id))
     return f"{zlib.crc32(repr(shown).encode()):08x}"

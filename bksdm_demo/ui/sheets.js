@@ -3,12 +3,15 @@
 (() => {
   let wanted = null; // the picture to open once its comparison is on the board
 
-  function followSheet(sheet) {
-    if (!sheet) return;
+  // The query names the sheet and how it is shown. The page's language stays in the address.
+  function followSheet(query) {
+    if (!query) return;
     const address = new URL(window.location.href);
-    if (address.searchParams.get("sheet") === sheet) return;
-    address.search = "";
-    address.searchParams.set("sheet", sheet);
+    const language = address.searchParams.get("lang");
+    const wanted = new URLSearchParams(query);
+    if (language) wanted.set("lang", language);
+    if (address.searchParams.toString() === wanted.toString()) return;
+    address.search = wanted;
     window.history.replaceState(window.history.state, "", address);
   }
 

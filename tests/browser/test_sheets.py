@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import threading
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ import httpx
 import pytest
 
 from bksdm_demo.runs.comparisons import Comparisons
+from tests.browser.test_accessibility import SIZES, Inspector, axe  # noqa: F401 – a fixture
 from tests.browser.test_comparison import MILLISECONDS, NARROW, WIDE, visit
 from tests.fakes import BLOCKED_WORD
 from tests.ui.test_page import served
@@ -108,11 +111,62 @@ def test_a_sheet_is_paged_and_gives_files(chromium: Any, site: tuple[str, Compar
 
     links = page.locator(".bk-sheet-tools a").evaluate_all("links => links.map(link => link.href)")
     answers = [httpx.get(link, timeout=MILLISECONDS / 1000) for link in links]
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert [answer.status_code for answer in answers] == [200] * 5
     assert answers[0].text.count("data:image/webp") == 42
-    assert answers[1].text.count("blue whale") == 42
-    assert b"<testsuites" in answers[2].content
+    assert answers[2].text.count("blue whale") == 42
+    assert len(answers[3].json()["rows"]) == 21
+    assert b"<testsuites" in answers[4].content
+    with zipfile.ZipFile(io.BytesIO(answers[1].content)) as archive:
+        assert sum(name.endswith(".png") for name in archive.namelist()) == 42
     assert all("attachment" in answer.headers["content-disposition"] for answer in answers)
     for wrong in (links[0].replace("emoji-base", "emoji-small"), links[0].replace(".html", ".exe")):
         assert httpx.get(wrong).status_code == 404
     assert httpx.get(f"{address}sheets/unknown-sheet.html").status_code == 404
+
+
+def choose(page: Any, field: str, label: str) -> None:
+    page.click(f"#bk-sheet-{field} input")
+    page.click(f"[role=option]:has-text({json.dumps(label)})")
+
+
+def row_numbers(page: Any) -> list[str]:
+    return page.locator(f"{ROWS} > h3 > span").all_inner_texts()
+
+
+@pytest.mark.parametrize("size", ["wide", "narrow"])
+def test_a_view_of_a_sheet_is_chosen_kept_in_the_link_and_clean(
+    chromium: Any, site: tuple[str, Comparisons], gate: threading.Event, axe: str, size: str
+) -> None:
+    address, _ = site
+    gate.set()
+    page = visit(chromium, address, SIZES[size])
+    open_form(page, f"red apple\na {BLOCKED_WORD}\nblue whale\ngreen hat\n", "steps 1")
+    choose_models(page, "Emoji Base", "Emoji Small", "Emoji Tiny")
+    page.click("#bk-sheet-start")
+    status(page, "9 of 12 pictures, 3 blocked")
+    choose(page, "filter", "With a blocked picture")
+    page.wait_for_selector(".bk-sheet-view:has-text('1 of 4 rows.')")
+    assert row_numbers(page) == ["2"]
+    choose(page, "filter", "All rows")
+    choose(page, "sort", "Largest difference")
+    page.wait_for_function("!document.querySelector('.bk-sheet').dataset.news")
+    page.wait_for_selector(f"{ROWS} :text('HaarPSI')")
+    order = row_numbers(page)
+    assert sorted(order) == ["1", "2", "3", "4"]
+    assert order[-1] == "2"  # it has nothing to compare
+    choose(page, "only", "Emoji Tiny")
+    page.wait_for_function("document.querySelectorAll('.bk-sheet-cells img').length == 6")
+    page.wait_for_function("location.search.includes('sort=difference&only=emoji-tiny')")
+
+    inspector = Inspector(page, axe, both_themes=False)
+    inspector.look("a chosen view")
+    assert inspector.found == []
+    again = chromium.new_context(viewport=SIZES[size]).new_page()
+    again.set_default_timeout(MILLISECONDS)
+    again.goto(page.url)
+    again.wait_for_function("document.querySelectorAll('.bk-sheet-cells img').length == 6")
+    assert again.input_value("#bk-sheet-sort input") == "Largest difference"
+    again.focus("#bk-sheet-filter input")
+    again.keyboard.press("ArrowDown")
+    again.keyboard.press("Enter")
+    again.wait_for_selector(".bk-sheet-view:has-text('1 of 4 rows.')")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -14,6 +17,7 @@ from bksdm_demo.evaluation.sheet_starters import STARTERS
 from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.runs.fairness import NOBODY
 from bksdm_demo.store.contract import owner_digest
+from bksdm_demo.ui.sheet_choice import Choice, read_choice
 from bksdm_demo.ui.sheet_grid import ROWS, sheet_grid, sheet_list
 from bksdm_demo.ui.sheet_routes import sheet_word
 from bksdm_demo.ui.sheets import PUBLIC_CELLS, SheetHandlers, Shown
@@ -120,3 +124,46 @@ def test_news_change_with_the_outcomes(sheets: Sheets) -> None:
     sheets.run(record.id, NOBODY)
     assert sheet_word(sheets, sheets.get(record.id)) != before
     assert sheet_word(sheets, record) == before
+
+
+def row_numbers(grid: str) -> list[int]:
+    return [int(number) for number in re.findall(r'<li value="(\d+)">', grid)]
+
+
+def test_rows_are_filtered_and_a_model_stands_beside_the_baseline(sheets: Sheets) -> None:
+    tab = handlers(sheets)
+    sheet_id = finished(sheets, f"one\na {BLOCKED_WORD}\nthree")
+    shown = tab.refresh(ME, sheet_id, 0, "", "blocked", "", "")
+    assert row_numbers(shown.grid) == [2]
+    assert "1 of 3 rows." in shown.grid
+    assert shown.address == f"sheet={sheet_id}&filter=blocked"
+    assert f'data-link="?sheet={sheet_id}&amp;filter=blocked"' in shown.grid
+    assert row_numbers(tab.refresh(ME, sheet_id, 0, "", "failed", "", "").grid) == []
+    alone = tab.refresh(ME, sheet_id, 0, "emoji-tiny", "", "", "emoji-tiny")
+    assert "Emoji Base" not in alone.grid
+    assert alone.grid.count("<strong>Emoji Tiny</strong>") == 3
+    assert row_numbers(tab.refresh(ME, sheet_id, 0, 7, None, "none", "no model").grid) == [1, 2, 3]
+
+
+def test_an_order_by_difference_comes_once_pictures_are_compared(sheets: Sheets) -> None:
+    tab, sheet_id = handlers(sheets), finished(sheets, "red apple\nblue car\ngreen hat")
+    web: Any = SimpleNamespace(query_params={"sheet": sheet_id, "sort": "difference"})
+    shown = Shown(*tab.reopen(ME, web)[1:])
+    assert "Comparing the pictures" in shown.grid
+    assert "data-news" in shown.grid
+    while "Comparing the pictures" in shown.grid:
+        time.sleep(0.01)
+        shown = tab.refresh(ME, sheet_id, 0, "", "", "difference", "")
+    likeness = [float(text) for text in re.findall(r"HaarPSI (\d\.\d+)", shown.grid)]
+    assert len(likeness) == 3
+    assert likeness == sorted(likeness)
+    assert "data-news" not in shown.grid
+
+
+def test_a_choice_is_what_the_sheet_has_and_fits_a_link() -> None:
+    sheet = read_sheet("a").complete(MODELS)
+    wanted = read_choice({"baseline": "emoji-tiny", "sort": "slow", "filter": "nothing", "only": "x"}).of(sheet)
+    assert wanted == Choice("emoji-tiny", "", "slow", "")
+    assert wanted.query("id") == "sheet=id&baseline=emoji-tiny&sort=slow"
+    assert read_choice(dict(parse_qsl(wanted.query("id")))) == wanted
+    assert Choice("emoji-base").of(sheet) == Choice()
