@@ -19,6 +19,9 @@ from bksdm_demo.records import WHOLE, Job, Request
 from bksdm_demo.wording.comparison import interval_text
 
 JOB, SHEET = "job", "sheet"  # what a link shows, each by its id
+BASELINE, FILTER, SORT, ONLY = "baseline", "filter", "sort", "only"  # how it shows a sheet
+VOTE = "vote"  # the sheet to vote on
+OF_SHEETS = (SHEET, BASELINE, FILTER, SORT, ONLY, VOTE)
 LONGEST_VALUE = 20_000  # characters of one value in a link
 ADDED = ("fbclid", "gclid", "logs", "msclkid", "ref", "view")  # parameters that sites and browsers put into links
 ADDED_PREFIXES = ("_", "utm_")
@@ -71,7 +74,7 @@ def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> 
 def _with_unknown(partial: PartialRequest, given: Collection[str]) -> PartialRequest:
     """Name the parameters that say nothing here, but those that sites and browsers add."""
     names = (*NAMES.values(), "models", "seeds")
-    unknown = [key for key in given if key not in (*names, JOB, SHEET) and not _added(key.lower())]
+    unknown = [key for key in given if key not in (*names, JOB, *OF_SHEETS) and not _added(key.lower())]
     if not unknown:
         return partial
     near = get_close_matches(unknown[0].lower(), (*names,), 1, 0.7)
