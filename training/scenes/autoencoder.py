@@ -4,9 +4,9 @@
 
 The encoder learns with the decoder frozen, so that the latents stay those of the shipped U-Nets: first to find latents
 that the shipped original draws (bank.py) in what the decoder makes of them, then to reconstruct. It begins on quarters
-of pictures, which cost a quarter. `both` trains encoder and decoder together: the latents move a little, so do it before
-any U-Net. `decoder` freezes the encoder, so no latent changes: this can run at any later time. Every part resumes from
-its checkpoint.
+of pictures, which cost a quarter. `both` trains encoder and decoder together: the latents move a little, so do it
+before any U-Net. `decoder` freezes the encoder, so no latent changes: this can run at any later time. Every part
+resumes from its checkpoint.
 """
 
 import argparse

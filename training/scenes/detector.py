@@ -11,14 +11,17 @@ blotches and shifts keep it from relying on what a generator gets slightly wrong
 import argparse
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training import data
 from training.scenes import machine
-from training.scenes.detector_data import SETTING_NAMES, Labelled
+from training.scenes.detector_data import CELL, SETTING_NAMES, Labelled
 from training.scenes.machine import DEVICE, Budget
+from training.scenes.rules import Found, Seen
 from training.scenes.things import COLOURS, NAMES
 from training.workspace import load_checkpoint, log, save_checkpoint
 
@@ -29,6 +32,8 @@ RATE = {"cpu": 1.5e-3, "cuda": 2e-3}
 SAVE_EVERY = 120  # seconds
 LOG_EVERY = {"cpu": 25, "cuda": 100}  # steps
 SEED = 501
+SURE = 0.4  # chance from which a thing counts as found
+SAME = 0.45  # two finds of one thing are closer than this share of its side
 PRIOR = -5.0  # log odds of a centre before anything is learned
 
 
@@ -141,7 +146,7 @@ def train(budget: Budget, size: int, makers: int) -> None:
             group["lr"] = RATE[DEVICE.type] * min(1, (step + 1) / 100) * fall
         draw.manual_seed(step)
         images = disturb(machine.to_images(pictures), draw)
-        loss, parts = loss_of(network, [torch.from_numpy(target).to(DEVICE) for target in targets], images)
+        loss, parts = loss_of(network, [machine.on_device(target) for target in targets], images)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -167,6 +172,46 @@ def load() -> Detector:
     network = Detector(len(data.words()))
     network.load_state_dict(saved["model"])
     return network.to(DEVICE).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def look(network: Detector, pictures: NDArray[np.uint8]) -> list[Seen]:
+    """What is in pictures [N, 128, 128, 3]."""
+    found = []
+    for part in machine.to_images(pictures).split(64):
+        names, bounds, colours, settings, concepts = (each.float().cpu() for each in network(part))
+        chances = names.sigmoid()
+        peaks = chances * (chances == F.max_pool2d(chances, 3, 1, 1))
+        for place in range(len(part)):
+            things = _things(peaks[place], bounds[place], colours[place].argmax(0))
+            setting = SETTING_NAMES[int(settings[place].argmax())]
+            found.append(Seen(things, setting, int(concepts[place].argmax())))
+    return found
+
+
+def _things(peaks: torch.Tensor, bounds: torch.Tensor, colours: torch.Tensor) -> tuple[Found, ...]:
+    """The sure ones, likeliest first, each once."""
+    kept: list[Found] = []
+    places = (peaks > SURE).nonzero().tolist()
+    for name, row, column in sorted(places, key=lambda place: -peaks[tuple(place)].item()):
+        x, y, width, height = bounds[:, row, column].tolist()
+        one = Found(
+            NAMES[name],
+            peaks[name, row, column].item(),
+            CELL * (column + 0.5 + x),
+            CELL * (row + 0.5 + y),
+            CELL * max(width, 0.5),
+            CELL * max(height, 0.5),
+            COLOURS[int(colours[row, column])],
+        )
+        near = [
+            other
+            for other in kept
+            if other.name == one.name and max(abs(other.x - one.x), abs(other.y - one.y)) < SAME * other.side
+        ]
+        if not near:
+            kept.append(one)
+    return tuple(kept)
 
 
 def main() -> None:

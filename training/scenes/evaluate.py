@@ -24,9 +24,9 @@ from training.bootstrap import Interval, mean_interval
 from training.drawing import Album, Drawn, Order, album_path, embedded, fill, in_folder
 from training.evaluation_report import table
 from training.evaluation_sheet import BAD, GOOD, Tile, sheet
-from training.scenes import autoencoder, detector, machine, original, render, seeing
+from training.scenes import autoencoder, detector, machine, original, render, rules
 from training.scenes.prompts import COUNTS, NEVER, SINGLE, TRAINED, Asked, every, prompts
-from training.scenes.seeing import Seen
+from training.scenes.rules import Seen
 from training.workspace import EMOJI, WORK, load_checkpoint, log
 
 STAGE = "scenes-evaluation"
@@ -81,7 +81,7 @@ def right(asked: Sequence[Asked], seen: Sequence[Seen]) -> NDArray[np.bool_]:
     places = {entry["label"]: place for place, entry in enumerate(data.words())}
     return np.array(
         [
-            seeing.right(one.scene, what) if one.scene else what.concept == places[one.label]
+            rules.right(one.scene, what) if one.scene else what.concept == places[one.label]
             for one, what in zip(asked, seen, strict=True)
         ]
     )
@@ -127,7 +127,7 @@ def evaluate(
     """Judge everything and write the report."""
     network, shares, good = detector.load(), {}, {}
     for system, images in pictures.items():
-        good[system] = right(asked, seeing.look(network, images)) & ~blocked.get(system, np.zeros(len(asked), bool))
+        good[system] = right(asked, detector.look(network, images)) & ~blocked.get(system, np.zeros(len(asked), bool))
         shares[system] = by_kind(asked, good[system])
     report = {
         "prompts": [{"prompt": one.prompt, "seed": one.seed, "kind": one.kind, "part": one.part} for one in asked],

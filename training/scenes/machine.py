@@ -28,9 +28,13 @@ def half() -> contextlib.AbstractContextManager[None]:
     return torch.autocast(DEVICE.type, torch.bfloat16)
 
 
-def to_images(pictures: NDArray[np.uint8]) -> torch.Tensor:
+def on_device(array: NDArray | torch.Tensor) -> torch.Tensor:
+    return torch.as_tensor(array).to(DEVICE, non_blocking=True)
+
+
+def to_images(pictures: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
     """[B, H, W, 3] uint8 -> [B, 3, H, W] float32 in [-1, 1], on the device."""
-    return torch.from_numpy(pictures).to(DEVICE, non_blocking=True).permute(0, 3, 1, 2).float() / 127.5 - 1
+    return on_device(pictures).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 class Source(Protocol):
@@ -52,7 +56,7 @@ class _Batches(torch.utils.data.Dataset):
         return self._source.batch(self._first + number * self._size, self._size)
 
 
-def batches(source: Source, first: int, size: int, makers: int) -> Iterator[tuple[NDArray, ...]]:
+def batches(source: Source, first: int, size: int, makers: int) -> Iterator[tuple[NDArray | torch.Tensor, ...]]:
     """Batches from example `first` on, without end; `makers` processes make them ahead, 0 for this one."""
     dataset = _Batches(source, first, size)
     if not makers:
@@ -63,13 +67,14 @@ def batches(source: Source, first: int, size: int, makers: int) -> Iterator[tupl
         batch_size=None,
         sampler=range(len(dataset)),
         num_workers=makers,
-        prefetch_factor=4,
-        collate_fn=_as_is,
+        prefetch_factor=3,
+        collate_fn=_as_tensors,
     )
 
 
-def _as_is(batch: tuple[NDArray, ...]) -> tuple[NDArray, ...]:
-    return batch
+def _as_tensors(batch: tuple[NDArray, ...]) -> tuple[torch.Tensor, ...]:
+    """Tensors go to the training process through shared memory, arrays would go through a pipe."""
+    return tuple(map(torch.from_numpy, batch))
 
 
 @dataclass

@@ -11,6 +11,7 @@ checkpoint `scene-original`; every example follows from its number.
 import argparse
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import nn
 
 from training import diffusion, networks
@@ -58,7 +59,7 @@ def renamed(weights: dict[str, torch.Tensor], pair: nn.Module) -> dict[str, torc
 def quick(pair: nn.Module) -> nn.Module:
     """Move it to the device; there, a GPU's own attention is the faster one."""
     if DEVICE.type == "cuda" and "unet" in pair:
-        pair["unet"].set_default_attn_processor()
+        pair["unet"].set_attn_processor(AttnProcessor2_0())
     return pair.to(DEVICE)
 
 
@@ -96,7 +97,7 @@ def train(budget: Budget, size: int, makers: int) -> None:
         noise.manual_seed(step)
         with torch.no_grad(), machine.half():
             clean = autoencoder.encode(vae, machine.to_images(pictures)).float()
-        loss = loss_of(pair, clean, torch.from_numpy(ids).to(DEVICE, non_blocking=True), noise)
+        loss = loss_of(pair, clean, machine.on_device(ids), noise)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(pair.parameters(), 1.0)

@@ -15,14 +15,12 @@ from PIL import Image
 
 from training.scenes import sprites
 from training.scenes.grammar import Group, Scene
-from training.scenes.things import THINGS
+from training.scenes.things import THINGS, WORN_NAMES
 
 SIDE = sprites.SIDE
 MIDDLE = SIDE / 2
 STEP = 2  # pixels: sizes are multiples of it, so that scaled things can be kept
 OVERLAP = 4  # pixels by which a thing covers what it stands on
-
-WORN_NAMES = {"sunglasses": "pair of sunglasses"}  # where the worn thing has another name by itself
 
 Spot = tuple[float, float, float]  # centre x, centre y and the longer side, in pixels
 

@@ -99,7 +99,7 @@ def train(budget: Budget, size: int, makers: int) -> None:
         with torch.no_grad(), machine.half():
             clean = autoencoder.encode(vae, machine.to_images(pictures)).float()
             noised = diffusion.add_noise(clean, noise)
-            hidden = pair["text"](torch.from_numpy(ids).to(DEVICE)).last_hidden_state
+            hidden = pair["text"](machine.on_device(ids)).last_hidden_state
             output = pair["unet"](noised.latents, noised.timesteps, hidden).sample.float()
         rate = learning_rate(share, step)
         told.append(torch.stack([student.learn(noised, hidden, output, watched, rate) for student in students]))

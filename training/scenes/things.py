@@ -7,6 +7,7 @@ from pathlib import Path
 COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink")
 COUNTS = {2: "two", 3: "three", 4: "four"}
 WORN = {"sunglasses": ("sunglasses",), "crown": ("a crown",), "top hat": ("a top hat", "a hat")}  # label -> words
+WORN_NAMES = {"sunglasses": "pair of sunglasses"}  # where the worn thing has another name by itself
 SETTINGS: Mapping[str, tuple[str, ...]] = {
     "night": ("at night", "in the night"),
     "snow": ("in the snow", "in snow"),

@@ -1,4 +1,4 @@
-"""What the detector sees in a picture, and whether that is what a scene says. The rules of the family's own GenEval.
+"""Whether what is seen in a picture is what a scene says: the rules of the family's own GenEval. Needs no torch.
 
 A group is right if exactly its number of its things is there, in its colour and size. A place is right if the centres
 lie so; "on" and "above" differ by the gap between the two. As in GenEval (arXiv 2310.11513), other things that are
@@ -7,19 +7,9 @@ there as well are no fault.
 
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-
-from training.scenes import machine, render
-from training.scenes.detector import Detector
-from training.scenes.detector_data import CELL, SETTING_NAMES
 from training.scenes.grammar import Group, Scene
-from training.scenes.things import COLOURS, NAMES
+from training.scenes.things import WORN_NAMES
 
-SURE = 0.4  # chance from which a thing counts as found
-SAME = 0.45  # two finds of one thing are closer than this share of its side
 SIDEWAYS = 18.0  # pixels by which a thing is at least left of another, or above it
 TOUCHING = 6.0  # pixels of the gap below which a thing stands on another
 SMALL, BIG = 62.0, 96.0  # pixels of the longer side
@@ -52,46 +42,6 @@ class Seen:
     concept: int
 
 
-@torch.no_grad()
-def look(network: Detector, pictures: NDArray[np.uint8]) -> list[Seen]:
-    """What is in pictures [N, 128, 128, 3]."""
-    found = []
-    for part in machine.to_images(pictures).split(64):
-        names, bounds, colours, settings, concepts = (each.float().cpu() for each in network(part))
-        chances = names.sigmoid()
-        peaks = chances * (chances == F.max_pool2d(chances, 3, 1, 1))
-        for place in range(len(part)):
-            things = _things(peaks[place], bounds[place], colours[place].argmax(0))
-            setting = SETTING_NAMES[int(settings[place].argmax())]
-            found.append(Seen(things, setting, int(concepts[place].argmax())))
-    return found
-
-
-def _things(peaks: torch.Tensor, bounds: torch.Tensor, colours: torch.Tensor) -> tuple[Found, ...]:
-    """The sure ones, likeliest first, each once."""
-    kept: list[Found] = []
-    places = (peaks > SURE).nonzero().tolist()
-    for name, row, column in sorted(places, key=lambda place: -peaks[tuple(place)].item()):
-        x, y, width, height = bounds[:, row, column].tolist()
-        one = Found(
-            NAMES[name],
-            peaks[name, row, column].item(),
-            CELL * (column + 0.5 + x),
-            CELL * (row + 0.5 + y),
-            CELL * max(width, 0.5),
-            CELL * max(height, 0.5),
-            COLOURS[int(colours[row, column])],
-        )
-        near = [
-            other
-            for other in kept
-            if other.name == one.name and max(abs(other.x - one.x), abs(other.y - one.y)) < SAME * other.side
-        ]
-        if not near:
-            kept.append(one)
-    return tuple(kept)
-
-
 def right(scene: Scene, seen: Seen) -> bool:
     """Whether the picture shows the scene."""
     groups = [_group(group, scene, seen) for group in scene.groups]
@@ -115,7 +65,7 @@ def _group(group: Group, scene: Scene, seen: Seen) -> list[Found]:
 
 
 def _wears(wearer: Found, other: Found, worn: str) -> bool:
-    return other.name == render.WORN_NAMES.get(worn, worn) and abs(other.x - wearer.x) < wearer.width / 3
+    return other.name == WORN_NAMES.get(worn, worn) and abs(other.x - wearer.x) < wearer.width / 3
 
 
 def _setting(scene: Scene, seen: Seen) -> bool:

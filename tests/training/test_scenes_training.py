@@ -1,0 +1,144 @@
+"""The stages of the composing family in miniature: recovery from packages, packing, two steps of each training."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.reference, pytest.mark.filterwarnings("ignore")]
+torch = pytest.importorskip("torch")
+
+SIDE = 128
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workspace with simple pictures instead of the emoji."""
+    from training import data, workspace
+    from training.scenes import bank, machine, sprites
+    from training.scenes.things import NAMES, SETTINGS
+
+    monkeypatch.setattr(workspace, "WORK", tmp_path)
+    monkeypatch.setattr(bank, "PATH", tmp_path / "bank.pt")
+    monkeypatch.setattr(machine, "DEVICE", torch.device("cpu"))
+    entries: list[dict[str, Any]] = [
+        {"label": name, "plain": [], "tags": [], "common": True, "flagged": False} for name in ("fox", "owl")
+    ]
+    boxes = {name: np.full((100, 112, 4), (20, 30 + place, 220, 255), np.uint8) for place, name in enumerate(NAMES)}
+    behind = {name: np.full((4, SIDE, SIDE, 3), 60, np.uint8) for name in SETTINGS}
+    monkeypatch.setattr(data, "words", lambda: entries)
+    monkeypatch.setattr(data, "pictures", lambda: np.full((2, SIDE, SIDE, 3), 200, np.uint8))
+    monkeypatch.setattr(sprites, "_loaded", lambda: (boxes, behind))
+    return tmp_path
+
+
+def test_a_shipped_network_is_recovered_from_its_package() -> None:
+    from training import tokenizer
+    from training.scenes import recover
+    from training.verify import EMOJI, decibel, run
+
+    ids = tokenizer.encode(tokenizer.load(), ["two blue cats"])
+    with torch.no_grad():
+        hidden = recover.text_encoder()(ids).last_hidden_state
+    assert decibel(hidden, run(EMOJI / "shared", "emoji_text_encoder", input_ids=ids)["last_hidden_state"]) > 80
+
+
+def test_the_small_tokenizer_gives_the_ids_of_the_family_s() -> None:
+    from training import tokenizer
+    from training.scenes import grammar, words
+
+    draw = random.Random(1)
+    prompts = [grammar.caption(grammar.scene(draw), draw) for _ in range(300)]
+    prompts += ["", "Héllo, 3 CATS!! it's 😀", " ".join(["elephant"] * 90)]
+    wanted = tokenizer.encode(tokenizer.load(), prompts).numpy()
+    assert (np.stack([words.encode(prompt) for prompt in prompts]) == wanted).all()
+    assert words.vocabulary_size() == len(tokenizer.load())
+
+
+@pytest.mark.parametrize(("bits", "most"), [(16, 1e-3), (8, 6e-3)])
+def test_weights_come_back_from_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int, most: float) -> None:
+    from training.scenes import packing
+
+    monkeypatch.setattr(packing, "PIECE", (1 << 19) + 20_000)
+    weights = {"a": torch.randn(64, 64), "b": torch.randn(7), "c": torch.randn(40, 20, 3, 3)}
+    paths = packing.write(tmp_path, "name", weights, bits)
+    found = packing.read(tmp_path, "name")
+    assert len(paths) > 1
+    assert found is not None
+    assert found.keys() == weights.keys()
+    for name, value in weights.items():
+        assert (found[name] - value).abs().max() < most * value.abs().max()
+    assert packing.read(tmp_path, "another") is None
+
+
+def test_a_training_goes_on_where_it_was_and_what_comes_back_is_a_checkpoint(work: Path, tmp_path: Path) -> None:
+    from training.scenes import autoencoder, on_gpu, original, recover
+    from training.scenes.machine import Budget
+    from training.workspace import load_checkpoint, save_checkpoint
+
+    save_checkpoint("shipped-original", {"average": recover.original().state_dict()})
+    save_checkpoint(autoencoder.NAME, {"model": recover.decoder().state_dict()})
+    original.train(Budget(2), 2, 0)
+    original.train(Budget(4), 2, 0)
+    saved: Any = load_checkpoint(original.NAME)
+    assert (saved["samples"], saved["step"], saved["done"]) == (4, 2, True)
+    assert all(torch.isfinite(value).all() for value in saved["average"].values())
+
+    on_gpu.write_out([original.NAME, "detector"], tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {f"scene-original.{place}.npz" for place in (0, 1)}
+    on_gpu.receive(tmp_path / "out")
+    back: Any = load_checkpoint(original.NAME)
+    assert max((back["average"][name] - value).abs().max() for name, value in saved["average"].items()) < 0.01
+    original.train(Budget(2), 2, 0)  # without an optimiser's state
+    assert original.load()["unet"].training is False
+
+
+def test_students_and_autoencoder_take_a_step(work: Path) -> None:
+    from training.scenes import autoencoder, recover, students
+    from training.scenes.machine import Budget
+    from training.workspace import load_checkpoint, save_checkpoint
+
+    save_checkpoint("shipped-original", {"average": recover.original().state_dict()})
+    save_checkpoint("shipped-decoder", {"model": recover.decoder().state_dict()})
+    autoencoder.train("both", Budget(2), 2, 0)
+    students.train(Budget(2), 2, 0)
+    saved: list[Any] = [load_checkpoint(f"scene-{shape}") for shape in ("base", "small", "tiny")]
+    assert [state["samples"] for state in saved] == [2, 2, 2]
+    assert students.load("tiny").training is False
+
+
+def test_the_detector_learns_and_finds_what_its_maps_say(work: Path) -> None:
+    from training.scenes import detector
+    from training.scenes.machine import Budget
+    from training.scenes.things import NAMES
+
+    detector.train(Budget(4), 4, 0)
+    assert len(detector.look(detector.load(), np.zeros((3, SIDE, SIDE, 3), np.uint8))) == 3
+
+    peaks, bounds = torch.zeros(len(NAMES), 16, 16), torch.zeros(4, 16, 16)
+    bounds[2:] = 6.0
+    peaks[5, 4, 3], peaks[5, 5, 4], peaks[5, 12, 12], peaks[9, 4, 3] = 0.9, 0.8, 0.7, 0.6
+    found = detector._things(peaks, bounds, torch.full((16, 16), 2))
+    assert [(each.name, round(each.x), round(each.y)) for each in found] == [
+        (NAMES[5], 28, 36),
+        (NAMES[5], 100, 100),
+        (NAMES[9], 28, 36),
+    ]
+    assert {each.colour for each in found} == {"yellow"}
+    assert found[0].side == 48
+
+
+def test_a_budget_ends_by_samples_or_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.scenes import machine
+
+    now = [100.0]
+    monkeypatch.setattr(machine.time, "monotonic", lambda: now[0])
+    budget = machine.Budget(1000, minutes=2)
+    assert budget.share(250) == 0.25
+    now[0] += 90
+    assert budget.share(250) == 0.75
+    assert machine.Budget(1000).share(1000) == 1
