@@ -30,6 +30,7 @@ try:  # the libraries read their variables now
     from bksdm_demo.evaluation.sheets import Sheets
     from bksdm_demo.metrics import Metrics
     from bksdm_demo.operator_routes import health_routes, metrics_route
+    from bksdm_demo.pool.opening import pick_up
     from bksdm_demo.start import Services, open_booth, start
     from bksdm_demo.ui.page import build_page, launch_options
     from bksdm_demo.ui.reports import page_address
@@ -191,6 +192,7 @@ def _add_operators_flags(parser: argparse.ArgumentParser) -> None:
         help="offer the tools models, compare, sheet and report at /mcp, for the Model Context Protocol (default: no)",
     )
     _add_vote_flags(parser)
+    _add_pool_flags(parser)
     parser.add_argument(
         "--auth",
         metavar="USER:PASSWORD",
@@ -198,6 +200,21 @@ def _add_operators_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--log-level", choices=logs.LEVELS, help="what to log (default: info)")
     parser.add_argument("--log-format", choices=logs.FORMATS, help="how to log it (default: text)")
+
+
+def _add_pool_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--pool",
+        metavar="URL",
+        help="let the workers of this pool draw, such as nats://127.0.0.1:4222; this process then loads no model "
+        "(default: it draws itself)",
+    )
+    parser.add_argument(
+        "--pool-credentials", type=Path, metavar="FILE", help="who we are to the pool's server: a .creds or .nk file"
+    )
+    parser.add_argument(
+        "--pool-ca", type=Path, metavar="FILE", help="the certificate that signed the server's (default: the system's)"
+    )
 
 
 def _add_vote_flags(parser: argparse.ArgumentParser) -> None:
@@ -263,6 +280,8 @@ def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
         return 1
     logs.adopt_servers()
     services.background.prewarm.start()
+    if services.pool is not None:
+        pick_up(services.pool, services.comparisons)
     print(f"The page is at {address}", flush=True)
     if services.comparisons.problem:
         print(services.comparisons.problem, file=sys.stderr)

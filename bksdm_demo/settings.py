@@ -24,6 +24,7 @@ from bksdm_demo.errors import DemoError
 from bksdm_demo.evaluation.votes import GALLERY, STARRED
 from bksdm_demo.logs import FORMATS, LEVELS
 from bksdm_demo.operator_limits import DEFAULTS, OperatorLimits, accounts, from_variables
+from bksdm_demo.pool.address import Address
 from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.units import GIB
 
@@ -70,10 +71,11 @@ class Settings:
     `limits` are the operator's for visitors; see operator_limits.py. Without `api`, programs find no endpoints;
     with `mcp` they also find tools at /mcp.
     `votes`: None leaves it to `votes_allowed`. `vote_pool` says what visitors vote on (evaluation/pairs.py); None
-    leaves it to `pool`. With `vote_sign_in`, only visitors who signed in vote; `signs_in` says that they can, as on a
-    Space with OAuth.
+    leaves it to `votes_on`. With `vote_sign_in`, only visitors who signed in vote; `signs_in` says that they can, as on
+    a Space with OAuth.
     `auth` is "USER:PASSWORD" or a file with such lines, for a page that asks who comes.
     `metrics`: None leaves it to `metrics_served`. With `metrics_token`, whoever asks must know it.
+    With `pool`, other machines draw (pool/address.py); `pool_credentials` and `pool_ca` are its files.
     `safety_rules` is a file of rules for the prompts of models that bring none (diffusion/safety_rules.py).
     """
 
@@ -118,6 +120,9 @@ class Settings:
     metrics_token: str | None = field(default=None, repr=False)
     log_level: str = "info"
     log_format: str = "text"
+    pool: str | None = field(default=None, repr=False)
+    pool_credentials: Path | None = None
+    pool_ca: Path | None = None
     gallery: str | None = None  # one of GALLERIES; None: own on a public page, else shared
 
     def __post_init__(self) -> None:
@@ -149,12 +154,18 @@ class Settings:
         self.limits.values(self.public)
         if self.auth is not None:
             accounts(self.auth)
+        self.pool_address  # noqa: B018  # refuses an address that cannot be used
         if self.memory_bytes <= 0:
             raise DemoError(f"memory_bytes is {self.memory_bytes}; the budget for loaded models must be above 0.")
         if self.models_dir is not None and not os.path.isdir(self.models_dir):
             raise DemoError(
                 f"models_dir is {self.models_dir}, which is not a folder; create it or leave the setting out."
             )
+
+    @property
+    def pool_address(self) -> Address | None:
+        """Where the pool's server is; None without a pool. Raises DemoError."""
+        return None if self.pool is None else Address(self.pool, self.pool_credentials, self.pool_ca)
 
     @property
     def own_gallery(self) -> bool:
@@ -168,7 +179,9 @@ class Settings:
 
     @property
     def downloads_allowed(self) -> bool:
-        """Whether visitors may download models from the page. The default is no on a public page."""
+        """Whether visitors may download models from the page. The default is no on a public page; never with a pool."""
+        if self.pool is not None:
+            return False
         return not (self.on_a_space or self.share) if self.downloads is None else self.downloads
 
     @property
@@ -188,7 +201,7 @@ class Settings:
         return not self.public if self.votes is None else self.votes
 
     @property
-    def pool(self) -> str:
+    def votes_on(self) -> str:
         """What visitors vote on. The default is the gallery, on a public page its starred comparisons."""
         return self.vote_pool or (STARRED if self.public else GALLERY)
 
@@ -259,6 +272,9 @@ def _from_environment(environ: Mapping[str, str]) -> Settings:
         "metrics_token": _read(environ, "BKSDM_METRICS_TOKEN", str),
         "log_level": _read(environ, "BKSDM_LOG_LEVEL", str.lower),
         "log_format": _read(environ, "BKSDM_LOG_FORMAT", str.lower),
+        "pool": _read(environ, "BKSDM_POOL", str),
+        "pool_credentials": _read(environ, "BKSDM_POOL_CREDENTIALS", _folder),
+        "pool_ca": _read(environ, "BKSDM_POOL_CA", _folder),
         "gallery": _read(environ, "BKSDM_GALLERY", str),
         "previews": _read(environ, "BKSDM_PREVIEWS", truth),
         "link_cards": _read(environ, "BKSDM_LINK_CARDS", truth),

@@ -41,6 +41,9 @@ from bksdm_demo.library.published import (
 from bksdm_demo.mil.identity import remember_digests
 from bksdm_demo.mil.model import input_shapes, user_metadata
 from bksdm_demo.parameters.picture_record import read_picture
+from bksdm_demo.pool.opening import LANES, open_pool
+from bksdm_demo.pool.pool_catalog import PoolCatalog
+from bksdm_demo.pool.pool_drawer import PoolDrawer
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.runs.meter import Meter
 from bksdm_demo.runs.pipeline_cache import PipelineCache
@@ -58,7 +61,7 @@ class Services:
 
     `background` downloads and prewarms; prewarming begins with `background.prewarm.start()`. `choices` are the engine
     settings that affect timings. `opened` has the engine of every opened part, by part_name. `processes` run the parts
-    if they are isolated, and try compute units.
+    if they are isolated, and try compute units. `pool` are the machines that draw instead of this one.
     """
 
     catalog: Catalog
@@ -68,6 +71,7 @@ class Services:
     choices: Mapping[str, Any] = field(default_factory=dict)
     opened: Mapping[str, Engine] = field(default_factory=dict)
     processes: PartProcesses | None = None
+    pool: PoolDrawer | None = None
 
     def environment(self) -> dict[str, Any]:
         """Return a description of this machine, the engine settings and the opened parts, for records and pictures."""
@@ -80,6 +84,8 @@ class Services:
 
     def drain(self) -> None:
         """Refuse new jobs and downloads and interrupt all others; wait for what they compute now, at most 5 seconds."""
+        if self.pool is not None:
+            self.pool.leave()  # the page's next process picks up what they draw
         ends = (self.comparisons.drain, self.background.downloads.close, self.background.prewarm.close)
         with ThreadPoolExecutor(len(ends), thread_name_prefix="drain") as threads:
             for ended in [threads.submit(end) for end in ends]:
@@ -91,12 +97,14 @@ class Services:
         if self.processes is not None:
             self.processes.close()  # also those that still compute
         self.comparisons.close()
+        if self.pool is not None:
+            self.pool.close()
 
 
 def start(settings: Settings, meter: Meter | None = None) -> Services:
     """Build the services. `meter` counts what they do.
 
-    Raises EngineError for an engine that this machine does not have.
+    Raises EngineError for an engine that this machine does not have, PoolError for a pool that cannot be reached.
     """
     options = engine_options(settings)
     if settings.cache_dir is not None:
@@ -116,20 +124,21 @@ def start(settings: Settings, meter: Meter | None = None) -> Services:
         engine = opened[part_name(path, settings.assets, models_dir)] = open_one(path, exact)
         return engine
 
-    catalog = Catalog(
-        settings.assets, models_dir, read_metadata=user_metadata, read_shapes=input_shapes, published=PUBLISHED
-    )
+    pool = None if settings.pool_address is None else open_pool(settings.pool_address)
+    catalog = open_catalog(settings, models_dir, pool)
     rules = None if settings.safety_rules is None else read_rules(settings.safety_rules)
     cache = PipelineCache(catalog, open_part, settings.memory_bytes, assemble=partial(assemble, rules=rules))
     comparisons = Comparisons(
         cache,
         store=open_store(settings.data_dir, retention(settings), read_picture),
-        environment=lambda: describe(choices, opened),
+        environment=partial(describe, choices, opened) if pool is None else dict,
         queue_size=settings.queue_size,
         previews_allowed=settings.previews_allowed,
         allowance=settings.allowance,
         meter=meter,
         expected_memory=partial(system_memory, engine_options(settings)),
+        drawer=pool,
+        lanes=1 if pool is None else LANES,
     )
     status_board = StatusBoard()
     downloads = DownloadQueue(
@@ -140,10 +149,19 @@ def start(settings: Settings, meter: Meter | None = None) -> Services:
         memory_estimates=memory_estimates(settings),
         allowed=settings.downloads_allowed,
     )
-    keys, family = ((), "") if settings.no_prewarm else (settings.prewarm, EMOJI_FAMILY)
+    idle = settings.no_prewarm or pool is not None
+    keys, family = ((), "") if idle else (settings.prewarm, EMOJI_FAMILY)
     prewarm = Prewarm(cache, downloads, status_board, keys, family, lambda: comparisons.busy)
     background = Background(status_board, downloads, prewarm)
-    return Services(catalog, cache, comparisons, background, choices, opened, processes)
+    return Services(catalog, cache, comparisons, background, choices, opened, processes, pool)
+
+
+def open_catalog(settings: Settings, models_dir: Path | None, pool: PoolDrawer | None) -> Catalog:
+    """Return the catalogue of the systems here, or of what the pool offers."""
+    readers: dict[str, Any] = {"read_metadata": user_metadata, "read_shapes": input_shapes, "published": PUBLISHED}
+    if pool is not None:
+        return PoolCatalog(settings.assets, models_dir, offered=pool.roster.systems, **readers)
+    return Catalog(settings.assets, models_dir, **readers)
 
 
 def open_booth(comparisons: Comparisons, settings: Settings) -> Booth | None:
@@ -155,7 +173,7 @@ def open_booth(comparisons: Comparisons, settings: Settings) -> Booth | None:
         return None
     limits = settings.limits.values(settings.public)
     rules = Rules(limits["visitor_vote_rate"], limits["address_vote_rate"], settings.signs_in, settings.vote_sign_in)
-    pool = Pool(comparisons, read_choice(settings.pool))
+    pool = Pool(comparisons, read_choice(settings.votes_on))
     folder = None if comparisons.problem else settings.data_dir
     return Booth(comparisons, open_votes(folder), pool, rules)
 

@@ -53,7 +53,7 @@ def test_what_else_the_document_lists_is_a_flag_with_these_defaults() -> None:
         ("--vote-sign-in", lambda s: s.vote_sign_in),
     ):
         assert documented()[flag][1:3] == ["yes" if of(page) else "no" for page in (own, public)]
-    assert documented()["--vote-pool"][1:3] == [own.pool, public.pool]
+    assert documented()["--vote-pool"][1:3] == [own.votes_on, public.votes_on]
     assert documented()["--queue-size"][1:3] == [str(own.queue_size), str(public.queue_size)]
 
 

@@ -1,4 +1,4 @@
-"""The command line: compare, generate, models, fetch, inspect, history, report and lab, put together.
+"""The command line: compare, generate, models, fetch, inspect, history, report, lab, worker and others, put together.
 
 Answers go to stdout, as tables or with --json as JSON. Progress and errors go to stderr, an error as one sentence.
 app.py starts the page; the catalogue holds each model's recommended settings.
@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bksdm_demo.cli import history, inspect, lab, mcp, models, publish, run, sheet, verify, votes
+from bksdm_demo.cli import history, inspect, lab, mcp, models, publish, run, sheet, verify, votes, worker
 from bksdm_demo.cli.exit_codes import EXIT_CODES
 from bksdm_demo.cli.session import Shell
 from bksdm_demo.start import start
@@ -27,6 +27,7 @@ COMMANDS = (
     mcp.mcp,
     publish.publish,
     verify.verify,
+    worker.worker,
 )
 
 app = typer.Typer(

@@ -108,7 +108,7 @@ def open_services(
         settings = from_environment(environ).override(
             engine=engine, precision=precision, models_dir=models_dir, limits=UNLIMITED
         )
-        services = context.obj.start(settings)
+        services = context.obj.start(replace(settings, pool=None))  # commands draw here
     with closing(services):
         yield services
 
@@ -124,7 +124,9 @@ def open_stored(context: typer.Context, data_dir: Path | None) -> Iterator[Servi
         folder = data_dir or settings.data_dir
         if folder is None or not (folder / INDEX_NAME).is_file():
             raise UsageError(f"No comparisons are stored in {folder}; name the page's folder with --data-dir.")
-        services = context.obj.start(replace(settings, data_dir=folder, quota_gb=QUOTA_RANGE[1], keep_days=0.0))
+        services = context.obj.start(
+            replace(settings, data_dir=folder, quota_gb=QUOTA_RANGE[1], keep_days=0.0, pool=None)
+        )
     with closing(services):
         if services.comparisons.problem:
             raise StoreError(f"{folder}: {services.comparisons.problem}")

@@ -195,6 +195,7 @@ class PoolDrawer:
             try:
                 self._open(sent.machines, sent.content)
                 self.broker.keep(subject, payload, sent.id)
+                self.broker.tell(subjects.bell_subject(sent.machines, sent.content))
                 return
             except PoolError:
                 if self._clock() - since > self._lonely:
@@ -303,6 +304,18 @@ class PoolDrawer:
             order = subject.removeprefix("bksdm.out.").removesuffix(".end")
             self._leave_over(order, "", "")
         return tuple(dict.fromkeys(job for job, _ in self._left))
+
+    def abandon(self, job: str) -> None:
+        """Take back what is left of a job that nobody follows."""
+        with self._lock:
+            cells = [cell for cell in self._left if cell[0] == job]
+            left = [self._left.pop(cell) for cell in cells]
+            self._over |= {order: None for order, _, _ in left}
+        for order, content, machines in left:
+            self.broker.tell(subjects.cancel_subject(order))
+            self.broker.forget(subjects.ENDS, subjects.end_subject(order))
+            if machines:
+                self.broker.forget(subjects.ORDERS, subjects.order_subject(machines, content, order))
 
     def _leave_over(self, order: str, content: str, machines: str) -> None:
         job, index, _ = subjects.read_order_id(order)

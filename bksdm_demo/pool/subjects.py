@@ -56,6 +56,11 @@ def order_subject(machines: str, content: str, order: str) -> str:
     return f"{orders_of(machines, content)[:-1]}{order}"
 
 
+def bell_subject(machines: str, content: str = "*") -> str:
+    """Where the page says that an order waits in a queue."""
+    return f"bksdm.bell.{token(machines)}.{content}"
+
+
 def consumer(machines: str, content: str) -> str:
     """The queue from which workers of a class take the orders for a model's content."""
     return f"{token(machines)}_{token(content)}"

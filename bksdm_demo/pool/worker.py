@@ -79,7 +79,7 @@ class Worker:
         self._broker.hear(subjects.CANCELS, self._hear_cancel)
         self._broker.hear(subjects.control_subject(self._beat.worker), self._hear_control)
         self._broker.hear(subjects.HELLO, lambda subject, payload: self._look())
-        self._broker.hear(f"bksdm.orders.{self._beat.machines}.>", self._hear_order)
+        self._broker.hear(subjects.bell_subject(self._beat.machines), self._hear_bell)
         for thread in self._threads:
             thread.start()
 
@@ -126,8 +126,8 @@ class Worker:
         with self._wake:
             self._wake.notify_all()
 
-    def _hear_order(self, subject: str, payload: bytes) -> None:
-        """An order was sent; its queue has it."""
+    def _hear_bell(self, subject: str, payload: bytes) -> None:
+        """An order waits in a queue."""
         with self._wake:
             self._announced.setdefault(subject.split(".")[3], time.monotonic())
             self._wake.notify_all()
