@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 from bksdm_demo.evaluation.assertions import Answer
 from bksdm_demo.evaluation.sheet_results import CellResult, ModelResult, SheetResults
+from bksdm_demo.languages import ENGLISH, speaking
 from bksdm_demo.parameters.result_json import timestamp
 from bksdm_demo.records import Phase
 from bksdm_demo.wording.comparison import shorten
@@ -23,6 +24,7 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NOT_RUN = "It was not drawn: the sheet was stopped before. Run it again to go on."
 
 
+@speaking(ENGLISH)
 def write_junit(results: SheetResults, stream: BinaryIO) -> None:
     """Write the XML document."""
     root = ET.Element("testsuites", name=_text(results.record.sheet.name or "sheet"))

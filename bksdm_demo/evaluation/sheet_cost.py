@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bksdm_demo.evaluation.sheet import Sheet
+from bksdm_demo.languages import say
 from bksdm_demo.records import Cell, Job, Request
 from bksdm_demo.runs.fairness import price
 from bksdm_demo.units import duration
@@ -43,18 +44,24 @@ class Cost:
     def words(self) -> str:
         """ "8 pictures, 160 U-Net evaluations, about 3 min 20 s; 4 pictures are drawn already"."""
         if not self.cells:
-            return f"Every picture is drawn already: {self.reused:,}"
+            return say("Every picture is drawn already: {count}", count=f"{self.reused:,}")
         parts = [plural(self.cells, "picture"), plural(self.evaluations, "U-Net evaluation"), self._time()]
-        reused = f"; {plural(self.reused, 'picture')} drawn already" if self.reused else ""
-        return ", ".join(parts) + reused
+        cost = ", ".join(parts)
+        if not self.reused:
+            return cost
+        return say("{cost}; {pictures} drawn already", cost=cost, pictures=plural(self.reused, "picture"))
 
     def _time(self) -> str:
         if not self.unknown:
-            return f"about {duration(max(1, round(self.seconds)))}"
+            return say("about {time}", time=duration(max(1, round(self.seconds))))
         named = ", ".join(self.unknown)
         if not self.seconds:
-            return f"time unknown, as no run of {named} is stored here"
-        return f"about {duration(max(1, round(self.seconds)))} and the time of {named}, which is unknown here"
+            return say("time unknown, as no run of {models} is stored here", models=named)
+        return say(
+            "about {time} and the time of {models}, which is unknown here",
+            time=duration(max(1, round(self.seconds))),
+            models=named,
+        )
 
 
 def evaluations_of(request: Request, models: int = 1) -> int:

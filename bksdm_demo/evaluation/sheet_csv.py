@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from bksdm_demo.evaluation.sheet_results import CellResult, RowResult, SheetResults
+from bksdm_demo.languages import ENGLISH, speaking
 from bksdm_demo.parameters.result_json import request_report, seconds_report
 from bksdm_demo.reports.csv_report import harmless
 from bksdm_demo.wording.timing import PHASES, timings_of
@@ -38,6 +39,7 @@ AFTER = (
 )
 
 
+@speaking(ENGLISH)
 def write_sheet_csv(results: SheetResults, stream: BinaryIO, files: Mapping[tuple[int, str], str]) -> None:
     """Write the table. `files` are the names of picture files beside it, by row and model. A missing value is empty."""
     rows = list(_rows(results, files))

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 from bksdm_demo.evaluation.sheet_results import CellResult, ModelResult, RowResult, SheetResults
 from bksdm_demo.intervals import Estimate
+from bksdm_demo.languages import ENGLISH, speaking
 from bksdm_demo.parameters.result_json import request_report, seconds_report, timestamp
 from bksdm_demo.reports.similarity import Similarity
 from bksdm_demo.wording.timing import timings_of
@@ -18,6 +19,7 @@ SCHEMA_VERSION = 1
 Files = Mapping[tuple[int, str], str]  # names of picture files, by row and model
 
 
+@speaking(ENGLISH)
 def write_sheet_json(results: SheetResults, stream: BinaryIO, files: Files) -> None:
     """Write the document, row by row. `files` are the names of picture files beside it. A missing value is null."""
     head = json.dumps(_head(results), indent=2, allow_nan=False)

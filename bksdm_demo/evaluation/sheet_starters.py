@@ -7,11 +7,12 @@ from pathlib import Path
 from bksdm_demo.errors import RequestError
 from bksdm_demo.evaluation.sheet_draft import Draft
 from bksdm_demo.evaluation.sheet_reader import read_sheet
+from bksdm_demo.languages import marked
 
 FOLDER = Path(__file__).parents[2] / "assets" / "sheets"
 STARTERS = {  # name -> what it is for
-    "emoji": "16 prompts for the embedded emoji models",
-    "photos": "32 prompts in eight categories for the published models",
+    "emoji": marked("16 prompts for the embedded emoji models"),
+    "photos": marked("32 prompts in eight categories for the published models"),
 }
 
 

@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 from bksdm_demo.evaluation.sheet_results import NOT_DRAWN, CellResult, ModelResult, RowResult, SheetResults
 from bksdm_demo.intervals import Estimate
+from bksdm_demo.languages import inflected, marked, say
+from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import GENERATORS, Phase, Request
-from bksdm_demo.reports.html_view import date_text, environment_facts
+from bksdm_demo.reports.html_view import MISSING_FILE, NO_PICTURE, date_text, environment_facts
 from bksdm_demo.reports.licences import Licence, licences_of
 from bksdm_demo.reports.tables import Table, similarity_text
 from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, plural, shorten
-from bksdm_demo.wording.outcomes import COUNTED, OUTCOMES, tone_of
+from bksdm_demo.wording.outcomes import COUNTED, OUTCOMES, counted_words, tone_of
 from bksdm_demo.wording.timing import NOTHING, ONE_RUN, format_ratio, format_seconds
 
 ALT_LENGTH = 160  # characters of a prompt in a picture's description
-UNFINISHED = ("Not drawn yet", "The sheet was stopped before this picture.")
-BASELINE = "baseline"
+UNFINISHED = (marked("Not drawn yet"), marked("The sheet was stopped before this picture."))
+BASELINE = marked("baseline")
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,13 @@ def sheet_view(results: SheetResults) -> SheetView:
     systems = [results.systems[key] for key in sheet.models if key in results.systems]
     versions = {str(one.get("demo_version", "")) for one in results.environments}
     return SheetView(
-        title=sheet.name or "A sheet",
+        title=sheet.name or say("A sheet"),
         status=status_words(results),
         when=date_text(results.record.created),
         facts=(
-            ("Rows", f"{len(sheet.rows):,}"),
-            ("Models", str(len(sheet.models))),
-            ("Baseline", results.names[sheet.baseline]),
+            (say("Rows"), f"{len(sheet.rows):,}"),
+            (say("Models"), str(len(sheet.models))),
+            (say("Baseline"), results.names[sheet.baseline]),
             *_facts(sheet.rows[0].request, shared),
         ),
         warnings=_warnings(results),
@@ -108,17 +110,26 @@ def sheet_view(results: SheetResults) -> SheetView:
 def status_words(results: SheetResults) -> str:
     """ "400 pictures, 3 blocked, 1 failed, 12 to come, 2 assertions do not hold"."""
     parts = [plural(results.count(Phase.DONE.value), "picture")]
-    parts += [f"{count} {word}" for phase, word in COUNTED.items() if (count := results.count(phase.value))]
-    parts += [f"{count} to come"] if (count := results.count(NOT_DRAWN)) else []
+    parts += counted_words({phase: results.count(phase.value) for phase in COUNTED})
+    parts += [say("{count} to come", count=count)] if (count := results.count(NOT_DRAWN)) else []
     if results.failures:
-        parts.append("1 assertion fails" if results.failures == 1 else f"{results.failures} assertions fail")
+        parts.append(inflected(results.failures, "{count} assertion fails", "{count} assertions fail"))
     return ", ".join(parts)
 
 
 def models_table(results: SheetResults) -> Table:
     """A row per model over all rows of the sheet."""
     alike = ("PSNR", "SSIM", "HaarPSI")
-    heads = ("Model", "Pictures", "Blocked", "Failed", "Drawing, median", "Times as fast", *alike, "Assertions")
+    heads = (
+        say("Model"),
+        say("Pictures"),
+        say("Blocked"),
+        say("Failed"),
+        say("Drawing, median"),
+        say("Times as fast"),
+        *alike,
+        say("Assertions"),
+    )
     asked = any(cell.checked for row in results.rows for cell in row.cells)
     rows = tuple(_model(results, model, asked) for model in results.models)
     return Table(heads if asked else heads[:-1], rows)
@@ -133,12 +144,12 @@ def _model(results: SheetResults, model: ModelResult, asked: bool) -> tuple[str,
         str(model.outcomes.get(Phase.BLOCKED.value, 0)),
         str(failed),
         NOTHING if model.seconds is None else format_seconds(model.seconds.value),
-        BASELINE if baseline else speed_words(model.speed),
+        say(BASELINE) if baseline else speed_words(model.speed),
         NOTHING if model.psnr is None else f"{model.psnr:.1f} dB",
         NOTHING if model.ssim is None else f"{model.ssim:.3f}",
         NOTHING if model.haarpsi is None else f"{model.haarpsi:.3f}",
     )
-    return (*texts, f"{model.failures} fail" if model.failures else "hold") if asked else texts
+    return (*texts, say("{count} fail", count=model.failures) if model.failures else say("hold")) if asked else texts
 
 
 def speed_words(speed: Estimate | None) -> str:
@@ -146,9 +157,10 @@ def speed_words(speed: Estimate | None) -> str:
     if speed is None:
         return NOTHING
     if speed.low is None or speed.high is None:
-        rows = "one row" if speed.count == 1 else f"{speed.count} rows"
-        return f"{format_ratio(speed.value)}, {rows}"
-    return f"{format_ratio(speed.value)} ({format_ratio(speed.low)} to {format_ratio(speed.high)})"
+        rows = say("one row") if speed.count == 1 else plural(speed.count, "row")
+        return say("{ratio}, {rows}", ratio=format_ratio(speed.value), rows=rows)
+    low, high = format_ratio(speed.low), format_ratio(speed.high)
+    return say("{ratio} ({low} to {high})", ratio=format_ratio(speed.value), low=low, high=high)
 
 
 def shared_settings(requests: Sequence[Request]) -> frozenset[str]:
@@ -166,7 +178,7 @@ def row_facts(request: Request, shared: frozenset[str]) -> tuple[tuple[str, str]
 def _facts(request: Request, names: frozenset[str]) -> tuple[tuple[str, str], ...]:
     """These settings as (label, value), without empty ones."""
     order = [name for name in request.__dataclass_fields__ if name in names]
-    facts = ((name.replace("_", " ").capitalize(), _value(name, getattr(request, name))) for name in order)
+    facts = ((translated(name.replace("_", " ").capitalize()), _value(name, getattr(request, name))) for name in order)
     return tuple((label, value) for label, value in facts if value)
 
 
@@ -178,38 +190,51 @@ def _value(name: str, value: object) -> str:
     if value is None or value is False or value == "" or value == ():
         return ""
     if value is True:
-        return "yes"
+        return say("yes")
     if isinstance(value, (tuple, list)):
-        return " to ".join(_value("", one) for one in value)
+        return say(" to ").join(_value("", one) for one in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _warnings(results: SheetResults) -> tuple[str, ...]:
     found = []
     if coming := results.count(NOT_DRAWN):
-        found.append(f"{plural(coming, 'picture')} of {results.record.sheet.cells} had no outcome when this was made.")
+        found.append(
+            say(
+                "{pictures} of {total} had no outcome when this was made.",
+                pictures=plural(coming, "picture"),
+                total=results.record.sheet.cells,
+            )
+        )
     if len(results.environments) > 1:
         found.append(
-            f"The pictures come from {len(results.environments)} machines or versions, listed at the end. "
-            "Their times cannot be compared."
+            say(
+                "The pictures come from {count} machines or versions, listed at the end. "
+                "Their times cannot be compared.",
+                count=len(results.environments),
+            )
         )
     return tuple(found)
 
 
 def _timing_note(results: SheetResults) -> str:
     baseline = results.names[results.record.sheet.baseline]
-    return (
+    return say(
         "Drawing is the time without loading. Times as fast is the median over the rows, each against "
-        f"{baseline} in the same row, with its 95 % interval; rows in which a model had just been loaded are left "
-        f"out if others remain. PSNR, SSIM and HaarPSI are medians against the pictures of {baseline}: "
-        "1 is equal, HaarPSI follows the eye best, and none says which picture is better."
+        "{model} in the same row, with its 95 % interval; rows in which a model had just been loaded are left "
+        "out if others remain. PSNR, SSIM and HaarPSI are medians against the pictures of {model}: "
+        "1 is equal, HaarPSI follows the eye best, and none says which picture is better.",
+        model=baseline,
     )
 
 
 def _filters(rows: Sequence[ViewRow]) -> tuple[tuple[str, str], ...]:
     """The filters by outcome that match a row, beside the one that shows all."""
-    labels = {"blocked": "With a blocked picture", "failed": "With a failed or missing picture"}
-    labels |= {"assertion": "With a failed assertion", "differs": "With a picture unlike the baseline's"}
+    labels = {"blocked": say("With a blocked picture"), "failed": say("With a failed or missing picture")}
+    labels |= {
+        "assertion": say("With a failed assertion"),
+        "differs": say("With a picture unlike the baseline's"),
+    }
     found = {word for row in rows for word in row.outcomes.split()}
     return tuple((value, label) for value, label in labels.items() if value in found)
 
@@ -248,21 +273,23 @@ def _cell(results: SheetResults, row: RowResult, column: int, result: CellResult
     ended = cell is not None and cell.phase.final
     title, sentence = UNFINISHED
     if cell is not None and ended:
-        title, sentence = OUTCOMES.get(cell.phase, ("No picture", "The file of this picture is missing."))
+        title, sentence = OUTCOMES.get(cell.phase, (NO_PICTURE, MISSING_FILE))
     baseline = result.model == results.record.sheet.baseline
     prompt = shorten(row.row.request.prompt, ALT_LENGTH)
-    speed = BASELINE if baseline else f"{format_ratio(result.speed)} as fast ({ONE_RUN})" if result.speed else ""
+    speed = say(BASELINE) if baseline else ""
+    if result.speed and not baseline:
+        speed = say("{ratio} as fast ({runs})", ratio=format_ratio(result.speed), runs=say(ONE_RUN))
     return ViewCell(
         id=f"cell-{row.index + 1}-{column + 1}",
         row=row.index,
         column=column,
         name=name,
         tone=tone_of(cell) if cell is not None and ended else "stopped",
-        title=title,
-        detail=(cell.message or sentence) if cell is not None and ended else sentence,
-        alt=f"{prompt} – drawn by {name}" if cell is not None and cell.shown else "",
+        title=say(title),
+        detail=(cell and ended and translated(cell.message)) or say(sentence),
+        alt=say("{prompt} – drawn by {model}", prompt=prompt, model=name) if cell is not None and cell.shown else "",
         seconds="" if result.seconds is None else format_seconds(result.seconds),
         speed=speed if result.seconds is not None else "",
         similarity="" if result.similarity is None else similarity_text(result.similarity),
-        failures=tuple(f"{failure.name}: {failure.sentence}" for failure in result.failures),
+        failures=tuple(f"{failure.name}: {translated(failure.sentence)}" for failure in result.failures),
     )

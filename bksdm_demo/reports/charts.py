@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bksdm_demo.languages import say
 from bksdm_demo.records import Timings
 from bksdm_demo.wording.timing import PHASE_LABELS, PHASES, drawing_seconds, format_seconds
 
@@ -61,7 +62,14 @@ def _segments(timings: Timings, phases: Sequence[str], widest: float) -> tuple[S
         seconds = getattr(timings, phase)
         if seconds > 0 and widest > 0:
             width = 100 * seconds / widest
-            found.append(Segment(phase, start, width, f"{PHASE_LABELS[phase]} {format_seconds(seconds)}"))
+            found.append(
+                Segment(
+                    phase,
+                    start,
+                    width,
+                    say("{phase} {time}", phase=say(PHASE_LABELS[phase]), time=format_seconds(seconds)),
+                )
+            )
             start += width
     return tuple(found)
 

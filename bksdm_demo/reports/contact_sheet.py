@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from bksdm_demo.environment import unet_precisions
+from bksdm_demo.languages import ENGLISH, say, speaking
 from bksdm_demo.records import Cell, Job, Phase, Request, Result
 from bksdm_demo.reports.text_layout import lines_of
 from bksdm_demo.units import format_bytes
@@ -52,6 +53,7 @@ class _Pen:
             self.y += size * LEADING
 
 
+@speaking(ENGLISH)  # whether there is a font for another language is known to nobody
 def draw_sheet(job: Job, names: Mapping[str, str], environment: Mapping[str, Any]) -> Image.Image:
     """The whole sheet in RGB. `names` maps model keys to display names; a key without a name is shown as it is."""
     images = [image for cell in job.cells if (image := image_of(cell)) is not None]
@@ -120,11 +122,20 @@ def _write_header(pen: _Pen, job: Job) -> None:
 
 def settings_line(request: Request, seeds: Sequence[int] = ()) -> str:
     """The shared settings in one line; `seeds` lists them if there are several."""
-    seed = f"Seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"Seed {request.seed}"
+    if len(seeds) > 1:
+        seed = say("Seeds {seeds}", seeds=", ".join(map(str, seeds)))
+    else:
+        seed = say("Seed {seed}", seed=request.seed)
     scheduler, noise = SCHEDULER_NAMES[request.scheduler], GENERATOR_NAMES[request.generator]
-    steps, guidance = plural(request.steps, "step"), f"guidance {request.guidance_scale:g}"
-    options = "".join(f" · {label.lower()} {value}" for label, value in saving_facts(request))
-    return f"{seed} · {steps} · {guidance} · {scheduler} · {noise} noise{options}"
+    facts = [
+        seed,
+        plural(request.steps, "step"),
+        say("guidance {value}", value=f"{request.guidance_scale:g}"),
+        scheduler,
+        say("{generator} noise", generator=noise),
+        *(f"{say(label).lower()} {say(value)}" for label, value in saving_facts(request)),
+    ]
+    return " · ".join(facts)
 
 
 def _draw_cell(

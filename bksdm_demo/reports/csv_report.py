@@ -12,6 +12,7 @@ import io
 import unicodedata
 from typing import Any, BinaryIO
 
+from bksdm_demo.languages import ENGLISH, speaking
 from bksdm_demo.parameters.result_json import timestamp
 from bksdm_demo.records import Cell
 from bksdm_demo.reports.json_report import cell_report
@@ -58,6 +59,7 @@ HEADS = (
 )
 
 
+@speaking(ENGLISH)
 def write_csv(material: Material, stream: BinaryIO, files: dict[int, str] | None = None) -> None:
     """Write the table. `files` are the file names of pictures beside it, by the index of their cell.
 

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from bksdm_demo.languages import language, say
+from bksdm_demo.phrase_book import translated
 from bksdm_demo.reports.html_view import MISSING_FILE, report_view
 from bksdm_demo.reports.material import Material
 from bksdm_demo.units import unbroken
@@ -31,6 +33,7 @@ def page_templates(*folders: Path) -> Environment:
         lstrip_blocks=True,
     )
     templates.filters["unbroken"] = unbroken
+    templates.globals |= {"say": say, "translated": translated, "language": language}
     return templates
 
 
@@ -46,6 +49,6 @@ def write_html(material: Material, stream: BinaryIO) -> None:
         return "" if data is None else f"data:image/png;base64,{base64.b64encode(data).decode()}"
 
     page = _templates.get_template(PAGE)
-    words = {"view": report_view(material), "missing_file": MISSING_FILE, "phases": PHASE_LABELS}
+    words = {"view": report_view(material), "missing_file": say(MISSING_FILE), "phases": PHASE_LABELS}
     for piece in page.generate(words, embedded=embedded):
         stream.write(piece.encode("utf-8", "replace"))

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from bksdm_demo.languages import inflected, marked, say
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.parameters.links import job_address, job_command, job_query
+from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports.charts import Bar, bars
 from bksdm_demo.reports.licences import Licence, licences_of
@@ -41,8 +43,13 @@ from bksdm_demo.wording.timing import (
 
 ALT_LENGTH = 160  # characters of a prompt in a picture's description
 TITLE_LENGTH = 80  # characters of a prompt in the window's title
-MISSING_FILE = "The file of this picture is missing."
-UNFINISHED = ("Not drawn yet", "This picture was not finished when the report was made.")
+MISSING_FILE = marked("The file of this picture is missing.")
+UNFINISHED = (marked("Not drawn yet"), marked("This picture was not finished when the report was made."))
+NO_PICTURE = marked("No picture")
+MONTHS = (
+    marked("January"), marked("February"), marked("March"), marked("April"), marked("May"), marked("June"),
+    marked("July"), marked("August"), marked("September"), marked("October"), marked("November"), marked("December"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -131,12 +138,12 @@ def report_view(material: Material) -> ReportView:
     environment = job.environment
     rows, rounds = _seed_rows(material), rounds_of(job)
     return ReportView(
-        title=f"{shorten(job.request.prompt, TITLE_LENGTH)} – a comparison",
+        title=say("{prompt} – a comparison", prompt=shorten(job.request.prompt, TITLE_LENGTH)),
         prompt=job.request.prompt,
         status=outcome_words(job),
         when=date_text(job.created),
         unfinished=_unfinished(material),
-        facts=setting_facts(job.request, job.seeds),
+        facts=tuple((say(label), value) for label, value in setting_facts(job.request, job.seeds)),
         notes=reading_notes(job),
         across=min(len(job.models) if len(job.models) > 1 else len(job.seeds), 4),
         rows=rows,
@@ -154,7 +161,7 @@ def report_view(material: Material) -> ReportView:
         safety=_safety(job),
         missing=tuple(cell for row in rows for cell in row.cells if cell.tone != "done"),
         models=tuple(_model(material, key) for key in job.models),
-        note=EMOJI_NOTE if any(EMOJI_NOTE in system.summary for system in _systems(material)) else "",
+        note=translated(EMOJI_NOTE) if any(EMOJI_NOTE in system.summary for system in _systems(material)) else "",
         environment=environment_facts(environment),
         parts=parts_table(environment),
         licences=licences_of(_systems(material)),
@@ -168,7 +175,14 @@ def report_view(material: Material) -> ReportView:
 def date_text(seconds: float) -> str:
     """ "23 November 2026, 06:46 UTC" from seconds since the epoch."""
     when = datetime.fromtimestamp(seconds, UTC)
-    return f"{when.day} {when:%B %Y, %H:%M} UTC"
+    return say(
+        "{day} {month} {year}, {time} UTC",
+        day=when.day,
+        month=say(MONTHS[when.month - 1]),
+        number=when.month,
+        year=when.year,
+        time=f"{when:%H:%M}",
+    )
 
 
 # --- Heading and pictures --------------------------------------------------------------------------------------------
@@ -178,8 +192,12 @@ def _unfinished(material: Material) -> str:
     coming = sum(not cell.phase.final for cell in material.job.cells)
     if not coming:
         return ""
-    of = f"{coming} of {plural(len(material.job.cells), 'picture')}"
-    return f"Made on {date_text(material.made)}, while the comparison was still running: {of} had no outcome yet."
+    return say(
+        "Made on {date}, while the comparison was still running: {count} of {pictures} had no outcome yet.",
+        date=date_text(material.made),
+        count=coming,
+        pictures=plural(len(material.job.cells), "picture"),
+    )
 
 
 def _seed_rows(material: Material) -> tuple[SeedRow, ...]:
@@ -188,34 +206,38 @@ def _seed_rows(material: Material) -> tuple[SeedRow, ...]:
     cells = [_cell(material, index) for index in range(len(job.cells))]
     if len(job.seeds) == 1 or len(job.models) == 1:
         return (SeedRow("", tuple(cells)),)
-    return tuple(SeedRow(f"Seed {seed}", tuple(cell for cell in cells if cell.seed == seed)) for seed in job.seeds)
+    return tuple(
+        SeedRow(say("Seed {seed}", seed=seed), tuple(cell for cell in cells if cell.seed == seed)) for seed in job.seeds
+    )
 
 
 def _cell(material: Material, index: int) -> ReportCell:
     job, cell = material.job, material.job.cells[index]
     name, shown, timing = material.names[cell.model], cell.shown, timings_of(cell)
-    title, sentence = OUTCOMES.get(cell.phase, ("No picture", MISSING_FILE) if cell.phase.final else UNFINISHED)
-    seed = f", seed {cell.seed}" if len(job.seeds) > 1 else ""
+    title, sentence = OUTCOMES.get(cell.phase, (NO_PICTURE, MISSING_FILE) if cell.phase.final else UNFINISHED)
+    full = say("{model}, seed {seed}", model=name, seed=cell.seed) if len(job.seeds) > 1 else name
     size = cell.result.size if cell.result is not None else None
     with_picture = [other for other, one in enumerate(job.cells) if one.shown]
     facts = []
     if timing is not None and timing.cold:
-        facts.append(f"+ {format_seconds(timing.load)} loading")
+        facts.append(say("+ {time} loading", time=format_seconds(timing.load)))
     if index in material.similarities:
         facts.append(similarity_text(material.similarities[index]))
     return ReportCell(
         index=index,
-        name=f"{name}{seed}" if len(job.models) == 1 else name,
+        name=full if len(job.models) == 1 else name,
         seed=cell.seed,
         tone=tone_of(cell) if cell.phase.final else "stopped",
-        title=title,
-        detail=cell.message or sentence if cell.phase.final else sentence,
-        alt=f"{shorten(job.request.prompt, ALT_LENGTH)} – drawn by {name}{seed}" if shown else "",
+        title=say(title),
+        detail=translated(cell.message) or say(sentence) if cell.phase.final else say(sentence),
+        alt=say("{prompt} – drawn by {model}", prompt=shorten(job.request.prompt, ALT_LENGTH), model=full)
+        if shown
+        else "",
         size=None if size is None else (size[1], size[0]),
         seconds="" if timing is None else format_seconds(drawing_seconds(timing)),
         speed=speed_words(job, cell),
         facts=tuple(facts),
-        caption=f"{name}{seed}",
+        caption=full,
         before=max((other for other in with_picture if other < index), default=None),
         after=min((other for other in with_picture if other > index), default=None),
     )
@@ -224,7 +246,7 @@ def _cell(material: Material, index: int) -> ReportCell:
 def _full_name(material: Material, index: int) -> str:
     cell = material.job.cells[index]
     name = material.names[cell.model]
-    return f"{name} · seed {cell.seed}" if len(material.job.seeds) > 1 else name
+    return say("{model} · seed {seed}", model=name, seed=cell.seed) if len(material.job.seeds) > 1 else name
 
 
 def _reference(material: Material) -> str:
@@ -238,7 +260,7 @@ def _not_compared(material: Material) -> str:
     first = job.models[0]
     if not any(cell.shown for cell in job.cells) or any(cell.shown for cell in job.cells if cell.model == first):
         return ""
-    return f"{material.names[first]} has no picture, so the others have nothing to be compared with."
+    return say("{model} has no picture, so the others have nothing to be compared with.", model=material.names[first])
 
 
 # --- Models, safety, machine -----------------------------------------------------------------------------------------
@@ -250,13 +272,25 @@ def _safety(job: Job) -> str:
     judged, pictures = len(blocked) - unjudged, plural(len(job.cells), "picture")
     sentences = []
     if judged:
-        them = "it" if judged == 1 else "them"
-        sentences.append(f"The safety checker blocked {judged} of {pictures}. No file of this report contains {them}.")
+        sentences.append(
+            inflected(
+                judged,
+                "The safety checker blocked {count} of {pictures}. No file of this report contains it.",
+                "The safety checker blocked {count} of {pictures}. No file of this report contains them.",
+                pictures=pictures,
+            )
+        )
     if unjudged:
-        was, they = ("was", "it was") if unjudged == 1 else ("were", "they were")
-        sentences.append(f"{unjudged} of {pictures} {was} blocked before {they} drawn.")
+        sentences.append(
+            inflected(
+                unjudged,
+                "{count} of {pictures} was blocked before it was drawn.",
+                "{count} of {pictures} were blocked before they were drawn.",
+                pictures=pictures,
+            )
+        )
     if not blocked and any(cell.shown for cell in job.cells):
-        sentences.append("The safety checker allowed every picture in this report.")
+        sentences.append(say("The safety checker allowed every picture in this report."))
     return " ".join(sentences)
 
 
@@ -273,10 +307,10 @@ def _model(material: Material, key: str) -> ModelRow:
         format_count(system.unet_parameters) if system.unet_parameters else NOTHING,
         format_count(system.parameters) if system.parameters else NOTHING,
         format_bytes(system.size_bytes) if system.size_bytes else NOTHING,
-        system.weights or NOTHING,
-        system.attention or NOTHING,
+        translated(system.weights) or NOTHING,
+        translated(system.attention) or NOTHING,
     )
-    licence, licence_url = system.licence or "unknown", _safe_link(system.licence_url)
+    licence, licence_url = system.licence or say("unknown"), _safe_link(system.licence_url)
     return ModelRow(system.name, key, texts, licence, licence_url, _safe_link(system.card_url))
 
 
@@ -294,16 +328,20 @@ def environment_facts(environment: Mapping[str, Any]) -> tuple[tuple[str, str], 
     cpu, memory = environment.get("cpu") or {}, environment.get("memory_bytes")
     cores, quota = cpu.get("count"), cpu.get("quota")
     packages = environment.get("packages") or {}
-    processor = [cpu.get("name"), plural(cores, "core") if cores else "", f"{quota:g} granted" if quota else ""]
-    facts = [
-        ("Engine", environment.get("engine")),
-        ("Requested precision", environment.get("precision")),
-        ("Threads", environment.get("threads")),
-        ("Processor", ", ".join(str(fact) for fact in processor if fact)),
-        ("Memory", format_bytes(memory) if memory else ""),
-        ("System", environment.get("platform")),
-        ("Python", " ".join(str(environment.get(key) or "") for key in ("implementation", "python")).strip()),
-        ("Packages", ", ".join(f"{name} {version}" for name, version in packages.items() if version)),
-        ("Program", environment.get("demo_version") and f"bksdm-demo {environment['demo_version']}"),
+    processor = [
+        cpu.get("name"),
+        plural(cores, "core") if cores else "",
+        say("{count} granted", count=f"{quota:g}") if quota else "",
     ]
-    return tuple((label, str(value)) for label, value in facts if value)
+    facts = [
+        (marked("Engine"), environment.get("engine")),
+        (marked("Requested precision"), environment.get("precision")),
+        (marked("Threads"), environment.get("threads")),
+        (marked("Processor"), ", ".join(str(fact) for fact in processor if fact)),
+        (marked("Memory"), format_bytes(memory) if memory else ""),
+        (marked("System"), environment.get("platform")),
+        (marked("Python"), " ".join(str(environment.get(key) or "") for key in ("implementation", "python")).strip()),
+        (marked("Packages"), ", ".join(f"{name} {version}" for name, version in packages.items() if version)),
+        (marked("Program"), environment.get("demo_version") and f"bksdm-demo {environment['demo_version']}"),
+    ]
+    return tuple((say(label), str(value)) for label, value in facts if value)

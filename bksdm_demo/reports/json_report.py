@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
+from bksdm_demo.languages import ENGLISH, speaking
 from bksdm_demo.library.catalog import System
 from bksdm_demo.library.sharing import Sharing
 from bksdm_demo.parameters.result_json import (
@@ -35,6 +36,7 @@ _SYSTEM_FACTS = tuple(
 )
 
 
+@speaking(ENGLISH)
 def job_report(
     job: Job,
     names: Mapping[str, str],

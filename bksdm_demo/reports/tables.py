@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bksdm_demo.intervals import Spread, spread
+from bksdm_demo.languages import say
 from bksdm_demo.records import Cell, Job, Timings
 from bksdm_demo.reports.charts import step_line
 from bksdm_demo.reports.material import Material
@@ -54,8 +55,8 @@ def timing_table(names: Sequence[str], cells: Sequence[Cell], job: Job) -> Table
     timings = [timing for cell in cells if (timing := timings_of(cell))]
     longest = max((timing.load + drawing_seconds(timing) for timing in timings), default=0.0)
     digits = decimals(longest)
-    speeds = ("Speed",) if len(job.seeds) == 1 else ()
-    heads = ("Seconds", *(PHASE_LABELS[phase] for phase in PHASES), "Drawing", *speeds)
+    speeds = (say("Speed"),) if len(job.seeds) == 1 else ()
+    heads = (say("Seconds"), *(say(PHASE_LABELS[phase]) for phase in PHASES), say("Drawing"), *speeds)
     rows = []
     for name, timing, cell in zip(names, timings, cells, strict=True):
         drawing = [getattr(timing, phase) for phase in PHASES[1:]] + [drawing_seconds(timing)]
@@ -73,14 +74,15 @@ def model_table(names: Mapping[str, str], job: Job) -> Table | None:
     if rounds is None or len(job.seeds) == 1:
         return None
     digits = decimals(max(max(rounds.drawings(model)) for model in rounds.models))
-    speeds = ("Speed",) if len(job.models) > 1 else ()
-    heads = ("Seconds, median (quartiles)", *(PHASE_LABELS[phase] for phase in PHASES[1:]), "Drawing", *speeds)
+    speeds = (say("Speed"),) if len(job.models) > 1 else ()
+    phases = (say(PHASE_LABELS[phase]) for phase in PHASES[1:])
+    heads = (say("Seconds, median (quartiles)"), *phases, say("Drawing"), *speeds)
     rows = []
     for model in rounds.models:
         series = [[getattr(one, phase) for one in rounds.times[model]] for phase in PHASES[1:]]
         texts = [_spread(spread(seconds), digits) for seconds in (*series, rounds.drawings(model))]
         ratio = rounds.speed(model)
-        speed = (ratio_words(ratio) if ratio else "baseline" if model == rounds.models[0] else NOTHING,)
+        speed = (ratio_words(ratio) if ratio else say("baseline") if model == rounds.models[0] else NOTHING,)
         rows.append((names[model], *texts, *(speed if speeds else ())))
     return Table(heads, tuple(rows))
 
@@ -101,7 +103,12 @@ def step_rows(names: Sequence[str], timings: Sequence[Timings]) -> tuple[StepRow
             continue
         shown = (min(timing.steps), middle, max(timing.steps))
         texts = (str(len(timing.steps)), *(_milliseconds(seconds) for seconds in shown))
-        label = f"{plural(len(timing.steps), 'step')} between {texts[1]} and {texts[3]} milliseconds"
+        label = say(
+            "{steps} between {low} and {high} milliseconds",
+            steps=plural(len(timing.steps), "step"),
+            low=texts[1],
+            high=texts[3],
+        )
         rows.append(StepRow(name, texts, step_line(timing.steps, slowest), label))
     return tuple(rows)
 
@@ -113,7 +120,7 @@ def every_step_table(names: Sequence[str], timings: Sequence[Timings]) -> Table:
     for name, timing in zip(names, timings, strict=True):
         texts = [_milliseconds(seconds) for seconds in timing.steps]
         rows.append((name, *texts, *[NOTHING] * (longest - len(texts))))
-    return Table(("Milliseconds", *(str(number) for number in range(1, longest + 1))), tuple(rows))
+    return Table((say("Milliseconds"), *(str(number) for number in range(1, longest + 1))), tuple(rows))
 
 
 def _milliseconds(seconds: float) -> str:
@@ -127,8 +134,8 @@ def similarity_table(material: Material) -> Table | None:
     if not known:
         return None
     heads = (
-        f"Against {material.names[job.models[0]]}",
-        *(f"Seed {seed}" if len(job.seeds) > 1 else "PSNR · SSIM · HaarPSI" for seed in job.seeds),
+        say("Against {model}", model=material.names[job.models[0]]),
+        *(say("Seed {seed}", seed=seed) if len(job.seeds) > 1 else "PSNR · SSIM · HaarPSI" for seed in job.seeds),
     )
     rows = []
     for model in job.models[1:]:
@@ -140,7 +147,7 @@ def similarity_table(material: Material) -> Table | None:
 def similarity_text(similarity: Similarity) -> str:
     """ "31.2 dB · SSIM 0.942 · HaarPSI 0.871", or "identical"."""
     if similarity.identical:
-        return "identical"
+        return say("identical")
     return f"{similarity.psnr:.1f} dB · SSIM {similarity.ssim:.3f} · HaarPSI {similarity.haarpsi:.3f}"
 
 
@@ -150,7 +157,13 @@ def parts_table(environment: Mapping[str, Any]) -> Table | None:
     Parts whose engine chooses among compute units also show what its plan and the trials found.
     """
     parts: Mapping[str, Mapping[str, Any]] = environment.get("parts") or {}
-    heads = ("Part", "Engine", "Precision or compute units", "Processors by estimated cost", "Trials")
+    heads = (
+        say("Part"),
+        say("Engine"),
+        say("Precision or compute units"),
+        say("Processors by estimated cost"),
+        say("Trials"),
+    )
     rows = [
         (
             name,

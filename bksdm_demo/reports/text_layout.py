@@ -18,10 +18,13 @@ SYSTEM_FONTS = (
     "LiberationSans-Regular.ttf",
     "Arial Unicode.ttf",
     "NotoSansCJK-Regular.ttc",
+    "NanumGothic.ttf",
     "wqy-microhei.ttc",
     "PingFang.ttc",
     "segoeui.ttf",
     "msyh.ttc",
+    "malgun.ttf",
+    "AppleSDGothicNeo.ttc",
 )
 PROBE_PIXELS = 16  # glyphs are compared at this size
 MISSING = "\U0010fffd"  # a private code point without a glyph in any font: drawn as the "missing glyph" box
@@ -34,11 +37,14 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 def lines_of(text: str, size: float, width: float, most: int) -> tuple[list[str], Font]:
     """Break the text into at most `most` lines of `width` pixels; also return the font of `size` pixels for them.
 
-    A text that does not fit ends with an ellipsis. White space and control characters become single spaces.
+    A text that does not fit ends with an ellipsis. White space and control characters become single spaces. A text of
+    which no font here has even half of the characters is an empty line: a row of question marks says nothing.
     """
     plain = tidy(text)
     face = best_face(plain)
     font = open_face(face, size)
+    if 2 * sum(covers(face, char) for char in plain) < len(plain):
+        return [""], font
     written = "".join(char if char.isspace() or covers(face, char) else "?" for char in plain)
     return wrap(written, font, width, most), font
 

@@ -150,14 +150,17 @@ def _head(record: SheetRecord, progress: Progress | None, problem: str, choice: 
     sheet_id, sheet = quote(record.id, safe=""), record.sheet
     bar = ""
     if progress is not None:
-        bar = f'<progress max="{len(sheet.rows)}" value="{progress.rows}" aria-label="{escape(say("Rows drawn"))}"></progress>'
+        label = escape(say("Rows drawn"))
+        bar = f'<progress max="{len(sheet.rows)}" value="{progress.rows}" aria-label="{label}"></progress>'
     files = "".join(
         f'<a class="bk-tool" href="{FOLDER}/{sheet_id}.{kind}?{escape(urlencode({"baseline": sheet.baseline}))}"'
-        f' download>{escape(say(name))}<span class="bk-hidden"> {escape(say("of this sheet, {kind}", kind=kind.upper()))}</span></a>'
+        f" download>{escape(say(name))}"
+        f'<span class="bk-hidden"> {escape(say("of this sheet, {kind}", kind=kind.upper()))}</span></a>'
         for kind, (_, name) in KINDS.items()
     )
     link = (
-        f'<button type="button" class="bk-tool" data-link="?{escape(choice.query(record.id))}">{escape(say("Copy link"))}</button>'
+        f'<button type="button" class="bk-tool" data-link="?{escape(choice.query(record.id))}">'
+        f"{escape(say('Copy link'))}</button>"
         f'<label class="bk-by-hand" hidden>{escape(say("Copy this address:"))} <input type="text" readonly></label>'
     )
     said = f'<p class="bk-notice" role="alert">{escape(translated(problem))}</p>' if problem else ""
@@ -214,7 +217,8 @@ def _cell(
     if not shown.shown:
         tone, title = tone_of(cell), phase_title(cell.phase)
         inside = f'{icon(tone)}<span class="bk-hidden">{escape(name)}: {escape(title)}</span>'
-        box = f'<span class="bk-cell" data-tone="{tone}" title="{escape(translated(cell.message) or title)}">{inside}</span>'
+        why = escape(translated(cell.message) or title)
+        box = f'<span class="bk-cell" data-tone="{tone}" title="{why}">{inside}</span>'
     else:
         address = f"pictures/{quote(job.id, safe='')}/{cell_name(job, place.index)}?v={picture_version(cell)}"
         alt = picture_alt(record.sheet.rows[row].request, name)

@@ -33,8 +33,8 @@ from bksdm_demo.ui.visitors import Visits
 SHEETS_TAB = "sheets"
 TEXT_LIMIT = 200_000  # characters that the page sends
 PLACEHOLDER = marked(
-    "a red apple\na blue car\n\nOr cells copied from a spreadsheet, with a heading for each column: prompt, steps, seed, "
-    "guidance, scheduler, label …\nOr CSV, JSON or YAML."
+    "a red apple\na blue car\n\nOr cells copied from a spreadsheet, with a heading for each column: prompt, steps, "
+    "seed, guidance, scheduler, label …\nOr CSV, JSON or YAML."
 )
 AXES_HINT = marked("Multiply the rows: steps 5, 10, 20; seeds 1..4; guidance 1, 3, 7.5; scheduler all")
 FOLLOW_JS = "(query) => window.bksdm.followSheet(query)"  # sheets.js

@@ -31,7 +31,8 @@ function show() {
     count += fits;
   }
   arrange(chosen.get("sort") || "");
-  document.getElementById("shown").textContent = `${count} of ${lines.length} rows`;
+  const shown = document.getElementById("shown");
+  shown.textContent = shown.dataset.words.replace("{count}", count).replace("{total}", lines.length);
   const kept = Array.from(chosen).filter(([, value]) => value);
   history.replaceState(null, "", `#${new URLSearchParams(kept)}`);
 }
