@@ -11,12 +11,12 @@
     if (!source) return;
     try {
       await navigator.clipboard.writeText(source.textContent);
-      say(button, "Copied");
+      say(button, tr("Copied"));
     } catch {
       // A page in a frame may not use the clipboard, so the text is selected instead.
       window.getSelection()?.selectAllChildren(source);
       source.focus();
-      say(button, "Selected");
+      say(button, tr("Selected"));
     }
   }
 

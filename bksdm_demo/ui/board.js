@@ -1,7 +1,7 @@
 // Handles the board's controls: open the viewer, run again, and compare every picture with a reference.
 // Gradio changes the board's elements during a run, so the script stores none of them and looks each up by its data.
 (() => {
-  const UNREACHABLE = "The server did not answer, so the pictures could not be compared.";
+  const UNREACHABLE = tr("The server did not answer, so the pictures could not be compared.");
   const MOST_ANSWERS = 24; // in the cache
 
   let again = ""; // index of the cell to run again, read by the hidden button's handler

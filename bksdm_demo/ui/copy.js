@@ -1,8 +1,8 @@
 // Copies a picture as PNG, and the table of times as a table for documents and as tab-separated text for anything else.
 (() => {
   const SHOWN = 2000; // milliseconds that a button says what it did
-  const COPIED = "Copied";
-  const BY_HAND = "Right-click the picture to copy it"; // without https a page may not copy pictures
+  const COPIED = tr("Copied");
+  const BY_HAND = tr("Right-click the picture to copy it"); // without https a page may not copy pictures
 
   function say(button, words) {
     const text = [...button.childNodes].find((node) => node.nodeType === Node.TEXT_NODE);

@@ -1,5 +1,6 @@
 // Shares a comparison: copies its link or code to embed it, keeps one menu open at a time, and identifies this browser.
 (() => {
+  const COPIED = tr("Copied");
   const SECRET = "bksdm-visitor";
   let secret = ""; // without browser storage, it lasts until the visitor leaves the page
 
@@ -19,10 +20,12 @@
 
   const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
-  // Inside a Space's frame this is the direct address of the Space, which anybody can open.
+  // Inside a Space's frame this is the direct address of the Space, which anybody can open. A chosen language stays in it.
   function address(query) {
     const link = new URL(window.location.href);
     link.search = query;
+    const language = new URL(window.location.href).searchParams.get("lang");
+    if (query && language) link.searchParams.set("lang", language);
     link.hash = "";
     return link.href;
   }
@@ -45,9 +48,9 @@
     const label = button.textContent;
     try {
       await navigator.clipboard.writeText(text);
-      button.textContent = "Copied";
+      button.textContent = COPIED;
       setTimeout(() => {
-        if (button.textContent === "Copied") button.textContent = label;
+        if (button.textContent === COPIED) button.textContent = label;
       }, 2000);
     } catch {
       const byHand = button.nextElementSibling;

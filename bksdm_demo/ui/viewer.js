@@ -4,48 +4,48 @@
   const MARKUP = `
     <header class="bk-viewer-head">
       <h2 id="bk-viewer-title"></h2>
-      <div class="bk-viewer-seeds" role="group" aria-label="Seed">
-        <button type="button" data-seed-step="-1" aria-label="Previous seed">‹</button>
+      <div class="bk-viewer-seeds" role="group" aria-label="${tr("Seed")}">
+        <button type="button" data-seed-step="-1" aria-label="${tr("Previous seed")}">‹</button>
         <span role="status"></span>
-        <button type="button" data-seed-step="1" aria-label="Next seed">›</button>
+        <button type="button" data-seed-step="1" aria-label="${tr("Next seed")}">›</button>
       </div>
-      <button type="button" class="bk-viewer-close" aria-label="Close the viewer">×</button>
+      <button type="button" class="bk-viewer-close" aria-label="${tr("Close the viewer")}">×</button>
     </header>
     <div class="bk-viewer-tools">
-      <fieldset class="bk-choice"><legend class="bk-hidden">View</legend>
-        <label><input type="radio" name="bk-mode" value="side" checked><span>Side by side</span></label>
-        <label><input type="radio" name="bk-mode" value="slider"><span>Slider</span></label>
-        <label><input type="radio" name="bk-mode" value="difference"><span>Difference</span></label>
+      <fieldset class="bk-choice"><legend class="bk-hidden">${tr("View")}</legend>
+        <label><input type="radio" name="bk-mode" value="side" checked><span>${tr("Side by side")}</span></label>
+        <label><input type="radio" name="bk-mode" value="slider"><span>${tr("Slider")}</span></label>
+        <label><input type="radio" name="bk-mode" value="difference"><span>${tr("Difference")}</span></label>
       </fieldset>
-      <label class="bk-viewer-select" data-for="side">Compare with <select data-viewer="reference"></select></label>
-      <label class="bk-viewer-select" data-for="slider difference"><span class="bk-hidden">First picture</span>
+      <label class="bk-viewer-select" data-for="side">${tr("Compare with")} <select data-viewer="reference"></select></label>
+      <label class="bk-viewer-select" data-for="slider difference"><span class="bk-hidden">${tr("First picture")}</span>
         <select data-viewer="first"></select></label>
-      <label class="bk-viewer-select" data-for="slider difference">and <select data-viewer="second"
-        aria-label="Second picture"></select></label>
-      <fieldset class="bk-choice" data-for="difference"><legend class="bk-hidden">Amplify the difference</legend>
+      <label class="bk-viewer-select" data-for="slider difference">${tr("and")} <select data-viewer="second"
+        aria-label="${tr("Second picture")}"></select></label>
+      <fieldset class="bk-choice" data-for="difference"><legend class="bk-hidden">${tr("Amplify the difference")}</legend>
         <label><input type="radio" name="bk-gain" value="1"><span>×1</span></label>
         <label><input type="radio" name="bk-gain" value="4" checked><span>×4</span></label>
         <label><input type="radio" name="bk-gain" value="16"><span>×16</span></label>
       </fieldset>
-      <div class="bk-viewer-zoom" role="group" aria-label="Zoom">
-        <button type="button" data-zoom="-" aria-label="Zoom out">−</button>
-        <output aria-label="Magnification">1×</output>
-        <button type="button" data-zoom="+" aria-label="Zoom in">+</button>
-        <button type="button" data-zoom="0">Fit</button>
+      <div class="bk-viewer-zoom" role="group" aria-label="${tr("Zoom")}">
+        <button type="button" data-zoom="-" aria-label="${tr("Zoom out")}">−</button>
+        <output aria-label="${tr("Magnification")}">1×</output>
+        <button type="button" data-zoom="+" aria-label="${tr("Zoom in")}">+</button>
+        <button type="button" data-zoom="0">${tr("Fit")}</button>
       </div>
-      <div class="bk-viewer-divide" data-for="slider" role="group" aria-label="Divider between the two pictures">
-        <button type="button" data-divide="-10" aria-label="Move the divider left">‹</button>
-        <button type="button" data-divide="10" aria-label="Move the divider right">›</button>
+      <div class="bk-viewer-divide" data-for="slider" role="group" aria-label="${tr("Divider between the two pictures")}">
+        <button type="button" data-divide="-10" aria-label="${tr("Move the divider left")}">‹</button>
+        <button type="button" data-divide="10" aria-label="${tr("Move the divider right")}">›</button>
       </div>
     </div>
     <div class="bk-stage"></div>
-    <div class="bk-viewer-pan" role="group" aria-label="Move the pictures" hidden>
-      <button type="button" data-pan="ArrowLeft" aria-label="Look further left">←</button>
-      <button type="button" data-pan="ArrowUp" aria-label="Look further up">↑</button>
-      <button type="button" data-pan="ArrowDown" aria-label="Look further down">↓</button>
-      <button type="button" data-pan="ArrowRight" aria-label="Look further right">→</button>
+    <div class="bk-viewer-pan" role="group" aria-label="${tr("Move the pictures")}" hidden>
+      <button type="button" data-pan="ArrowLeft" aria-label="${tr("Look further left")}">←</button>
+      <button type="button" data-pan="ArrowUp" aria-label="${tr("Look further up")}">↑</button>
+      <button type="button" data-pan="ArrowDown" aria-label="${tr("Look further down")}">↓</button>
+      <button type="button" data-pan="ArrowRight" aria-label="${tr("Look further right")}">→</button>
     </div>
-    <p class="bk-viewer-hint">Zoom with the wheel or + − 0. Move by dragging or with arrow keys. At full view, arrow keys change the seed.</p>`;
+    <p class="bk-viewer-hint">${tr("Zoom with the wheel or + − 0. Move by dragging or with arrow keys. At full view, arrow keys change the seed.")}</p>`;
   const GAP = 16; // pixels between two windows
   const STEP = 1.5; // of one press of + or −
   const NUDGE = 0.08; // of a window, for one press of an arrow
@@ -159,7 +159,9 @@
     const seeds = seedsOf(every);
     const place = seeds.indexOf(state.seed);
     const several = seeds.length > 1;
-    part(".bk-viewer-seeds span").textContent = `Seed ${state.seed}` + (several ? ` (${place + 1} of ${seeds.length})` : "");
+    const named = { seed: state.seed, place: place + 1, count: seeds.length };
+    const message = several ? tr("Seed {seed} ({place} of {count})", named) : tr("Seed {seed}", named);
+    part(".bk-viewer-seeds span").textContent = message;
     for (const button of dialog.querySelectorAll("[data-seed-step]")) {
       button.hidden = !several;
       button.disabled = !seeds[place + Number(button.dataset.seedStep)];
@@ -173,7 +175,7 @@
     }
     options("first", shown, state.first);
     options("second", shown.filter((cell) => cell.model !== state.first), state.second);
-    options("reference", [{ model: "", name: "nothing" }, ...shown], window.bksdm.reference());
+    options("reference", [{ model: "", name: tr("nothing") }, ...shown], window.bksdm.reference());
   }
 
   function options(name, every, chosen) {
@@ -208,8 +210,8 @@
       const line = element("p", "bk-pane-name");
       line.append(element("strong", "", cell.name));
       if (cell.source) {
-        const link = element("a", "bk-pane-save", "Save PNG");
-        link.append(element("span", "bk-hidden", ` of ${cell.name}`));
+        const link = element("a", "bk-pane-save", tr("Save PNG"));
+        link.append(element("span", "bk-hidden", ` ${tr("of {model}", { model: cell.name })}`));
         Object.assign(link, { href: cell.source, download: cell.file });
         line.append(link);
       }
@@ -247,7 +249,7 @@
   function handle() {
     const made = element("div", "bk-split");
     made.tabIndex = 0;
-    const role = { role: "slider", "aria-label": "Divider between the two pictures", "aria-valuemin": 0, "aria-valuemax": 100 };
+    const role = { role: "slider", "aria-label": tr("Divider between the two pictures"), "aria-valuemin": 0, "aria-valuemax": 100 };
     for (const [name, value] of Object.entries(role)) made.setAttribute(name, value);
     made.addEventListener("keydown", slid);
     return made;
@@ -295,7 +297,7 @@
     part("[data-viewer=reference]").value = window.bksdm.reference();
     const { problem, words } = await window.bksdm.similarity(place);
     const [first, second] = chosenNames();
-    const against = side ? "" : `${second} against ${first}: `;
+    const against = side ? "" : `${tr("{second} against {first}", { second, first })}: `;
     for (const line of dialog.querySelectorAll(".bk-pane-words")) {
       const found = place === "" ? "" : problem || words.get(line.dataset.index) || "";
       line.textContent = found && !problem ? against + found : found;

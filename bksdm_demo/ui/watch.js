@@ -8,8 +8,8 @@
   const AFTER_FAILURE = 2000;
   const IDLE = 5000; // without a question about anything else
   const SERVER = "news/server";
-  const LOST = "Connection to the server was lost. This page tries again.";
-  const RESTARTING = "The server is restarting. This page goes on when it is back.";
+  const LOST = tr("Connection to the server was lost. This page tries again.");
+  const RESTARTING = tr("The server is restarting. This page goes on when it is back.");
 
   const gone = new Set(); // addresses without an answer, such as those of deleted comparisons
   let failures = 0;
