@@ -10,6 +10,7 @@ import argparse
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -283,6 +284,7 @@ def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
     if services.pool is not None:
         pick_up(services.pool, services.comparisons)
     print(f"The page is at {address}", flush=True)
+    threading.Thread(target=sheets.go_on_all, name="sheets go on", daemon=True).start()
     if services.comparisons.problem:
         print(services.comparisons.problem, file=sys.stderr)
     if services.comparisons.note:

@@ -34,7 +34,7 @@ class SheetProgress(LiveLine):
         if progress.waiting and progress.waiting != self._waiting:
             self.print(progress.waiting)
         self._waiting = progress.waiting
-        self.change(f"row {min(progress.rows + 1, rows)} of {rows}", self._state(progress), progress.rows / rows)
+        self.change(f"row {progress.row + 1} of {rows}", self._state(progress), progress.rows / rows)
         share = SHARES * progress.rows // rows
         if not self.on_terminal and share > self._share:
             self._share = share
@@ -57,4 +57,4 @@ class SheetProgress(LiveLine):
                 self._said.add((job.id, index))
                 name = self._names.get(cell.model, cell.model)
                 message = f". {cell.message}" if cell.message else ""
-                self.print(f"Row {progress.rows + 1}, {name}: {PHASE_WORDS[cell.phase]}{message}")
+                self.print(f"Row {progress.row + 1}, {name}: {PHASE_WORDS[cell.phase]}{message}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.evaluation.assertions import NONE, Assertions
@@ -96,6 +97,14 @@ def no_places(sheet: Sheet) -> Places:
     return ((None,) * len(sheet.models),) * len(sheet.rows)
 
 
+class Marked(StrEnum):
+    """Whether a run was under way when the record was stored: that of a server, which goes on at the next start."""
+
+    NO = ""
+    YES = "running"
+    AGAIN = "again"  # it went on after a restart and has drawn nothing since
+
+
 @dataclass(frozen=True)
 class SheetRecord:
     """A sheet and the places of its cells. `owner` is a digest (store.owner_digest); `created` is in epoch seconds."""
@@ -105,6 +114,7 @@ class SheetRecord:
     places: Places
     created: float = 0.0
     owner: str = ""
+    marked: Marked = Marked.NO
 
     def placed(self, row: int, places: Sequence[Place | None]) -> SheetRecord:
         """The record with the places of one row."""

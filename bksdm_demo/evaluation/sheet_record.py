@@ -9,7 +9,7 @@ from typing import Any
 
 from bksdm_demo.errors import DemoError
 from bksdm_demo.evaluation.assertions import Assertions
-from bksdm_demo.evaluation.sheet import Place, Places, Row, Sheet, SheetRecord
+from bksdm_demo.evaluation.sheet import Marked, Place, Places, Row, Sheet, SheetRecord
 from bksdm_demo.records import Phase, Request
 
 SCHEMA = "bksdm-demo/sheet"
@@ -28,6 +28,7 @@ def record_text(record: SheetRecord) -> str:
             "id": record.id,
             "created": record.created,
             "owner": record.owner,
+            "marked": record.marked.value,
             "name": sheet.name,
             "models": sheet.models,
             "baseline": sheet.baseline,
@@ -52,7 +53,8 @@ def read_record(text: str) -> SheetRecord:
     places: Places = tuple(tuple(_read_place(place) for place in row) for row in read["places"])
     if [len(row) for row in places] != [len(sheet.models)] * len(sheet.rows):
         raise ValueError("its places do not fit its rows and models")
-    return SheetRecord(_string(read["id"]), sheet, places, float(read["created"]), _string(read["owner"]))
+    marked = Marked(read.get("marked", ""))
+    return SheetRecord(_string(read["id"]), sheet, places, float(read["created"]), _string(read["owner"]), marked)
 
 
 def _row(row: Row) -> dict[str, Any]:

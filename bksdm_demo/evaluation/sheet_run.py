@@ -1,5 +1,9 @@
 """One run of a sheet: row by row, each row a comparison of the models whose cells are not drawn yet.
 
+Models that do not fit into memory together would be loaded again in every row. Then a block of rows is drawn with the
+first models, again with the next, and so on; the next block begins with the models that are loaded. A row is still one
+comparison, whose cells are drawn in parts.
+
 The order survives a kill at any moment: the record names a comparison before it is submitted, and a comparison stores
 each cell when it is final. So the next run finds every finished cell, resumes a comparison that was cut off, and
 submits only what was never submitted. A failed cell stops nothing; the next run tries it again, once.
@@ -8,15 +12,16 @@ submits only what was never submitted. A failed cell stops nothing; the next run
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from bksdm_demo.errors import BusyError, DemoError, RequestError
-from bksdm_demo.evaluation.sheet import Place, SheetRecord
+from bksdm_demo.evaluation.sheet import Marked, Place, SheetRecord
 from bksdm_demo.evaluation.sheet_book import SheetBook
 from bksdm_demo.evaluation.sheet_keys import Keys
 from bksdm_demo.records import Cell, Job, Phase
+from bksdm_demo.runs.cells import memory_groups
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.runs.fairness import Client
 from bksdm_demo.runs.jobs import new_id
@@ -26,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT = 0.5  # seconds between two looks at `stopped`
 DECIDED = (Phase.DONE, Phase.BLOCKED)
+BLOCK = 20  # rows that are drawn with some models before others are loaded: a page of the grid
 
 Stopped = Callable[[], bool]
 Watch = Callable[["Progress"], None]
@@ -33,12 +39,14 @@ Watch = Callable[["Progress"], None]
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is: rows passed, the comparison that runs now, and the first thing that went wrong.
+    """Where a run is: rows passed, the row and the comparison that run now, and the first thing that went wrong.
 
-    `drawn` and `reused` count the cells that this run drew to an end, and those that it found drawn.
+    Where rows are drawn in parts, `rows` counts how many the parts make. `drawn` and `reused` count the cells that this
+    run drew to an end, and those that it found drawn.
     """
 
     rows: int = 0
+    row: int = 0
     job: Job | None = None
     drawn: int = 0
     reused: int = 0
@@ -62,38 +70,63 @@ class SheetRun:
     ) -> None:
         self._comparisons, self._book, self._keys = comparisons, book, keys
         self._record, self._client, self._watch, self._stopped, self._pause = record, client, watch, stopped, pause
-        self._tried: set[str] = set()  # comparisons that this run has submitted or resumed
+        self._tried: set[tuple[str, int]] = set()  # cells that this run has submitted or resumed
         self.progress = Progress()
 
     def run(self) -> SheetRecord:
         """Run all rows and return the record with every outcome. Raises StoreError if the record cannot be stored."""
+        sheet = self._record.sheet
+        groups = self._groups()
         try:
-            for row in range(len(self._record.sheet.rows)):
+            for number, (row, columns) in enumerate(parts_of(len(sheet.rows), groups), 1):
                 if self._stopped():
                     break
-                self._row(row)
-                self._tell(rows=row + 1, job=None)
+                self._tell(row=row)
+                self._row(row, columns)
+                self._tell(rows=number // len(groups), job=None)
+                if self._record.marked is Marked.AGAIN and self._drew(row):
+                    self._record = replace(self._record, marked=Marked.YES)
         finally:
             self._book.save(self._record)
         return self._record
 
-    def _row(self, row: int) -> None:
-        """Draw what is missing in one row."""
-        places, missing, waits = self._settled(row)
-        self._record = self._record.placed(row, places)
-        for job_id in dict.fromkeys(waits):
-            self._resume(job_id)
-        if missing:
-            self._submit(row, missing)
-        seen = self._record.places[row]
-        self._record = self._record.placed(row, [None if place is None else self._seen(place) for place in seen])
+    def _groups(self) -> list[tuple[int, ...]]:
+        """The columns of the models in groups that fit into memory together."""
+        models, comparisons = self._record.sheet.models, self._comparisons
+        budget, expected = comparisons.cache.budget_bytes, comparisons.expected_memory
+        groups = memory_groups(models, comparisons.catalog.by_key(), budget, expected)
+        return [tuple(models.index(model) for model in group) for group in groups]
 
-    def _settled(self, row: int) -> tuple[list[Place | None], list[tuple[int, str]], list[str]]:
-        """The places of a row, the columns to draw with their keys, and the comparisons to wait for or to resume."""
+    def _drew(self, row: int) -> bool:
+        """Whether a cell of the row has a verdict from this run."""
+        ended = [place for place in self._record.places[row] if place is not None and place.outcome in DECIDED]
+        return any((place.job, place.index) in self._tried for place in ended)
+
+    def _row(self, row: int, columns: Collection[int]) -> None:
+        """Draw what is missing in these columns of one row."""
+        places, missing, waits = self._settled(row, columns)
+        self._record = self._record.placed(row, places)
+        for job_id, indexes in waits.items():
+            self._resume(job_id, indexes)
+        if any(column in columns for column, _ in missing):
+            self._submit(row, missing, columns)
+        seen = list(self._record.places[row])
+        for column in columns:
+            place = seen[column]
+            seen[column] = None if place is None else self._seen(place)
+        self._record = self._record.placed(row, seen)
+
+    def _settled(
+        self, row: int, columns: Collection[int]
+    ) -> tuple[list[Place | None], list[tuple[int, str]], dict[str, list[int]]]:
+        """The places of a row, all its columns without one with their keys, and what to wait for or to resume.
+
+        The last are the indexes, by comparison, of cells in `columns` that have no verdict.
+        """
         sheet, own = self._record.sheet, self._record.places[row]
         places: list[Place | None] = list(own)
         missing: list[tuple[int, str]] = []
-        waits: list[str] = []
+        waits: dict[str, list[int]] = {}
         for column, model in enumerate(sheet.models):
             try:
                 key = self._keys.key(model, sheet.rows[row].request)
@@ -109,10 +142,12 @@ class SheetRun:
                 missing.append((column, key))
                 continue
             places[column] = place
+            if column not in columns:
+                continue
             if cell.phase in DECIDED:
                 self._tell(reused=self.progress.reused + 1)
-            elif place.job not in self._tried:
-                waits.append(place.job)
+            elif (place.job, place.index) not in self._tried:
+                waits.setdefault(place.job, []).append(place.index)
         return places, missing, waits
 
     def _cell(self, place: Place, model: str) -> Cell | None:
@@ -132,8 +167,8 @@ class SheetRun:
             return replace(place, outcome="")
         return replace(place, outcome=cell.phase.value if cell.phase.final else "")
 
-    def _submit(self, row: int, missing: Sequence[tuple[int, str]]) -> None:
-        """Name the new comparison in the record, then submit it and wait for its end."""
+    def _submit(self, row: int, missing: Sequence[tuple[int, str]], columns: Collection[int]) -> None:
+        """Name a new comparison of all `missing` cells in the record, submit it, and draw those in `columns`."""
         sheet, job_id = self._record.sheet, new_id()
         places = list(self._record.places[row])
         distinct = list(dict.fromkeys(key for _, key in missing))  # a model under two names is drawn once
@@ -143,24 +178,32 @@ class SheetRun:
         self._record = self._record.placed(row, places)
         self._book.save(self._record)
         request = sheet.rows[row].request
+        now = {distinct.index(key) for column, key in missing if column in columns}
         self._queued(
             job_id,
+            now,
             lambda: self._comparisons.submit(
-                request, models, owner=self._client.visitor, address=self._client.address, job_id=job_id
+                request,
+                models,
+                owner=self._client.visitor,
+                address=self._client.address,
+                job_id=job_id,
+                draw=[models[index] for index in now],
             ),
         )
 
-    def _resume(self, job_id: str) -> None:
-        """Wait for a comparison that runs, and run the unfinished cells of one that was cut off or failed."""
+    def _resume(self, job_id: str, indexes: Collection[int]) -> None:
+        """Wait for a comparison that runs, and run these cells of one that was cut off or failed, or drawn in part."""
         with suppress(RequestError, StoreError):
             if not self._comparisons.get(job_id).finished:
                 self._follow(job_id, 0)
-            if self._comparisons.get(job_id).resumable and not self._stopped():
-                self._queued(job_id, lambda: self._comparisons.resume(job_id, self._client))
+            left = set(indexes) & set(self._comparisons.get(job_id).resumable)
+            if left and not self._stopped():
+                self._queued(job_id, left, lambda: self._comparisons.resume(job_id, self._client, left))
 
-    def _queued(self, job_id: str, submit: Callable[[], Job]) -> None:
-        """Submit as soon as the queue and the operator's limits let it, and wait for the end."""
-        self._tried.add(job_id)
+    def _queued(self, job_id: str, indexes: Collection[int], submit: Callable[[], Job]) -> None:
+        """Submit as soon as the queue and the operator's limits let it, and wait for the end of these cells."""
+        self._tried.update((job_id, index) for index in indexes)
         while not self._stopped():
             try:
                 job = submit()
@@ -197,3 +240,17 @@ class SheetRun:
     def _tell(self, **changes: object) -> None:
         self.progress = replace(self.progress, **changes)  # type: ignore[arg-type]
         self._watch(self.progress)
+
+
+def parts_of(rows: int, groups: Sequence[Collection[int]]) -> Iterator[tuple[int, Collection[int]]]:
+    """The order of work: each row with the columns to draw now.
+
+    One group: row by row. Several: a block of rows with each group in turn, the next block in the opposite turn, so
+    that it begins with what is loaded.
+    """
+    if len(groups) == 1:
+        yield from ((row, groups[0]) for row in range(rows))
+        return
+    for number, first in enumerate(range(0, rows, BLOCK)):
+        for columns in groups if number % 2 == 0 else groups[::-1]:
+            yield from ((row, columns) for row in range(first, min(first + BLOCK, rows)))

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bksdm_demo.errors import BusyError, DemoError, RequestError
-from bksdm_demo.evaluation.sheet import Place, Sheet, SheetRecord, no_places
+from bksdm_demo.evaluation.sheet import Marked, Place, Sheet, SheetRecord, no_places
 from bksdm_demo.evaluation.sheet_book import RUNNING, SheetBook
 from bksdm_demo.evaluation.sheet_cost import Cost, cost_of, known_speeds
 from bksdm_demo.evaluation.sheet_keys import Keys
@@ -69,6 +71,8 @@ class Sheets:
         self._clock = clock
         self._book = SheetBook(Path(place) / FOLDER if place else None)
         self._runs: dict[str, _Run] = {}
+        self._cut_off: deque[str] = deque()  # sheets that go on as soon as they may
+        self._ending = False
         self._lock = threading.Lock()
 
     def create(self, sheet: Sheet, owner: str = "", sheet_id: str = "") -> SheetRecord:
@@ -143,8 +147,11 @@ class Sheets:
         watch: Watch = _ignore,
         stopped: Callable[[], bool] | None = None,
         pause: Callable[[float], object] = time.sleep,
+        marked: Marked = Marked.NO,
     ) -> Progress:
         """Run a sheet in this thread, to its end or until `stopped()`. Returns the last progress.
+
+        The record is stored as `marked` until somebody ends the run: then it goes on after a restart.
 
         Raises BusyError if it runs already, RequestError for an unknown id, StoreError if its record cannot be stored.
         """
@@ -152,12 +159,57 @@ class Sheets:
             self._book.records()  # the places of all other sheets
             keys = Keys(self.comparisons.catalog, self._engine)
             stop = stopped or (lambda: self.comparisons.draining)
-            run = SheetRun(self.comparisons, self._book, keys, self.get(sheet_id), client, watch, stop, pause)
-            run.run()
+            record = replace(self.get(sheet_id), marked=marked)
+            if marked is not Marked.NO:
+                self._book.save(record)
+            run = SheetRun(self.comparisons, self._book, keys, record, client, watch, stop, pause)
+            record = run.run()
+            if not self._ending and record.marked is not Marked.NO:
+                self._book.save(replace(record, marked=Marked.NO))
             return run.progress
 
-    def start(self, sheet_id: str, client: Client) -> None:
-        """Run a sheet in a thread of its own; a sheet that was stopped or cut off goes on.
+    def go_on_all(self) -> None:
+        """Let the sheets go on that ran when a server over this store ended, the oldest first.
+
+        Each counts as its owner's, whose address nobody has kept. A sheet waits until so many run as may. Left as they
+        are: a sheet that another process runs, one that went on after the last start and drew nothing since, as it may
+        have ended that server, and one whose pictures this version would draw anew.
+        """
+        cut_off = [record for record in reversed(self._book.records()) if record.marked is Marked.YES]
+        self._cut_off.extend(record.id for record in cut_off)
+        self.go_on_next()
+
+    def go_on_next(self) -> None:
+        """Start sheets of `go_on_all` as long as one more may run."""
+        while not self._ending:
+            try:
+                sheet_id = self._cut_off.popleft()
+            except IndexError:
+                return
+            try:
+                record = self.get(sheet_id)
+                with self._book.running(sheet_id):
+                    pass  # no other process runs it
+                if self._same_pictures(record):
+                    self.start(sheet_id, Client(record.owner), Marked.AGAIN)
+            except BusyError as error:
+                if str(error) == TOO_MANY:
+                    self._cut_off.appendleft(sheet_id)
+                    return
+            except DemoError as error:
+                logger.warning("Sheet %s does not go on: %s", sheet_id, error)
+
+    def _same_pictures(self, record: SheetRecord) -> bool:
+        """Whether a cell that is drawn still has its key: the model's files and the engine are as they were."""
+        keys = Keys(self.comparisons.catalog, self._engine)
+        for row, places in zip(record.sheet.rows, record.places, strict=True):
+            for model, place in zip(record.sheet.models, places, strict=True):
+                if place is not None and place.outcome in DECIDED:
+                    return keys.key(model, row.request) == place.key
+        return True
+
+    def start(self, sheet_id: str, client: Client, marked: Marked = Marked.YES) -> None:
+        """Run a sheet in a thread of its own; a sheet that was stopped or cut off goes on. `marked` as in `run`.
 
         Raises RequestError for an unknown id or another visitor's sheet, BusyError if it runs or too many do.
         """
@@ -174,7 +226,7 @@ class Sheets:
             if len(alive) >= RUNNING_AT_ONCE:
                 raise BusyError(TOO_MANY)
             ended = dict(list(self._runs.items())[-RUNNING_AT_ONCE * 16 :])
-            self._runs = {**ended, **alive, sheet_id: _Run(self, sheet_id, client)}
+            self._runs = {**ended, **alive, sheet_id: _Run(self, sheet_id, client, marked)}
             self._runs[sheet_id].start()
 
     def stop(self, sheet_id: str, visitor: str = "") -> None:
@@ -209,7 +261,8 @@ class Sheets:
         self._book.delete(sheet_id)
 
     def stop_all(self) -> None:
-        """Let no run submit anything more."""
+        """Let no run submit anything more. Each goes on at the next start."""
+        self._ending = True
         for run in self._runs.values():
             run.stopped.set()
 
@@ -238,24 +291,32 @@ class Sheets:
 class _Run:
     """A run of a sheet in a thread."""
 
-    def __init__(self, sheets: Sheets, sheet_id: str, client: Client) -> None:
-        self._sheets, self._id, self.client = sheets, sheet_id, client
+    def __init__(self, sheets: Sheets, sheet_id: str, client: Client, marked: Marked) -> None:
+        self._sheets, self._id, self.client, self._marked = sheets, sheet_id, client, marked
         self.progress = Progress()
         self.stopped = threading.Event()
+        self._ended = False
         self._thread = threading.Thread(target=self._work, name="sheet", daemon=True)
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._ended
 
     def start(self) -> None:
         self._thread.start()
 
     def join(self, seconds: float) -> None:
-        if self.alive:
+        if self._thread.is_alive():
             self._thread.join(seconds)
 
     def _work(self) -> None:
+        try:
+            self._run()
+        finally:
+            self._ended = True
+            self._sheets.go_on_next()
+
+    def _run(self) -> None:
         def watch(progress: Progress) -> None:
             self.progress = progress
 
@@ -263,7 +324,7 @@ class _Run:
             return self.stopped.is_set() or self._sheets.comparisons.draining
 
         try:
-            self._sheets.run(self._id, self.client, watch, stopped, self.stopped.wait)
+            self._sheets.run(self._id, self.client, watch, stopped, self.stopped.wait, self._marked)
         except DemoError as error:
             self.progress = Progress(problem=str(error))
         except Exception:

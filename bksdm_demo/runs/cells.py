@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from bksdm_demo.errors import RequestError
 from bksdm_demo.library.catalog import System
-from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, Cell, Job, Request
+from bksdm_demo.records import CELLS_LIMIT, SEEDS_LIMIT, Cell, Job, Phase, Request
+
+LATER = "This picture is drawn later, when its model is loaded."
 
 
-def new_cells(request: Request, models: Sequence[str], seeds: Sequence[int]) -> tuple[Cell, ...]:
-    """Return the cells seed by seed, with the models in their order. Raises RequestError if there are too many."""
+def new_cells(
+    request: Request, models: Sequence[str], seeds: Sequence[int], draw: Collection[str] | None = None
+) -> tuple[Cell, ...]:
+    """Return the cells seed by seed, with the models in their order; with `draw`, only those of these models wait.
+
+    The others are interrupted, so that they can be resumed. Raises RequestError if there are too many.
+    """
     if len(seeds) > SEEDS_LIMIT:
         raise RequestError(f"There are {len(seeds)} seeds. One comparison takes at most {SEEDS_LIMIT}.")
     if len(seeds) * len(models) > CELLS_LIMIT:
@@ -23,7 +30,8 @@ def new_cells(request: Request, models: Sequence[str], seeds: Sequence[int]) -> 
         )
     for seed in seeds:
         replace(request, seed=seed)
-    return tuple(Cell(model, seed=seed) for seed in seeds for model in models)
+    cells = (Cell(model, seed=seed) for seed in seeds for model in models)
+    return tuple(cell if draw is None or cell.model in draw else cell.ended(Phase.INTERRUPTED, LATER) for cell in cells)
 
 
 def take_turns(systems: Sequence[System], cells: int, budget_bytes: int, expected: Callable[[System], int]) -> bool:
@@ -33,6 +41,22 @@ def take_turns(systems: Sequence[System], cells: int, budget_bytes: int, expecte
     """
     several = 1 < len(systems) < cells
     return several and sum(expected(system) for system in systems) <= budget_bytes
+
+
+def memory_groups(
+    models: Sequence[str], systems: Mapping[str, System], budget_bytes: int, expected: Callable[[System], int]
+) -> tuple[tuple[str, ...], ...]:
+    """Return the models in their order, in groups that fit into memory together; a model that never fits is alone."""
+    groups: list[list[str]] = [[]]
+    held = 0
+    for model in models:
+        needed = expected(systems[model]) if model in systems else 0
+        if groups[-1] and held + needed > budget_bytes:
+            groups.append([])
+            held = 0
+        groups[-1].append(model)
+        held += needed
+    return tuple(map(tuple, groups))
 
 
 def on_disk(system: System) -> int:

@@ -9,7 +9,7 @@ the process.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -67,7 +67,7 @@ class Comparisons:
         drawer: Drawer | None = None,
         lanes: int = 1,
     ) -> None:
-        self.cache, self.previews_allowed, self._expected_memory = cache, previews_allowed, expected_memory
+        self.cache, self.previews_allowed, self.expected_memory = cache, previews_allowed, expected_memory
         self.allowance = allowance or Allowance()
         self._store: Store = open_store(None) if store is None else store
         self._environment = environment
@@ -101,12 +101,14 @@ class Comparisons:
         owner: str = "",
         address: str = "",
         job_id: str = "",
+        draw: Collection[str] | None = None,
     ) -> Job:
         """Queue a comparison of every model with every seed. Repeated models and seeds run once.
 
         Without `seeds`, the request's own seed is the only one. `preview_every` is the number of steps between two
         previews, 0 for none. `owner` is a digest (store.owner_digest), `address` the submitter's `fairness.network`.
-        `job_id` is a fresh id from `jobs.new_id`, for a caller that notes it before it submits.
+        `job_id` is a fresh id from `jobs.new_id`, for a caller that notes it before it submits. With `draw`, only these
+        models draw; the cells of the others are left interrupted, for `resume`.
         Raises RequestError without a model, for seeds that are out of range or too many, and for more than the
         allowance; ModelUnavailableError for an unknown or unavailable model; BusyError if the queue is full or the
         submitter must wait.
@@ -119,7 +121,7 @@ class Comparisons:
             raise RequestError(NO_PREVIEWS)
         chosen = tuple(dict.fromkeys(models))
         systems = [self.catalog.get(key) for key in chosen]
-        cells = new_cells(request, chosen, tuple(dict.fromkeys(seeds)) or (request.seed,))
+        cells = new_cells(request, chosen, tuple(dict.fromkeys(seeds)) or (request.seed,), draw)
         job = Job(
             job_id or new_id(),
             replace(request, seed=cells[0].seed),
@@ -128,7 +130,7 @@ class Comparisons:
             preview_every=preview_every,
             owner=owner,
             environment=self._environment(),
-            by_seed=take_turns(systems, len(cells), self.cache.budget_bytes, self._expected_memory),
+            by_seed=take_turns(systems, len(cells), self.cache.budget_bytes, self.expected_memory),
         )
         self.allowance.check(request, len(cells))
         with self._jobs.reserved(job.id):
@@ -144,17 +146,18 @@ class Comparisons:
             raise RequestError(ELSEWHERE)
         return job
 
-    def resume(self, job_id: str, client: Client = NOBODY) -> Job:
+    def resume(self, job_id: str, client: Client = NOBODY, indexes: Collection[int] | None = None) -> Job:
         """Queue the unfinished cells of a finished comparison: those that were interrupted, stopped or failed.
 
-        The id, the request and the owner stay; `client` is who asks. Raises RequestError if there is no such cell or
-        the comparison still runs, and the errors of the allowance, of models and of the queue as `submit` does.
+        With `indexes`, only those. The id, the request and the owner stay; `client` is who asks. Raises RequestError if
+        there is no such cell or the comparison still runs, and the errors of allowance, models and queue as `submit`.
         """
         with self._jobs.reserved(job_id):
             job = self._finished(job_id)
-            if not job.resumable:
+            left = tuple(index for index in job.resumable if indexes is None or index in indexes)
+            if not left:
                 raise RequestError("Every picture of this comparison is finished. Nothing is left to run.")
-            return self._again(job, job.resumable, client)
+            return self._again(job, left, client)
 
     def rerun(self, job_id: str, index: int, client: Client = NOBODY) -> Job:
         """Queue one cell of a finished comparison again. A new verdict replaces its earlier one.

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bksdm_demo.errors import BusyError, EngineError, RequestError
-from bksdm_demo.evaluation.sheet import Sheet
+from bksdm_demo.evaluation.sheet import Marked, Sheet
+from bksdm_demo.evaluation.sheet_book import SheetBook
 from bksdm_demo.evaluation.sheet_reader import read_sheet
 from bksdm_demo.evaluation.sheet_run import Progress
 from bksdm_demo.evaluation.sheets import Sheets
@@ -230,3 +233,91 @@ def test_rows_belong_to_who_started_the_sheet(sheets: Sheets, service: Compariso
     with pytest.raises(RequestError, match="no sheet"):
         sheets.get(record.id)
     assert all(cell.phase is Phase.DONE for job in service.gallery().jobs for cell in job.cells)
+
+
+def service_cells(folder: Path) -> dict[tuple[str, int], str]:
+    """The file of every picture; a cell that is drawn again gets another."""
+    with closing(sqlite3.connect(folder / "data" / "index.sqlite3")) as connection:
+        rows = connection.execute("SELECT job, place, picture FROM columns WHERE picture IS NOT NULL").fetchall()
+    return {(job, place): picture for job, place, picture in rows}
+
+
+def marked(folder: Path, sheet_id: str) -> str:
+    """Whether a run is marked in a sheet's record."""
+    return str(json.loads((folder / "data" / "sheets" / f"{sheet_id}.json").read_text())["marked"])
+
+
+def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        time.sleep(0.01)
+
+
+def test_a_sheet_goes_on_after_the_server_ended_but_not_after_a_stop(tmp_path: Path) -> None:
+    def open_all(gate: threading.Event) -> tuple[Comparisons, Sheets]:
+        store = SqliteStore(tmp_path / "data", Retention())
+        service = fake_comparisons(tmp_path, {"tiny_unet": {"run_gate": gate}}, store=store)
+        return service, Sheets(service, ENGINE)
+
+    def server_ends(service: Comparisons, sheets: Sheets, gate: threading.Event) -> None:
+        sheets.stop_all()
+        drain = threading.Thread(target=service.drain)
+        drain.start()
+        until(lambda: service.draining)
+        gate.set()
+        drain.join()
+        sheets.close()
+        service.close()
+
+    gate = threading.Event()
+    service, sheets = open_all(gate)
+    cut_off, stopped = (sheets.create(sheet_of(text), "me") for text in ("red apple\nblue car", "moon"))
+    sheets.start(stopped.id, Client("me", "192.0.2.1"))
+    sheets.stop(stopped.id, "me")
+    gate.set()
+    until(lambda: sheets.progress(stopped.id) is None)
+    gate.clear()
+    sheets.start(cut_off.id, Client("me", "192.0.2.1"))
+    until(lambda: (progress := sheets.progress(cut_off.id)) is not None and progress.drawn == 1)
+    server_ends(service, sheets, gate)
+    assert [marked(tmp_path, record.id) for record in (cut_off, stopped)] == ["running", ""]
+    before = service_cells(tmp_path)
+    assert len(before) == 1
+
+    gate = threading.Event()  # the next server ends before anything is drawn
+    service, sheets = open_all(gate)
+    sheets.go_on_all()
+    assert sheets.progress(stopped.id) is None
+    until(lambda: service.busy)
+    server_ends(service, sheets, gate)
+    assert marked(tmp_path, cut_off.id) == "again"
+
+    service, sheets = open_all(gate)  # so it waits for a person in the third
+    sheets.go_on_all()
+    assert sheets.progress(cut_off.id) is None
+    sheets.start(cut_off.id, Client("me"))
+    until(lambda: sheets.progress(cut_off.id) is None)
+    assert sheets.get(cut_off.id).outcomes == {"done": 4}
+    assert before.items() <= service_cells(tmp_path).items()
+    server_ends(service, sheets, gate)
+    assert marked(tmp_path, cut_off.id) == ""
+
+
+def test_a_sheet_goes_on_to_its_end_by_itself_unless_it_would_be_drawn_anew(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "data", Retention())
+    with closing(fake_comparisons(tmp_path, store=store)) as service:
+        first = Sheets(service, ENGINE)
+        texts = ("red apple\nblue car", "moon", "sun", "star", "cloud", "rain")
+        records = [first.create(sheet_of(text)) for text in texts]
+        book = SheetBook(tmp_path / "data" / "sheets")
+        for record in records:
+            book.save(replace(first.get(record.id), marked=Marked.YES))
+        with closing(Sheets(service, ENGINE)) as sheets:
+            sheets.go_on_all()  # more than may run at a time
+            until(lambda: all(set(sheets.get(record.id).outcomes) == {"done"} for record in records))
+            until(lambda: all(marked(tmp_path, record.id) == "" for record in records))
+        gone_on = first.get(records[0].id)
+        book.save(replace(gone_on, marked=Marked.YES))
+        with closing(Sheets(service, {"engine": "another"})) as sheets:
+            sheets.go_on_all()
+            assert sheets.progress(gone_on.id) is None
+            assert sheets.get(gone_on.id).places == gone_on.places
