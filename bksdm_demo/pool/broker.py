@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 ANSWER = 5.0  # seconds for an answer of the server
 FIRST = 10.0  # seconds for the first connection
 AGAIN = 0.25  # seconds between two tries to connect again
+GLANCE_NS = 5_000_000  # nanoseconds for which the server waits for an order
 REMEMBERED = 15 * 60.0  # seconds for which a message with the same id is kept once only
 
 Answer = TypeVar("Answer")
@@ -106,49 +107,46 @@ class Broker:
     # --- Connecting --------------------------------------------------------------------------------------------------
 
     async def _connect(self, name: str) -> Any:
-        """Try once, to say at once what is wrong; then connect for good."""
-        trial = await self._opened(name, allow_reconnect=False)
-        await trial.close()
-        return await self._opened(name, max_reconnect_attempts=-1, reconnect_time_wait=AGAIN)
-
-    async def _opened(self, name: str, **options: Any) -> Any:
+        """Connect, and fail at the first problem. Once it has succeeded, the library connects again by itself."""
         place, context = self.address.place, self.address.context()
-        options |= {"tls": context} if context else {}
+        options: dict[str, Any] = {"tls": context} if context else {}
         if self.address.user is not None:
             options |= dict(zip(("user", "password"), self.address.user, strict=True))
         if self.address.credentials is not None:
             kind = "nkeys_seed" if self.address.credentials.suffix == ".nk" else "user_credentials"
             options[kind] = str(self.address.credentials)
         client = self._nats.aio.client.Client()
-        problems: list[Exception] = []
-        options |= {"inbox_prefix": f"_INBOX_{name}"}
+        problem: asyncio.Future[Exception] = self._loop.create_future()
 
         async def failed(error: Exception) -> None:
-            problems.append(error)
             logger.info("The pool's server at %s: %s", place, error or type(error).__name__)
+            if not problem.done():
+                problem.set_result(error)
 
         async def lost() -> None:
-            logger.warning("The connection to the pool's server at %s is lost.", place)
+            if not client.is_closed:
+                logger.warning("The connection to the pool's server at %s is lost.", place)
 
         async def back() -> None:
             logger.info("The connection to the pool's server at %s is back.", place)
             for hear in self._back:
                 hear()
 
-        try:
-            await asyncio.wait_for(
-                client.connect(
-                    self.address.server, name=name, error_cb=failed,
-                    disconnected_cb=lost if "allow_reconnect" not in options else None, reconnected_cb=back,
-                    connect_timeout=ANSWER, ping_interval=5, max_outstanding_pings=2, **options,
-                ),
-                FIRST,
-            )  # fmt: skip
-        except Exception as error:
-            with suppress(Exception):
-                await client.close()
-            raise PoolError(_why(place, error, problems)) from error
-        return client
+        connecting = asyncio.ensure_future(
+            client.connect(
+                self.address.server, name=name, inbox_prefix=f"_INBOX_{name}", error_cb=failed, disconnected_cb=lost,
+                reconnected_cb=back, connect_timeout=ANSWER, ping_interval=5, max_outstanding_pings=2,
+                max_reconnect_attempts=-1, reconnect_time_wait=AGAIN, **options,
+            )
+        )  # fmt: skip
+        await asyncio.wait({connecting, problem}, timeout=FIRST, return_when=asyncio.FIRST_COMPLETED)
+        if connecting.done() and connecting.exception() is None:
+            return client
+        error = connecting.exception() if connecting.done() else problem.result() if problem.done() else TimeoutError()
+        connecting.cancel()
+        with suppress(Exception):
+            await asyncio.wait_for(client.close(), 1)
+        raise PoolError(_why(place, error or TimeoutError())) from error
 
     @property
     def connected(self) -> bool:
@@ -159,6 +157,11 @@ class Broker:
     def largest(self) -> int:
         """The most bytes of one message that the server takes."""
         return int(self._client.max_payload)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return not self._thread.is_alive()
 
     def when_back(self, hear: Callable[[], None]) -> None:
         """Call `hear` in the connection's thread after each reconnection. It must be quick."""
@@ -242,7 +245,7 @@ class Broker:
     def take(self, machines: str, content: str) -> Delivery | None:
         """Take the next order of a queue; None if there is none."""
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{subjects.ORDERS}.{subjects.consumer(machines, content)}"
-        ask = json.dumps({"batch": 1, "no_wait": True}).encode()
+        ask = json.dumps({"batch": 1, "expires": GLANCE_NS}).encode()  # "no_wait" goes unanswered after some cancels
         try:
             # In the old style: an order comes under its own subject, by which the new one would not know it.
             message = self.call(self._client.request(subject, ask, timeout=ANSWER, old_style=True))
@@ -282,20 +285,16 @@ class Broker:
         self.later(self._stream.purge_stream(stream, subject=subject))
 
 
-def _why(place: str, error: Exception, problems: list[Exception]) -> str:
+def _why(place: str, error: BaseException) -> str:
     """Say why there is no connection, and what to do."""
-    told = " ".join(str(one) for one in (error, *problems))
-    if isinstance(error, PoolError):
-        return str(error)
+    told = str(error) or type(error).__name__
     if "uthorization" in told or "uthentication" in told:
         return f"The pool's server at {place} refuses these credentials. Ask its operator for others."
-    if any(isinstance(one, ssl.SSLError) for one in (error, *problems)):
-        return f"The pool's server at {place} cannot prove who it is. Name its certificate's authority: {told}"
-    if isinstance(error, ValueError | TypeError) or "seed" in told:
-        return f"The pool's credentials cannot be read: {told}"
-    return (
-        f"No server of a pool answers at {place}. Start one: nats-server -js. ({told.strip() or type(error).__name__})"
-    )
+    if isinstance(error, ssl.SSLError):
+        return f"The pool's server at {place} cannot prove who it is. Name what signed its certificate: {told}"
+    if isinstance(error, OSError | TimeoutError):
+        return f"No server of a pool answers at {place}. Start one: nats-server -js. ({told})"
+    return f"The pool's server at {place} cannot be used, perhaps because of our credentials: {told}"
 
 
 def _log_failure(future: Future[Any]) -> None:

@@ -260,8 +260,8 @@ class PoolDrawer:
     def _ended(self, pending: Pending, told: Told) -> Drawn:
         sent = pending.sent
         self.broker.forget(subjects.ENDS, subjects.end_subject(sent.id))
-        if told.attempt < pending.attempt:
-            self._stop(sent)  # whoever draws it again
+        if max(told.attempt, pending.attempt) > 1:
+            self._stop(sent)  # whoever else still draws it
         if isinstance(told.said, DemoError):
             raise told.said
         assert isinstance(told.said, Drawn)

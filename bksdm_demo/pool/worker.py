@@ -185,13 +185,15 @@ class Worker:
 
     def _next(self) -> Delivery | None:
         """Look into the queues, warm models first, and wait for announcements if all are empty."""
-        swept = time.monotonic()
-        systems = {} if self.draining or not self._broker.connected else self._systems()
+        if self.draining or not self._broker.connected:
+            self._pause(SWEEP)
+            return None
+        swept, systems = time.monotonic(), self._systems()
         for content, system in sorted(systems.items(), key=lambda entry: not self._cache.loaded(entry[1])):
             delivery = self._take(content, warm=self._cache.loaded(system))
             if delivery is not None:
                 return delivery
-        while not self._stopping:
+        while not self.draining:
             now = time.monotonic()
             with self._wake:
                 due = {content: self._due(content, systems) for content in self._announced if content in systems}
@@ -293,7 +295,7 @@ class Worker:
                 break
             except PoolError as error:
                 logger.warning("The end of an order cannot be told yet: %s", error)
-                if time.monotonic() > until:
+                if time.monotonic() > until or self._broker.closed:
                     return
                 time.sleep(AGAIN)
         self._settle(delivery.done)
