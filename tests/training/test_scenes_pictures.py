@@ -35,9 +35,14 @@ def _simple_sprites(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         name: np.full((sprites.VARIANTS, SIDE, SIDE, 3), 40 * place, np.uint8) for place, name in enumerate(SETTINGS)
     }
     monkeypatch.setattr(sprites, "_loaded", lambda: (things, behind))
-    render._scaled.cache_clear()
+    _forget()
     yield
+    _forget()
+
+
+def _forget() -> None:
     render._scaled.cache_clear()
+    render._coloured.cache_clear()
 
 
 def seen(scene: Scene, placed: list[Placed]) -> Seen:

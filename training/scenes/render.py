@@ -37,12 +37,17 @@ class Placed:
     worn: bool = False
 
 
+@lru_cache(maxsize=1000)
+def _coloured(name: str, colour: str) -> NDArray[np.uint8]:
+    """A thing, painted unless the colour is its own or ""."""
+    picture = sprites.thing(name)
+    return sprites.painted(picture, colour) if colour and colour != THINGS[name].own_colour else picture
+
+
 @lru_cache(maxsize=6000)
 def _scaled(name: str, colour: str, side: int) -> Image.Image:
     """A thing whose longer side is `side` pixels; colours are averaged as far as they are seen."""
-    picture = sprites.thing(name)
-    if colour and colour != THINGS[name].own_colour:
-        picture = sprites.painted(picture, colour)
+    picture = _coloured(name, colour)
     height, width = picture.shape[:2]
     scale = side / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
