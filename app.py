@@ -252,6 +252,7 @@ def serve(services: Services, settings: Settings, metrics: Metrics) -> int:
             services.background,
             sheets=sheets,
             booth=booth,
+            pool=None if settings.public else services.pool,  # the operator's
             own_gallery=settings.own_gallery,
             api=settings.api,
         )

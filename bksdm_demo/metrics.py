@@ -7,6 +7,7 @@ process. Figures of processes come from /proc and are missing where there is non
 from __future__ import annotations
 
 import logging
+from collections import Counter as Counts
 from collections.abc import Iterator
 from contextlib import suppress
 
@@ -127,6 +128,7 @@ class _State(Collector):
         yield from self._queue()
         yield from self._cache()
         yield from self._processes()
+        yield from self._pool()
         with suppress(DemoError):
             yield from self._store()
 
@@ -163,6 +165,24 @@ class _State(Collector):
         sizes = [size for pid in counts.living if (size := resident_bytes(pid)) is not None]
         if sizes:
             yield GaugeMetricFamily("bksdm_part_processes_resident_bytes", "Resident memory of them", sum(sizes))
+
+    def _pool(self) -> Iterator[Metric]:
+        """What the workers said last. Their names are no labels: a worker gets a new one at each start."""
+        if self._services.pool is None:
+            return
+        living = self._services.pool.roster.living()
+        yield GaugeMetricFamily("bksdm_pool_workers", "Workers that answer", len(living))
+        yield GaugeMetricFamily(
+            "bksdm_pool_draining", "Those that take no orders", sum(beat.draining for beat in living)
+        )
+        yield GaugeMetricFamily(
+            "bksdm_pool_places", "Pictures that they can draw at a time", sum(b.places for b in living)
+        )
+        yield GaugeMetricFamily("bksdm_pool_busy", "Pictures that they draw now", sum(beat.busy for beat in living))
+        warm = GaugeMetricFamily("bksdm_pool_warm", "Workers that have a model loaded", labels=["model"])
+        for key, workers in Counts(o.system.key for beat in living for o in beat.offers if o.warm).items():
+            warm.add_metric([key], workers)
+        yield warm
 
     def _store(self) -> Iterator[Metric]:
         usage = self._services.comparisons.usage()

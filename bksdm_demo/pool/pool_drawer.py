@@ -266,7 +266,8 @@ class PoolDrawer:
             raise told.said
         assert isinstance(told.said, Drawn)
         machine = self.roster.words(told.worker)
-        return replace(told.said, result=replace(told.said.result, model=sent.order.model, machine=machine))
+        result = replace(told.said.result, model=sent.order.model, machine=machine)
+        return Drawn(result, {**told.said.environment, "pool": [machine]})
 
     def _stop(self, sent: Sent) -> None:
         """Take an order back, unless an earlier or later process of the page is to follow it."""

@@ -64,10 +64,12 @@ def write_csv(material: Material, stream: BinaryIO, files: dict[int, str] | None
     """Write the table. `files` are the file names of pictures beside it, by the index of their cell.
 
     `psnr_db` and `ssim` compare with the first model's picture of the same seed. `step_seconds` has a semicolon between
-    two steps. A field without a value is empty. Options that save evaluations have columns at the end if they are on.
+    two steps. A field without a value is empty. Options that save evaluations have columns at the end if they are on,
+    and so have the machines of a pool.
     """
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, (*HEADS, *material.job.request.savings))
+    machines = ("machine",) if any(cell.result and cell.result.machine for cell in material.job.cells) else ()
+    writer = csv.DictWriter(text, (*HEADS, *material.job.request.savings, *machines), extrasaction="ignore")
     writer.writeheader()
     for index in range(len(material.job.cells)):
         row = _row(material, index, (files or {}).get(index))
@@ -112,6 +114,7 @@ def _row(material: Material, index: int, file: str | None) -> dict[str, Any]:
         "attention": system and system.attention,
         "licence": system and system.licence,
         **{name: value for name, (_, value) in zip(request.savings, saving_facts(request), strict=True)},
+        "machine": cell.result and cell.result.machine,
     }
 
 

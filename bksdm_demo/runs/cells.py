@@ -71,6 +71,7 @@ def outcomes(job: Job) -> str:
 
 
 def both_machines(first: Mapping[str, Any], second: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the description of a job's machines, which are alike: the newer one, with the parts of both."""
+    """Return the description of a job's machines, which are alike: the newer one, with the parts and names of both."""
     parts = {**(first.get("parts") or {}), **(second.get("parts") or {})}
-    return {**first, **second, **({"parts": parts} if parts else {})}
+    pool = list(dict.fromkeys([*first.get("pool", ()), *second.get("pool", ())]))
+    return {**first, **second, **({"parts": parts} if parts else {}), **({"pool": pool} if pool else {})}

@@ -77,6 +77,8 @@ def read_environment(text: str) -> dict[str, Any]:
     for name in ("cpu", "packages", "parts"):
         if not isinstance(read.get(name) or {}, dict):
             raise TypeError(f"{name} is no object")
+    if not isinstance(read.get("pool", []), list):
+        raise TypeError("pool is no list")
     if not all(isinstance(part, dict) for part in (read.get("parts") or {}).values()):
         raise TypeError("parts has a part that is no object")
     return read

@@ -19,6 +19,7 @@ from bksdm_demo.downloads.background import Background
 from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.evaluation.votes_booth import Booth
 from bksdm_demo.languages import say
+from bksdm_demo.pool.pool_drawer import PoolDrawer
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.about import build_about
 from bksdm_demo.ui.api import build_api
@@ -30,6 +31,7 @@ from bksdm_demo.ui.guarded_blocks import GuardedBlocks
 from bksdm_demo.ui.link_cards import SUMMARY, TITLE, LinkCards, Unfolding, card_route
 from bksdm_demo.ui.news import news_routes
 from bksdm_demo.ui.pictures import picture_routes
+from bksdm_demo.ui.pool import build_pool
 from bksdm_demo.ui.qr import qr_route
 from bksdm_demo.ui.reports import report_route
 from bksdm_demo.ui.request_ids import RequestIds
@@ -95,17 +97,18 @@ def build_page(
     *,
     sheets: Sheets | None = None,
     booth: Booth | None = None,
+    pool: PoolDrawer | None = None,
     own_gallery: bool = False,
     api: bool = True,
 ) -> gr.Blocks:
     """Build the whole page over one service. Without `background` visitors cannot download models.
 
-    `sheets` and `booth` are those over the same service; without one there is no tab for it. With `own_gallery` each
-    visitor sees only their own comparisons, as on a public page. With `api` programs find endpoints.
+    `sheets`, `booth` and `pool` are those of the same service; without one there is no tab for it. With `own_gallery`
+    each visitor sees only their own comparisons, as on a public page. With `api` programs find endpoints.
     """
 
     def build() -> GuardedBlocks:
-        return _build(comparisons, background, sheets, booth, own_gallery, api)
+        return _build(comparisons, background, sheets, booth, pool, own_gallery, api)
 
     page = build()
     page.variants = Variants(build)
@@ -125,6 +128,7 @@ def _build(
     background: Background | None,
     sheets: Sheets | None,
     booth: Booth | None,
+    pool: PoolDrawer | None,
     own_gallery: bool,
     api: bool,
 ) -> GuardedBlocks:
@@ -139,6 +143,8 @@ def _build(
                 build_sheets(page, tabs, sheets, visits, compare_tab)
             if booth is not None:
                 build_votes(booth, comparisons, visits)
+            if pool is not None:
+                build_pool(pool)
             with gr.Tab(say("About"), id="about"):
                 build_about(comparisons, own_gallery)
         page.load(None, outputs=[visits.secret, visits.zone], js=KNOW_VISITOR_JS, api_visibility="private")

@@ -77,7 +77,7 @@ def test_pixels_are_equal_again_and_everywhere(rig: Rig, kind: str, tmp_path: Pa
 
 def test_the_end_says_which_machine_drew_what(rig: Rig, kind: str) -> None:
     drawn, _ = rig.draw(Request(f"red {TRUNCATED_WORD}", steps=1))
-    assert drawn.environment == {"machine": "first" if kind == "in a pool" else "here"}
+    assert drawn.environment["machine"] == ("first" if kind == "in a pool" else "here")
     assert drawn.result.machine == ("first: Fake of alike, 1 core" if kind == "in a pool" else "")
     assert (drawn.result.model, drawn.result.truncated) == (MODEL, (TRUNCATED_WORD,))
     assert drawn.result.request == Request(f"red {TRUNCATED_WORD}", steps=1)
