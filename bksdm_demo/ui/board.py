@@ -32,6 +32,7 @@ from bksdm_demo.ui.terms import fact_meaning, meaning, term
 from bksdm_demo.units import unbroken
 from bksdm_demo.wording.comparison import plural, reading_notes, shorten
 
+NO_PROGRESS = '<div class="bk-progress" aria-hidden="true"></div>'  # keeps the room of the progress to come
 SIMILARITY = '<p class="bk-similarity"></p>'  # board.js fills it
 MEASURES = marked("How alike?")  # explains the numbers below the pictures
 LONG_PROMPT = 60  # characters; a longer heading uses a smaller font
@@ -128,7 +129,7 @@ def _heading(job: Job, systems: Mapping[str, System]) -> str:
         '<header class="bk-head">'
         f'<p class="bk-status" role="status">{escape(status_words(job, systems))}</p>'
         f'<h2 class="bk-prompt{long}" dir="auto">{escape(shorten(job.request.prompt, PROMPT_SHOWN))}</h2>'
-        f'<dl class="bk-facts">{facts}</dl>{warnings}{_tools(tools_view(job, systems), share_tools(job))}</header>'
+        f'<dl class="bk-facts">{facts}</dl>{warnings}{_tools(job, tools_view(job, systems))}</header>'
     )
 
 
@@ -137,18 +138,28 @@ def _unbroken_facts(facts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(label, value if label == say("Without") else unbroken(value)) for label, value in facts]
 
 
-def _tools(tools: ToolsView, sharing: str) -> str:
-    """Return the controls of the whole comparison."""
-    look = f'<button type="button" class="bk-tool" data-look aria-haspopup="dialog">{escape(tools.look)}</button>'
+def _tools(job: Job, tools: ToolsView) -> str:
+    """Return the controls of the whole comparison; while it runs, those to come have their place and are disabled."""
+    running, several = not job.finished, len(job.models) > 1
+    wait = "" if tools.look else " disabled"
+    look = (
+        f'<button type="button" class="bk-tool" data-look aria-haspopup="dialog"{wait}>'
+        f"{escape(tools.look or say('Look closely'))}</button>"
+    )
     rest = f'<button type="button" class="bk-tool bk-tool-strong" data-rest>{escape(tools.rest)}</button>'
     options = "".join(f'<option value="{place}">{escape(name)}</option>' for place, name in tools.references)
     select = (
-        f'<label class="bk-reference">{escape(say("Compare with"))} <select data-reference>'
+        f'<label class="bk-reference">{escape(say("Compare with"))} '
+        f"<select data-reference{'' if tools.references else ' disabled'}>"
         f'<option value="">{escape(say("nothing"))}</option>{options}</select></label>'
     )
     measures = f'<span class="bk-measures">{term(say(MEASURES), meaning("similarity"))}</span>'
-    parts = (rest if tools.rest else "", look if tools.look else "", select + measures if tools.references else "")
-    return f'<div class="bk-tools">{"".join(parts)}{sharing}</div>'
+    parts = (
+        rest if tools.rest else "",
+        look if tools.look or running else "",
+        select + measures if tools.references or (running and several) else "",
+    )
+    return f'<div class="bk-tools">{"".join(parts)}{share_tools(job)}</div>'
 
 
 def _row(row: RowView) -> str:
@@ -169,7 +180,7 @@ def _cell(view: CellView, heading: str) -> str:
     return (
         f'<li class="bk-column" data-tone="{view.tone}" data-index="{view.index}" data-seed="{view.seed}"'
         f' data-model="{view.model}" tabindex="-1"><figure><div class="bk-frame">{_frame(view)}</div>'
-        f"<figcaption>{_caption(view, heading)}</figcaption></figure></li>"
+        f'<figcaption style="--lines:{len(view.facts) + 1}">{_caption(view, heading)}</figcaption></figure></li>'
     )
 
 
@@ -207,7 +218,7 @@ def _progress(view: CellView) -> str:
     return (
         f'<div class="bk-wait"><strong>{term(view.title, view.meaning)}</strong>'
         f"<span>{escape(unbroken(view.detail))}</span>"
-        f"{bar if view.tone == 'working' else ''}</div>"
+        f"{bar if view.tone == 'working' else NO_PROGRESS}</div>"
     )
 
 

@@ -12,18 +12,19 @@ from bksdm_demo.languages import marked, say
 from bksdm_demo.ui.terms import row_meaning, term
 from bksdm_demo.ui.timing import Bar, Row, Segment, TimingView
 from bksdm_demo.units import unbroken
-from bksdm_demo.wording.timing import PHASE_LABELS, PHASES, format_seconds
+from bksdm_demo.wording.timing import NOTHING, PHASE_LABELS, PHASES, format_seconds
 
 CHART = marked("Stacked bars of the seconds in each phase. The table has the same numbers.")
 
 
 def timing_section(view: TimingView | None) -> str:
-    """Return the chart and the table; "" before the first model has finished."""
+    """Return the chart and the table; "" without a view."""
     if view is None:
         return ""
     notes = (view.fewer_steps, _explanation(view))
     note = "".join(f'<p class="bk-note">{escape(sentence)}</p>' for sentence in notes if sentence)
-    more = f'<button type="button" class="bk-tool" data-measure>{escape(view.more)}</button>' if view.more else ""
+    wait = " disabled" if view.running else ""
+    more = f'<button type="button" class="bk-tool" data-measure{wait}>{escape(view.more)}</button>' if view.more else ""
     return (
         '<section class="bk-timing" aria-labelledby="bk-timing-title"><header>'
         f'<h2 id="bk-timing-title">{escape(say("Where the time went"))}</h2>'
@@ -50,8 +51,8 @@ def _explanation(view: TimingView) -> str:
 
 
 def _chart(view: TimingView) -> str:
-    drawing = max(bar.drawing for bar in view.bars)
-    total = max(bar.total for bar in view.bars)
+    drawing = max(bar.drawing for bar in view.bars) or 1.0
+    total = max(bar.total for bar in view.bars) or 1.0
     legend = "".join(
         f'<li data-phase="{phase}"><i class="bk-swatch" data-phase="{phase}"></i>'
         f"{escape(say(PHASE_LABELS[phase]))}</li>"
@@ -71,13 +72,13 @@ def _bar(bar: Bar) -> str:
     return (
         f'<div class="bk-row"><span class="bk-row-name">{escape(bar.name)}{cold}</span>'
         f'<span class="bk-track">{segments}</span><span class="bk-row-sum">'
-        f'<b class="bk-with">{_seconds(bar.total)}</b><b class="bk-without">{_seconds(bar.drawing)}</b>'
+        f'<b class="bk-with">{_seconds(bar, bar.total)}</b><b class="bk-without">{_seconds(bar, bar.drawing)}</b>'
         "</span></div>"
     )
 
 
-def _seconds(seconds: float) -> str:
-    return unbroken(format_seconds(seconds))
+def _seconds(bar: Bar, seconds: float) -> str:
+    return unbroken(format_seconds(seconds)) if bar.segments else NOTHING
 
 
 def _segment(segment: Segment) -> str:

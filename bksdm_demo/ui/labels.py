@@ -1,7 +1,8 @@
 """Splits the facts about the models of a comparison into those they share and those that differ.
 
 Pure functions from a job and its systems to words. A fact that is unknown for one model is omitted for it, and is
-therefore not shared.
+therefore not shared. Only on what a model runs is known late: while a comparison runs, those that have run decide, so
+that the heading does not change its height with each picture.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from bksdm_demo.units import format_bytes, format_count
 from bksdm_demo.wording.devices import devices_text
 
 ENGINE_NAMES = {"openvino": "OpenVINO", "coreml": "Core ML"}
+RUNS_ON = marked("Runs on")
+NOT_YET = "…"
 ALWAYS_OWN = ("U-Net", "Size")  # shown at the cell when a comparison has only one model
 
 Facts = dict[str, str]  # label -> value, in the order of display
@@ -34,6 +37,8 @@ class Labels:
 def job_labels(job: Job, systems: Mapping[str, System]) -> Labels:
     """Return the labels of a job's models; a model without a known system gets the facts in its results."""
     facts = {model: model_facts(job, model, systems) for model in job.models}
+    if not job.finished:
+        _expect_run_mode(job, facts)
     every = list(facts.values())
     names = dict.fromkeys(name for known in every for name in known)
     shared = {name for name in names if all(known.get(name) == every[0].get(name) for known in every)}
@@ -43,6 +48,17 @@ def job_labels(job: Job, systems: Mapping[str, System]) -> Labels:
         tuple((name, every[0][name]) for name in names if name in shared),
         {model: _own(known, shared) for model, known in facts.items()},
     )
+
+
+def _expect_run_mode(job: Job, facts: Mapping[str, Facts]) -> None:
+    """Let the models that have not run yet run as the others did, or else on the engine of the settings."""
+    ran = {known[RUNS_ON] for known in facts.values() if RUNS_ON in known}
+    if len(ran) > 1:
+        return
+    engine = str(job.environment.get("engine", ""))
+    expected = next(iter(ran), ENGINE_NAMES.get(engine, NOT_YET))
+    for known in facts.values():
+        known.setdefault(RUNS_ON, expected)
 
 
 def model_facts(job: Job, model: str, systems: Mapping[str, System]) -> Facts:
@@ -55,7 +71,7 @@ def model_facts(job: Job, model: str, systems: Mapping[str, System]) -> Facts:
         marked("Size"): size_words(size) if size else "",
         marked("Weights"): translated(system.weights) if system else "",
         marked("Attention"): translated(system.attention) if system else "",
-        marked("Runs on"): _run_mode(job, model, systems, results[0].engine if results else ""),
+        RUNS_ON: _run_mode(job, model, systems, results[0].engine if results else ""),
     }
     return {name: value for name, value in facts.items() if value}
 

@@ -26,6 +26,7 @@ KIND_NAMES = {
 }
 TITLE_SHOWN = 90  # characters of a prompt in the title of a frame
 COPY = marked("Copy link")
+SHARE, SAVE = marked("Share"), marked("Save")
 COPY_BY_HAND = marked("Copy this address:")
 QR_ALT = marked("QR code of the link to this comparison")
 SCAN = marked("Scan it to open this comparison on a phone.")
@@ -38,12 +39,15 @@ EMBED_BY_HAND = marked("Copy this code:")
 
 
 def share_tools(job: Job) -> str:
-    """Return the buttons of one comparison; the menus appear once it is finished."""
+    """Return the buttons of one comparison. The menus open once it is finished; until then buttons keep their place."""
     copy = (
         f'<button type="button" class="bk-tool" data-link="?{escape(job_query(job))}">{escape(say(COPY))}</button>'
         f'<label class="bk-by-hand" hidden>{escape(say(COPY_BY_HAND))} <input type="text" readonly></label>'
     )
-    return copy + (share_menu(job) + save_menu(job) if job.finished else "")
+    waiting = "".join(
+        f'<button type="button" class="bk-tool" disabled>{escape(say(menu))}</button>' for menu in (SHARE, SAVE)
+    )
+    return copy + (share_menu(job) + save_menu(job) if job.finished else waiting)
 
 
 def share_menu(job: Job) -> str:
@@ -55,7 +59,7 @@ def share_menu(job: Job) -> str:
         f'<label class="bk-by-hand" hidden>{escape(say(EMBED_BY_HAND))} <input type="text" readonly></label></div>'
     )
     return (
-        f'<details class="bk-menu" data-share><summary class="bk-tool">{escape(say("Share"))}</summary>'
+        f'<details class="bk-menu" data-share><summary class="bk-tool">{escape(say(SHARE))}</summary>'
         '<div class="bk-menu-body">'
         f'<div class="bk-qr" data-qr="{escape(qr_address(job.id))}" data-alt="{escape(say(QR_ALT))}"></div>'
         f'<p class="bk-scan">{escape(say(SCAN))}</p><p class="bk-scan-not" hidden>{say(SCAN_NOT)}</p>'
@@ -72,6 +76,6 @@ def save_menu(job: Job, of: str = "") -> str:
         for kind in Kind
     )
     return (
-        f'<details class="bk-menu"><summary class="bk-tool">{escape(say("Save"))}{hidden}</summary>'
+        f'<details class="bk-menu"><summary class="bk-tool">{escape(say(SAVE))}{hidden}</summary>'
         f'<div class="bk-menu-body">{items}</div></details>'
     )

@@ -7,7 +7,7 @@ are medians with their quartiles, and a speed has its interval. A model that had
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bksdm_demo.intervals import FEWEST, Spread, spread
 from bksdm_demo.languages import marked, say
@@ -26,6 +26,7 @@ from bksdm_demo.wording.timing import (
 )
 
 QUARTILES_FROM = 3  # runs
+BLANK = "\N{NO-BREAK SPACE}"
 MORE_RUNS = marked("Measure with {seeds} seeds")
 
 
@@ -68,7 +69,8 @@ class TimingView:
     """Chart and table of the models that finished.
 
     `baseline` names the model that speeds refer to, "" in a job with only one model. `runs` says what the numbers are
-    of, "" for one seed. `more` is the label of the button that measures with more seeds, "" for no button.
+    of, "" for one seed. `more` is the label of the button that measures with more seeds, "" for no button; it waits
+    while the job is `running`.
     """
 
     names: tuple[str, ...]
@@ -78,16 +80,24 @@ class TimingView:
     runs: str = ""
     more: str = ""
     fewer_steps: str = ""
+    running: bool = False
 
 
 def timing_view(job: Job, names: Mapping[str, str], most: int = CELLS_LIMIT) -> TimingView | None:
-    """Return the view of every model with timings; None while no model has any.
+    """Return the view of every model with timings; None for a finished job without any.
 
-    `most` is the number of pictures that one comparison may have.
+    `most` is the number of pictures that one comparison may have. While the job runs, the models to come have their
+    place already, so that the page keeps its height.
     """
     rounds = rounds_of(job)
-    if rounds is None:
-        return None
+    measured = None if rounds is None else _measured(job, rounds, names, most)
+    if job.finished:
+        return measured
+    coming = [names.get(model, model) for model in job.models if rounds is None or model not in rounds.models]
+    return _with_coming(measured or _nothing_yet(job, most), coming, len(job.seeds))
+
+
+def _measured(job: Job, rounds: Rounds, names: Mapping[str, str], most: int) -> TimingView:
     shown = tuple(names.get(model, model) for model in rounds.models)
     bars = tuple(_bar(name, rounds, model) for name, model in zip(shown, rounds.models, strict=True))
     several = len(job.models) > 1
@@ -99,12 +109,46 @@ def timing_view(job: Job, names: Mapping[str, str], most: int = CELLS_LIMIT) -> 
         rounds_words(job, rounds),
         _more(job, most),
         equal_time_words(rounds, names) if several else "",
+        running=not job.finished,
     )
+
+
+def _nothing_yet(job: Job, most: int) -> TimingView:
+    """Return a view with the labels of all rows and without a model."""
+    several = len(job.models) > 1
+    phases = [Row(say(PHASE_LABELS[phase]), (), phase) for phase in PHASES[1:]]
+    speed = [Row(say("Speed"), (), strong=True, spreads=())] if several else []
+    rows = (
+        *phases,
+        Row(say("Drawing"), (), strong=True),
+        *speed,
+        Row(say("One step, ms"), ()),
+        Row(say("Load"), (), "load"),
+    )
+    return TimingView((), (), rows, "", more=_more(job, most), running=True)
+
+
+def _with_coming(view: TimingView, coming: Sequence[str], seeds: int) -> TimingView:
+    """Add the models without timings; blank spreads keep the room of those that will come."""
+    return replace(
+        view,
+        names=(*view.names, *coming),
+        bars=(*view.bars, *(Bar(name, (), 0.0, 0.0, False) for name in coming)),
+        rows=tuple(_with_blanks(row, len(coming), seeds) for row in view.rows),
+    )
+
+
+def _with_blanks(row: Row, count: int, seeds: int) -> Row:
+    measured = row.label not in (say("One step, ms"), say("Load"))
+    room = row.spreads or (row.label == say("Speed")) or (measured and seeds >= QUARTILES_FROM)
+    known = row.spreads or ("",) * len(row.cells)
+    spreads = tuple(spread or BLANK for spread in (*known, *("",) * count)) if room else ()
+    return replace(row, cells=(*row.cells, *(NOTHING,) * count), spreads=spreads)
 
 
 def _more(job: Job, most: int) -> str:
     few = len(job.models) > 1 and len(job.seeds) < FEWEST
-    return say(MORE_RUNS, seeds=FEWEST) if few and job.finished and FEWEST * len(job.models) <= most else ""
+    return say(MORE_RUNS, seeds=FEWEST) if few and FEWEST * len(job.models) <= most else ""
 
 
 def _series(rounds: Rounds, model: str, phase: str) -> list[float]:

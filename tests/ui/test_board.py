@@ -107,7 +107,7 @@ def test_the_empty_board_introduces_the_chosen_models() -> None:
 
 def test_the_timing_section_has_a_bar_and_a_cell_for_each_model() -> None:
     names = {"a": "Alpha <b>", "b": "Beta"}
-    assert timing_section(timing_view(job(Cell("a")), names)) == ""
+    assert timing_section(timing_view(job(Cell("a", Phase.FAILED)), names)) == ""
     page = Page(timing_section(timing_view(job(done("a", 1.5, load=0.5), done("b", 0.5)), names)))
     assert page.all("b") != []
     assert "Alpha <b>" in page.text

@@ -21,14 +21,14 @@ def parts(name: str) -> Parts:
 
 def test_shared_facts_are_listed_once() -> None:
     labels = job_labels(job(Cell("a"), Cell("b")), PAIR)
-    assert labels.shared == (("Weights", "6-bit palettized"), ("Attention", "split_einsum_v2"))
+    assert labels.shared == (("Weights", "6-bit palettized"), ("Attention", "split_einsum_v2"), ("Runs on", "…"))
     assert labels.own == {"a": ("12.1 MB on disk",), "b": ("9.00 MB on disk",)}
 
 
 def test_a_fact_that_one_model_lacks_is_not_shared() -> None:
     systems = PAIR | {"b": replace(PAIR["b"], attention="")}
-    labels = job_labels(job(Cell("a"), Cell("b")), systems)
-    assert labels.shared == (("Weights", "6-bit palettized"),)
+    labels = job_labels(job(done("a"), done("b")), systems)
+    assert labels.shared == (("Weights", "6-bit palettized"), ("Runs on", "fake"))
     assert labels.own["a"] == ("12.1 MB on disk", "split_einsum_v2")
 
 
@@ -39,7 +39,19 @@ def test_a_single_model_keeps_its_size_at_its_cell() -> None:
 
 
 def test_an_unknown_model_has_the_facts_in_its_results() -> None:
-    assert job_labels(job(done("gone"), Cell("lost")), {}).own["gone"] == ("12.1 MB on disk", "fake")
+    labels = job_labels(job(done("gone"), done("lost", engine="coreml")), {})
+    assert labels.own["gone"] == ("fake",)
+    assert labels.shared == (("Size", "12.1 MB on disk"),)
+
+
+def test_the_models_to_come_run_as_the_first_did() -> None:
+    """So the heading and the captions keep their height while pictures come."""
+    running = job(done("a"), Cell("b"))
+    assert ("Runs on", "fake") in job_labels(running, PAIR).shared
+    waiting = job(Cell("a"), Cell("b"), environment={"engine": "openvino"})
+    assert ("Runs on", "OpenVINO") in job_labels(waiting, PAIR).shared
+    mixed = job(done("a"), done("b", engine="coreml"), Cell("c"))
+    assert [job_labels(mixed, SYSTEMS).own[model][-1] for model in "ab"] == ["fake", "Core ML"]
 
 
 def test_the_precision_of_each_unet_is_found_even_if_all_share_a_name() -> None:

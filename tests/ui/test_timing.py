@@ -14,8 +14,21 @@ from tests.ui.records import REQUEST, SYSTEMS, blocked, done, job, refused
 NAMES = {key: system.name for key, system in SYSTEMS.items()}
 
 
-def test_nothing_before_the_first_cell_finished() -> None:
-    assert timing.timing_view(job(Cell("a", Phase.DENOISING, 1, 20), Cell("b")), NAMES) is None
+def test_the_models_to_come_have_their_place() -> None:
+    """So the page keeps its height: every view of a comparison has the same rows, bars and small lines."""
+    coming = Cell("b")
+    views = [
+        timing.timing_view(job(*cells), NAMES)
+        for cells in ((Cell("a", Phase.DENOISING, 1, 20), coming), (done("a"), coming), (done("a"), done("b")))
+    ]
+    shapes = [
+        ([(row.label, len(row.cells), any(row.spreads)) for row in view.rows], view.names, len(view.bars))
+        for view in views
+        if view is not None
+    ]
+    assert len(shapes) == 3
+    assert shapes[0] == shapes[1] == shapes[2]
+    assert timing.timing_view(job(Cell("a", Phase.FAILED)), NAMES) is None
 
 
 def test_speed_leaves_loading_out_and_refers_to_the_first_finished_cell() -> None:
@@ -81,7 +94,7 @@ def test_few_seeds_offer_more_once_the_comparison_is_finished() -> None:
     pair = done("a"), done("b")
     assert timing.timing_view(job(*pair), NAMES).more == "Measure with 5 seeds"  # type: ignore[union-attr]
     assert timing.timing_view(job(*pair), NAMES, most=9).more == ""  # type: ignore[union-attr]
-    assert timing.timing_view(job(*pair, Cell("c")), NAMES).more == ""  # type: ignore[union-attr]
+    assert timing.timing_view(job(*pair, Cell("c")), NAMES).running  # type: ignore[union-attr]
     assert timing.timing_view(job(done("a")), NAMES).more == ""  # type: ignore[union-attr]
 
 
