@@ -1,7 +1,8 @@
-"""Finds every message in the sources: calls of the words below, errors, marked constants, templates and scripts.
+"""Finds every message in the sources: calls of the words below, errors, sentences, templates and scripts.
 
-An f-string in an error becomes a template: `f"There is no report of kind {kind[:20]!r}."` is the message
-"There is no report of kind {kind}.", as the phrase book recognises it.
+Every text that ends like a sentence is a message, wherever it stands, but for documentation and the log. An f-string
+becomes a template: `f"There is no report of kind {kind[:20]!r}."` is the message "There is no report of kind {kind}.",
+as the phrase book recognises it. `words.py` lists what else the lower rooms write.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from jinja2 import Environment, nodes
 
+from translations.words import WORDS
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "bksdm_demo"
 SPOKEN = ("say", "marked", "translated")  # their first argument is a message
@@ -21,10 +24,26 @@ COUNTED = ("inflected", "plural")
 WHOLE_FILES = ("ui/about_text.py",)  # every text in them is a message
 ENGLISH_ONLY = (  # who reads the errors of these is at a terminal, or mends a model's files
     "cli/", "mil/", "translate/", "settings.py", "operator_limits.py", "library_variables.py", "mcp_tools.py",
-    "mcp_server.py", "metrics.py", "logs.py", "library/publishing.py", "engines/quantization/",
+    "mcp_server.py", "metrics.py", "logs.py", "library/publishing.py", "engines/quantization/", "pool/address.py",
+    "pool/envelope.py", "pool/messages.py", "pool/broker.py", "pool/worker.py", "evaluation/lab", "evaluation/verify",
+    "evaluation/votes_export.py", "operator_routes.py", "ui/api.py", "ui/sheet_api.py",
 )  # fmt: skip
 SCRIPT_CALL = re.compile(r'\btr\("((?:[^"\\]|\\.)*)"')
 LETTERS = re.compile(r"[A-Za-z]{2}")
+FEWEST_WORDS = 3  # of a sentence
+UNSHOWN = (
+    "debug",
+    "info",
+    "warning",
+    "exception",
+    "error",
+    "ValueError",
+    "RuntimeError",
+    "AssertionError",
+    "TypeError",
+)
+UNNAMED = re.compile(r"\{(?::[^{}]*)?\}")  # a value of str.format without a name
+SHAPED = re.compile(r"\{(\w+)[:!][^{}]*\}")
 
 
 @dataclass(frozen=True)
@@ -45,6 +64,7 @@ def messages() -> list[Message]:
     found: list[Message] = []
     for path, tree in trees.items():
         found += _python(path, tree, constants)
+    found += [Message(text, "", "translations/words.py", 0) for text in WORDS]
     for path in sorted(PACKAGE.rglob("*.html")):
         found += _template(path)
     for path in sorted(PACKAGE.rglob("*.js")):
@@ -71,6 +91,7 @@ def _python(path: Path, tree: ast.Module, constants: set[str]) -> Iterator[Messa
     if path.relative_to(PACKAGE).as_posix() in WHOLE_FILES:
         yield from _all_texts(path, tree)
         return
+    yield from _sentences(path, tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and node.args:
             yield from _called(path, node)
@@ -78,6 +99,33 @@ def _python(path: Path, tree: ast.Module, constants: set[str]) -> Iterator[Messa
             text = text_of(node.value)
             if text and LETTERS.search(text):
                 yield _message(text, path, node.lineno)
+
+
+def _sentences(path: Path, tree: ast.Module) -> Iterator[Message]:
+    """Yield every text that ends like a sentence, but for documentation, the log, and what only programs read."""
+    skipped = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name(node.func) in (*UNSHOWN, *SPOKEN, *COUNTED):
+            skipped |= {id(inner) for inner in ast.walk(node)}
+        elif isinstance(node, (ast.JoinedStr, ast.BinOp)):
+            skipped |= {id(inner) for inner in ast.walk(node) if inner is not node}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Constant, ast.JoinedStr, ast.BinOp)) and id(node) not in skipped:
+            text = text_of(node)
+            if text is not None and _is_sentence(text):
+                yield _message(named(text.strip()), path, node.lineno)
+
+
+def _is_sentence(text: str) -> bool:
+    words = [word for word in text.split() if LETTERS.search(word)]
+    return text.strip().endswith(".") and len(words) >= FEWEST_WORDS and "<" not in text
+
+
+def named(text: str) -> str:
+    """Give the values of str.format names, and only names: "at most {:,} bytes" is "at most {value} bytes"."""
+    numbers = iter(range(1, 100))
+    text = SHAPED.sub(r"{\1}", text)
+    return UNNAMED.sub(lambda _: "{value}" if (number := next(numbers)) == 1 else f"{{value{number}}}", text)
 
 
 def _called(path: Path, call: ast.Call) -> Iterator[Message]:

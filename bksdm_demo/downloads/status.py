@@ -16,13 +16,13 @@ from bksdm_demo.units import duration, format_bytes, format_count
 from bksdm_demo.wording.loading import loading_words
 
 STATE_WORDS = {
-    DownloadState.QUEUED: "waiting for another download",
-    DownloadState.ASKING: "asking the hub",
-    DownloadState.WAITING: "waiting for another process that downloads it",
-    DownloadState.DOWNLOADING: "downloading",
-    DownloadState.VERIFYING: "checking the downloaded file",
-    DownloadState.UNPACKING: "unpacking",
-    DownloadState.DONE: "downloaded",
+    DownloadState.QUEUED: marked("waiting for another download"),
+    DownloadState.ASKING: marked("asking the hub"),
+    DownloadState.WAITING: marked("waiting for another process that downloads it"),
+    DownloadState.DOWNLOADING: marked("downloading"),
+    DownloadState.VERIFYING: marked("checking the downloaded file"),
+    DownloadState.UNPACKING: marked("unpacking"),
+    DownloadState.DONE: marked("downloaded"),
 }
 WITH_BYTES = (DownloadState.DOWNLOADING, DownloadState.VERIFYING, DownloadState.UNPACKING)
 SWITCHED_OFF = marked("Downloads are switched off on this page. On a machine of your own, press Download or run")

@@ -59,7 +59,7 @@ class Card:
     summary: str = SUMMARY
     query: str = ""
     picture: str = f"{FOLDER}/{GENERAL}.jpg"
-    alt: str = "One prompt, drawn by several models"
+    alt: str = marked("One prompt, drawn by several models")
 
 
 class LinkCards:
@@ -81,11 +81,11 @@ class LinkCards:
         prompt = shorten(job.request.prompt, TITLE_SHOWN)
         version = _version(job)
         return Card(
-            f"{prompt} – {TITLE}",
+            f"{prompt} – {say(TITLE)}",
             shorten(f"{status_words(job, systems)}. {_times(job, names)}", SUMMARY_SHOWN),
             f"?{urlencode({JOB: job.id})}",
             f"{FOLDER}/{quote(job.id, safe='')}.jpg?v={version}",
-            f"{prompt}, drawn by {', '.join(names.values())}",
+            say("{prompt}, drawn by {models}", prompt=prompt, models=", ".join(names.values())),
         )
 
     def picture(self, name: str) -> tuple[bytes, str]:
@@ -144,16 +144,16 @@ def tags(card: Card, base: str) -> str:
     said = {
         "og:type": "website",
         "og:site_name": say(TITLE),
-        "og:title": card.title,
-        "og:description": card.summary,
+        "og:title": say(card.title),
+        "og:description": say(card.summary),
         "twitter:card": "summary",
-        "description": card.summary,
+        "description": say(card.summary),
     }
     if base:
         said["og:url"] = base + card.query
     if base and card.picture:
         width, height = map(str, SIZE)
-        said |= {"og:image": base + card.picture, "og:image:type": TYPE, "og:image:alt": card.alt}
+        said |= {"og:image": base + card.picture, "og:image:type": TYPE, "og:image:alt": say(card.alt)}
         said |= {"og:image:width": width, "og:image:height": height, "twitter:card": "summary_large_image"}
     kinds = {name: "property" if name.startswith("og:") else "name" for name in said}
     return "".join(f'<meta {kinds[name]}="{name}" content="{escape(text)}">' for name, text in said.items())
