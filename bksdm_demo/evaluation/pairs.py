@@ -1,7 +1,7 @@
 """Decides which two pictures a visitor may compare blindly, and which of them come next.
 
 The pool never holds more than the gallery lists for that visitor, apart from comparisons that the operator names. A
-picture that is blocked, unfinished or gone makes no pair.
+sheet is a part of that pool and never adds to it. A picture that is blocked, unfinished or gone makes no pair.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 
 from bksdm_demo.errors import DemoError
+from bksdm_demo.evaluation.sheet import SheetRecord
 from bksdm_demo.evaluation.votes import GALLERY, STARRED, Pair, Picture
 from bksdm_demo.records import Job, Request
 from bksdm_demo.runs.comparisons import Comparisons
@@ -64,17 +65,21 @@ class Pool:
         self, comparisons: Comparisons, choice: PoolChoice, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._comparisons, self._choice, self._clock = comparisons, choice, clock
-        self._known: OrderedDict[str | None, tuple[float, tuple[Pair, ...]]] = OrderedDict()
+        self._known: OrderedDict[tuple[str | None, str], tuple[float, tuple[Pair, ...]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def pairs(self, owner: str | None) -> tuple[Pair, ...]:
-        """The pairs for a visitor whose gallery is that of `owner`, None for everybody's. Raises StoreError."""
+    def pairs(self, owner: str | None, sheet: SheetRecord | None = None) -> tuple[Pair, ...]:
+        """The pairs for a visitor whose gallery is that of `owner`, None for everybody's; of one sheet, or all.
+
+        Raises StoreError.
+        """
         owner = None if self._choice.jobs is not None else owner
+        key = owner, "" if sheet is None else sheet.id
         with self._lock:
-            read, pairs = self._known.get(owner, (0.0, None))
+            read, pairs = self._known.get(key, (0.0, None))
             if pairs is None or self._clock() - read > REMEMBERED_SECONDS:
-                pairs = tuple(pairs_of(self._jobs(owner)))
-                self._known[owner] = (self._clock(), pairs)
+                pairs = tuple(pairs_of(self._jobs(owner)) if sheet is None else self._of_sheet(sheet, owner))
+                self._known[key] = (self._clock(), pairs)
                 while len(self._known) > REMEMBERED:
                     self._known.popitem(last=False)
             return pairs
@@ -89,6 +94,24 @@ class Pool:
         except DemoError:
             return False
         return picture.index < len(cells) and cells[picture.index].shown and cells[picture.index].model == picture.model
+
+    def _of_sheet(self, sheet: SheetRecord, owner: str | None) -> Iterator[Pair]:
+        places = [place for row in sheet.places for place in row if place is not None]
+        jobs = []
+        for job_id in dict.fromkeys(place.job for place in places):
+            try:
+                job = self._comparisons.get(job_id)
+            except DemoError:
+                continue
+            if self._allowed(job, owner):
+                jobs.append(job)
+        return pairs_of(jobs, {(place.job, place.index) for place in places})
+
+    def _allowed(self, job: Job, owner: str | None) -> bool:
+        """Whether the operator's choice has this comparison for that visitor, however old it is."""
+        if self._choice.jobs is not None:
+            return job.id in self._choice.jobs
+        return owner in (None, job.owner) and (job.starred or not self._choice.starred)
 
     def _jobs(self, owner: str | None) -> Iterator[Job]:
         if self._choice.jobs is None:
@@ -106,8 +129,10 @@ class Pool:
                 continue
 
 
-def pairs_of(jobs: Iterable[Job]) -> Iterator[Pair]:
+def pairs_of(jobs: Iterable[Job], cells: Collection[tuple[str, int]] | None = None) -> Iterator[Pair]:
     """The pairs of these comparisons: every two finished pictures of one request and seed by two models.
+
+    With `cells`, comparisons and indexes, only of these.
 
     The two may come from two comparisons, as in a sheet that was drawn in parts. Of several pictures by one model,
     the first counts.
@@ -115,7 +140,7 @@ def pairs_of(jobs: Iterable[Job]) -> Iterator[Pair]:
     drawn: dict[Request, dict[str, Picture]] = {}
     for job in jobs:
         for index, cell in enumerate(job.cells):
-            if cell.shown:
+            if cell.shown and (cells is None or (job.id, index) in cells):
                 of_request = drawn.setdefault(job.request_of(index), {})
                 of_request.setdefault(cell.model, Picture(job.id, index, cell.model))
     for request, pictures in drawn.items():

@@ -11,13 +11,14 @@ import secrets
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
 from bksdm_demo.errors import BusyError, RequestError
 from bksdm_demo.evaluation.pairs import Pool, choose
 from bksdm_demo.evaluation.ranking import Ranking, rank
+from bksdm_demo.evaluation.sheet import SheetRecord
 from bksdm_demo.evaluation.trust import counted
 from bksdm_demo.evaluation.votes import ANSWERED, Choice, Pair, Picture, Vote, Voter
 from bksdm_demo.evaluation.votes_store import VoteStore
@@ -28,6 +29,7 @@ from bksdm_demo.runs.fairness import Client, Rates
 SHORTEST_DWELL = 1.5  # seconds for which both pictures are out before a vote
 COOLDOWN = 2.0  # seconds between two votes of a visitor
 MOST_OF_AN_ADDRESS = 3  # votes on one pair from one address
+RANKINGS = 16  # that are remembered: of all votes, and of sheets
 OPEN_SECONDS = 1_800.0  # until an unused ballot ends
 MOST_OPEN = 10_000  # ballots; the oldest end first
 LEFT, RIGHT = "left", "right"
@@ -91,7 +93,7 @@ class Booth:
         self._of_visitor: dict[str, str] = {}  # the token of a visitor's open ballot
         self._voted: OrderedDict[str, float] = OrderedDict()  # when each visitor last voted
         self._votes: tuple[Vote, ...] = ()
-        self._ranking: tuple[int, tuple[str, ...], Ranking] | None = None
+        self._rankings: OrderedDict[tuple[object, ...], Ranking] = OrderedDict()
 
     def voter(self, client: Client, account: str = "") -> Voter:
         """Return who votes. `account` is the name of one who signed in. Raises RequestError for nobody."""
@@ -101,17 +103,18 @@ class Booth:
         address = self.store.digest(client.address and f"address {client.address}")
         return Voter(visitor, address, bool(account))
 
-    def ballot(self, voter: Voter, owner: str | None) -> Ballot | None:
+    def ballot(self, voter: Voter, owner: str | None, sheet: SheetRecord | None = None) -> Ballot | None:
         """Return the visitor's open ballot, else a new one; None if there is no pair left to vote on.
 
-        `owner` is whose gallery the visitor sees. Raises StoreError.
+        `owner` is whose gallery the visitor sees. With `sheet`, the pair is one of that sheet. Raises StoreError.
         """
         with self._lock:
             self._close_old()
             ballot = self._open.get(self._of_visitor.get(voter.visitor, ""))
-            if ballot is not None and self._pool.open(ballot.pair):
+            pairs = self._pool.pairs(owner, sheet)
+            fits = sheet is None or (ballot is not None and ballot.pair.key in {pair.key for pair in pairs})
+            if ballot is not None and fits and self._pool.open(ballot.pair):
                 return ballot
-            pairs = self._pool.pairs(owner)
             answered = self.store.answered(voter.visitor) | self.store.crowded(voter.address, MOST_OF_AN_ADDRESS)
             votes = Counter((min(vote.left, vote.right), max(vote.left, vote.right)) for vote in self.votes())
             for pair in choose(pairs, answered, votes, self._random):
@@ -182,25 +185,34 @@ class Booth:
                 self._votes = self.store.all()
             return self._votes
 
-    def ranking(self, models: Sequence[str] = ()) -> Ranking:
-        """Rank all models with votes; `models` are listed in any case. Raises StoreError."""
-        votes, wanted = self.votes(), tuple(models)
+    def ranking(self, owner: str | None = None, sheet: SheetRecord | None = None) -> Ranking:
+        """Rank all models with votes, and those that the visitor may vote on; of a sheet, by votes on its pairs only.
+
+        Raises StoreError.
+        """
+        votes, pairs = self.votes(), self._pool.pairs(owner, sheet)
+        models = self.models(owner, sheet)
+        of_sheet = frozenset() if sheet is None else frozenset(pair.key for pair in pairs)
+        key = len(votes), models, None if sheet is None else of_sheet
         with self._lock:
-            known = self._ranking
-        if known is None or known[:2] != (len(votes), wanted):
-            known = (len(votes), wanted, rank(counted(votes, self.rules.signed_in_only), wanted))
+            known = self._rankings.get(key)
+        if known is None:
+            asked = votes if sheet is None else [vote for vote in votes if vote.pair in of_sheet]
+            known = rank(counted(asked, self.rules.signed_in_only), models)
             with self._lock:
-                self._ranking = known
-        return known[2]
+                self._rankings[key] = known
+                while len(self._rankings) > RANKINGS:
+                    self._rankings.popitem(last=False)
+        return known
 
-    def models(self, owner: str | None) -> tuple[str, ...]:
+    def models(self, owner: str | None, sheet: SheetRecord | None = None) -> tuple[str, ...]:
         """The models of all pairs that the visitor may vote on. Raises StoreError."""
-        return tuple(sorted({model for pair in self._pool.pairs(owner) for model in pair.models}))
+        return tuple(sorted({model for pair in self._pool.pairs(owner, sheet) for model in pair.models}))
 
-    def left(self, voter: Voter, owner: str | None) -> int:
+    def left(self, voter: Voter, owner: str | None, sheet: SheetRecord | None = None) -> int:
         """How many pairs the visitor has not voted on. Raises StoreError."""
         answered = self.store.answered(voter.visitor)
-        return sum(pair.key not in answered for pair in self._pool.pairs(owner))
+        return sum(pair.key not in answered for pair in self._pool.pairs(owner, sheet))
 
     def close(self) -> None:
         self.store.close()

@@ -1,4 +1,4 @@
-"""The API for programs: compare, job, cancel, report, models and sheets, documented at /gradio_api/info.
+"""The API for programs: compare, job, cancel, report, models, sheets, lab and votes, documented at /gradio_api/info.
 
 Programs and visitors share the queue of the Comparisons service. A refused request reaches the client as the sentence
 that a visitor would read. No endpoint lists saved comparisons: a client must know the id.
@@ -17,6 +17,7 @@ from gradio.events import api
 
 from bksdm_demo.errors import BusyError, DemoError, RequestError
 from bksdm_demo.evaluation.sheets import Sheets
+from bksdm_demo.evaluation.votes_booth import Booth
 from bksdm_demo.parameters.links import job_address
 from bksdm_demo.parameters.partial_request import PartialRequest, interval
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
@@ -26,10 +27,12 @@ from bksdm_demo.reports.formats import KINDS, parse_kind
 from bksdm_demo.reports.json_report import offers_report
 from bksdm_demo.runs.comparisons import Comparisons
 from bksdm_demo.ui.form import FIRST_SEED, whole
+from bksdm_demo.ui.lab_api import LabApi
 from bksdm_demo.ui.present import picture_address
 from bksdm_demo.ui.reports import page_address, report_address
 from bksdm_demo.ui.sheet_api import SheetApi
-from bksdm_demo.ui.visitors import address_of
+from bksdm_demo.ui.visitors import Visitors, address_of
+from bksdm_demo.ui.vote_api import VoteApi
 
 MOST_WAITING = 24  # programs that wait for their pictures; Gradio handles 40 events at once
 LOOK_AGAIN = 0.1  # seconds until a waiting program's job is looked at again
@@ -163,8 +166,10 @@ class Api:
         return {system.key: system.name for system in self.comparisons.catalog.systems()}
 
 
-def build_api(comparisons: Comparisons, sheets: Sheets | None = None, *, public: bool = False) -> None:
-    """Add the endpoints; call it inside the page's Blocks. `public` as in SheetApi."""
+def build_api(
+    comparisons: Comparisons, sheets: Sheets | None = None, booth: Booth | None = None, *, public: bool = False
+) -> None:
+    """Add the endpoints; call it inside the page's Blocks. `public` as in SheetApi: visitors own what they draw."""
     endpoints = Api(comparisons)
     named: list[Callable[..., Any]] = [
         endpoints.compare,
@@ -176,6 +181,11 @@ def build_api(comparisons: Comparisons, sheets: Sheets | None = None, *, public:
     if sheets is not None:
         more = SheetApi(sheets, public)
         named += [more.sheet, more.sheet_state]
+    lab = LabApi(comparisons)
+    named += [lab.lab, lab.lab_result]
+    if booth is not None:
+        votes = VoteApi(booth, sheets, Visitors(public))
+        named += [votes.vote_pools, votes.vote_pair, votes.vote, votes.leaderboard]
     for endpoint in named:
         api(_with_sentences(endpoint), api_name=endpoint.__name__)
 

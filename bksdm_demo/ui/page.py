@@ -140,16 +140,16 @@ def _build(
             compare_tab = build_compare(page, tabs, comparisons, background, visits)
             build_gallery(tabs, comparisons, visits, compare_tab)
             if sheets is not None:
-                build_sheets(page, tabs, sheets, visits, compare_tab)
+                build_sheets(page, tabs, sheets, visits, compare_tab, votes=booth is not None)
             if booth is not None:
-                build_votes(booth, comparisons, visits)
+                build_votes(booth, comparisons, visits, sheets, page, tabs)
             if pool is not None:
                 build_pool(pool)
             with gr.Tab(say("About"), id="about"):
                 build_about(comparisons, own_gallery)
         page.load(None, outputs=[visits.secret, visits.zone], js=KNOW_VISITOR_JS, api_visibility="private")
         if api:
-            build_api(comparisons, sheets, public=own_gallery)
+            build_api(comparisons, sheets, booth, public=own_gallery)
     page.queue(default_concurrency_limit=None)
     page._queue.sleep_when_free = QUEUE_SLEEP
     page._queue.ANALYTICS_MAX_EVENTS = SESSIONS  # finished events that Gradio remembers for statistics: 10,000

@@ -19,6 +19,7 @@ from bksdm_demo.evaluation.sheet_view import row_facts, shared_settings
 from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.languages import inflected, marked, say
 from bksdm_demo.library.catalog import System
+from bksdm_demo.parameters.links import VOTE
 from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports.folder import cell_name
@@ -61,9 +62,17 @@ def look_at(sheets: Sheets, record: SheetRecord, choice: Choice) -> Look:
 
 
 def sheet_grid(
-    sheets: Sheets, record: SheetRecord, first: int, choice: Choice = AS_IT_IS, look: Look | None = None
+    sheets: Sheets,
+    record: SheetRecord,
+    first: int,
+    choice: Choice = AS_IT_IS,
+    look: Look | None = None,
+    votes: bool = False,
 ) -> str:
-    """Return the heading and the rows from `first`, counted from 0, with the address to ask for news while it runs."""
+    """Return the heading and the rows from `first`, counted from 0, with the address to ask for news while it runs.
+
+    `votes`: visitors may vote here, so a sheet that has ended offers it.
+    """
     systems = sheets.comparisons.catalog.by_key()
     progress, look = sheets.progress(record.id), look or look_at(sheets, record, choice)
     names = {key: systems[key].name if key in systems else key for key in record.sheet.models}
@@ -76,7 +85,7 @@ def sheet_grid(
         news = f' data-news="{escape(address)}" data-word="{sheet_word(sheets, record)}" data-refresh="{REFRESH_SHEET}"'
     return (
         f'<section class="bk-sheet" data-sheet="{escape(record.id)}" aria-label="{escape(say("Sheet"))}"{news}>'
-        f"{_head(record, progress, sheets.problem(record.id), choice)}{_view_line(record, look, choice, ready)}"
+        f"{_head(record, progress, sheets.problem(record.id), choice, votes)}{_view_line(record, look, choice, ready)}"
         f'<ol class="bk-sheet-rows" start="{first + 1}" style="--models:{min(len(look.columns), 6)}">{rows}</ol>'
         "</section>"
     )
@@ -125,7 +134,7 @@ def sheet_list(records: list[SheetRecord]) -> str:
     """Return links to the newest sheets; "" without one."""
     items = "".join(
         f'<li><a href="?sheet={quote(record.id, safe="")}" data-sheet-open="{escape(record.id)}">'
-        f"{escape(_title(record))}</a> <span>{escape(sheet_status(record, None))}</span></li>"
+        f"{escape(sheet_title(record))}</a> <span>{escape(sheet_status(record, None))}</span></li>"
         for record in records[:SHEETS_LISTED]
     )
     title = escape(say("Sheets"))
@@ -136,7 +145,7 @@ def _ended(job: Job) -> int:
     return sum(cell.phase is Phase.DONE for cell in job.cells)
 
 
-def _title(record: SheetRecord) -> str:
+def sheet_title(record: SheetRecord) -> str:
     """Return the sheet's name, else "red apple and 23 more rows"."""
     others = len(record.sheet.rows) - 1
     first = shorten(record.sheet.rows[0].request.prompt, TITLE_SHOWN)
@@ -145,7 +154,7 @@ def _title(record: SheetRecord) -> str:
     return inflected(others, "{prompt} and {count} more row", "{prompt} and {count} more rows", prompt=first)
 
 
-def _head(record: SheetRecord, progress: Progress | None, problem: str, choice: Choice) -> str:
+def _head(record: SheetRecord, progress: Progress | None, problem: str, choice: Choice, votes: bool) -> str:
     """Return the title, the status, the bar while it runs, and the links to files and to this sheet."""
     sheet_id, sheet = quote(record.id, safe=""), record.sheet
     bar = ""
@@ -163,11 +172,15 @@ def _head(record: SheetRecord, progress: Progress | None, problem: str, choice: 
         f"{escape(say('Copy link'))}</button>"
         f'<label class="bk-by-hand" hidden>{escape(say("Copy this address:"))} <input type="text" readonly></label>'
     )
+    pairs = progress is None and len(sheet.models) > 1 and record.outcomes.get(Phase.DONE.value, 0) > 1
+    vote = (
+        f'<a class="bk-tool" href="?{VOTE}={sheet_id}">{escape(say("Vote on it blind"))}</a>' if votes and pairs else ""
+    )
     said = f'<p class="bk-notice" role="alert">{escape(translated(problem))}</p>' if problem else ""
     return (
-        f'<header><h2 dir="auto">{escape(_title(record))}</h2>'
+        f'<header><h2 dir="auto">{escape(sheet_title(record))}</h2>'
         f'<p role="status">{escape(sheet_status(record, progress))}</p>{bar}'
-        f'<p class="bk-sheet-tools">{files}{link}</p>{said}</header>'
+        f'<p class="bk-sheet-tools">{files}{link}{vote}</p>{said}</header>'
     )
 
 

@@ -65,8 +65,8 @@ class Shown(NamedTuple):
 class SheetHandlers:
     """The tab's events over one Sheets service; it holds no state of any visitor."""
 
-    def __init__(self, sheets: Sheets, visits: Visits) -> None:
-        self.sheets, self.visitors = sheets, visits.visitors
+    def __init__(self, sheets: Sheets, visits: Visits, votes: bool = False) -> None:
+        self.sheets, self.visitors, self._votes = sheets, visits.visitors, votes
 
     def choose(self, name: str) -> Any:
         """Put a starter sheet into the field of rows."""
@@ -185,7 +185,7 @@ class SheetHandlers:
             address=choice.query(sheet_id),
             first=first,
             notice="",
-            grid=sheet_grid(self.sheets, record, first, choice, look),
+            grid=sheet_grid(self.sheets, record, first, choice, look, self._votes),
             baseline=gr.update(choices=names, value=record.sheet.baseline, visible=len(names) > 1),
             filter=gr.update(value=choice.filter, visible=True),
             sort=gr.update(value=choice.sort, visible=True),
@@ -216,9 +216,14 @@ def _untouched() -> Shown:
     return Shown(*(gr.skip(),) * len(Shown._fields))
 
 
-def build_sheets(page: gr.Blocks, tabs: gr.Tabs, sheets: Sheets, visits: Visits, compare_tab: CompareTab) -> None:
-    """Lay out the tab and wire its events; a picture opens its comparison on `compare_tab`."""
-    handlers = SheetHandlers(sheets, visits)
+def build_sheets(
+    page: gr.Blocks, tabs: gr.Tabs, sheets: Sheets, visits: Visits, compare_tab: CompareTab, votes: bool = False
+) -> None:
+    """Lay out the tab and wire its events; a picture opens its comparison on `compare_tab`.
+
+    `votes` as in sheet_grid.
+    """
+    handlers = SheetHandlers(sheets, visits, votes)
     systems = [system for system in sheets.comparisons.catalog.systems() if system.available]
     with gr.Tab(say("Sheets"), id=SHEETS_TAB) as tab, gr.Column(elem_id="bk-sheets"):
         with gr.Accordion(say("New sheet"), elem_id="bk-sheet-new") as new, gr.Row(elem_id="bk-sheet-form"):

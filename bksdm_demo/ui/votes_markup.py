@@ -11,6 +11,7 @@ from html import escape
 from urllib.parse import quote
 
 from bksdm_demo.evaluation.ranking import SETTLED_FROM, SHOWN_FROM, Ranking, Standing
+from bksdm_demo.evaluation.sheet import SheetRecord
 from bksdm_demo.evaluation.votes import Choice
 from bksdm_demo.evaluation.votes_booth import LEFT, RIGHT, Ballot
 from bksdm_demo.evaluation.votes_words import (
@@ -26,7 +27,9 @@ from bksdm_demo.evaluation.votes_words import (
     state_words,
 )
 from bksdm_demo.languages import marked, say
+from bksdm_demo.parameters.links import SHEET, VOTE
 from bksdm_demo.ui.present import picture_alt
+from bksdm_demo.ui.sheet_grid import sheet_title
 from bksdm_demo.ui.vote_pictures import ballot_address
 from bksdm_demo.units import unbroken
 from bksdm_demo.wording.comparison import plural
@@ -112,6 +115,13 @@ def _named_figure(ballot: Ballot, side: str, name: str, file: str, chosen: bool)
         f'<figure{" data-chosen" if chosen else ""}><img src="{escape(address)}" alt="{escape(alt)}">'
         f"<figcaption>{escape(name)}</figcaption></figure>"
     )
+
+
+def sheet_pool(sheet: SheetRecord) -> str:
+    """Return the line above the pair that says which sheet is voted on, with the way to all comparisons."""
+    link = f'<a href="?{SHEET}={escape(quote(sheet.id, safe=""))}" dir="auto">{escape(sheet_title(sheet))}</a>'
+    words = escape(say("Only pictures of this sheet: {sheet}", sheet="\0")).replace("\0", link)
+    return f'<p class="bk-note">{words} · <a href="?{VOTE}=all">{escape(say("Vote on all comparisons"))}</a></p>'
 
 
 def nothing_markup() -> str:

@@ -6,11 +6,15 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from bksdm_demo.errors import DemoError
-from bksdm_demo.evaluation.pairs import PoolChoice, choose, pairs_of, read_choice
+from bksdm_demo.evaluation.pairs import Pool, PoolChoice, choose, pairs_of, read_choice
+from bksdm_demo.evaluation.sheet import Place, SheetRecord
+from bksdm_demo.evaluation.sheet_reader import read_sheet
 from bksdm_demo.evaluation.votes import Pair, Picture
 from bksdm_demo.records import Job, Phase, Request
 from tests.ui.records import blocked, done, job
@@ -85,3 +89,28 @@ def test_a_wrong_pool_is_a_sentence(tmp_path: Path, content: bytes) -> None:
         read_choice(str(ids))
     with pytest.raises(DemoError, match="gallery, starred, or a file"):
         read_choice(str(tmp_path / "nowhere"))
+
+
+def sheet_over(*cells: tuple[str, int]) -> SheetRecord:
+    """A sheet of one row whose cells lie there."""
+    sheet = read_sheet("apple").complete([str(number) for number in range(len(cells))])
+    return SheetRecord("sheet-1234", sheet, (tuple(Place("k", job, index, "done") for job, index in cells),))
+
+
+@pytest.mark.parametrize(
+    ("choice", "owner", "count"),
+    [
+        (PoolChoice(), None, 1),
+        (PoolChoice(), "me", 1),
+        (PoolChoice(), "you", 0),
+        (PoolChoice(starred=True), None, 0),
+        (PoolChoice(jobs=("other",)), "me", 0),
+        (PoolChoice(jobs=("mine",)), "you", 1),
+    ],
+)
+def test_a_sheet_is_a_part_of_the_operators_pool(choice: PoolChoice, owner: str | None, count: int) -> None:
+    mine = Job("mine", Request("apple"), (done("a"), done("b"), blocked("c"), done("d")), owner="me")
+    comparisons: Any = SimpleNamespace(get=lambda job_id: mine)
+    sheet = sheet_over(("mine", 0), ("mine", 1), ("mine", 2))
+    pairs = Pool(comparisons, choice).pairs(owner, sheet)
+    assert [pair.models for pair in pairs] == [("a", "b")] * count

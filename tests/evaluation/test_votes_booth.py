@@ -289,12 +289,12 @@ def test_starred_comparisons_or_those_that_the_operator_names(service: Compariso
 def test_the_ranking_lists_the_models_of_the_pool(service: Comparisons, clock: Clock) -> None:
     drawn(service, models=3)
     place = booth(service, clock)
-    ranking = place.ranking(place.models(None))
+    ranking = place.ranking()
     assert {standing.model for standing in ranking.standings} == set(FAMILY[:3])
-    assert place.ranking(place.models(None)) is ranking  # until there is another vote
+    assert place.ranking() is ranking  # until there is another vote
     me = visitor(place)
     place.cast(me, seen(place, me, clock).token, Choice.RIGHT)
-    assert place.ranking(place.models(None)).cast == 1
+    assert place.ranking().cast == 1
 
 
 def test_a_restart_and_a_second_process_know_every_vote(service: Comparisons, clock: Clock, tmp_path: Path) -> None:

@@ -12,10 +12,13 @@ import gradio as gr
 import pytest
 
 from bksdm_demo.evaluation.pairs import Pool, PoolChoice
+from bksdm_demo.evaluation.sheet_reader import read_sheet
+from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.evaluation.votes_booth import NO_BALLOT, NOT_SEEN, SIGN_IN, Booth, Rules
 from bksdm_demo.evaluation.votes_store import open_votes
 from bksdm_demo.records import Request
 from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.runs.fairness import NOBODY
 from bksdm_demo.ui.visitors import Visitors, Visits
 from bksdm_demo.ui.votes import Shown, VoteHandlers, build_votes
 from bksdm_demo.ui.votes_markup import NO_PAIRS
@@ -77,7 +80,7 @@ def test_a_refused_vote_leaves_the_pair(service: Comparisons, act: str) -> None:
     handlers = tab(service)
     shown = handlers.act(pressed(act, token_of(handlers.show(ME))), ME)
     assert NOT_SEEN in shown.notice
-    assert shown[1:] == (gr.skip(), gr.skip())
+    assert shown[1:] == (gr.skip(),) * 3
     assert NO_BALLOT in handlers.act(pressed(act, "unheard-of"), ME).notice
     assert NO_BALLOT in handlers.act(pressed(act, looked_at(handlers)), OTHER).notice
     assert handlers.booth.votes() == ()
@@ -104,10 +107,10 @@ def test_an_account_votes_where_signing_in_is_asked_for(service: Comparisons) ->
     token = looked_at(handlers)
     assert SIGN_IN in handlers.act(pressed("left", token), ME).notice
     profile = gr.OAuthProfile({"name": "A", "preferred_username": "a", "profile": "", "picture": ""})
-    mine = token_of(handlers.show(ME, None, profile))
+    mine = token_of(handlers.show(ME, "", None, profile))
     for side in ("left", "right"):
         handlers.booth.picture(mine, side)
-    assert handlers.act(pressed("left", mine), ME, None, profile).notice == ""
+    assert handlers.act(pressed("left", mine), ME, "", None, profile).notice == ""
     assert handlers.booth.votes()[0].signed_in
 
 
@@ -123,3 +126,31 @@ def test_the_login_button_is_there_where_visitors_can_sign_in(
             build_votes(place, service, visits)
     assert any(isinstance(block, gr.LoginButton) for block in page.blocks.values()) == sign_in
     assert page.expects_oauth == sign_in
+
+
+def test_a_sheet_is_voted_on_alone_and_has_a_ranking_of_its_own(service: Comparisons) -> None:
+    sheets = Sheets(service, {"engine": "fake"})
+    record = sheets.create(read_sheet("moon").complete(FAMILY[:2]), Visitors().submitter(ME))
+    sheets.run(record.id, NOBODY)
+    handlers = tab(service)
+    handlers.sheets = sheets
+    web: Any = SimpleNamespace(query_params={"vote": record.id}, request=None)
+    opened, sheet_id, *outputs = handlers.reopen(ME, web)
+    shown = Shown(*outputs)
+    assert opened.selected == "votes"
+    assert sheet_id == record.id
+    assert f"?sheet={record.id}" in shown.pool
+    assert "moon" in shown.pair
+    assert "1 pair left" in shown.pair
+    token = token_of(shown)
+    for side in ("left", "right"):
+        handlers.booth.picture(token, side)
+    assert "You chose" in handlers.act(pressed("left", token), ME, record.id).pair
+    assert NO_PAIRS[0] in handlers.act(pressed("next"), ME, record.id).pair
+    token = token_of(handlers.act(pressed("next"), ME))  # of all comparisons
+    for side in ("left", "right"):
+        handlers.booth.picture(token, side)
+    handlers.act(pressed("left", token), ME)
+    assert (handlers.booth.ranking(None, record).cast, handlers.booth.ranking().cast) == (1, 2)
+    assert "no sheet" in handlers.show(ME, "unknown-sheet").notice
+    assert handlers.reopen(ME, SimpleNamespace(query_params={}))[0] == gr.skip()  # type: ignore[arg-type]
