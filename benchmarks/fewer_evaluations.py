@@ -17,6 +17,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from benchmarks.spread import ratios, spread
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.diffusion.plan import evaluations
-from bksdm_demo.engines.base import Engine, EngineOptions, HalfRunner
+from bksdm_demo.engines.base import Engine, EngineOptions, Form, FormRunner
 from bksdm_demo.engines.registry import open_engine
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.library.published import PUBLISHED
@@ -36,25 +37,28 @@ from bksdm_demo.settings import ASSETS
 PROMPTS = ("red apple", "cat face", "rocket", "pizza", "sunflower", "guitar", "whale", "strawberry", "birthday cake")
 FIRST_SEED = 101
 PLENTY = 2**60  # bytes: nothing is to go out
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     "interval 0:0.5": {"guidance_interval": (0.0, 0.5)},
     "interval 0.2:0.8": {"guidance_interval": (0.2, 0.8)},
     "interval 0.25:0.75": {"guidance_interval": (0.25, 0.75)},
     "interval 0.5:1": {"guidance_interval": (0.5, 1.0)},
     "forecast": {"forecast": True},
     "forecast, 0:0.5": {"forecast": True, "guidance_interval": (0.0, 0.5)},
+    "deep every 2": {"deep_every": 2},
+    "deep every 3": {"deep_every": 3},
+    "forecast, deep 2": {"forecast": True, "deep_every": 2},
     "forecast, 0.2:0.8": {"forecast": True, "guidance_interval": (0.2, 0.8)},
 }
 
 
 def call_seconds(engine: Engine, rounds: int) -> tuple[list[float], list[float], float]:
     """Seconds of both halves and of one, in turns, and the distance of the numbers in dB; infinite if equal."""
-    assert isinstance(engine, HalfRunner), f"the engine {engine.kind} runs both halves"
+    assert isinstance(engine, FormRunner), f"the engine {engine.kind} runs both halves"
     random = np.random.default_rng(0)
     both = {port.name: random.standard_normal(port.shape).astype(port.dtype) for port in engine.inputs}
     both["timestep"] = np.full_like(both["timestep"], 500)
     one = {name: array[1:] for name, array in both.items()}
-    runs = (lambda: engine.run(both), lambda: engine.run_half(one))
+    runs = (lambda: engine.run(both), lambda: engine.run_form(Form.HALF, one))
     taken: tuple[list[float], list[float]] = ([], [])
     results: list[dict[str, NDArray]] = [{}, {}]
     for number in range(rounds + 1):  # the first round does not count
@@ -143,7 +147,7 @@ def main() -> None:
         return
     catalog = Catalog(ASSETS, flags.models_dir, published=PUBLISHED)
     cache = PipelineCache(catalog, lambda path, exact: open_engine(path, options, exact), PLENTY)
-    with cache.lease(flags.key, one_half=True) as lease:
+    with cache.lease(flags.key, forms=tuple(Form)) as lease:
         print_call(f"{flags.key}, {flags.precision}", lease.pipeline.unet.engines[0], flags.rounds)
         compare(lease.pipeline, flags)
 

@@ -30,6 +30,7 @@ from bksdm_demo.evaluation.sheet_results import gather_results
 from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.parameters.links import job_address
 from bksdm_demo.parameters.partial_request import PartialRequest, interval
+from bksdm_demo.parameters.profiles import EXACT, PROFILE_NAMES, stated_options, with_profile
 from bksdm_demo.parameters.result_json import request_report, seconds_report
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Job
 from bksdm_demo.reports.formats import build_report
@@ -64,6 +65,11 @@ Scheduler = Annotated[SchedulerName | None, Field(description="the sampling meth
 Generator = Annotated[GeneratorName, Field(description="the source of the start noise: numpy as Apple's, or torch")]
 Interval = Annotated[str, Field(description="the share of the steps in which guidance acts, such as 0:0.5")]
 Forecast = Annotated[bool, Field(description="forecast some steps instead of evaluating the U-Net; a little different")]
+DeepEvery = Annotated[
+    int, Field(description="run the U-Net's deep layers in every n-th step only, 1 to 10; pictures differ")
+]
+ProfileName = Literal[PROFILE_NAMES]  # type: ignore[valid-type]
+Profile = Annotated[ProfileName, Field(description="forecast and deep_every by name, for what is not stated")]
 Negative = Annotated[str, Field(description="what the picture should not show")]
 Id = Annotated[str, Field(description="the id of a comparison or a sheet, from the tools compare and sheet")]
 Rows = Annotated[
@@ -107,6 +113,8 @@ class Tools:
         generator: Generator = "numpy",
         guidance_interval: Interval = "0:1",
         forecast: Forecast = False,
+        deep_every: DeepEvery = 1,
+        profile: Profile = EXACT,
     ) -> list[Any]:
         """Draw one prompt with each model and each seed, all from the same noise, and wait for the pictures.
 
@@ -120,9 +128,9 @@ class Tools:
             scheduler,
             generator,
             seeds=tuple(seeds or [FIRST_SEED]),
-            guidance_interval=interval(guidance_interval),
-            forecast=forecast,
+            **stated_options(interval(guidance_interval), forecast, deep_every),
         )
+        partial = with_profile(partial, profile)
         address = _address(context)
         job = await anyio.to_thread.run_sync(lambda: _sentences(lambda: self._submit(partial, models, address)))
         job = await self._finished(job, context)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bksdm_demo.cli import run
 from bksdm_demo.diffusion.pipeline import Pipeline
-from bksdm_demo.engines.base import HalfRunner
+from bksdm_demo.engines.base import Form, FormRunner
 from bksdm_demo.engines.openvino_engine import OpenVinoEngine
 from bksdm_demo.environment import unet_precisions
 from bksdm_demo.records import LoadProgress, Request, Step
@@ -107,10 +107,21 @@ def test_a_calibration_that_fails_is_told_and_tried_again(tmp_path: Path, monkey
 
 
 def test_one_half_alone_is_that_half_of_both(cache: Path) -> None:
-    with services(cache, "int8") as rounded, rounded.cache.lease("emoji-tiny", one_half=True) as lease:
+    with services(cache, "int8") as rounded, rounded.cache.lease("emoji-tiny", forms=[Form.HALF]) as lease:
         unet, hidden = lease.pipeline.unet, lease.pipeline.encode(REQUEST).hidden
         sample = np.random.default_rng(0).standard_normal((2, *unet.latent_shape))
         both = unet.predict(sample, 500.0, hidden)
         for half in (0, 1):
             np.testing.assert_array_equal(unet.predict(sample, 500.0, hidden, (half,)), both[half : half + 1])
-        assert all(isinstance(engine, HalfRunner) and engine.half_loaded for engine in unet.engines)
+        assert all(isinstance(engine, FormRunner) and engine.form_loaded(Form.HALF) for engine in unet.engines)
+
+
+def test_deep_layers_and_shallow_ones_together_are_the_whole(cache: Path) -> None:
+    forms = [Form.DEEP, Form.SHALLOW, Form.HALF_DEEP, Form.HALF_SHALLOW]
+    with services(cache, "int8") as rounded, rounded.cache.lease("emoji-tiny", forms=forms) as lease:
+        unet, hidden = lease.pipeline.unet, lease.pipeline.encode(REQUEST).hidden
+        sample = np.random.default_rng(0).standard_normal((2, *unet.latent_shape))
+        whole = unet.predict(sample, 500.0, hidden)
+        cut = unet.predict_in_parts(sample, 500.0, hidden, {}, renews=True)
+        assert np.sqrt(np.mean((cut - whole) ** 2)) < 0.01 * np.abs(whole).max()  # bf16 rounds at other places
+        np.testing.assert_array_equal(unet.predict_in_parts(sample, 500.0, hidden, {}, True, (1,)), cut[1:])

@@ -103,10 +103,10 @@ def test_settings_that_nobody_stated_stay_within_the_operator_s_limits(tmp_path:
         stated, unstated = call(
             build_server(Sheets(service)),
             ("compare", request | {"steps": 4}),
-            ("compare", request | {"forecast": True}),
+            ("compare", request | {"forecast": True, "deep_every": 2}),
         )
     assert "this page allows 1 to 3" in stated.content[0].text
-    assert (facts(unstated)["request"]["steps"], facts(unstated)["request"]["forecast"]) == (3, True)
+    assert (facts(unstated)["request"]["steps"], facts(unstated)["request"]["deep_every"]) == (3, 2)
 
 
 def test_no_stream_is_held_open(address: str) -> None:

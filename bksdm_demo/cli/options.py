@@ -13,6 +13,7 @@ import typer
 
 from bksdm_demo.engines.base import PRECISIONS
 from bksdm_demo.engines.registry import engine_choices
+from bksdm_demo.parameters.profiles import PROFILE_NAMES
 from bksdm_demo.records import GENERATORS, GUIDANCE_RANGE, SCHEDULERS, SEED_LIMIT, STEPS_RANGE
 from bksdm_demo.reports.formats import KINDS
 
@@ -79,6 +80,21 @@ IntervalOption = Annotated[
 ]
 ForecastOption = Annotated[
     bool, typer.Option("--forecast", help="Skip some evaluations of the U-Net, 9 of 20; pictures differ a little.")
+]
+ProfileOption = Annotated[
+    str,
+    typer.Option(
+        metavar=_choices(*PROFILE_NAMES),
+        help="A set of the three options above, chosen by measurement; what is stated beside it counts.",
+    ),
+]
+DeepEveryOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Run the deep layers of the U-Net in every N-th step only, and reuse what they gave. Pictures differ.  "
+        "[default: 1]",
+    ),
 ]
 EngineOption = Annotated[
     str | None,

@@ -23,6 +23,7 @@ from bksdm_demo.environment import unet_precisions
 from bksdm_demo.errors import ModelUnavailableError, RequestError
 from bksdm_demo.library.catalog import Availability, Catalog, System
 from bksdm_demo.parameters.partial_request import PartialRequest, interval
+from bksdm_demo.parameters.profiles import EXACT, with_profile
 from bksdm_demo.records import Job, Request
 from bksdm_demo.reports import folder, json_report
 from bksdm_demo.reports.contact_sheet import image_of
@@ -52,6 +53,8 @@ def compare(
     negative: options.NegativeOption = "",
     guidance_interval: options.IntervalOption = None,
     forecast: options.ForecastOption = False,
+    deep_every: options.DeepEveryOption = None,
+    profile: options.ProfileOption = EXACT,
     engine: options.EngineOption = None,
     precision: options.PrecisionOption = None,
     models_dir: options.ModelsDirOption = None,
@@ -70,7 +73,8 @@ def compare(
             systems = chosen_systems(services.catalog, models)
             one_seed = () if seed is None else (seed,)
             partial = PartialRequest(prompt, negative, steps, guidance, scheduler, rng, one_seed)
-            request = with_savings(partial, guidance_interval, forecast).complete(systems[0])
+            partial = with_savings(partial, guidance_interval, forecast, deep_every)
+            request = with_profile(partial, profile, services.choices["engine"]).complete(systems[0])
             names = {system.key: system.name for system in systems}
             job = draw(services.comparisons, request, list(names), names, sys.stderr, several)
             environment = services.environment()
@@ -100,6 +104,8 @@ def generate(
     negative: options.NegativeOption = "",
     guidance_interval: options.IntervalOption = None,
     forecast: options.ForecastOption = False,
+    deep_every: options.DeepEveryOption = None,
+    profile: options.ProfileOption = EXACT,
     engine: options.EngineOption = None,
     precision: options.PrecisionOption = None,
     models_dir: options.ModelsDirOption = None,
@@ -115,7 +121,8 @@ def generate(
             system = services.catalog.get(model)
             one_seed = () if seed is None else (seed,)
             partial = PartialRequest(prompt, negative, steps, guidance, scheduler, rng, one_seed)
-            request = with_savings(partial, guidance_interval, forecast).complete(system)
+            partial = with_savings(partial, guidance_interval, forecast, deep_every)
+            request = with_profile(partial, profile, services.choices["engine"]).complete(system)
             job = draw(services.comparisons, request, [system.key], {system.key: system.name}, sys.stderr)
             environment = services.environment()
         (cell,) = job.cells
@@ -165,10 +172,12 @@ def chosen_seeds(text: str | None, seed: int | None) -> tuple[int, ...]:
     return seeds
 
 
-def with_savings(partial: PartialRequest, guidance_interval: str | None, forecast: bool) -> PartialRequest:
-    """The partial request with the options that save evaluations."""
+def with_savings(
+    partial: PartialRequest, guidance_interval: str | None, forecast: bool, deep_every: int | None
+) -> PartialRequest:
+    """The partial request with the options that save evaluations; None for those that nobody stated."""
     acts = None if guidance_interval is None else interval(guidance_interval)
-    return replace(partial, guidance_interval=acts, forecast=forecast)
+    return replace(partial, guidance_interval=acts, forecast=forecast or None, deep_every=deep_every)
 
 
 def draw(

@@ -23,7 +23,7 @@ from bksdm_demo.diffusion.schedulers import TrainingSchedule, build_scheduler
 from bksdm_demo.diffusion.schedulers.prediction import output_for
 from bksdm_demo.diffusion.text_encoder import TextEncoder
 from bksdm_demo.diffusion.tokenizer import Tokenizer
-from bksdm_demo.diffusion.unet import Unet
+from bksdm_demo.diffusion.unet import Features, Unet
 from bksdm_demo.diffusion.vae import VaeDecoder
 from bksdm_demo.engines.base import Engine
 from bksdm_demo.errors import PackageError
@@ -121,12 +121,17 @@ class Pipeline:
         sample: NDArray = source.normal((1, *self.unet.latent_shape)).astype(np.float64) * scheduler.initial_scale
         calls = plan(request, len(scheduler.timesteps))
         count = len(calls)
-        for index, (timestep, halves) in enumerate(zip(scheduler.timesteps, calls, strict=True)):
+        features: Features = {}
+        for index, (timestep, call) in enumerate(zip(scheduler.timesteps, calls, strict=True)):
             started = time.perf_counter()
             inputs = scheduler.scale_input(sample, index)
-            if halves:
-                predicted = self.unet.predict(double(inputs), float(timestep), encoded.hidden, halves)
-                output = guide(predicted, request.guidance_scale) if halves == BOTH else predicted
+            if call.halves:
+                given = double(inputs), float(timestep), encoded.hidden
+                if request.deep_every == 1:
+                    predicted = self.unet.predict(*given, call.halves)
+                else:
+                    predicted = self.unet.predict_in_parts(*given, features, call.renews, call.halves)
+                output = guide(predicted, request.guidance_scale) if call.halves == BOTH else predicted
             else:
                 assert scheduler.clean is not None, "the first call is never forecast"
                 output = output_for(scheduler.clean, inputs, *scheduler.levels(index), self.training.prediction)

@@ -4,8 +4,9 @@
 and the `threshold` of the cosine between a prompt's text embedding and those of the words (null: only words count);
 `harmless`, phrases that contain such a word and are no concept; and `measured`, boxes of settings. In a box, `steps`
 and `guidance_scale` are [lowest, highest], `schedulers` and `generators` are lists; a missing key allows every value.
-The options that save evaluations are allowed only where a box names them: `forecast` is true, and `guidance_interval`
-holds [lowest, highest] of its start and of its end. Without boxes, every setting counts as measured.
+The options that save evaluations are allowed only where a box names them: `forecast` is true, `guidance_interval` holds
+[lowest, highest] of its start and of its end, and `deep_every` is the largest one. Without boxes, every setting counts
+as measured.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Box:
     guidance_start: tuple[float, float] = (0.0, 0.0)
     guidance_end: tuple[float, float] = (1.0, 1.0)
     forecast: bool = False
+    deep_every: int = 1
 
     def holds(self, request: Request) -> bool:
         return (
@@ -58,6 +60,7 @@ class Box:
             and self.guidance_start[0] <= request.guidance_interval[0] <= self.guidance_start[1]
             and self.guidance_end[0] <= request.guidance_interval[1] <= self.guidance_end[1]
             and (self.forecast or not request.forecast)
+            and request.deep_every <= self.deep_every
         )
 
 
@@ -116,7 +119,10 @@ def _box(value: Any) -> Box:
     forecast = entry.get("forecast", False)
     if not isinstance(forecast, bool):
         raise ValueError(f"forecast is {forecast!r}, not true or false")
-    return Box(steps, guidance_scale, schedulers, generators, *_interval(entry), forecast)
+    deep_every = entry.get("deep_every", 1)
+    if isinstance(deep_every, bool) or not isinstance(deep_every, int):
+        raise ValueError(f"deep_every is {deep_every!r}, not a whole number")
+    return Box(steps, guidance_scale, schedulers, generators, *_interval(entry), forecast, deep_every)
 
 
 def _interval(entry: Mapping[str, Any]) -> tuple[tuple[float, float], tuple[float, float]]:

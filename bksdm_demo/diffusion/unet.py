@@ -1,25 +1,32 @@
 """The U-Net part: one package, or chunks that pass arrays to each other by name.
 
 Follows Apple's Unet / UnetChunk1 / UnetChunk2 packages. A package of batch 2 runs once for both halves, a package of
-batch 1 twice. One half alone costs half where the package has batch 1 or its engine can run one half. Leaves out
-ControlNet residuals and SDXL's extra inputs.
+batch 1 twice. One half alone costs half where the package has batch 1 or its engine can run one half. Deep features
+are reused where the engine has the forms for that. Leaves out ControlNet residuals and SDXL's extra inputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.ports import check_rank, describe, find_port, take_finite
-from bksdm_demo.engines.base import Engine, HalfRunner, Port
+from bksdm_demo.engines.base import FEATURES, Engine, Form, FormRunner, Port
 from bksdm_demo.errors import EngineError, PackageError
 
 PART = "U-Net"
 SAMPLE, TIMESTEP, HIDDEN, NOISE = "sample", "timestep", "encoder_hidden_states", "noise_pred"
 HALVES = 2
+NO_PARTS = (
+    "The {part} of this model cannot reuse deep features here: that takes OpenVINO and a file in one piece with a skip "
+    "connection near its output. Compute them in every step."
+)
+
+
+Features = dict[int, NDArray]  # the deep features [1, C, h, w] of each half
 
 
 class Unet:
@@ -54,10 +61,9 @@ class Unet:
         _, width, one, length = self._hidden.shape
         return width, one, length
 
-    @property
-    def _runs_halves(self) -> bool:
-        """Whether one half can run alone now."""
-        return all(isinstance(engine, HalfRunner) and engine.half_loaded for engine in self.engines)
+    def _runs(self, form: Form) -> bool:
+        """Whether every package can run in this form now."""
+        return all(isinstance(engine, FormRunner) and engine.form_loaded(form) for engine in self.engines)
 
     def predict(
         self, sample: NDArray, timestep: float, hidden: NDArray, halves: Sequence[int] = (0, 1)
@@ -66,20 +72,53 @@ class Unet:
 
         Raises EngineError for a result of another shape, and for NaN or infinite numbers.
         """
-        single = self.batch == 1 or (len(halves) == 1 and self._runs_halves)
+        single = self.batch == 1 or (len(halves) == 1 and self._runs(Form.HALF))
         results = []
         for part in [slice(half, half + 1) for half in halves] if single else [slice(HALVES)]:
             times = np.full(part.stop - (part.start or 0), timestep, dtype=np.float32)
             results.append(self._call({SAMPLE: sample[part], TIMESTEP: times, HIDDEN: hidden[part]}))
         return np.concatenate(results, axis=0) if single else results[0][list(halves)]
 
+    def predict_in_parts(
+        self,
+        sample: NDArray,
+        timestep: float,
+        hidden: NDArray,
+        features: Features,
+        renews: bool,
+        halves: Sequence[int] = (0, 1),
+    ) -> NDArray[np.float32]:
+        """The same from deep features: those in `features`, or, if it `renews` them there, those of this call.
+
+        Raises EngineError, as `predict` does, and if the U-Net has no forms for this.
+        """
+        if len(self.engines) > 1 or not self._runs(Form.SHALLOW):
+            raise EngineError(NO_PARTS.format(part=PART))
+        halved = len(halves) == 1 and self._runs(Form.HALF_DEEP) and self._runs(Form.HALF_SHALLOW)
+        deep, shallow = (Form.HALF_DEEP, Form.HALF_SHALLOW) if halved else (Form.DEEP, Form.SHALLOW)
+        made: dict[int, NDArray] = {}
+        for rows in [(half,) for half in halves] if halved or self.batch == 1 else [tuple(range(HALVES))]:
+            times = np.full(len(rows), timestep, dtype=np.float32)
+            given = {SAMPLE: sample[list(rows)], TIMESTEP: times, HIDDEN: hidden[list(rows)]}
+            if renews:
+                features.update(zip(rows, np.split(self._run_form(deep, given)[FEATURES], len(rows)), strict=True))
+            unneeded = features[halves[0]]  # stands for a half without features, which nobody needs then
+            given[FEATURES] = np.concatenate([features.get(half, unneeded) for half in rows])
+            noise = take_finite(self._run_form(shallow, given), self._output.name, PART)
+            made.update(zip(rows, np.split(noise, len(rows)), strict=True))
+        return np.concatenate([made[half] for half in halves])
+
+    def _run_form(self, form: Form, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        return cast(FormRunner, self.engines[0]).run_form(form, arrays)
+
     def _call(self, arrays: dict[str, NDArray]) -> NDArray[np.float32]:
         """Run all chunks in order. Each reads its inputs, by name, from `arrays` and from the chunks before it."""
         known = {name: np.asarray(array, dtype=np.float32) for name, array in arrays.items()}
         shape = known[SAMPLE].shape
         for engine in self.engines:
-            run = cast(HalfRunner, engine).run_half if len(known[SAMPLE]) < self.batch else engine.run
-            known |= run({port.name: known[port.name] for port in engine.inputs})
+            given = {port.name: known[port.name] for port in engine.inputs}
+            halved = len(known[SAMPLE]) < self.batch
+            known |= cast(FormRunner, engine).run_form(Form.HALF, given) if halved else engine.run(given)
         noise = take_finite(known, self._output.name, PART)
         if noise.shape != shape:
             raise EngineError(f"{PART}: {self._output.name} came back as {list(noise.shape)}, not as {self._sample}.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -117,29 +118,72 @@ class Calibrated(Protocol):
     def observing(self) -> AbstractContextManager[None]: ...
 
 
-@runtime_checkable
-class HalfRunner(Protocol):
-    """An engine whose part takes two halves, a batch of 2, and that can also run one half alone in half the time.
+class Form(StrEnum):
+    """Another form of a part of batch 2, which computes less of it. The values are keys of stored results.
 
-    That takes a second form of the part. `half_bytes` estimates what it adds to the resident bytes, known before
-    loading; 0 for a part without such a form. `load_half` loads it beside the first one and may raise a DemoError;
-    `unload` unloads both. `run_half` takes and returns arrays of batch 1, with the numbers that `run` has for them.
+    HALF takes and returns one half, a batch of 1, in half the time. DEEP takes what the part takes and returns its
+    features at the cut nearest the output. SHALLOW takes these features besides and returns what the part returns, so
+    DEEP and SHALLOW together compute the part.
+    """
+
+    HALF = "one half"
+    DEEP = "deep"
+    SHALLOW = "shallow"
+    HALF_DEEP = "one half, deep"
+    HALF_SHALLOW = "one half, shallow"
+
+    @property
+    def halved(self) -> bool:
+        return self in (Form.HALF, Form.HALF_DEEP, Form.HALF_SHALLOW)
+
+    @property
+    def deep(self) -> bool:
+        return self in (Form.DEEP, Form.HALF_DEEP)
+
+    @property
+    def shallow(self) -> bool:
+        return self in (Form.SHALLOW, Form.HALF_SHALLOW)
+
+
+FEATURES = "deep_features"  # DEEP's output, and SHALLOW's additional input
+
+
+@runtime_checkable
+class FormRunner(Protocol):
+    """An engine that can also run other forms of its part.
+
+    `form_bytes` estimates what a form adds to the resident bytes, known before loading; 0 for a form that the part does
+    not have. `load_form` loads it beside the part and may raise a DemoError; `unload` unloads all. `features` is the
+    port between DEEP and SHALLOW, of batch 2, None without them. `run_form` takes and returns the arrays of
+    `form_ports`. HALF has the numbers that `run` has for that half.
     """
 
     @property
-    def half_bytes(self) -> int: ...
+    def features(self) -> Port | None: ...
 
-    @property
-    def half_loaded(self) -> bool: ...
+    def form_bytes(self, form: Form) -> int: ...
 
-    def load_half(self) -> None: ...
+    def form_loaded(self, form: Form) -> bool: ...
 
-    def run_half(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]: ...
+    def load_form(self, form: Form) -> None: ...
+
+    def run_form(self, form: Form, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]: ...
 
 
-def half_ports(ports: Sequence[Port]) -> tuple[Port, ...]:
-    """The ports of the form for one half, of those of a part of batch 2."""
-    return tuple(Port(port.name, (1, *port.shape[1:]), port.dtype) for port in ports)
+def form_ports(
+    form: Form, inputs: Sequence[Port], outputs: Sequence[Port], features: Port | None
+) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """The inputs and outputs of a form, of those of its part."""
+    crossing = () if features is None else (features,)
+    taken = (*inputs, *crossing) if form.shallow else tuple(inputs)
+    returned = crossing if form.deep else tuple(outputs)
+    if not form.halved:
+        return taken, returned
+    return tuple(map(_half_port, taken)), tuple(map(_half_port, returned))
+
+
+def _half_port(port: Port) -> Port:
+    return replace(port, shape=(1, *port.shape[1:]))
 
 
 def check_inputs(ports: Sequence[Port], arrays: Mapping[str, NDArray], part: str) -> dict[str, NDArray]:

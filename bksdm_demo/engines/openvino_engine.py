@@ -22,7 +22,7 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from bksdm_demo.engines.base import EngineOptions, Port, check_inputs, half_ports
+from bksdm_demo.engines.base import FEATURES, EngineOptions, Form, Port, check_inputs, form_ports
 from bksdm_demo.engines.compiled_store import CompiledStore, open_store
 from bksdm_demo.engines.openvino_compiled import DEVICE, CompiledPart
 from bksdm_demo.engines.openvino_facts import PartFacts, compiled_key, facts_key, sources_digest, table_key
@@ -34,7 +34,8 @@ from bksdm_demo.mil.identity import content_identity
 from bksdm_demo.mil.model import read_model
 from bksdm_demo.mil.package import package_bytes
 from bksdm_demo.mil.program import Program
-from bksdm_demo.translate.graph import Translation, translate
+from bksdm_demo.translate.deep_features import find_deep_features, with_features
+from bksdm_demo.translate.graph import Cut, Translation, translate
 from bksdm_demo.translate.one_half import one_half
 
 FOLDER = "openvino"  # inside EngineOptions.cache_dir
@@ -59,7 +60,7 @@ class OpenVinoEngine:
         self._lock = threading.RLock()
         self._program: Program | None = None  # from reading its facts until it is compiled
         self._models: CompiledPart | None = None
-        self._half: CompiledPart | None = None
+        self._forms: dict[Form, CompiledPart] = {}
         self._observer: Observer | None = None
 
     @cached_property
@@ -85,13 +86,8 @@ class OpenVinoEngine:
         facts = self._facts
         return estimate_memory(facts.weights, facts.operations, facts.largest, self.precision)
 
-    @cached_property
-    def half_bytes(self) -> int:
-        """See HalfRunner. The weights are packed a second time; the values are half as large."""
-        facts = self._facts
-        if not facts.has_half:
-            return 0
-        return estimate_memory(facts.weights, facts.operations, facts.largest // 2, self.precision)
+    def form_bytes(self, form: Form) -> int:
+        return self._facts.form_bytes(form, self.precision)
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -110,8 +106,11 @@ class OpenVinoEngine:
         return self._models is not None
 
     @property
-    def half_loaded(self) -> bool:
-        return self._half is not None
+    def features(self) -> Port | None:
+        return self._facts.features
+
+    def form_loaded(self, form: Form) -> bool:
+        return form in self._forms
 
     @property
     def precision(self) -> str:
@@ -145,7 +144,7 @@ class OpenVinoEngine:
             return
         with self._lock:
             self.unload()
-            translation = self._translation()
+            translation = translate(self._read(), computes_in_int8())
             self._observer = Observer(translation.model)
             observed = replace(translation, model=self._observer.model)
             self._models = CompiledPart.compile(observed, self._settings(), self.path.name)
@@ -162,18 +161,19 @@ class OpenVinoEngine:
     def load(self) -> None:
         with self._lock:
             if self._models is None:
-                self._models, self.from_cache = self._restored_or_compiled(half=False)
+                self._models, self.from_cache = self._restored_or_compiled()
                 return_freed_memory()
 
-    def load_half(self) -> None:
+    def load_form(self, form: Form) -> None:
         with self._lock:
-            if self._half is None:
-                self._half, _ = self._restored_or_compiled(half=True)
+            if form not in self._forms:
+                self._forms[form], _ = self._restored_or_compiled(form)
                 return_freed_memory()
 
     def unload(self) -> None:
         with self._lock:
-            self._models = self._half = None
+            self._models = None
+            self._forms.clear()
             return_freed_memory()
 
     def run(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
@@ -186,23 +186,23 @@ class OpenVinoEngine:
                 self._observer.observe(checked, produced)
             return {port.name: np.array(produced[port.name], dtype=np.float32) for port in self.outputs}
 
-    def run_half(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
-        checked = check_inputs(half_ports(self.inputs), arrays, self.path.name)
+    def run_form(self, form: Form, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        inputs, outputs = form_ports(form, self.inputs, self.outputs, self.features)
+        checked = check_inputs(inputs, arrays, self.path.name)
         with self._lock:
-            self.load_half()
-            assert self._half is not None
-            produced = self._half.run(checked)
-            return {port.name: np.array(produced[port.name], dtype=np.float32) for port in self.outputs}
+            self.load_form(form)
+            produced = self._forms[form].run(checked)
+            return {port.name: np.array(produced[port.name], dtype=np.float32) for port in outputs}
 
-    def _restored_or_compiled(self, half: bool) -> tuple[CompiledPart, bool]:
-        """The part or its form for one half, and whether the store had it.
+    def _restored_or_compiled(self, form: Form | None = None) -> tuple[CompiledPart, bool]:
+        """The part or a form of it, and whether the store had it.
 
         If not, it is compiled, stored, and mapped from the store. Mapped it needs less memory than as it was compiled.
         """
         store = self._store()
         if store is None:
-            return self._compile(half), False
-        key = self._key(half)
+            return self._compile(form), False
+        key = self._key(form)
         found = self._restore(store, key)
         if found is not None:
             return found, True
@@ -210,16 +210,16 @@ class OpenVinoEngine:
             found = self._restore(store, key)  # another process may have made it meanwhile
             if found is not None:
                 return found, True
-            compiled = self._compile(half)
+            compiled = self._compile(form)
             if not store.save(key, *compiled.export()):
                 return compiled, False
         del compiled
-        return self._restore(store, key) or self._compile(half), False
+        return self._restore(store, key) or self._compile(form), False
 
-    def _key(self, half: bool) -> str:
-        """The key of the compiled part or of its form for one half."""
+    def _key(self, form: Form | None) -> str:
+        """The key of the compiled part or of a form of it."""
         calibration = {} if self._int8 is None else {"int8": self._int8.digest}
-        facts = runtime_facts() | calibration | ({"form": "one half"} if half else {})
+        facts = runtime_facts() | calibration | ({} if form is None else {"form": form.value})
         return compiled_key(content_identity(self.path), sources_digest(), facts, self._settings())
 
     def _restore(self, store: CompiledStore, key: str) -> CompiledPart | None:
@@ -233,19 +233,37 @@ class OpenVinoEngine:
             store.discard(key)
             return None
 
-    def _compile(self, half: bool) -> CompiledPart:
-        translation = self._translation(half)
-        if self._int8 is not None:
-            self._int8.quantize(translation.model)
+    def _compile(self, form: Form | None) -> CompiledPart:
+        program = self._read()
+        if form is not None and form.halved:
+            halved = one_half(program)
+            if halved is None:
+                raise EngineError(f"{self.path.name}: this part cannot run one half alone; run both.")
+            program = halved
+        translation = self._quantized(program) if form in (None, Form.HALF) else self._cut(program, form.deep)
         return CompiledPart.compile(translation, self._settings(), self.path.name)
 
-    def _translation(self, half: bool = False) -> Translation:
+    def _cut(self, program: Program, deep: bool) -> Translation:
+        """What is below the cut, or above it."""
+        name = find_deep_features(program)
+        if name is None:
+            raise EngineError(f"{self.path.name}: this part has no cut for deep features; compute them in every step.")
+        translation = translate(with_features(program, name), computes_in_int8())
+        cut = Cut.of(translation.model, name)
+        if self._int8 is not None:
+            self._int8.quantize(translation.model)
+        return replace(translation, model=cut.deep(FEATURES) if deep else cut.shallow(FEATURES))
+
+    def _quantized(self, program: Program) -> Translation:
+        translation = translate(program, computes_in_int8())
+        if self._int8 is not None:
+            self._int8.quantize(translation.model)
+        return translation
+
+    def _read(self) -> Program:
         program = self._program or read_model(self.path)
         self._program = None  # it would hold the file's pages in memory
-        chosen = one_half(program) if half else program
-        if chosen is None:
-            raise EngineError(f"{self.path.name}: this part cannot run one half alone; run both.")
-        return translate(chosen, computes_in_int8())
+        return program
 
     def _store(self) -> CompiledStore | None:
         """The store for results, or None."""

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bksdm_demo.engines.base import Port
-from bksdm_demo.engines.openvino_memory import largest_value, weight_count
-from bksdm_demo.mil.program import Program, TensorType
+from bksdm_demo.engines.base import FEATURES, Form, Port
+from bksdm_demo.engines.openvino_memory import estimate_memory, largest_value, weight_count
+from bksdm_demo.mil.program import Constant, Operation, Program, TensorType
+from bksdm_demo.translate.deep_features import find_deep_features, shallow_operations
 from bksdm_demo.translate.one_half import one_half
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -28,7 +29,8 @@ CPU_FACTS = Path("/proc/cpuinfo")
 class PartFacts:
     """The contract's facts of a part; `weights` and `largest` count elements, see openvino_memory.py.
 
-    `has_half` says whether one half can run alone (translate/one_half.py).
+    `has_half` says whether one half can run alone (translate/one_half.py). `features` is the port of the deep features
+    (translate/deep_features.py), None without a cut; `shallow_weights` and `shallow_count` are those above the cut.
     """
 
     inputs: tuple[Port, ...]
@@ -38,9 +40,14 @@ class PartFacts:
     operations: int
     largest: int
     has_half: bool
+    features: Port | None = None
+    shallow_weights: int = 0
+    shallow_count: int = 0
 
     @classmethod
     def of(cls, program: Program) -> PartFacts:
+        deep = find_deep_features(program)
+        shallow = () if deep is None else shallow_operations(program, deep)
         return cls(
             inputs=tuple(_port(value.name, value.type) for value in program.inputs),
             outputs=tuple(Port(name, _port(name, program.type_of(name)).shape) for name in program.outputs),
@@ -49,17 +56,32 @@ class PartFacts:
             operations=len(program.operations),
             largest=largest_value(program),
             has_half=one_half(program) is not None,
+            features=None if deep is None else Port(FEATURES, _port(deep, program.type_of(deep)).shape),
+            shallow_weights=weight_count(replace(program, constants=_read(program, shallow))),
+            shallow_count=len(shallow),
         )
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> PartFacts:
         """The inverse of `data()`. Raises KeyError or TypeError for anything else."""
-        ports = {key: tuple(Port(p["name"], tuple(p["shape"]), p["dtype"]) for p in data[key]) for key in _PORTS}
-        return cls(**{**data, **ports})
+        ports = {key: tuple(_port_of(port) for port in data[key]) for key in _PORTS}
+        features = None if data["features"] is None else _port_of(data["features"])
+        return cls(**{**data, **ports, "features": features})
 
     def data(self) -> dict[str, Any]:
         """The facts as JSON-like data."""
         return asdict(self)
+
+    def form_bytes(self, form: Form, precision: str) -> int:
+        """See FormRunner. Each form packs its weights again; the values of one half are half as large."""
+        if (form.halved and not self.has_half) or (form is not Form.HALF and self.features is None):
+            return 0
+        weights, operations = self.weights, self.operations
+        if form.shallow:
+            weights, operations = self.shallow_weights, self.shallow_count
+        elif form.deep:
+            weights, operations = weights - self.shallow_weights, operations - self.shallow_count
+        return estimate_memory(weights, operations, self.largest // (2 if form.halved else 1), precision)
 
 
 _PORTS = ("inputs", "outputs")
@@ -103,6 +125,16 @@ def processor() -> str:
 
 def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:32]
+
+
+def _read(program: Program, operations: Iterable[Operation]) -> dict[str, Constant]:
+    """The constants that these operations read."""
+    names = {name for operation in operations for names in operation.inputs.values() for name in names}
+    return {name: constant for name, constant in program.constants.items() if name in names}
+
+
+def _port_of(data: Mapping[str, Any]) -> Port:
+    return Port(data["name"], tuple(data["shape"]), data["dtype"])
 
 
 def _port(name: str, type_: TensorType) -> Port:

@@ -14,12 +14,15 @@ from dataclasses import replace
 from difflib import get_close_matches
 from urllib.parse import urlencode
 
+from bksdm_demo.errors import RequestError
 from bksdm_demo.parameters.partial_request import PartialRequest, interval
+from bksdm_demo.parameters.profiles import with_profile
 from bksdm_demo.records import WHOLE, Job, Request
 from bksdm_demo.wording.comparison import interval_text
 
 JOB, SHEET = "job", "sheet"  # what a link shows, each by its id
 BASELINE, FILTER, SORT, ONLY = "baseline", "filter", "sort", "only"  # how it shows a sheet
+PROFILE = "profile"  # options that save evaluations, by name
 VOTE = "vote"  # the sheet to vote on
 OF_SHEETS = (SHEET, BASELINE, FILTER, SORT, ONLY, VOTE)
 LONGEST_VALUE = 20_000  # characters of one value in a link
@@ -36,6 +39,7 @@ NAMES = {  # a setting of Request -> its parameter in the query
     "generator": "generator",
     "guidance_interval": "guidance_interval",
     "forecast": "forecast",
+    "deep_every": "deep_every",
 }
 
 
@@ -66,6 +70,8 @@ def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> 
             partial = partial.note(f"{key} is longer than {LONGEST_VALUE} characters and was left out.")
         elif key in given:
             partial = partial.setting(name, _value(name, given[key]))
+    if PROFILE in given:
+        partial = _with_profile(partial, given[PROFILE].strip())
     if "seeds" in given:
         partial = partial.with_seeds([_whole(word) for word in _listed(given["seeds"])])
     return _with_models(_with_unknown(partial, given), _listed(given.get("models", "")), known_models)
@@ -73,7 +79,7 @@ def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> 
 
 def _with_unknown(partial: PartialRequest, given: Collection[str]) -> PartialRequest:
     """Name the parameters that say nothing here, but those that sites and browsers add."""
-    names = (*NAMES.values(), "models", "seeds")
+    names = (*NAMES.values(), PROFILE, "models", "seeds")
     unknown = [key for key in given if key not in (*names, JOB, *OF_SHEETS) and not _added(key.lower())]
     if not unknown:
         return partial
@@ -81,6 +87,13 @@ def _with_unknown(partial: PartialRequest, given: Collection[str]) -> PartialReq
     hint = f" Did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(repr(key[:60]) for key in unknown[:8])
     return partial.note(f"The link has parameters that this page does not know and left out: {listed}.{hint}")
+
+
+def _with_profile(partial: PartialRequest, profile: str) -> PartialRequest:
+    try:
+        return with_profile(partial, profile)
+    except RequestError as error:
+        return partial.note(str(error))
 
 
 def _added(name: str) -> bool:
@@ -96,7 +109,7 @@ def _with_models(partial: PartialRequest, named: Sequence[str], known: Collectio
 
 
 def _value(name: str, text: str) -> object:
-    if name == "steps":
+    if name in ("steps", "deep_every"):
         return _whole(text)
     if name == "guidance_interval":
         return interval(text)
@@ -146,6 +159,7 @@ def job_command(job: Job) -> str:
     if request.guidance_interval != WHOLE:
         words += ["--guidance-interval", interval_text(request.guidance_interval)]
     words += ["--forecast"] if request.forecast else []
+    words += ["--deep-every", str(request.deep_every)] if request.deep_every != 1 else []
     words += ["--precision", precision] if precision != "auto" else []
     words += [f"--negative={request.negative_prompt}"] if request.negative_prompt else []
     return shlex.join([*words, "--out", "comparison", "--", request.prompt])

@@ -34,6 +34,7 @@ class PartialRequest:
     notes: tuple[str, ...] = ()  # sentences on values that were left out or replaced by a near one
     guidance_interval: tuple[float, float] | None = None
     forecast: bool | None = None
+    deep_every: int | None = None
 
     @property
     def empty(self) -> bool:

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from bksdm_demo.diffusion.pipeline import Pipeline
-from bksdm_demo.engines.base import Engine, HalfRunner
+from bksdm_demo.engines.base import Engine, Form, FormRunner
 from bksdm_demo.errors import DemoError
 from bksdm_demo.library.catalog import System
 
@@ -53,7 +52,7 @@ class CacheState:
 class Part:
     """One engine. `loading` is set from the decision to load until the part is unloaded; `leases` counts its users.
 
-    `half_bytes` are reserved for the engine's form for one half, once it was decided to load that.
+    `form_bytes` are reserved for each other form of the engine, once it was decided to load that.
     """
 
     path: Path
@@ -62,28 +61,31 @@ class Part:
     loading: Future[None] | None = None
     leases: int = 0
     last_used: int = 0
-    half_bytes: int = 0
+    form_bytes: dict[Form, int] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
         """The memory that this part takes or will take once it is loaded."""
-        return self.memory_bytes + self.half_bytes
+        return self.memory_bytes + sum(self.form_bytes.values())
 
     @property
     def ready(self) -> bool:
         return self.loading is not None and self.loading.done()
 
-    @property
-    def lacks_half(self) -> bool:
-        """Whether the engine has a form for one half that is not loaded."""
-        return isinstance(self.engine, HalfRunner) and bool(self.engine.half_bytes) and not self.engine.half_loaded
+    def missing_bytes(self, form: Form) -> int:
+        """The bytes of a form that the engine has and that is not loaded, else 0."""
+        engine = self.engine
+        return engine.form_bytes(form) if isinstance(engine, FormRunner) and not engine.form_loaded(form) else 0
 
-    def load_half(self) -> None:
-        """Load the form for one half. If that fails, both halves will run, so it is no error."""
+    def load_form(self, form: Form) -> None:
+        """Load a form. Raises its DemoError, unless it is for one half: then both halves will run."""
+        assert isinstance(self.engine, FormRunner)
         try:
-            cast(HalfRunner, self.engine).load_half()
+            self.engine.load_form(form)
         except DemoError as error:
-            self.half_bytes = 0
+            self.form_bytes.pop(form, None)
+            if not form.halved:
+                raise
             logger.warning("%s Both halves will run.", error)
 
     @property

@@ -14,7 +14,7 @@ from typing import TypeVar
 from numpy.typing import NDArray
 
 from bksdm_demo.diffusion.pipeline import Encoded, Pipeline
-from bksdm_demo.diffusion.plan import runs_one_half
+from bksdm_demo.diffusion.plan import forms
 from bksdm_demo.errors import CancelledError
 from bksdm_demo.records import LoadProgress, Phase, Request, Result, Timings, Verdict
 from bksdm_demo.runs.cached_parts import Lease
@@ -56,7 +56,7 @@ def generate(
     start = time.perf_counter()
     run = _Run(request, report, cancelled, observer)
     run.enter(Phase.LOADING)
-    with cache.lease(model, report_loading, cancelled, runs_one_half(request)) as lease:
+    with cache.lease(model, report_loading, cancelled, forms(request)) as lease:
         return run.draw(lease, start)
 
 

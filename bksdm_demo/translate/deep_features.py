@@ -7,11 +7,7 @@ everything in between. What flows into it from below are the deep features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-import openvino as ov
-import openvino.opset13 as op
-from openvino import Input
+from dataclasses import replace
 
 from bksdm_demo.mil.program import Operation, Program
 from bksdm_demo.translate.passes.rewrite import needed
@@ -53,33 +49,3 @@ def _depends(program: Program, value: str, earlier: str) -> bool:
 def with_features(program: Program, deep: str) -> Program:
     """The program with the value `deep` as a further output."""
     return replace(program, outputs=(*program.outputs, deep))
-
-
-@dataclass(frozen=True)
-class Cut:
-    """The place of the features in a translated model, by what reads them."""
-
-    model: ov.Model
-    readers: tuple[Input, ...]
-
-    @classmethod
-    def of(cls, model: ov.Model, deep: str) -> Cut:
-        """Take the output `deep` of `with_features` away again, and remember its place. Changes the model."""
-        result = next(result for result in model.get_results() if result.get_friendly_name() == deep)
-        readers = result.input_value(0).get_target_inputs()
-        model.remove_result(result)
-        return cls(model, tuple(reader for reader in readers if reader.get_node() != result))
-
-    def deep(self, name: str) -> ov.Model:
-        """The model up to the features, which are its only output, under this name."""
-        result = op.result(self.readers[0].get_source_output())
-        result.set_friendly_name(name)
-        return ov.Model([result], self.model.get_parameters(), name)
-
-    def shallow(self, name: str) -> ov.Model:
-        """The model that takes the features as a further input of this name. Changes the model."""
-        features = self.readers[0].get_source_output()
-        parameter = op.parameter(features.get_shape(), features.get_element_type(), name=name)
-        for reader in self.readers:
-            reader.replace_source_output(parameter.output(0))
-        return ov.Model(self.model.get_results(), [*self.model.get_parameters(), parameter], name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import openvino as ov
 import openvino.opset13 as op
-from openvino import Node, Output
+from openvino import Input, Node, Output
 
 from bksdm_demo.errors import PackageError, UnsupportedModelError
 from bksdm_demo.mil.program import Operation, Program, Value
@@ -37,6 +37,36 @@ class Translation:
     model: ov.Model
     prelude: ov.Model | None
     rewrites: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The place of one value in a translated model, by what reads it: for U-Nets in two parts, see deep_features.py."""
+
+    model: ov.Model
+    readers: tuple[Input, ...]
+
+    @classmethod
+    def of(cls, model: ov.Model, deep: str) -> Cut:
+        """Take the output `deep` away from the model, and remember its place."""
+        result = next(result for result in model.get_results() if result.get_friendly_name() == deep)
+        readers = result.input_value(0).get_target_inputs()
+        model.remove_result(result)
+        return cls(model, tuple(reader for reader in readers if reader.get_node() != result))
+
+    def deep(self, name: str) -> ov.Model:
+        """The model up to that value, its only output, under this name."""
+        result = op.result(self.readers[0].get_source_output())
+        result.set_friendly_name(name)
+        return ov.Model([result], self.model.get_parameters(), name)
+
+    def shallow(self, name: str) -> ov.Model:
+        """The model that takes that value as a further input of this name. Changes `model`."""
+        value = self.readers[0].get_source_output()
+        parameter = op.parameter(value.get_shape(), value.get_element_type(), name=name)
+        for reader in self.readers:
+            reader.replace_source_output(parameter.output(0))
+        return ov.Model(self.model.get_results(), [*self.model.get_parameters(), parameter], name)
 
 
 def translate(program: Program, int8: bool = False) -> Translation:

@@ -20,6 +20,7 @@ from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.evaluation.votes_booth import Booth
 from bksdm_demo.parameters.links import job_address
 from bksdm_demo.parameters.partial_request import PartialRequest, interval
+from bksdm_demo.parameters.profiles import EXACT, PROFILE_NAMES, stated_options, with_profile
 from bksdm_demo.parameters.result_json import request_report, result_report, timestamp
 from bksdm_demo.phrase_book import said
 from bksdm_demo.records import GENERATORS, SCHEDULERS, Job
@@ -40,10 +41,12 @@ TOO_MANY_WAIT = "Too many programs wait for their pictures. Send wait=false and 
 
 if TYPE_CHECKING:
     Scheduler = str
+    Profile = str
     Generator = str
     ReportKind = str
 else:  # Gradio shows these choices at /gradio_api/info
     Scheduler = Literal[SCHEDULERS]
+    Profile = Literal[PROFILE_NAMES]
     Generator = Literal[GENERATORS]
     ReportKind = Literal[KINDS]
 
@@ -69,6 +72,8 @@ class Api:
         wait: bool = True,
         guidance_interval: str = "0:1",
         forecast: bool = False,
+        deep_every: int = 1,
+        profile: Profile = EXACT,
     ) -> dict:
         """Draw one prompt with every model and every seed; all models start from the same noise. Returns what /job
         returns.
@@ -76,7 +81,8 @@ class Api:
         models: keys from /models. seeds: only 7 by default. steps, guidance_scale, scheduler: by default what the first
         model recommends. wait: return when every picture is drawn; if false, return at once and poll /job.
         guidance_interval: the share of the steps that guidance acts in, such as 0:0.5. forecast: skip some evaluations
-        of the network, which changes the pictures a little.
+        of the network, which changes the pictures a little. deep_every: run the network's deep layers in every
+        n-th step only. profile: exact, fast or draft, the last two options by name where they are not stated.
         """
         if not isinstance(wait, bool):
             raise RequestError(f"wait must be true or false, not {wait!r:.60}.")
@@ -95,6 +101,8 @@ class Api:
             negative_prompt,
             guidance_interval,
             forecast,
+            deep_every,
+            profile,
         )
         if wait:
             job = await self._finished(job)
@@ -124,6 +132,8 @@ class Api:
         negative_prompt: str,
         guidance_interval: str,
         forecast: bool,
+        deep_every: int,
+        profile: str,
     ) -> Job:
         """Complete a request by what the first model recommends, and queue it."""
         chosen = _strings("models", models)
@@ -137,9 +147,9 @@ class Api:
             scheduler,
             generator,
             seeds=numbers,
-            guidance_interval=interval(_string("guidance_interval", guidance_interval)),
-            forecast=forecast,
+            **stated_options(interval(_string("guidance_interval", guidance_interval)), forecast, whole(deep_every)),
         )
+        partial = with_profile(partial, profile)
         request = self.comparisons.allowance.complete(partial, system)
         return self.comparisons.submit(request, chosen, seeds=numbers, address=address_of(web))
 

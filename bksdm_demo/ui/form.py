@@ -20,6 +20,7 @@ from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.partial_request import PartialRequest, interval, recommendation
 from bksdm_demo.records import (
     CELLS_LIMIT,
+    DEEP_EVERY_RANGE,
     GENERATORS,
     GUIDANCE_RANGE,
     SCHEDULERS,
@@ -60,6 +61,7 @@ class Form(NamedTuple):
     previews: gr.Checkbox
     guidance_interval: gr.Textbox
     forecast: gr.Checkbox
+    deep_every: gr.Slider
 
 
 def build_essentials(
@@ -128,7 +130,7 @@ def _examples(prompt: gr.Textbox) -> None:
 
 def build_settings(
     system: System | None, allowance: Allowance = ANYTHING, previews_allowed: bool = True
-) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox, gr.Textbox, gr.Checkbox]:
+) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox, gr.Textbox, gr.Checkbox, gr.Slider]:
     """Lay out the folded settings, with the values that `system` recommends. Offers previews if they are allowed."""
     steps, guidance, scheduler = recommendation(system)
     steps = allowance.nearest_steps(steps)
@@ -165,7 +167,7 @@ def build_settings(
     return negative, step_slider, guidance_slider, scheduler_list, generator_list, previews, *savings
 
 
-def _savings() -> tuple[gr.Textbox, gr.Checkbox]:
+def _savings() -> tuple[gr.Textbox, gr.Checkbox, gr.Slider]:
     """Build the options that save evaluations of the U-Net."""
     guidance_interval = gr.Textbox(
         value=interval_text(WHOLE),
@@ -180,7 +182,15 @@ def _savings() -> tuple[gr.Textbox, gr.Checkbox]:
         info=say("Skips 9 of 20 steps of the network, so pictures come sooner and differ a little."),
         elem_id="bk-forecast",
     )
-    return guidance_interval, forecast
+    deep_every = gr.Slider(
+        *DEEP_EVERY_RANGE,
+        value=1,
+        step=1,
+        label=say("Deep layers every"),
+        info=say("2 runs the deep layers of the network in every second step only. The steps between are sooner done."),
+        elem_id="bk-deep-every",
+    )
+    return guidance_interval, forecast, deep_every
 
 
 def recommended(systems: Sequence[System]) -> tuple[int, float, str] | None:
@@ -256,8 +266,9 @@ def read_request(
     generator: str,
     guidance_interval: str = "",
     forecast: bool = False,
+    deep_every: float = 1,
 ) -> Request:
     """Return the form's values as a Request. Raises RequestError that names the wrong setting."""
     partial = PartialRequest(prompt, negative_prompt, whole(steps), guidance_scale, scheduler, generator, seeds=(seed,))
     acts = interval(guidance_interval) if guidance_interval.strip() else WHOLE
-    return replace(partial, guidance_interval=acts, forecast=forecast).complete()
+    return replace(partial, guidance_interval=acts, forecast=forecast, deep_every=whole(deep_every)).complete()

@@ -71,6 +71,7 @@ class Handlers:
         previews: bool,
         guidance_interval: str,
         forecast: bool,
+        deep_every: float,
         last_job: str,
         page: gr.Request | None = None,
     ) -> Live:
@@ -87,6 +88,7 @@ class Handlers:
                 generator,
                 guidance_interval,
                 forecast,
+                deep_every,
             )
             every = PREVIEW_EVERY if previews and self.comparisons.previews_allowed else 0
             client = self.visitors.client(visitor, page)

@@ -6,7 +6,7 @@
 
   // The parameters of a link, removed from the address once another comparison is shown (see parameters/links.py).
   const REQUEST = ["prompt", "negative", "steps", "guidance", "scheduler", "generator", "guidance_interval", "forecast",
-    "models", "seeds", "sheet"];
+    "deep_every", "profile", "models", "seeds", "sheet"];
 
   // The hub shows a Space in a frame. On loading, it passes the query of its own address to the frame. It takes a query
   // back as a message from Docker and static Spaces, and says that it takes none from Gradio's. So a frame also keeps the

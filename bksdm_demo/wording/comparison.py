@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from bksdm_demo import scheduler_facts
 from bksdm_demo.languages import inflected, marked, say
-from bksdm_demo.records import WHOLE, Job, Request
+from bksdm_demo.records import Job, Request
 
 SCHEDULER_NAMES = {facts.key: facts.label for facts in scheduler_facts.FACTS}
 GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
@@ -83,10 +83,12 @@ def setting_facts(request: Request, seeds: Sequence[int]) -> tuple[tuple[str, st
 
 def saving_facts(request: Request) -> list[tuple[str, str]]:
     """Return the options that save evaluations and are on, as (label, value); labels are still English."""
-    interval = [] if request.guidance_interval == WHOLE else [interval_text(request.guidance_interval)]
-    return [(marked("Guidance interval"), text) for text in interval] + [
-        (marked("Forecast"), say("on"))
-    ] * request.forecast
+    facts = {
+        "guidance_interval": (marked("Guidance interval"), interval_text(request.guidance_interval)),
+        "forecast": (marked("Forecast"), say("on")),
+        "deep_every": (marked("Deep layers every"), str(request.deep_every)),
+    }
+    return [facts[name] for name in request.savings]
 
 
 def interval_text(interval: tuple[float, ...]) -> str:

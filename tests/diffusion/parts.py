@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bksdm_demo.engines.base import Port
+from bksdm_demo.engines.base import FEATURES, Form, Port
 from tests.diffusion.fake_network import predict_noise
 from tests.fakes import FakeEngine
 
@@ -49,6 +49,46 @@ def unet(batch: int = 2, **options: Any) -> FakeEngine:
 
     outputs = [Port("noise_pred", (batch, CHANNELS, SIDE, SIDE))]
     return FakeEngine(unet_inputs(batch), outputs, predict, name="unet", **options)
+
+
+class FormedEngine(FakeEngine):
+    """A fake engine that can run the forms in `forms`; `form_runs` lists those it ran. The sample is its skip."""
+
+    forms: tuple[Form, ...] = ()
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.form_runs: list[Form] = []
+
+    @property
+    def features(self) -> Port:
+        return Port(FEATURES, self.outputs[0].shape)
+
+    def form_bytes(self, form: Form) -> int:
+        return 1000
+
+    def form_loaded(self, form: Form) -> bool:
+        return form in self.forms
+
+    def load_form(self, form: Form) -> None:
+        self.forms += (form,)
+
+    def run_form(self, form: Form, arrays: Arrays) -> dict[str, NDArray]:
+        self.form_runs.append(form)
+        given = dict(arrays)
+        assert not form.halved or {len(array) for array in given.values()} == {1}
+        skip = 0.1 * np.asarray(given["sample"], np.float32)
+        if form.shallow:
+            return {"noise_pred": given[FEATURES] + skip}
+        made = {name: array.astype(np.float32) for name, array in self.function(given).items()}
+        return {FEATURES: made["noise_pred"] - skip} if form.deep else made
+
+
+def formed_unet(*forms: Form, batch: int = 2) -> FormedEngine:
+    whole = unet(batch)
+    engine = FormedEngine(whole.inputs, whole.outputs, whole.function, name="unet")
+    engine.forms = forms
+    return engine
 
 
 def unet_chunks(batch: int = 2) -> tuple[FakeEngine, FakeEngine]:

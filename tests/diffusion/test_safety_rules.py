@@ -71,11 +71,14 @@ def test_other_content_is_refused_with_the_file_and_the_place(tmp_path: Path, co
 
 
 def test_a_box_holds_options_that_save_evaluations_only_where_it_names_them(tmp_path: Path) -> None:
-    measured = {"steps": [20, 20], "forecast": True, "guidance_interval": [[0, 0.3], [0.5, 1]]}
+    measured = {"steps": [20, 20], "forecast": True, "guidance_interval": [[0, 0.3], [0.5, 1]], "deep_every": 2}
     rules = read_rules(written(tmp_path, {"concepts": [{"name": "gun"}], "measured": [{"steps": [1, 150]}, measured]}))
     assert rules.covers(Request("apple", steps=7))
     assert not rules.covers(Request("apple", steps=7, forecast=True))
     assert rules.covers(Request("apple", steps=20, forecast=True))
     assert rules.covers(Request("apple", steps=20, forecast=True, guidance_interval=(0.3, 0.5)))
     assert not rules.covers(Request("apple", steps=20, guidance_interval=(0.4, 0.8)))
+    assert rules.covers(Request("apple", steps=20, deep_every=2))
+    assert not rules.covers(Request("apple", steps=7, deep_every=2))
+    assert not rules.covers(Request("apple", steps=20, deep_every=3))
     assert not rules.covers(Request("apple", steps=20, guidance_interval=(0, 0.4)))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bksdm_demo.diffusion.unet import Unet
-from bksdm_demo.engines.base import Port
+from bksdm_demo.diffusion.unet import Features, Unet
+from bksdm_demo.engines.base import Form, Port
 from bksdm_demo.errors import EngineError, PackageError
 from tests.diffusion import parts
 from tests.fakes import FakeEngine
@@ -113,30 +111,14 @@ def test_nan_is_an_error_not_a_picture() -> None:
         Unet([engine]).predict(halves()[0], TIME, halves()[1])
 
 
-class HalfEngine(FakeEngine):
-    """A fake engine that can run one half alone, once that is loaded."""
-
-    half_bytes, half_loaded, half_runs = 1000, False, 0
-
-    def load_half(self) -> None:
-        self.half_loaded = True
-
-    def run_half(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
-        self.half_runs += 1
-        assert {len(array) for array in arrays.values()} == {1}
-        return {name: array.astype(np.float32) for name, array in self.function(arrays).items()}
-
-
 @pytest.mark.parametrize("half", [0, 1])
 @pytest.mark.parametrize("loaded", [False, True])
 def test_one_half_runs_alone_only_where_it_is_loaded(half: int, loaded: bool) -> None:
-    whole = parts.unet()
-    engine = HalfEngine(whole.inputs, whole.outputs, whole.function)
-    engine.half_loaded = loaded
+    whole, engine = parts.unet(), parts.formed_unet(*([Form.HALF] if loaded else []))
     sample, hidden = halves()
     alone = Unet([engine]).predict(sample, TIME, hidden, (half,))
     np.testing.assert_array_equal(alone, Unet([whole]).predict(sample, TIME, hidden)[half : half + 1])
-    assert (engine.runs, engine.half_runs) == ((0, 1) if loaded else (1, 0))
+    assert (engine.runs, engine.form_runs) == ((0, [Form.HALF]) if loaded else (1, []))
 
 
 def test_one_half_of_a_package_of_batch_1_is_one_call() -> None:
@@ -149,9 +131,49 @@ def test_one_half_of_a_package_of_batch_1_is_one_call() -> None:
 
 def test_chunks_run_one_half_only_if_all_can() -> None:
     first, second = parts.unet_chunks()
-    able = HalfEngine(first.inputs, first.outputs, first.function)
-    able.half_loaded = True
+    able = parts.FormedEngine(first.inputs, first.outputs, first.function)
+    able.forms = (Form.HALF,)
     sample, hidden = halves()
     alone = Unet([able, second]).predict(sample, TIME, hidden, (1,))
-    assert (able.half_runs, second.runs) == (0, 1)
+    assert (able.form_runs, second.runs) == ([], 1)
     np.testing.assert_array_equal(alone, Unet(parts.unet_chunks()).predict(sample, TIME, hidden)[1:])
+
+
+ALL_PARTS = (Form.DEEP, Form.SHALLOW, Form.HALF_DEEP, Form.HALF_SHALLOW)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_deep_features_are_renewed_or_reused(batch: int) -> None:
+    engine = parts.formed_unet(Form.DEEP, Form.SHALLOW, batch=batch)
+    unet, (sample, hidden) = Unet([engine]), halves()
+    features: Features = {}
+    renewed = unet.predict_in_parts(sample, TIME, hidden, features, renews=True)
+    np.testing.assert_allclose(renewed, unet.predict(sample, TIME, hidden), atol=1e-6)
+    later = unet.predict_in_parts(sample + 1, TIME - 50, hidden, features, renews=False)
+    np.testing.assert_allclose(later, renewed + 0.1, atol=1e-6)  # only the skip connection sees the new sample
+    assert engine.form_runs.count(Form.DEEP) == 2 // batch
+    assert engine.form_runs.count(Form.SHALLOW) == 2 * 2 // batch
+
+
+@pytest.mark.parametrize("forms", [ALL_PARTS, ALL_PARTS[:2]])
+@pytest.mark.parametrize("half", [0, 1])
+def test_one_half_has_deep_features_of_its_own(half: int, forms: tuple[Form, ...]) -> None:
+    engine = parts.formed_unet(*forms)
+    unet, (sample, hidden) = Unet([engine]), halves()
+    both: Features = {}
+    alone: Features = {}
+    wanted = unet.predict_in_parts(sample, TIME, hidden, both, renews=True)[[half]]
+    np.testing.assert_array_equal(unet.predict_in_parts(sample, TIME, hidden, alone, True, (half,)), wanted)
+    np.testing.assert_array_equal(
+        unet.predict_in_parts(sample, TIME, hidden, {half: both[half]}, False, (half,)), wanted
+    )
+    assert engine.form_runs[2:4] == (
+        [Form.HALF_DEEP, Form.HALF_SHALLOW] if len(forms) > 2 else [Form.DEEP, Form.SHALLOW]
+    )
+
+
+def test_a_unet_without_the_forms_says_what_to_do() -> None:
+    sample, hidden = halves()
+    for unet in (Unet([parts.unet()]), Unet([parts.formed_unet(Form.HALF)]), Unet(parts.unet_chunks())):
+        with pytest.raises(EngineError, match=r"cannot reuse deep features here.*Compute them in every step"):
+            unet.predict_in_parts(sample, TIME, hidden, {}, renews=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bksdm_demo.engines.base import AUTO, Engine, EngineOptions, HalfRunner, Port
+from bksdm_demo.engines.base import AUTO, FEATURES, Engine, EngineOptions, Form, FormRunner, Port
 from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
 from bksdm_demo.engines.child.pool import PartProcesses
 from bksdm_demo.engines.registry import engine_choices, engine_kind, open_engine
@@ -165,38 +165,57 @@ def unet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         pytest.skip(str(error))
     processes = PartProcesses(options)
     engine = IsolatedEngine(UNET, processes) if request.param in ISOLATED else open_engine(UNET, options)
-    if not isinstance(engine, HalfRunner) or not engine.half_bytes:
+    if not isinstance(engine, FormRunner) or not engine.form_bytes(Form.HALF):
         pytest.skip(f"{request.param} runs both halves")
     yield engine
     engine.unload()
     processes.close()
 
 
-def test_one_half_alone_has_the_numbers_of_both(unet: Engine) -> None:
-    assert isinstance(unet, HalfRunner)
+def noise(unet: Engine) -> dict[str, NDArray]:
     random = np.random.default_rng(1)
-    arrays = {port.name: random.standard_normal(port.shape).astype(np.float32) for port in unet.inputs}
+    return {port.name: random.standard_normal(port.shape).astype(np.float32) for port in unet.inputs}
+
+
+def test_one_half_alone_has_the_numbers_of_both(unet: Engine) -> None:
+    assert isinstance(unet, FormRunner)
+    arrays = noise(unet)
     both = unet.run(arrays)["noise_pred"]
-    assert not unet.half_loaded
-    unet.load_half()
-    assert unet.half_loaded
+    assert not unet.form_loaded(Form.HALF)
+    unet.load_form(Form.HALF)
+    assert unet.form_loaded(Form.HALF)
     for half in (0, 1):
-        alone = unet.run_half({name: array[half : half + 1] for name, array in arrays.items()})
+        alone = unet.run_form(Form.HALF, {name: array[half : half + 1] for name, array in arrays.items()})
         np.testing.assert_array_equal(alone["noise_pred"], both[half : half + 1])
     np.testing.assert_array_equal(unet.run(arrays)["noise_pred"], both)
     unet.unload()
-    assert not unet.half_loaded
-    again = unet.run_half({name: array[:1] for name, array in arrays.items()})  # from the stored results
+    assert not unet.form_loaded(Form.HALF)
+    again = unet.run_form(Form.HALF, {name: array[:1] for name, array in arrays.items()})  # from the stored results
     np.testing.assert_array_equal(again["noise_pred"], both[:1])
 
 
+def test_deep_and_shallow_layers_together_have_the_numbers_of_the_whole(unet: Engine) -> None:
+    assert isinstance(unet, FormRunner)
+    assert unet.features is not None
+    arrays = noise(unet)
+    whole = unet.run(arrays)["noise_pred"]
+    features = unet.run_form(Form.DEEP, arrays)
+    assert features[FEATURES].shape == unet.features.shape
+    np.testing.assert_array_equal(unet.run_form(Form.SHALLOW, arrays | features)["noise_pred"], whole)
+    half = {name: array[1:] for name, array in arrays.items()}
+    alone = unet.run_form(Form.HALF_DEEP, half)
+    np.testing.assert_array_equal(alone[FEATURES], features[FEATURES][1:])
+    np.testing.assert_array_equal(unet.run_form(Form.HALF_SHALLOW, half | alone)["noise_pred"], whole[1:])
+    assert 0 < unet.form_bytes(Form.SHALLOW) < unet.form_bytes(Form.DEEP)
+
+
 def test_one_half_refuses_both(unet: Engine) -> None:
-    assert isinstance(unet, HalfRunner)
+    assert isinstance(unet, FormRunner)
     with pytest.raises(
         EngineError, match=r"input sample is float32\[2, 4, 32, 32\], it must be float32\[1, 4, 32, 32\]"
     ):
-        unet.run_half({port.name: np.zeros(port.shape, np.float32) for port in unet.inputs})
+        unet.run_form(Form.HALF, {port.name: np.zeros(port.shape, np.float32) for port in unet.inputs})
 
 
 def test_a_part_of_another_batch_has_no_half(engine: Engine) -> None:
-    assert not isinstance(engine, HalfRunner) or engine.half_bytes == 0
+    assert not isinstance(engine, FormRunner) or not any(map(engine.form_bytes, Form))

@@ -26,6 +26,7 @@ from bksdm_demo.evaluation.sheet_values import DraftRow
         ("prompt a cat, black | a dog", "prompt", ("a cat, black", "a dog")),
         ("prompts: one|two", "prompt", ("one", "two")),
         ("guidance interval 0-0.5 | 0.2..0.8 | 0,1:0,9", "guidance_interval", ((0, 0.5), (0.2, 0.8), (0.1, 0.9))),
+        ("deep every 1..3", "deep_every", (1, 2, 3)),
         ("forecast yes, no", "forecast", (True, False)),
         ("negative prompt blurry | dark", "negative_prompt", ("blurry", "dark")),
         ("steps 5, 5, 10", "steps", (5, 10)),

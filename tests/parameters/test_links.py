@@ -73,6 +73,7 @@ def test_a_jobs_link_names_the_job_first_and_all_its_seeds() -> None:
         ("guidance_interval=0.5", "guidance_interval must be two shares of the steps such as 0:0.5, not '0.5'"),
         ("guidance_interval=0.5:0.2", "guidance_interval is 0.5:0.2; both must be between 0 and 1"),
         ("guidance_interval=0:nan", "guidance_interval is 0:nan"),
+        ("deep_every=0", "deep_every is 0; it must be between 1 and 10"),
         ("forecast=maybe", "forecast must be true or false, not 'maybe'"),
         ("scheduler=magic", "scheduler is 'magic'"),
         ("seeds=1,-1", "seed is -1"),
@@ -134,9 +135,9 @@ def test_a_command_names_a_precision_other_than_auto() -> None:
 
 def test_options_that_save_evaluations_are_named_where_they_are_on() -> None:
     plain = Job("id", Request("apple"), (Cell("a"),))
-    assert not {"guidance_interval", "forecast"} & parse_qs(job_query(plain)).keys()
+    assert not {"guidance_interval", "forecast", "deep_every"} & parse_qs(job_query(plain)).keys()
     assert "--forecast" not in job_command(plain)
-    request = Request("apple", guidance_interval=(0.25, 1), forecast=True)
+    request = Request("apple", guidance_interval=(0.25, 1), forecast=True, deep_every=3)
     saving = Job("id", request, (Cell("a"),))
     assert parse_qs(job_query(saving))["guidance_interval"] == ["0.25:1"]
-    assert "--guidance-interval 0.25:1 --forecast" in job_command(saving)
+    assert "--guidance-interval 0.25:1 --forecast --deep-every 3" in job_command(saving)

@@ -95,8 +95,8 @@ def test_a_damaged_file_is_refused() -> None:
 
 def test_options_that_save_evaluations_are_written_where_they_are_on() -> None:
     plain = picture_record(RESULT, "Emoji Tiny", {})["request"]
-    assert not {"guidance_interval", "forecast"} & plain.keys()  # so an earlier version reads it
+    assert not {"guidance_interval", "forecast", "deep_every"} & plain.keys()  # so an earlier version reads it
     assert "orecast" not in parameters_text(RESULT)
-    saving = replace(RESULT, request=replace(RESULT.request, guidance_interval=(0, 0.5), forecast=True))
+    saving = replace(RESULT, request=replace(RESULT.request, guidance_interval=(0, 0.5), forecast=True, deep_every=2))
     assert 'Guidance interval: "0:0.5", Forecast: on' in parameters_text(saving)
     assert read_picture(encode_png(saving, "Emoji Tiny", {}))[0].request == saving.request

@@ -102,7 +102,7 @@ def test_csv_keeps_letters_quotes_and_line_breaks() -> None:
 
 def test_options_that_save_evaluations_have_columns_where_they_are_on() -> None:
     job = mixed_job()
-    saving = replace(job, request=replace(job.request, guidance_interval=(0.2, 0.8), forecast=True))
+    saving = replace(job, request=replace(job.request, guidance_interval=(0.2, 0.8), forecast=True, deep_every=2))
     rows = rows_of(written(material(saving), "csv"))
-    assert tuple(rows[0]) == (*HEADS, "guidance_interval", "forecast")
-    assert {(row["guidance_interval"], row["forecast"]) for row in rows} == {("0.2:0.8", "on")}
+    assert tuple(rows[0]) == (*HEADS, "guidance_interval", "forecast", "deep_every")
+    assert {(row["guidance_interval"], row["forecast"], row["deep_every"]) for row in rows} == {("0.2:0.8", "on", "2")}

@@ -93,6 +93,6 @@ def test_times_that_an_earlier_version_did_not_have_are_zero() -> None:
 
 
 def test_options_that_save_evaluations_are_stored_where_they_are_on() -> None:
-    saving = Request("apple", guidance_interval=(0.2, 0.8), forecast=True)
+    saving = Request("apple", guidance_interval=(0.2, 0.8), forecast=True, deep_every=2)
     assert job_fields(job_text(Job("id", saving, (Cell("a"),))))["request"] == saving
     assert "forecast" not in job_text(Job("id", Request("apple"), (Cell("a"),)))  # as in earlier records

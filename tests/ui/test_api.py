@@ -185,7 +185,7 @@ def test_the_example_of_the_readme_runs(
 def test_a_program_for_an_earlier_version_may_leave_the_last_values_out(site: tuple[str, Comparisons]) -> None:
     body = {"data": ["red apple", MODELS[:1], [7], 1, None, None, "numpy", "", True]}
     (job,) = httpx.post(f"{site[0]}gradio_api/run/compare", json=body, timeout=SECONDS).json()["data"]
-    assert not {"guidance_interval", "forecast"} & job["request"].keys()
+    assert not {"guidance_interval", "forecast", "deep_every"} & job["request"].keys()
 
 
 def test_options_that_save_evaluations_are_taken_and_told(client: Client) -> None:

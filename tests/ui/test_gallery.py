@@ -180,7 +180,8 @@ def test_a_public_page_has_own_galleries_by_default() -> None:
 def test_the_script_forgets_every_setting_that_a_link_may_hold() -> None:
     script = (Path(links.__file__).parents[1] / "ui" / "page.js").read_text(encoding="utf-8")
     named = script.split("const REQUEST = [", 1)[1].split("]", 1)[0]
-    assert {word.strip(' \n"') for word in named.split(",")} == {*links.NAMES.values(), "models", "seeds", links.SHEET}
+    held = {*links.NAMES.values(), links.PROFILE, "models", "seeds", links.SHEET}
+    assert {word.strip(' \n"') for word in named.split(",")} == held
 
 
 def spoil(folder: Path, *statements: str) -> None:

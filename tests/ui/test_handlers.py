@@ -36,6 +36,7 @@ SETTINGS: dict[str, Any] = {
     "previews": False,
     "guidance_interval": "0:1",
     "forecast": False,
+    "deep_every": 1,
     "last_job": "",
 }
 
@@ -272,12 +273,12 @@ def test_a_finished_comparison_with_one_seed_offers_more_runs(service: Compariso
 
 
 def test_options_that_save_evaluations_reach_the_job_and_come_back(service: Comparisons) -> None:
-    live = begin(service, guidance_interval="0.2:0.8", forecast=True, previews=True)
+    live = begin(service, guidance_interval="0.2:0.8", forecast=True, deep_every=2, previews=True)
     finish(service, live.job_id)
     job = service.get(live.job_id)
-    assert job.request.savings == {"guidance_interval": (0.2, 0.8), "forecast": True}
+    assert job.request.savings == {"guidance_interval": (0.2, 0.8), "forecast": True, "deep_every": 2}
     filled: Any = Form(*handlers(service).open(job.id)[: len(Form._fields)])
-    assert (filled.guidance_interval, filled.forecast) == ("0.2:0.8", True)
+    assert (filled.guidance_interval, filled.forecast, filled.deep_every) == ("0.2:0.8", True, 2)
 
 
 def test_a_wrong_interval_is_a_sentence(service: Comparisons) -> None:

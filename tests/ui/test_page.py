@@ -79,7 +79,7 @@ def values(prompt: str, **changes: Any) -> list[Any]:
     fields = {
         "visitor": VISITOR, "prompt": prompt, "models": MODELS, "seed": 7, "locked": False, "seeds": "1",
         "negative_prompt": "", "steps": 3, "guidance_scale": 4.0, "scheduler": "ddim", "generator": "numpy",
-        "previews": False, "guidance_interval": "0:1", "forecast": False, "last_job": "",
+        "previews": False, "guidance_interval": "0:1", "forecast": False, "deep_every": 1, "last_job": "",
     }  # fmt: skip
     return list((fields | changes).values())
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bksdm_demo.engines.base import EngineOptions, Port, check_inputs, half_ports
+from bksdm_demo.engines.base import EngineOptions, Form, Port, check_inputs, form_ports
 from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
 from bksdm_demo.engines.child.process import PartProcess
 from bksdm_demo.engines.child.shared_arrays import SharedArrays, fill
@@ -35,17 +35,21 @@ class _Facts:
     metadata: Mapping[str, str]
     size_bytes: int
     memory_bytes: int
-    half_bytes: int
+    form_bytes: Mapping[str, int]
+    features: Port | None
     run_mode: Mapping[str, str | None]
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> _Facts:
-        ports = [tuple(Port(name, tuple(shape), dtype) for name, shape, dtype in answer[key]) for key in _PORTS]
-        sizes = answer["size_bytes"], answer["memory_bytes"], answer["half_bytes"]
-        return cls(ports[0], ports[1], dict(answer["metadata"]), *sizes, answer["run_mode"])
+        inputs, outputs = (tuple(map(_port, answer[key])) for key in ("inputs", "outputs"))
+        features = None if answer["features"] is None else _port(answer["features"])
+        sizes = answer["size_bytes"], answer["memory_bytes"], answer["form_bytes"]
+        return cls(inputs, outputs, dict(answer["metadata"]), *sizes, features, answer["run_mode"])
 
-
-_PORTS = ("inputs", "outputs")
+    @property
+    def shared(self) -> tuple[Port, ...]:
+        """What comes back through the shared memory: the outputs, and the features that pass between forms."""
+        return (*self.outputs, *(() if self.features is None else (self.features,)))
 
 
 class IsolatedEngine:
@@ -65,7 +69,7 @@ class IsolatedEngine:
         self._known: _Facts | None = None
         self._process: PartProcess | None = None
         self._arrays: SharedArrays | None = None  # while the part is loaded
-        self._half_loaded = False  # in the process that lives
+        self._forms: set[Form] = set()  # that are loaded in the process that lives
         self._uncalibrated = False
 
     @property
@@ -89,12 +93,14 @@ class IsolatedEngine:
         return self._facts.memory_bytes + PROCESS_BYTES
 
     @property
-    def half_bytes(self) -> int:
-        return self._facts.half_bytes
+    def features(self) -> Port | None:
+        return self._facts.features
 
-    @property
-    def half_loaded(self) -> bool:
-        return self._half_loaded and self.loaded
+    def form_bytes(self, form: Form) -> int:
+        return self._facts.form_bytes.get(form.value, 0)
+
+    def form_loaded(self, form: Form) -> bool:
+        return form in self._forms and self.loaded
 
     @property
     def loaded(self) -> bool:
@@ -123,9 +129,10 @@ class IsolatedEngine:
     def observing(self) -> Iterator[None]:
         """See Calibrated."""
         with self._lock:
-            process, self._half_loaded = self._open(), False
+            process = self._open()
+            self._forms.clear()
             self._call(process, "observe", self._limits.load)
-            self._arrays = SharedArrays(process.memory, self.inputs, self.outputs)
+            self._arrays = self._share(process)
         try:
             yield
         except BaseException:
@@ -145,19 +152,20 @@ class IsolatedEngine:
             except DemoError:
                 self.unload()
                 raise
-            self._arrays = SharedArrays(process.memory, self.inputs, self.outputs)
+            self._arrays = self._share(process)
 
-    def load_half(self) -> None:
+    def load_form(self, form: Form) -> None:
         with self._lock:
             self.load()
-            if not self._half_loaded:
+            if form not in self._forms:
                 assert self._process is not None
-                self._call(self._process, "load_half", self._limits.load)
-                self._half_loaded = True
+                self._call(self._process, "load_form", self._limits.load, form=form.value)
+                self._forms.add(form)
 
     def unload(self) -> None:
         with self._lock:
-            self._arrays, self._half_loaded = None, False
+            self._arrays = None
+            self._forms.clear()
             if self._process is not None and self._process.alive and self._keeps_calibration:
                 with suppress(PartCrashedError):
                     self._call(self._process, "unload", self._limits.load)
@@ -193,16 +201,18 @@ class IsolatedEngine:
             produced = self._arrays.outputs | dict(_arrays(answer.get("beside", []), beside))
             return {port.name: produced[port.name].copy() for port in self.outputs}
 
-    def run_half(self, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
-        checked = check_inputs(half_ports(self.inputs), arrays, self.path.name)
+    def run_form(self, form: Form, arrays: Mapping[str, NDArray]) -> dict[str, NDArray]:
+        inputs, outputs = form_ports(form, self.inputs, self.outputs, self.features)
+        checked = check_inputs(inputs, arrays, self.path.name)
         with self._lock:
-            self.load_half()
+            self.load_form(form)
             assert self._arrays is not None
             assert self._process is not None
-            for name, place in self._arrays.inputs.items():
-                np.copyto(place[:1], checked[name])
-            self._call(self._process, "run_half", self._limits.run)
-            return {port.name: self._arrays.outputs[port.name][:1].copy() for port in self.outputs}
+            places = self._arrays.outputs | self._arrays.inputs
+            for port in inputs:
+                np.copyto(places[port.name][: port.shape[0]], checked[port.name])
+            self._call(self._process, "run_form", self._limits.run, form=form.value)
+            return {port.name: places[port.name][: port.shape[0]].copy() for port in outputs}
 
     @property
     def _limits(self) -> TimeLimits:
@@ -228,7 +238,8 @@ class IsolatedEngine:
             return self._process
         if self._process is not None:
             self._process.report_death()
-        self._process, self._arrays, self._half_loaded = self._processes.take(), None, False
+        self._process, self._arrays = self._processes.take(), None
+        self._forms.clear()
         self._process.part = self.path.name
         try:
             opened, _ = self._call(
@@ -241,7 +252,7 @@ class IsolatedEngine:
                 level=_logger.getEffectiveLevel(),
             )
             self._known, self._uncalibrated = _Facts.of(opened), opened["needs_calibration"]
-            fill(self._process.memory, self._known.inputs, self._known.outputs)
+            fill(self._process.memory, self._known.inputs, self._known.shared)
         except DemoError:
             self._give_up()
             raise
@@ -249,6 +260,9 @@ class IsolatedEngine:
             self._give_up()
             raise EngineError(f"{self.path.name}: no memory for its arrays ({error}).") from error
         return self._process
+
+    def _share(self, process: PartProcess) -> SharedArrays:
+        return SharedArrays(process.memory, self.inputs, self._facts.shared)
 
     def _finish_observing(self, process: PartProcess, completed: bool) -> None:
         self._arrays = None  # until `load`
@@ -265,9 +279,15 @@ class IsolatedEngine:
 
     def _give_up(self) -> None:
         """End the process, if there is one. The next call starts another."""
-        process, self._process, self._arrays, self._half_loaded = self._process, None, None, False
+        process, self._process, self._arrays = self._process, None, None
+        self._forms.clear()
         if process is not None:
             process.end()
+
+
+def _port(fields: Sequence[Any]) -> Port:
+    name, shape, dtype = fields
+    return Port(name, tuple(shape), dtype)
 
 
 def _arrays(shapes: Sequence[tuple[str, Sequence[int]]], data: bytes) -> Iterator[tuple[str, NDArray]]:

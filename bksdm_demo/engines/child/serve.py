@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bksdm_demo.engines import registry
-from bksdm_demo.engines.base import Calibrated, Engine, EngineOptions, HalfRunner, Port
+from bksdm_demo.engines.base import Calibrated, Engine, EngineOptions, Form, FormRunner, Port, form_ports
 from bksdm_demo.engines.child.channel import LOG_MARK, receive, send
 from bksdm_demo.engines.child.shared_arrays import SharedArrays
 from bksdm_demo.errors import CancelledError, DemoError, EngineError
@@ -85,24 +85,40 @@ class _Server:
             "metadata": dict(self.engine.metadata),
             "size_bytes": self.engine.size_bytes,
             "memory_bytes": self.engine.memory_bytes,
-            "half_bytes": self.engine.half_bytes if isinstance(self.engine, HalfRunner) else 0,
+            **self._forms(),
             "run_mode": {fact: getattr(self.engine, fact, None) for fact in ("precision", "compute_units")},
             **self._calibration(),
         }
 
-    def _load_half(self) -> None:
-        cast(HalfRunner, self.engine).load_half()
+    def _forms(self) -> dict[str, Any]:
+        if not isinstance(self.engine, FormRunner):
+            return {"features": None, "form_bytes": {}}
+        features = self.engine.features
+        sizes = {form.value: self.engine.form_bytes(form) for form in Form}
+        return {"features": None if features is None else _port(features), "form_bytes": sizes}
 
-    def _run_half(self) -> None:
-        """Run one half, which lies where the first one of both does."""
+    def _load_form(self, form: str) -> None:
+        cast(FormRunner, self.engine).load_form(Form(form))
+
+    def _run_form(self, form: str) -> None:
+        """Run a form. One half lies where the first one of both does."""
         assert self._arrays is not None, "a part is loaded before it runs"
-        halves = {name: array[:1] for name, array in self._arrays.inputs.items()}
-        for name, array in cast(HalfRunner, self.engine).run_half(halves).items():
-            np.copyto(self._arrays.outputs[name][:1], array)
+        engine, chosen = cast(FormRunner, self.engine), Form(form)
+        places = self._arrays.outputs | self._arrays.inputs
+        inputs, outputs = form_ports(chosen, self.engine.inputs, self.engine.outputs, engine.features)
+        produced = engine.run_form(chosen, {port.name: places[port.name][: port.shape[0]] for port in inputs})
+        for port in outputs:
+            np.copyto(places[port.name][: port.shape[0]], produced[port.name])
 
     def _load(self) -> None:
         self.engine.load()
-        self._arrays = SharedArrays(self._memory, self.engine.inputs, self.engine.outputs)
+        self._share()
+
+    def _share(self) -> None:
+        """Map the shared memory; the features that pass between forms have a place after the outputs."""
+        features = self.engine.features if isinstance(self.engine, FormRunner) else None
+        outputs = (*self.engine.outputs, *(() if features is None else (features,)))
+        self._arrays = SharedArrays(self._memory, self.engine.inputs, outputs)
 
     def _unload(self) -> None:
         self.engine.unload()
@@ -116,7 +132,7 @@ class _Server:
 
     def _observe(self) -> None:
         self._observing.enter_context(cast(Calibrated, self.engine).observing())
-        self._arrays = SharedArrays(self._memory, self.engine.inputs, self.engine.outputs)
+        self._share()
 
     def _observed(self, completed: bool) -> dict[str, Any]:
         if completed:

@@ -46,6 +46,7 @@ class Stated:
     others: tuple[str, ...] = ()
     guidance_interval: str = ""
     forecast: str = ""
+    deep_every: object = None
 
     @property
     def empty(self) -> bool:
@@ -71,6 +72,8 @@ def partial_request(stated: Stated, known_models: Collection[str]) -> PartialReq
         partial = partial.setting("guidance_interval", interval(stated.guidance_interval))
     if stated.forecast == "on":
         partial = partial.setting("forecast", True)
+    if stated.deep_every is not None:
+        partial = partial.setting("deep_every", number(stated.deep_every))
     if stated.seed is not None:
         partial = partial.with_seeds([number(stated.seed)])
     partial = _with_sampler(partial, stated)

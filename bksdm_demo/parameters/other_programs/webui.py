@@ -60,6 +60,7 @@ def read_webui(text: str) -> Stated:
         model=settings.get("model", ""),
         guidance_interval=settings.get("guidance interval", "") if _ours(settings) else "",
         forecast=settings.get("forecast", "") if _ours(settings) else "",
+        deep_every=settings.get("deep layers every") if _ours(settings) else None,
         others=() if _ours(settings) else tuple(name for name in names if _changes_pictures(name.lower())),
     )
 

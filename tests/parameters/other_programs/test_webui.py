@@ -197,8 +197,9 @@ def test_a_hostile_text_ends(filler: str) -> None:
 
 
 def test_our_own_text_tells_which_options_were_on() -> None:
-    text = 'apple\nSteps: 20, Sampler: DDIM, CFG scale: 3, Seed: 7, Guidance interval: "0:0.5", Forecast: on, Version: '
+    text = 'apple\nSteps: 20, Sampler: DDIM, CFG scale: 3, Seed: 7, Guidance interval: "0:0.5", Forecast: on, '
+    text += "Deep layers every: 2, Version: "
     ours = read_webui(text + "bksdm-demo 1.0")
-    assert (ours.guidance_interval, ours.forecast) == ("0:0.5", "on")
+    assert (ours.guidance_interval, ours.forecast, ours.deep_every) == ("0:0.5", "on", "2")
     others = read_webui(text + "v1.9.0")
-    assert (others.guidance_interval, others.forecast) == ("", "")
+    assert (others.guidance_interval, others.forecast, others.deep_every) == ("", "", None)
