@@ -260,6 +260,27 @@ class Sheets:
             raise RequestError(RUNNING)
         self._book.delete(sheet_id)
 
+    def delete_all(self, sheet_id: str, owner: str | None) -> None:
+        """Delete a sheet and its comparisons, but starred ones and those of other sheets.
+
+        `owner` is the visitor's digest, None for the operator. Raises RequestError as `delete`.
+        """
+        record = self.get(sheet_id)
+        self.delete(sheet_id, record.owner if owner is None else owner)
+        others = {place.job for one in self.records() for row in one.places for place in row if place is not None}
+        jobs = {place.job for row in record.places for place in row if place is not None}
+        for job_id in jobs - others:
+            with suppress(RequestError, StoreError):  # it is gone already
+                if not self.comparisons.get(job_id).starred:
+                    self.comparisons.delete(job_id, owner)
+
+    def stored(self, job_id: str) -> bool:
+        """Whether a comparison is there."""
+        try:
+            return self.comparisons.get(job_id).id == job_id
+        except (RequestError, StoreError):
+            return False
+
     def stop_all(self) -> None:
         """Let no run submit anything more. Each goes on at the next start."""
         self._ending = True

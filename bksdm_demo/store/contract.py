@@ -68,6 +68,7 @@ class Filter:
     until: float | None = None
     starred: bool = False  # only starred ones
     owner: str | None = None
+    without: frozenset[str] = frozenset()  # ids to leave out
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -92,6 +93,8 @@ def conditions(wanted: Filter) -> tuple[str, tuple[Any, ...]]:
         clauses.append(("starred = ?", 1))
     if wanted.owner is not None:
         clauses.append(("owner = ?", wanted.owner))
+    if wanted.without:
+        clauses.append(("id NOT IN (SELECT value FROM json_each(?))", json.dumps(sorted(wanted.without))))
     return " AND ".join(clause for clause, _ in clauses) or "1", tuple(value for _, value in clauses)
 
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from bksdm_demo.languages import say
+from bksdm_demo.languages import marked, say
+from bksdm_demo.parameters.links import SHEET
 from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import Job
 from bksdm_demo.ui.gallery_view import CardView, Thumbnail
 from bksdm_demo.ui.icons import icon
 from bksdm_demo.ui.share import save_menu
 from bksdm_demo.units import unbroken
+
+DELETE_JOB = marked("Delete this comparison and its pictures for good?")
+DELETE_SHEET = marked("Delete this sheet, its comparisons and their pictures for good? Starred comparisons stay.")
 
 
 def gallery_cards(cards: Sequence[tuple[CardView, Job]], unreadable: Sequence[tuple[str, str]] = ()) -> str:
@@ -47,13 +51,20 @@ def _card(view: CardView, job: Job) -> str:
     until = f" · {escape(view.until)}" if view.until else ""
     return (
         f'<li class="bk-kept"><article>'
-        f'<a class="bk-kept-open" href="?job={escape(view.id)}" data-open="{escape(view.id)}">'
+        f'<a class="bk-kept-open" {_target(view)}>'
         f'<span class="bk-strip">{thumbnails}{more}</span>'
         f'<strong class="bk-kept-prompt" dir="auto">{escape(view.prompt)}</strong></a>{status}'
         f"<p>{escape(view.models)}</p><p>{escape(view.settings)}</p>"
         f'<p><time datetime="{escape(view.created)}">{escape(view.when)}</time>{until}</p>'
         f"{_actions(view, job)}</article></li>"
     )
+
+
+def _target(view: CardView) -> str:
+    """Return where a click leads: to the comparison, which opens on this page, or to the sheet."""
+    if view.sheet:
+        return f'href="?{SHEET}={escape(view.sheet)}"'
+    return f'href="?job={escape(view.id)}" data-open="{escape(view.id)}"'
 
 
 def _thumbnail(thumbnail: Thumbnail) -> str:
@@ -75,6 +86,9 @@ def _unreadable_card(job_id: str, words: str) -> str:
 
 def _actions(view: CardView, job: Job) -> str:
     of = say("of {prompt}", prompt=view.prompt)
+    if view.sheet:
+        menu = "" if view.running else _delete_menu(view.sheet, of, "delete-sheet", DELETE_SHEET)
+        return f'<div class="bk-kept-actions">{menu}</div>'
     pressed = "true" if view.starred else "false"
     star = (
         f'<button type="button" class="bk-tool bk-star" data-act="{"unstar" if view.starred else "star"}"'
@@ -87,12 +101,12 @@ def _actions(view: CardView, job: Job) -> str:
     return f'<div class="bk-kept-actions">{star}{save_menu(job, of)}{_delete_menu(view.id, of)}</div>'
 
 
-def _delete_menu(job_id: str, of: str) -> str:
+def _delete_menu(job_id: str, of: str, act: str = "delete", question: str = DELETE_JOB) -> str:
     """Return the button that asks before it deletes; `of` names the comparison for screen readers."""
     return (
         f'<details class="bk-menu"><summary class="bk-tool">{escape(say("Delete"))}'
         f'<span class="bk-hidden"> {escape(of)}</span></summary><div class="bk-menu-body">'
-        f"<p>{escape(say('Delete this comparison and its pictures for good?'))}</p>"
-        f'<button type="button" class="bk-tool bk-tool-alert" data-act="delete" data-job="{escape(job_id)}">'
+        f"<p>{escape(say(question))}</p>"
+        f'<button type="button" class="bk-tool bk-tool-alert" data-act="{act}" data-job="{escape(job_id)}">'
         f"{escape(say('Delete for good'))}</button></div></details>"
     )

@@ -7,11 +7,13 @@ Python as an event of that component; its data is checked like any other input.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import gradio as gr
 
 from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.languages import say
 from bksdm_demo.library.catalog import Catalog
 from bksdm_demo.runs.comparisons import Comparisons
@@ -19,10 +21,12 @@ from bksdm_demo.store.contract import Filter, Page
 from bksdm_demo.ui.board import notice
 from bksdm_demo.ui.cards import empty_gallery, gallery_cards, gallery_line
 from bksdm_demo.ui.compare import CompareTab
+from bksdm_demo.ui.gallery_sheets import Folded, fold, sheet_card
 from bksdm_demo.ui.gallery_view import (
     EMPTY_FILTER,
     EMPTY_GALLERY,
     EMPTY_OWN_GALLERY,
+    CardView,
     card_view,
     range_words,
     read_filter,
@@ -80,8 +84,8 @@ class GalleryOutputs(NamedTuple):
 class GalleryHandlers:
     """The tab's events over one Comparisons service; it holds no state of any visitor."""
 
-    def __init__(self, comparisons: Comparisons, visitors: Visitors) -> None:
-        self.comparisons, self.visitors = comparisons, visitors
+    def __init__(self, comparisons: Comparisons, visitors: Visitors, sheets: Sheets | None = None) -> None:
+        self.comparisons, self.visitors, self.sheets = comparisons, visitors, sheets
 
     def refresh(self, *values: Any) -> GalleryOutputs:
         """Show the current page of cards again."""
@@ -113,6 +117,8 @@ class GalleryHandlers:
     def _act(self, act: str, job_id: str, owner: str | None) -> None:
         if act == "delete":
             self.comparisons.delete(job_id, owner)
+        elif act == "delete-sheet" and self.sheets is not None:
+            self.sheets.delete_all(job_id, owner)
         elif act in ("star", "unstar"):
             self.comparisons.star(job_id, act == "star", owner)
         else:
@@ -123,12 +129,15 @@ class GalleryHandlers:
             chosen = read_filter(
                 inputs.model, inputs.text, inputs.since, inputs.until, inputs.starred, str(inputs.zone)
             )
-            offset, page = self._page(chosen, self.visitors.owner(inputs.visitor), _place(inputs.offset))
+            owner = self.visitors.owner(inputs.visitor)
+            folded = Folded() if self.sheets is None or chosen != Filter() else fold(self.sheets, owner)
+            shown = replace(chosen, owner=owner, without=folded.hidden)
+            offset, page = self._page(shown, _place(inputs.offset))
             line = gallery_line(usage_words(self.comparisons.usage(), self.visitors.own), self.comparisons.problem)
         except DemoError as error:
             return GalleryOutputs(notice(str(error)), *(gr.skip(),) * (len(GalleryOutputs._fields) - 1))
         systems = self.comparisons.catalog.by_key()
-        cards = [(card_view(job, systems, str(inputs.zone)), job) for job in page.jobs]
+        cards = [(self._card(card_view(job, systems, str(inputs.zone)), folded), job) for job in page.jobs]
         unreadable = [(lost.id, unreadable_words(lost.created, str(inputs.zone))) for lost in page.unreadable]
         empty = EMPTY_OWN_GALLERY if self.visitors.own else EMPTY_GALLERY
         words = EMPTY_FILTER if chosen != Filter() else empty
@@ -142,9 +151,13 @@ class GalleryHandlers:
             offset=offset,
         )
 
-    def _page(self, chosen: Filter, owner: str | None, offset: int) -> tuple[int, Page]:
+    def _card(self, view: CardView, folded: Folded) -> CardView:
+        """Return the card, as that of the sheet for which its comparison stands."""
+        sheet = folded.sheets.get(view.id)
+        return view if sheet is None or self.sheets is None else sheet_card(view, self.sheets, sheet)
+
+    def _page(self, own: Filter, offset: int) -> tuple[int, Page]:
         """Return the page at `offset`, or the last page if `offset` is past the end."""
-        own = Filter(chosen.model, chosen.text, chosen.since, chosen.until, chosen.starred, owner)
         page = self.comparisons.gallery(own, offset, CARDS)
         if page.jobs or page.unreadable or not page.total:
             return (offset if page.total else 0), page
@@ -157,9 +170,11 @@ def _place(offset: object) -> int:
     return int(min(max(offset, 0), FURTHEST)) if isinstance(offset, (int, float)) and offset == offset else 0
 
 
-def build_gallery(tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, compare_tab: CompareTab) -> None:
-    """Lay out the tab and wire its events; opening a card shows it on `compare_tab`."""
-    handlers = GalleryHandlers(comparisons, visits.visitors)
+def build_gallery(
+    tabs: gr.Tabs, comparisons: Comparisons, visits: Visits, compare_tab: CompareTab, sheets: Sheets | None = None
+) -> None:
+    """Lay out the tab and wire its events; opening a card shows it on `compare_tab`. `sheets` are shown as one card."""
+    handlers = GalleryHandlers(comparisons, visits.visitors, sheets)
     with gr.Tab(say("Gallery"), id="gallery") as tab, gr.Column(elem_id="bk-kept"):
         filters = _filters(comparisons.catalog)
         message = gr.HTML(apply_default_css=False, elem_id="bk-kept-said")

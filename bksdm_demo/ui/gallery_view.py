@@ -53,7 +53,10 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class CardView:
-    """One stored comparison in words; `created` is ISO 8601 for programs, `when` is for people."""
+    """One stored comparison in words, or a sheet whose id is in `sheet`.
+
+    `created` is ISO 8601 for programs, `when` is for people.
+    """
 
     id: str
     prompt: str
@@ -67,6 +70,7 @@ class CardView:
     until: str
     starred: bool
     running: bool
+    sheet: str = ""
 
 
 def card_view(job: Job, systems: Mapping[str, System], zone: str) -> CardView:

@@ -138,7 +138,7 @@ def _build(
         visits = Visits(Visitors(own_gallery), gr.Textbox(visible=False), gr.Textbox(visible=False))
         with gr.Tabs(elem_id="bk-tabs") as tabs:
             compare_tab = build_compare(page, tabs, comparisons, background, visits)
-            build_gallery(tabs, comparisons, visits, compare_tab)
+            build_gallery(tabs, comparisons, visits, compare_tab, sheets)
             if sheets is not None:
                 build_sheets(page, tabs, sheets, visits, compare_tab, votes=booth is not None)
             if booth is not None:

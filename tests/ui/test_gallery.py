@@ -16,14 +16,20 @@ import pytest
 from PIL import Image
 
 from bksdm_demo.errors import RequestError
+from bksdm_demo.evaluation.sheet_reader import read_sheet
+from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.parameters import links
 from bksdm_demo.parameters.partial_request import PartialRequest
 from bksdm_demo.records import SAVINGS, Request
 from bksdm_demo.runs.comparisons import NOT_YOURS, Comparisons
+from bksdm_demo.runs.fairness import NOBODY
+from bksdm_demo.runs.fairness import Client as CallClient
 from bksdm_demo.settings import Settings
+from bksdm_demo.store.contract import Filter
 from bksdm_demo.store.sqlite import INDEX_NAME, SqliteStore
 from bksdm_demo.ui.form import Form, recommended
 from bksdm_demo.ui.gallery import GalleryHandlers, GalleryInputs, GalleryOutputs
+from bksdm_demo.ui.gallery_sheets import fold
 from bksdm_demo.ui.gallery_view import card_view, range_words, read_filter
 from bksdm_demo.ui.handlers import Handlers
 from bksdm_demo.ui.prefill import LONGEST_UPLOAD, form_values, read_upload
@@ -227,3 +233,43 @@ def test_any_offset_is_a_page(service: Comparisons, offset: object) -> None:
     handlers = GalleryHandlers(service, Visitors())
     for turn in (handlers.refresh, handlers.newer, handlers.older):
         assert kept in turn(*ALL._replace(offset=offset)).cards
+
+
+# --- Sheets -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_sheet_is_one_card_until_a_filter_looks_for_its_rows(service: Comparisons) -> None:
+    sheets, own = Sheets(service, {"engine": "fake"}), Visitors().submitter(MINE)
+    record = sheets.create(read_sheet("moon\nsun\nstar").complete(FAMILY[:2]), own)
+    sheets.run(record.id, CallClient(own))
+    alone = keep(service)
+    tab = GalleryHandlers(service, Visitors(own=True), sheets)
+    shown = tab.refresh(*ALL)
+    assert shown.cards.count("<article>") == 2
+    assert f'href="?sheet={record.id}"' in shown.cards
+    assert "moon and 2 more rows" in shown.cards
+    assert "3 rows with 2 models" in shown.cards
+    assert f'data-open="{alone}"' in shown.cards
+    found = tab.first(*ALL._replace(text="sun"))
+    assert (found.cards.count("<article>"), "?sheet=" in found.cards) == (1, False)
+    assert tab.refresh(*ALL._replace(visitor=OTHERS)).cards.count("<article>") == 0
+    starred = service.gallery(Filter(text="star")).jobs[0].id
+    service.star(starred, True)
+    assert "Another visitor" in tab.act(pressed("delete-sheet", record.id), *ALL._replace(visitor=OTHERS)).notice
+    after = tab.act(pressed("delete-sheet", record.id), *ALL)
+    assert after.notice == ""
+    assert {job.id for job in service.gallery().jobs} == {alone, starred}
+    assert "no sheet" in tab.act(pressed("delete-sheet", record.id), *ALL).notice
+
+
+def test_a_card_stands_for_a_sheet_whose_newest_comparison_is_gone(service: Comparisons) -> None:
+    sheets = Sheets(service, {"engine": "fake"})
+    record = sheets.create(read_sheet("moon\nsun").complete(FAMILY[:1]))
+    sheets.run(record.id, NOBODY)
+    folded = fold(sheets, None)
+    (standing,) = folded.sheets
+    service.delete(standing)
+    again = fold(sheets, None)
+    assert list(again.sheets.values()) == [sheets.get(record.id)]
+    assert standing not in again.sheets
+    assert folded.hidden == set(again.sheets)
