@@ -106,6 +106,8 @@ class SheetRun:
         """Draw what is missing in these columns of one row."""
         places, missing, waits = self._settled(row, columns)
         self._record = self._record.placed(row, places)
+        if waits:
+            self._book.save(self._record)  # the outcomes of the rows before
         for job_id, indexes in waits.items():
             self._resume(job_id, indexes)
         if any(column in columns for column, _ in missing):

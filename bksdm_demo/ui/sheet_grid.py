@@ -23,6 +23,7 @@ from bksdm_demo.parameters.links import VOTE
 from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.reports.folder import cell_name
+from bksdm_demo.runs.cells import LATER
 from bksdm_demo.ui.gallery_view import THUMBNAIL_WIDTH
 from bksdm_demo.ui.icons import icon
 from bksdm_demo.ui.news import FOLDER as NEWS
@@ -112,7 +113,7 @@ def _view_line(record: SheetRecord, look: Look, choice: Choice, ready: int | Non
 def sheet_status(record: SheetRecord, progress: Progress | None) -> str:
     """ "12 of 64 pictures, 1 blocked, drawing row 4 of 16"."""
     counts = record.outcomes
-    running = 0 if progress is None or progress.job is None else _ended(progress.job)
+    running = 0 if progress is None or progress.job is None else _drawn_since(record, progress.job)
     done = counts.get(Phase.DONE.value, 0)
     shown = done + running if progress is not None else done
     parts = [say("{count} of {pictures}", count=f"{shown:,}", pictures=plural(record.sheet.cells, "picture"))]
@@ -141,8 +142,11 @@ def sheet_list(records: list[SheetRecord]) -> str:
     return f'<nav class="bk-sheets" aria-label="{title}"><h2>{title}</h2><ul>{items}</ul></nav>' if items else ""
 
 
-def _ended(job: Job) -> int:
-    return sum(cell.phase is Phase.DONE for cell in job.cells)
+def _drawn_since(record: SheetRecord, job: Job) -> int:
+    """Count the pictures of a running comparison that the stored record does not have yet."""
+    places = [place for row in record.places for place in row if place is not None and place.job == job.id]
+    open_ones = [place for place in places if not place.outcome and place.index < len(job.cells)]
+    return sum(job.cells[place.index].phase is Phase.DONE for place in open_ones)
 
 
 def sheet_title(record: SheetRecord) -> str:
@@ -222,8 +226,9 @@ def _cell(
 ) -> str:
     model, place = record.sheet.models[column], record.places[row][column]
     name, (job, cell) = names[model], found
-    if job is None or cell is None or place is None:
-        title = escape(say(NOT_STORED if place is not None and place.outcome else NOT_DRAWN))
+    later = cell is not None and cell.phase is Phase.INTERRUPTED and cell.message == LATER
+    if job is None or cell is None or place is None or later:
+        title = escape(say(NOT_STORED if place is not None and place.outcome and not later else NOT_DRAWN))
         box = f'<span class="bk-cell" title="{title}"><span class="bk-hidden">{escape(name)}: {title}</span></span>'
         return f"<li>{box}{_caption(name, '')}</li>"
     shown = cell.earlier or cell

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -167,3 +169,22 @@ def test_a_choice_is_what_the_sheet_has_and_fits_a_link() -> None:
     assert wanted.query("id") == "sheet=id&baseline=emoji-tiny&sort=slow"
     assert read_choice(dict(parse_qsl(wanted.query("id")))) == wanted
     assert Choice("emoji-base").of(sheet) == Choice()
+
+
+def test_a_cell_whose_model_is_drawn_later_is_not_drawn_yet_and_nothing_counts_twice(tmp_path: Path) -> None:
+    gate = threading.Event()
+    tiny = {"tiny_unet": {"run_gate": gate}}
+    with (
+        closing(fake_comparisons(tmp_path, tiny, expected_memory=lambda system: 900_000)) as service,
+        closing(Sheets(service, {"engine": "fake"})) as made,
+    ):
+        record = made.create(read_sheet("moon\nsun").complete(MODELS))
+        made.start(record.id, NOBODY)
+        while (progress := made.progress(record.id)) is None or progress.drawn < 2 or progress.job is None:
+            time.sleep(0.01)
+        text = sheet_grid(made, made.get(record.id), 0)
+        assert "2 of 4 pictures" in text
+        assert text.count("<img ") == 2
+        assert text.count('title="not drawn yet"') == 1
+        assert text.count('data-tone="working"') == 1
+        gate.set()
