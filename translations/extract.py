@@ -22,14 +22,22 @@ PACKAGE = ROOT / "bksdm_demo"
 SPOKEN = ("say", "marked", "translated")  # their first argument is a message
 COUNTED = ("inflected", "plural")
 WHOLE_FILES = ("ui/about_text.py",)  # every text in them is a message
-ENGLISH_ONLY = (  # who reads the errors of these is at a terminal, or mends a model's files
+ENGLISH_ONLY = (  # who reads what these say is at a terminal, runs the server, or mends a model's files
     "cli/", "mil/", "translate/", "settings.py", "operator_limits.py", "library_variables.py", "mcp_tools.py",
-    "mcp_server.py", "metrics.py", "logs.py", "library/publishing.py", "engines/quantization/", "pool/address.py",
-    "pool/envelope.py", "pool/messages.py", "pool/broker.py", "pool/worker.py", "evaluation/lab", "evaluation/verify",
-    "evaluation/votes_export.py", "operator_routes.py", "ui/api.py", "ui/sheet_api.py",
+    "mcp_server.py", "metrics.py", "logs.py", "operator_routes.py", "engines/quantization/", "engines/base.py",
+    "engines/coreml", "engines/openvino", "engines/compiled", "engines/registry.py", "engines/child/channel.py",
+    "engines/child/isolated_engine.py", "diffusion/schedulers/", "diffusion/noise.py", "diffusion/pipeline.py",
+    "diffusion/ports.py", "diffusion/text_encoder.py", "diffusion/tokenizer.py", "diffusion/unet.py",
+    "diffusion/vae.py", "diffusion/safety_rules.py", "library/publishing.py", "library/archive.py",
+    "library/layout.py", "library/scheduler_config.py", "library/prediction.py", "store/codec.py",
+    "store/recovery.py", "store/queries.py", "reports/folder.py", "evaluation/lab", "evaluation/verify",
+    "evaluation/votes_export.py", "evaluation/pairs.py", "evaluation/junit.py", "pool/address.py", "pool/beats.py",
+    "pool/broker.py", "pool/envelope.py", "pool/messages.py", "pool/nats_library.py", "pool/subjects.py",
+    "pool/worker.py", "ui/api.py", "ui/lab_api.py", "ui/pool.py", "ui/sheet_api.py", "ui/vote_api.py",
 )  # fmt: skip
 SCRIPT_CALL = re.compile(r'\btr\("((?:[^"\\]|\\.)*)"')
 LETTERS = re.compile(r"[A-Za-z]{2}")
+VALUE = re.compile(r"\{\w*\}")
 FEWEST_WORDS = 3  # of a sentence
 UNSHOWN = (
     "debug",
@@ -116,6 +124,11 @@ def _sentences(path: Path, tree: ast.Module) -> Iterator[Message]:
                 yield _message(named(text.strip()), path, node.lineno)
 
 
+def _says_something(text: str) -> bool:
+    """Whether a message has a word of its own, or values whose order a language may change."""
+    return bool(re.search("[A-Za-z]", VALUE.sub("", text))) or len(VALUE.findall(text)) > 1
+
+
 def _is_sentence(text: str) -> bool:
     words = [word for word in text.split() if LETTERS.search(word)]
     return text.strip().endswith(".") and len(words) >= FEWEST_WORDS and "<" not in text
@@ -133,13 +146,13 @@ def _called(path: Path, call: ast.Call) -> Iterator[Message]:
     if name in COUNTED and len(call.args) > 1:
         one = text_of(call.args[1])
         many = text_of(call.args[2]) if name == "inflected" and len(call.args) > 2 else f"{one}s"
-        if one is not None:
+        if one is not None and _says_something(one):
             shape = "{text}" if name == "inflected" else "{{count}} {text}"
             yield _message(shape.format(text=one), path, call.lineno, shape.format(text=many))
     elif name in SPOKEN or (name.endswith("Error") and name != "ValueError"):
         for text in _texts(call.args[0]):
-            if LETTERS.search(re.sub(r"\{\w*\}", "", text)):
-                yield _message(text, path, call.args[0].lineno)
+            if _says_something(text):
+                yield _message(named(text), path, call.args[0].lineno)
 
 
 def _texts(node: ast.expr) -> Iterator[str]:
@@ -214,6 +227,10 @@ def _raised_names(tree: ast.Module) -> Iterator[str]:
 def _all_texts(path: Path, tree: ast.Module) -> Iterator[Message]:
     """Yield every text of a file but its documentation, addresses and figures."""
     hidden = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name(node.func) in COUNTED:
+            hidden |= {id(inner) for inner in ast.walk(node)}
+            yield from _called(path, node)
     inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)} - {
         id(node) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
     }

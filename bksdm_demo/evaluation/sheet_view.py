@@ -192,7 +192,7 @@ def _value(name: str, value: object) -> str:
     if value is True:
         return say("yes")
     if isinstance(value, (tuple, list)):
-        return say(" to ").join(_value("", one) for one in value)
+        return say("{low} to {high}", low=_value("", value[0]), high=_value("", value[-1]))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bksdm_demo.languages import inflected
 from bksdm_demo.reports.licences import RESTRICTIONS
 from bksdm_demo.store.contract import Retention
 from bksdm_demo.units import DAY, format_bytes
@@ -268,5 +269,5 @@ def _how_long(retention: Retention | None, stored: bool) -> str:
     if retention.keep_seconds is None:
         return f"no age limit, but {room}. You can delete comparisons in the gallery at any time.{place}"
     days = retention.keep_seconds / DAY
-    age = f"{days:g} {'day' if days == 1 else 'days'}"
+    age = inflected(1 if days == 1 else 2, "{count} day", "{count} days", count=f"{days:g}")
     return f"{age}, and {room}. Starred comparisons stay. You can delete comparisons in the gallery at any time.{place}"

@@ -29,7 +29,10 @@ from bksdm_demo.wording.outcomes import phase_title, tone_of
 THUMBNAILS_SHOWN = 4  # small pictures on a card
 NAMES_SHOWN = 3  # models named before "and n more"
 THUMBNAIL_WIDTH = 192  # pixels
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS = (
+    marked("Jan"), marked("Feb"), marked("Mar"), marked("Apr"), marked("May"), marked("Jun"),
+    marked("Jul"), marked("Aug"), marked("Sep"), marked("Oct"), marked("Nov"), marked("Dec"),
+)  # fmt: skip
 
 EMPTY_GALLERY = (
     marked("No comparisons yet"),

@@ -98,7 +98,8 @@ def interval_text(interval: tuple[float, ...]) -> str:
 
 def plural(count: int, noun: str) -> str:
     """ "1 picture", "2 pictures"."""
-    return inflected(count, f"{{count}} {noun}", f"{{count}} {noun}s", count=count)
+    one = f"{{count}} {noun}"
+    return inflected(count, one, f"{one}s", count=count)
 
 
 def shorten(text: str, limit: int, width: Callable[[str], int] = len, mark: str = "…") -> str:
