@@ -4,12 +4,22 @@ VENV := .venv
 BIN := $(VENV)/bin
 BENCH := .venv-benchmarks
 WORKERS ?= 3
+POOL_PORT ?= 4222
 ARGS ?=
 
-.PHONY: demo test test-reference lint benchmark soak setup clean
+.PHONY: demo cluster-demo test test-reference lint benchmark soak setup clean
 
 demo: $(VENV)/.runtime  ## start the page on the embedded sample family; ARGS="--port 8000 --share"
 	$(BIN)/python app.py $(ARGS)
+
+cluster-demo: $(VENV)/.cluster  ## a NATS server, two workers and the page on this machine (docs/pool.md)
+	@PATH="$$PATH:/usr/sbin"; command -v nats-server >/dev/null || \
+		{ echo "nats-server is needed. Try: apt install nats-server, or: brew install nats-server"; exit 1; }; \
+	nats-server -js -a 127.0.0.1 -p $(POOL_PORT) -sd outputs/pool & server=$$!; \
+	$(BIN)/python -m bksdm_demo worker --pool nats://127.0.0.1:$(POOL_PORT) --name worker-1 & one=$$!; \
+	$(BIN)/python -m bksdm_demo worker --pool nats://127.0.0.1:$(POOL_PORT) --name worker-2 & two=$$!; \
+	trap 'kill $$one $$two; wait $$one $$two; kill $$server' EXIT; trap : INT TERM; \
+	$(BIN)/python app.py --pool nats://127.0.0.1:$(POOL_PORT) $(ARGS)
 
 test: $(VENV)/.dev  ## every test that needs no torch; ARGS="-k scheduler"
 	$(BIN)/python -m pytest -m "not reference" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -46,7 +56,11 @@ $(VENV)/.runtime: requirements.txt | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	touch $@
 
-$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+$(VENV)/.cluster: requirements-cluster.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-cluster.txt
+	touch $@
+
+$(VENV)/.dev: requirements-dev.txt requirements-cluster.txt $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 

@@ -245,7 +245,7 @@ def kills(bench: Bench, scale: float) -> dict[str, Any]:
             got = drawing.end.result.image
             blocked += got is None
             unequal += not (own is got is None or (own is not None and got is not None and np.array_equal(own, got)))
-    kept = bench.broker.kept("BKSDM_ORDERS") + bench.broker.kept("BKSDM_ENDS")
+    kept = bench.broker.kept("bksdm-orders") + bench.broker.kept("bksdm-ends")
     tap.close()
     return {
         "pictures": pictures, "kills": len(begun), "lost": lost, "unequal": unequal, "blocked": blocked,
@@ -291,7 +291,7 @@ def frozen(bench: Bench, scale: float) -> dict[str, Any]:
 
 
 def cancel(bench: Bench, scale: float) -> dict[str, Any]:
-    worker = bench.worker()
+    bench.worker()
     heard: dict[str, float] = {}
     tap = Broker(Address(bench.url), "tap")
     tap.hear("bksdm.cancel.>", lambda subject, payload: heard.setdefault("cancel", time.perf_counter()))
@@ -307,7 +307,8 @@ def cancel(bench: Bench, scale: float) -> dict[str, Any]:
         drawing.join(PATIENCE)
         if not isinstance(drawing.end, CancelledError):
             continue  # it had ended
-        bench.wait(lambda: not any(beat.busy for beat in bench.pool.roster.living() if beat.worker == worker))
+        bench.wait(lambda: "cancel" in heard)
+        time.sleep(2.0)  # for events that should not come
         sent.append(heard["cancel"] - asked)
         last.append(max(0.0, heard.get("step", 0.0) - heard["cancel"]))
     tap.close()

@@ -22,7 +22,7 @@ from bksdm_demo.units import format_bytes
 from bksdm_demo.wording.comparison import plural
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRETS = ("BKSDM_AUTH", "BKSDM_METRICS_TOKEN")  # everybody can read the variables of a public Space
+SECRETS = ("BKSDM_AUTH", "BKSDM_METRICS_TOKEN", "BKSDM_POOL")  # everybody can read the variables of a public Space
 PREWARM = "BKSDM_PREWARM"
 HEADS = ("Of the Space", "what is sent or set")
 DRY = "Nothing was sent. Add --yes to do this."

@@ -10,7 +10,7 @@ import re
 
 from bksdm_demo.errors import DemoError
 
-ORDERS, ENDS = "BKSDM_ORDERS", "BKSDM_ENDS"  # the streams
+ORDERS, ENDS = "bksdm-orders", "bksdm-ends"  # the streams
 ORDER_SUBJECTS, END_SUBJECTS = "bksdm.orders.>", "bksdm.out.*.*.*.end"
 OUT = "bksdm.out.>"  # events and ends of all orders, in their order
 WORKERS, HELLO, CANCELS = "bksdm.workers.*", "bksdm.hello", "bksdm.cancel.>"

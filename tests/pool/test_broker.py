@@ -20,8 +20,8 @@ from tests.pool.server import Server, free_port, skip_without_a_server
 
 WORKER_MAY = """
   {{ nkey: {worker}, permissions: {{
-    publish: [ "bksdm.workers.>", "bksdm.out.>", "$JS.API.CONSUMER.INFO.BKSDM_ORDERS.>",
-               "$JS.API.CONSUMER.MSG.NEXT.BKSDM_ORDERS.>", "$JS.ACK.BKSDM_ORDERS.>" ]
+    publish: [ "bksdm.workers.>", "bksdm.out.>", "$JS.API.CONSUMER.INFO.bksdm-orders.>",
+               "$JS.API.CONSUMER.MSG.NEXT.bksdm-orders.>", "$JS.ACK.bksdm-orders.>" ]
     subscribe: [ "_INBOX_{name}.>", "bksdm.bell.>", "bksdm.cancel.>", "bksdm.hello", "bksdm.control.{name}" ] }} }}
 """  # the lines of docs/pool.md
 
