@@ -26,7 +26,7 @@ from bksdm_demo.cli.session import error_sentences, print_json, wrong_usage
 from bksdm_demo.engines.base import COMPUTE_UNITS, HINTS, Engine, EngineOptions
 from bksdm_demo.engines.child.isolated_engine import IsolatedEngine
 from bksdm_demo.engines.child.pool import PartProcesses, TimeLimits
-from bksdm_demo.engines.registry import open_engine
+from bksdm_demo.engines.registry import engine_kind, ignored_options, open_engine
 from bksdm_demo.engines.unit_fallback import has_units, part_opener
 from bksdm_demo.errors import ModelUnavailableError
 from bksdm_demo.evaluation.verify import OpenPart, Plan, Way, part_records, picture_records
@@ -70,7 +70,8 @@ def verify(
     engine: options.EngineOption = None,
     precision: options.PrecisionOption = None,
     hints: Annotated[
-        str | None, typer.Option(metavar=",".join(HINTS), help="Core ML's hints, from macOS 15 on.  [default: none]")
+        str | None,
+        typer.Option(metavar=",".join(HINTS), help="Also run everything with these hints to Core ML.  [default: none]"),
     ] = None,
     models_dir: options.ModelsDirOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier verification.")] = False,
@@ -115,22 +116,26 @@ def _verified(start: Any, settings: Settings, models: str | None, quick: bool) -
     def tell(line: str) -> None:
         say(line, sys.stderr)
 
-    with (
-        TemporaryDirectory(prefix="bksdm-verify-") as fresh,
-        collected_log() as log,
-        closing(start(replace(settings, cache_dir=Path(fresh) / "pictures", isolation=_isolation()))) as services,
-    ):
-        systems = chosen(services.catalog, models)
-        limits = TimeLimits(settings.load_limit, settings.run_limit)
-        with ways(replace(engine_options(settings), cache_dir=Path(fresh) / "parts"), quick, limits) as several:
-            plan = Plan(systems, several, *((1, 1) if quick else ()))
-            parts = list(part_records(plan, tell))
-        pictures = list(picture_records(systems, drawer(services), plan.pictures, tell))
+    parts: list[dict[str, Any]] = []
+    pictures: list[dict[str, Any]] = []
+    environment: dict[str, Any] = {}
+    with TemporaryDirectory(prefix="bksdm-verify-") as fresh, collected_log() as log:
+        for hints in hint_choices(engine_options(settings)):
+            folder = Path(fresh) / (hints or "plain")
+            chosen_now = replace(settings, hints=hints, cache_dir=folder / "pictures", isolation=_isolation())
+            with closing(start(chosen_now)) as services:
+                systems = chosen(services.catalog, models)
+                options = replace(engine_options(chosen_now), cache_dir=folder / "parts")
+                with ways(options, quick, TimeLimits(settings.load_limit, settings.run_limit)) as several:
+                    plan = Plan(systems, several, *((1, 1) if quick else ()))
+                    parts += part_records(plan, tell)
+                pictures += picture_records(systems, drawer(services), plan.pictures, tell, hints)
+                environment = services.environment()
         report = {
             "schema": SCHEMA,
             "schema_version": SCHEMA_VERSION,
             "created": timestamp(time.time()),
-            "environment": services.environment(),
+            "environment": environment,
             "quick": quick,
             "hints": settings.hints,
             "parts": parts,
@@ -138,6 +143,16 @@ def _verified(start: Any, settings: Settings, models: str | None, quick: bool) -
             "log": log,
         }
     return dict(json.loads(json.dumps(report)))  # as a record in a file is, with lists for tuples
+
+
+def hint_choices(options: EngineOptions) -> tuple[str, ...]:
+    """The hints to run everything with: none, and then those of the options, if there are any.
+
+    Raises UsageError for an engine that takes no hints.
+    """
+    if "hints" in ignored_options(options):
+        raise UsageError(f"The engine {engine_kind(options)} takes no hints; leave --hints out and unset BKSDM_HINTS.")
+    return tuple(dict.fromkeys(("", options.hints)))
 
 
 def drawer(services: Services) -> Callable[[str, Request], Result]:
@@ -166,9 +181,9 @@ def ways(options: EngineOptions, quick: bool, limits: TimeLimits | None = None) 
     chosen = [] if quick else [name for name in names if name != default]
     posix = os.name == "posix"
     with closing(PartProcesses(options, limits)) if posix else nullcontext() as processes:
-        several = [Way(default, part_opener(options, processes, isolated=posix))]
+        several = [Way(default, part_opener(options, processes, isolated=posix), options.hints)]
         for name in chosen:
-            several.append(Way(name, _opener(processes, _with(options, field, name))))
+            several.append(Way(name, _opener(processes, _with(options, field, name)), options.hints))
         yield several
 
 

@@ -43,10 +43,19 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Way:
-    """One way in which this machine can run a part, such as compute units or a precision, and how to open a part so."""
+    """One way in which this machine can run a part, such as compute units or a precision, and how to open a part so.
+
+    `hints` are those that the runtime gets, "" for none.
+    """
 
     name: str
     open_part: OpenPart
+    hints: str = ""
+
+    @property
+    def label(self) -> str:
+        """The way in records: "cpu-and-ne", or "cpu-and-ne, fast-prediction" with hints."""
+        return with_hints(self.name, self.hints)
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,8 @@ def part_records(plan: Plan, tell: Tell) -> Iterator[dict[str, Any]]:
                 continue
             met.add(identity)
             for way in plan.ways:
-                tell(f"{system.key}: {role}, {way.name}")
-                known = {"way": way.name, "system": system.key, "role": role, "identity": identity}
+                tell(f"{system.key}: {role}, {way.label}")
+                known = {"way": way.label, "hints": way.hints, "system": system.key, "role": role, "identity": identity}
                 yield known | _measured(way, path, role in EXACT_ROLES, plan.runs)
 
 
@@ -107,12 +116,17 @@ def _measured(way: Way, path: Path, exact: bool, runs: int) -> dict[str, Any]:
     }
 
 
-def picture_records(systems: Sequence[System], draw: Draw, repeats: int, tell: Tell) -> Iterator[dict[str, Any]]:
-    """Draw one picture of each system `repeats` times, and ask a gated one for a blocked picture."""
+def picture_records(
+    systems: Sequence[System], draw: Draw, repeats: int, tell: Tell, hints: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Draw one picture of each system `repeats` times, and ask a gated one for a blocked picture.
+
+    `draw` gives the runtime these hints.
+    """
     for system in systems:
         prompts = [PROMPT, BLOCKED_PROMPT] if system.gated else [PROMPT]
         for prompt in prompts:
-            tell(f'{system.key}: picture of "{prompt}"')
+            tell(with_hints(f'{system.key}: picture of "{prompt}"', hints))
             request = Request(
                 prompt,
                 seed=SEED,
@@ -121,7 +135,8 @@ def picture_records(systems: Sequence[System], draw: Draw, repeats: int, tell: T
                 scheduler=system.scheduler,
             )
             times = repeats if prompt == PROMPT else 1
-            yield {"system": system.key, "request": asdict(request)} | _drawn(system, request, draw, times)
+            known = {"system": system.key, "hints": hints, "request": asdict(request)}
+            yield known | _drawn(system, request, draw, times)
 
 
 def _drawn(system: System, request: Request, draw: Draw, repeats: int) -> dict[str, Any]:
@@ -153,6 +168,10 @@ def sampled(name: str, array: NDArray) -> dict[str, Any]:
     source = np.random.RandomState(zlib.crc32(name.encode()))
     places = np.arange(flat.size) if flat.size <= SAMPLES else np.sort(source.choice(flat.size, SAMPLES, replace=False))
     return {"shape": list(array.shape), "values": base64.b64encode(flat[places].astype("<f4").tobytes()).decode()}
+
+
+def with_hints(what: str, hints: str) -> str:
+    return f"{what}, {hints}" if hints else what
 
 
 def spread(seconds: Sequence[float]) -> tuple[float, float, float] | None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bksdm_demo.engines.self_check import BAR, agreement
 from bksdm_demo.errors import DemoError, RequestError
+from bksdm_demo.evaluation.verify import with_hints
 from bksdm_demo.parameters.png_writer import decode_png
 from bksdm_demo.reports.similarity import psnr
 
@@ -88,7 +89,7 @@ def _same(request: Record, other: Record) -> bool:
 
 
 def _picture_check(picture: Record, reference: Record | None) -> Check:
-    what = f'{picture["system"]}, picture of "{picture["request"]["prompt"]}"'
+    what = with_hints(f'{picture["system"]}, picture of "{picture["request"]["prompt"]}"', picture.get("hints", ""))
     if picture["problem"]:
         return Check(what, False, picture["problem"])
     if reference is None:
@@ -108,13 +109,14 @@ def _picture_check(picture: Record, reference: Record | None) -> Check:
 def recorded(record: Record) -> dict[str, Any]:
     """What others compare with: outputs and pictures that worked, and the versions that made them. No times."""
     facts = ("demo_version", "machine", "engine", "packages")
-    part_facts = ("way", "system", "role", "identity", "precision", "compute_units", "problem", "outputs")
-    picture_facts = ("system", "request", "blocked", "problem", "picture")
+    part_facts = ("way", "hints", "system", "role", "identity", "precision", "compute_units", "problem", "outputs")
+    picture_facts = ("system", "hints", "request", "blocked", "problem", "picture")
     kept = {name: record[name] for name in ("schema", "schema_version", "created", "hints")}
+    pictures = [one for one in record["pictures"] if not one["problem"]]
     return kept | {
         "environment": {name: record["environment"].get(name) for name in facts},
         "parts": [{name: part.get(name) for name in part_facts} for part in record["parts"] if not part["problem"]],
-        "pictures": [{name: one[name] for name in picture_facts} for one in record["pictures"] if not one["problem"]],
+        "pictures": [{name: one.get(name) for name in picture_facts} for one in pictures],
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from bksdm_demo.evaluation.verify import spread
+from bksdm_demo.evaluation.verify import spread, with_hints
 from bksdm_demo.evaluation.verify_compare import Check
 from bksdm_demo.units import format_bytes
 from bksdm_demo.wording.devices import devices_text
@@ -58,6 +58,7 @@ def verify_page(record: Mapping[str, Any], checks: Sequence[Check]) -> str:
             ),
             "<h2>Parts</h2>",
             _table(PART_HEADS, map(_part_row, record["parts"])),
+            *_hints_section(record["parts"]),
             "<h2>Pictures</h2>",
             _table(PICTURE_HEADS, map(_picture_row, record["pictures"])),
             *map(_image, record["pictures"]),
@@ -69,6 +70,7 @@ def verify_page(record: Mapping[str, Any], checks: Sequence[Check]) -> str:
 
 
 PART_HEADS = ("Part", "Way", "Cold load", "Warm load", "Run: least, median, most", "Peak memory", "Devices by cost")
+HINT_HEADS = ("Part", "Way", "Run without, median", "Run with them", "Warm load without", "With them")
 PICTURE_HEADS = ("Picture", "Load", *(phase.capitalize() for phase in PHASES))
 
 
@@ -94,8 +96,21 @@ def _part_row(part: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _hints_section(parts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the hints change: each part that ran without and with them. [] without hints."""
+    plain = {(part["identity"], part["way"]): part for part in parts if not part["hints"] and not part["problem"]}
+    rows = []
+    for part in parts:
+        before = plain.get((part["identity"], part["way"].removesuffix(f", {part['hints']}")))
+        if part["hints"] and not part["problem"] and before is not None:
+            runs = [_median_text(one["run"]) for one in (before, part)]
+            loads = [format_seconds(one["load_warm"]) for one in (before, part)]
+            rows.append((f"{part['system']}, {part['role']}", part["way"], *runs, *loads))
+    return ["<h2>What the hints change</h2>", _table(HINT_HEADS, rows)] if rows else []
+
+
 def _picture_row(picture: Mapping[str, Any]) -> tuple[str, ...]:
-    name = f"{picture['system']}: {picture['request']['prompt']}"
+    name = with_hints(f"{picture['system']}: {picture['request']['prompt']}", picture["hints"])
     if picture["problem"] or picture["blocked"]:
         return (name, picture["problem"] or "blocked", *[NOTHING] * len(PHASES))
     return (name, format_seconds(picture["load"]), *(_spread_text(picture["seconds"][phase]) for phase in PHASES))
@@ -111,6 +126,11 @@ def _image(picture: Mapping[str, Any]) -> str:
 def _spread_text(seconds: Sequence[float]) -> str:
     found = spread(seconds)
     return NOTHING if found is None else ", ".join(map(format_seconds, found))
+
+
+def _median_text(seconds: Sequence[float]) -> str:
+    found = spread(seconds)
+    return NOTHING if found is None else format_seconds(found[1])
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], failed: set[int] | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,19 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bksdm_demo.cli.app import app
-from bksdm_demo.cli.verify import GOLDEN, UNITS, ways
+from bksdm_demo.cli.verify import GOLDEN, UNITS, _verified, ways
 from bksdm_demo.engines import registry
 from bksdm_demo.engines.base import EngineOptions
 from bksdm_demo.engines.unit_fallback import UnitFallbackEngine
 from bksdm_demo.errors import PartCrashedError
-from bksdm_demo.start import start
+from bksdm_demo.library.catalog import Catalog, System
+from bksdm_demo.settings import Settings
+from bksdm_demo.start import Services, start
 from tests.engines import rigged_coreml
 from tests.engines.rigged_coreml import rig
 from tests.engines.test_coreml_engine import X
 from tests.fake_files import FAMILY
+from tests.fakes import fake_background, fake_comparisons
 
 
 def verify(*arguments: str) -> Result:
@@ -127,3 +131,37 @@ def test_on_a_mac_every_choice_of_units_is_a_way_and_one_that_dies_harms_no_othe
         "cpu-and-ne": (1, 36, 6),
         "auto": "cpu-and-ne",
     }
+
+
+def test_hints_are_run_beside_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts by the stand-in for Core ML, whose log of loads says which hints it got; pictures by fakes."""
+    monkeypatch.setattr(registry, "_REGISTERED", dict(registry._REGISTERED))
+    registry.register(rigged_coreml.KIND, rigged_coreml.__name__, ("compute_units", "hints"))
+    package = rigged_coreml.copied(tmp_path)
+
+    def chosen(catalog: Catalog, key: str) -> list[System]:
+        parts = catalog.get(key).parts
+        assert parts is not None
+        rigged = replace(parts, text_encoder=package, unet=(package,), vae_decoder=package, safety_checker=None)
+        return [replace(catalog.get(key), parts=rigged)]
+
+    monkeypatch.setattr("bksdm_demo.cli.verify.chosen", chosen)
+    started: list[str] = []
+
+    def started_with(settings: Settings) -> Services:
+        started.append(settings.hints)
+        comparisons = fake_comparisons(tmp_path / str(len(started)))
+        return Services(comparisons.catalog, comparisons.cache, comparisons, fake_background(comparisons))
+
+    report = _verified(started_with, Settings(engine=rigged_coreml.KIND, hints="fast-prediction"), "emoji-tiny", True)
+    assert started == ["", "fast-prediction"]
+    assert [part["way"] for part in report["parts"]] == ["auto", "auto, fast-prediction"]
+    assert {picture["hints"] for picture in report["pictures"]} == {"", "fast-prediction"}
+    hints = [line.partition(" ")[2] for line in package.with_suffix(".loads").read_text().splitlines()]
+    assert set(hints) == {"null", '{"specializationStrategy": "FastPrediction"}'}
+
+
+def test_an_engine_without_hints_is_named(tmp_path: Path) -> None:
+    refused = verify("--engine", "openvino", "--hints", "fast-prediction", "--out", str(tmp_path / "o"))
+    assert refused.exit_code == 2
+    assert "openvino takes no hints" in " ".join(refused.output.split())

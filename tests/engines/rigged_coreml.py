@@ -14,7 +14,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 import weakref
 from collections.abc import Mapping
 from enum import Enum
@@ -172,9 +171,7 @@ def do(deed: str) -> None:
     elif deed == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     elif deed == "hang":
-        time.sleep(FAR_TOO_LONG)
-    elif deed == "hold":
-        ctypes.PyDLL(None).sleep(FAR_TOO_LONG)  # keeps Python's lock, as a compilation of the Neural Engine may
+        ctypes.PyDLL(None).sleep(FAR_TOO_LONG)  # keeps Python's lock, as a compilation for the Neural Engine may
     elif deed == "abort":
         os.abort()
     elif deed == "error":

@@ -99,6 +99,7 @@ def test_what_works_is_compared_with_the_cpu_and_remembered(open_part: Open, pac
         ("predict", "hang", "it did not finish within 2 seconds and was ended"),
         ("load", "error", REFUSED),
         ("predict", "nan", "its result is not finite"),
+        ("predict", "infinite", "its result is not finite"),
         ("predict", "noise", "dB; 35 dB are needed"),
         ("predict", "shape", REFUSED),
     ],

@@ -17,13 +17,13 @@ Y = np.sin(np.arange(500, dtype=np.float32))
 
 
 def part(y: np.ndarray = Y, **facts: Any) -> dict[str, Any]:
-    known = {"system": "tiny", "role": "U-Net", "way": "all", "identity": "ab", "problem": ""}
+    known = {"system": "tiny", "role": "U-Net", "way": "all", "hints": "", "identity": "ab", "problem": ""}
     return known | {"outputs": {"y": sampled("y", y)}} | facts
 
 
 def picture(grey: int = 100, **facts: Any) -> dict[str, Any]:
     png = base64.b64encode(plain_png(np.full((16, 16, 3), grey, np.uint8))).decode()
-    known = {"system": "tiny", "request": {"prompt": "red apple"}, "problem": "", "blocked": False}
+    known = {"system": "tiny", "hints": "", "request": {"prompt": "red apple"}, "problem": "", "blocked": False}
     return known | {"picture": png} | facts
 
 

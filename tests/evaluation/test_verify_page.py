@@ -45,3 +45,16 @@ def test_the_page_shows_everything_and_escapes_it() -> None:
 def test_all_passed() -> None:
     page = verify_page(full_record(), [Check("tiny", True, "60.0 dB"), Check("other", None, "no reference")])
     assert "<h1>All 1 checks passed</h1>" in page
+
+
+def test_what_hints_change_stands_side_by_side() -> None:
+    whole = full_record()
+    assert "What the hints change" not in verify_page(whole, [])
+    plain, hint = whole["parts"][0], "fast-prediction"
+    faster = plain | {"way": f"all, {hint}", "hints": hint, "run": [0.05], "load_warm": 7.0}
+    drawn = whole["pictures"][0] | {"hints": hint}
+    page = verify_page(whole | {"parts": [plain, faster], "pictures": [drawn]}, [])
+    row = page[page.index("What the hints change") :]
+    cells = ["tiny, U-Net", "all, fast-prediction", "0.20 s", "50 ms", "0.10 s", "7.00 s"]
+    assert all(f"<td>{cell}</td>" in row for cell in cells), row
+    assert "tiny: red apple, fast-prediction" in page
