@@ -35,6 +35,7 @@ from bksdm_demo.wording.comparison import plural, reading_notes, shorten
 NO_PROGRESS = '<div class="bk-progress" aria-hidden="true"></div>'  # keeps the room of the progress to come
 SIMILARITY = '<p class="bk-similarity"></p>'  # board.js fills it
 MEASURES = marked("How alike?")  # explains the numbers below the pictures
+EARLY = '<canvas class="bk-early" hidden></canvas>'  # early.js draws into it
 LONG_PROMPT = 60  # characters; a longer heading uses a smaller font
 
 HOW = (
@@ -180,8 +181,13 @@ def _cell(view: CellView, heading: str) -> str:
     return (
         f'<li class="bk-column" data-tone="{view.tone}" data-index="{view.index}" data-seed="{view.seed}"'
         f' data-model="{view.model}" tabindex="-1"><figure><div class="bk-frame">{_frame(view)}</div>'
-        f'<figcaption style="--lines:{len(view.facts) + 1}">{_caption(view, heading)}</figcaption></figure></li>'
+        f'<figcaption style="--lines:{_lines(view)}">{_caption(view, heading)}</figcaption></figure></li>'
     )
+
+
+def _lines(view: CellView) -> float:
+    """Return the lines below the times: the facts, the loading time, and the range over previews."""
+    return len(view.facts) + 1 + (2.5 if view.previewed else 0)
 
 
 def _frame(view: CellView) -> str:
@@ -189,7 +195,8 @@ def _frame(view: CellView) -> str:
     if view.picture:
         return (
             f'<button type="button" class="bk-picture" aria-haspopup="dialog" title="{escape(say("Look closely"))}">'
-            f'<img src="{escape(view.picture)}" alt="{escape(view.alt)}" draggable="false"></button>'
+            f'<img src="{escape(view.picture)}" alt="{escape(view.alt)}" draggable="false">'
+            f"{EARLY if view.previewed else ''}</button>"
         )
     if view.tone == "empty":
         return f'<div class="bk-say"><p>{escape(view.detail)}</p></div>'
@@ -231,7 +238,19 @@ def _caption(view: CellView, heading: str) -> str:
     return (
         f"<{heading}>{escape(view.name)}</{heading}>{measure if view.seconds else ''}"
         f'<ul class="bk-small">{lines}</ul>{note if view.note else ""}'
-        f"{SIMILARITY if view.picture else ''}{_actions(view)}"
+        f"{SIMILARITY if view.picture else ''}{_scrub(view)}{_actions(view)}"
+    )
+
+
+def _scrub(view: CellView) -> str:
+    """Return the range that shows a picture while it was drawn; early.js shows it where this browser kept previews."""
+    if not (view.previewed and view.picture):
+        return ""
+    label = escape(say("While it was drawn"))
+    hidden = f'<span class="bk-hidden">: {escape(view.name)}</span>'
+    return (
+        f'<label class="bk-scrub" hidden><span>{label}{hidden}</span>'
+        '<input type="range" min="0" max="0" value="0" step="1"></label>'
     )
 
 

@@ -78,6 +78,7 @@ SCRIPTS = tuple(
         "drop",
         "board",
         "explain",
+        "early",
         "zoom",
         "viewer",
         "sheets",

@@ -35,8 +35,8 @@ class CellView:
     `progress` is in [0, 1], None when it cannot be measured. `picture` is the address of the PNG relative to the page,
     "" when there is none. `backdrop` is the address of a picture behind the progress; `backdrop_kind` is "preview" for
     the picture in progress and "earlier" for the one being replaced. `note` is a sentence beside a picture or a
-    progress. `meaning` says what happens in the phase of a running cell. `again` is the label of the button that runs
-    the cell again, "" for no button.
+    progress. `meaning` says what happens in the phase of a running cell. `previewed`: the comparison shows
+    previews. `again` is the label of the button that runs the cell again, "" for no button.
     """
 
     name: str
@@ -58,6 +58,7 @@ class CellView:
     backdrop_kind: str = ""
     note: str = ""
     meaning: str = ""
+    previewed: bool = False
     again: str = ""
 
 
@@ -149,6 +150,7 @@ def _cell_view(job: Job, index: int, systems: Mapping[str, System], labels: Labe
         backdrop_kind=kind,
         note=translated(cell.message) if shown or not cell.phase.final else "",
         meaning=phase_meaning(cell.phase),
+        previewed=job.preview_every > 0,
         again=say("Run again") if job.finished and cell.phase is not Phase.BLOCKED else "",
         **_timing_words(job, cell),
     )

@@ -305,13 +305,26 @@ def test_the_rest_is_run_after_stopping(chromium: Any, address: str, gate: threa
     page.wait_for_selector(DONE)
 
 
-def test_a_preview_is_shown(chromium: Any, tmp_path: Path) -> None:
+def test_previews_are_shown_and_kept_for_this_visit(chromium: Any, tmp_path: Path) -> None:
     with served(tmp_path, {"original_unet": {"delay": 0.2}}) as (address, _):
         page = visit(chromium, address)
         page.click("#bk-settings button")
         page.check("#bk-previews input")
         type_and_submit(page, "red apple")
         page.wait_for_selector(".bk-backdrop[data-kind=preview]")
+        page.wait_for_selector(DONE)
+        scrub = page.locator(".bk-column:first-child .bk-scrub input")
+        assert scrub.get_attribute("aria-valuetext") == "The finished picture"
+        finished = pixels(page, ".bk-column:first-child .bk-picture")
+        scrub.focus()
+        page.keyboard.press("Home")
+        assert scrub.get_attribute("aria-valuetext").startswith("Estimate 1 of ")
+        assert np.abs(finished - pixels(page, ".bk-column:first-child .bk-picture")).mean() > 1
+        page.keyboard.press("End")
+        assert np.abs(finished - pixels(page, ".bk-column:first-child .bk-picture")).mean() < 1
+        page.click("[data-again='0']")
+        page.wait_for_selector(".bk-column:first-child[data-tone=working]")
+        assert page.locator(".bk-column:first-child .bk-early").count() == 0
         page.click("#bk-cancel")
         page.wait_for_selector(DONE)
         page.close()
