@@ -170,3 +170,6 @@ def test_a_view_of_a_sheet_is_chosen_kept_in_the_link_and_clean(
     again.keyboard.press("ArrowDown")
     again.keyboard.press("Enter")
     again.wait_for_selector(".bk-sheet-view:has-text('1 of 4 rows.')")
+    again.click(".bk-sheet-tools a:has-text('Vote on it blind')")
+    again.wait_for_selector(".bk-ballot")
+    assert "red apple and 3 more rows" in again.inner_text("#bk-votes-pool")
