@@ -46,7 +46,7 @@ def speaking(code: str) -> Iterator[None]:
 
 def say(message: str, **values: object) -> str:
     """Return the message in the current language, with the values in place of `{name}`."""
-    found = catalogue(language()).gettext(message) if message else ""
+    found = catalogue(language()).gettext(message) if message else ""  # of "" gettext gives the file's header
     return found.format(**values) if values else found
 
 

@@ -19,6 +19,7 @@ from bksdm_demo.languages import ENGLISH, catalogue, language
 DEEPEST = 3  # sentences within sentences
 LONGEST = 4000  # characters
 FEWEST_FIXED = 6  # letters of a template's fixed words; fewer would recognise anything
+FEWEST_FIRST = 3  # letters of fixed words at the beginning, which do as well
 END_OF_SENTENCE = re.compile(r"(?<=[.!?:;]) ")
 
 
@@ -77,8 +78,12 @@ def recognise(sentence: str, templates: tuple[Template, ...]) -> tuple[Template,
 def ordered(messages: list[str]) -> tuple[Template, ...]:
     """Return the templates of the messages that have values and enough fixed words, those with the most first."""
     made = [template(message) for message in messages if "{" in message]
-    able = [one for one in made if one.names and _weight(one) >= FEWEST_FIXED]
+    able = [one for one in made if one.names and _tells(one)]
     return tuple(sorted(able, key=lambda one: (-_weight(one), one.message)))
+
+
+def _tells(one: Template) -> bool:
+    return _weight(one) >= FEWEST_FIXED or sum(map(str.isalpha, one.fixed[0])) >= FEWEST_FIRST
 
 
 def _weight(one: Template) -> int:
@@ -99,6 +104,8 @@ def _translated(code: str, sentence: str, depth: int = 0) -> str:
 
 def _whole(code: str, sentence: str, depth: int) -> str | None:
     """Return the translation of one message; None if the catalogue does not know it."""
+    if not sentence:
+        return None  # to gettext the empty message is the file's header
     found = catalogue(code).gettext(sentence)
     if found != sentence:
         return found

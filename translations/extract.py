@@ -11,6 +11,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, nodes
@@ -64,7 +65,8 @@ class Message:
     line: int
 
 
-def messages() -> list[Message]:
+@cache
+def messages() -> tuple[Message, ...]:
     """Return all messages of the demo, in the order of files and lines."""
     paths = sorted(PACKAGE.rglob("*.py"))
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in paths if not _is_english(path)}
@@ -77,7 +79,7 @@ def messages() -> list[Message]:
         found += _template(path)
     for path in sorted(PACKAGE.rglob("*.js")):
         found += [_message(text, path, line) for line, text in script_messages(path.read_text(encoding="utf-8"))]
-    return found
+    return tuple(found)
 
 
 def script_messages(text: str) -> Iterator[tuple[int, str]]:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 
+from bksdm_demo.languages import marked, say
+
 LEVELS = 4  # of the original: 64 x 64, 32 x 32, 16 x 16 and 8 x 8 latents
 LATENT = 64  # rows and columns of the latents at the outermost level
 PAIRS_DOWN, PAIRS_UP = 2, 3  # residual block and attention, per stage of the original
@@ -43,17 +45,25 @@ class UNet:
 
 
 UNETS = (
-    UNet("Stable Diffusion v1.4", 859_520_964, "The original: nothing is removed."),
-    UNet("BK-SDM-Base", 579_384_964, "One pair fewer in every stage, down and up.", layers=1),
-    UNet("BK-SDM-Small", 482_346_884, "Like Base, and without the mid stage.", layers=1, mid=False),
+    UNet("Stable Diffusion v1.4", 859_520_964, marked("The original: nothing is removed.")),
+    UNet("BK-SDM-Base", 579_384_964, marked("One pair fewer in every stage, down and up."), layers=1),
+    UNet("BK-SDM-Small", 482_346_884, marked("Like Base, and without the mid stage."), layers=1, mid=False),
     UNet(
         "BK-SDM-Tiny",
         323_384_964,
-        "Like Small, and without the innermost down and up stages.",
+        marked("Like Small, and without the innermost down and up stages."),
         levels=3,
         layers=1,
         mid=False,
     ),
+)
+
+
+CAPTION = marked(
+    "Each U-Net runs from the top left down to the mid stage, then up to the top right. The numbers are the rows and "
+    "columns of the latents. Residual blocks and attention come in pairs, except in the innermost stages. The first "
+    "and last layers, the same in all four, are not drawn. Parameters are exact counts; the model cards round Small "
+    "and Tiny up to 0.49 and 0.33 billion."
 )
 
 
@@ -64,15 +74,29 @@ def has_attention(level: int) -> bool:
 
 def block_words(unet: UNet) -> str:
     """Describe the drawing in a sentence, for screen readers."""
-    stages = f"{unet.levels} of {LEVELS} down and up stages"
-    pairs = f"{unet.layers} of {PAIRS_DOWN} pairs in each down stage, {unet.layers + 1} of {PAIRS_UP} in each up stage"
-    return f"{unet.name}: {stages}; {pairs}; {'the' if unet.mid else 'no'} mid stage."
+    values = {
+        "model": unet.name,
+        "stages": unet.levels,
+        "all": LEVELS,
+        "down": unet.layers,
+        "all_down": PAIRS_DOWN,
+        "up": unet.layers + 1,
+        "all_up": PAIRS_UP,
+    }
+    pairs = say(
+        "{model}: {stages} of {all} down and up stages; {down} of {all_down} pairs in each down stage, {up} of "
+        "{all_up} in each up stage",
+        **values,
+    )
+    return say("{pairs}; the mid stage.", pairs=pairs) if unet.mid else say("{pairs}; no mid stage.", pairs=pairs)
 
 
 def size_words(unet: UNet) -> str:
     """ "482 M parameters, 44 % fewer"."""
-    share = 1 - share_of_original(unet)
-    return f"{unet.parameters / 1e6:.0f} M parameters" + (f", {share:.0%} fewer".replace("%", " %") if share else "")
+    share, millions = 1 - share_of_original(unet), f"{unet.parameters / 1e6:.0f}"
+    if not share:
+        return say("{millions} M parameters", millions=millions)
+    return say("{millions} M parameters, {share} % fewer", millions=millions, share=f"{100 * share:.0f}")
 
 
 def share_of_original(unet: UNet) -> float:
@@ -84,13 +108,11 @@ def blocks_figure() -> str:
     """Draw the four U-Nets side by side, each with its size and what is removed."""
     cards = "".join(_card(unet) for unet in UNETS)
     return (
-        '<figure class="bk-unets"><ul class="bk-unet-key"><li><i data-block="residual"></i>residual block</li>'
-        '<li><i data-block="attention"></i>attention</li><li><i data-block="removed"></i>removed</li></ul>'
-        f'<div class="bk-unet-row">{cards}</div><figcaption>Each U-Net runs from the top left down to the mid stage, '
-        "then up to the top right. The numbers are the rows and columns of the latents. Residual blocks and attention "
-        "come in pairs, except in the innermost stages. The first and last layers, the same in all four, are not "
-        "drawn. Parameters are exact counts; the model cards round Small and Tiny up to 0.49 and 0.33 billion."
-        "</figcaption></figure>"
+        '<figure class="bk-unets"><ul class="bk-unet-key">'
+        f'<li><i data-block="residual"></i>{escape(say("residual block"))}</li>'
+        f'<li><i data-block="attention"></i>{escape(say("attention"))}</li>'
+        f'<li><i data-block="removed"></i>{escape(say("removed"))}</li></ul>'
+        f'<div class="bk-unet-row">{cards}</div><figcaption>{escape(say(CAPTION))}</figcaption></figure>'
     )
 
 
@@ -98,7 +120,7 @@ def _card(unet: UNet) -> str:
     return (
         f'<div class="bk-unet"><h3>{escape(unet.name)}</h3>{_drawing(unet)}'
         f'<p class="bk-unet-size"><span style="--share:{share_of_original(unet):.3f}"></span>'
-        f"{escape(size_words(unet))}</p><p>{escape(unet.removed)}</p></div>"
+        f"{escape(size_words(unet))}</p><p>{escape(say(unet.removed))}</p></div>"
     )
 
 
@@ -112,7 +134,7 @@ def _drawing(unet: UNet) -> str:
     )
     return (
         f'<svg viewBox="0 0 {WIDTH} {mid_top + HEIGHT + TOP}" role="img" aria-label="{escape(block_words(unet))}">'
-        f'{rows}{mid}<text x="{MIDDLE + 2 * BLOCK}" y="{mid_top + HEIGHT / 2}">mid</text></svg>'
+        f'{rows}{mid}<text x="{MIDDLE + 2 * BLOCK}" y="{mid_top + HEIGHT / 2}">{escape(say("mid"))}</text></svg>'
     )
 
 
