@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 ANSWER = 5.0  # seconds for an answer of the server
 FIRST = 10.0  # seconds for the first connection
 AGAIN = 0.25  # seconds between two tries to connect again
-GLANCE_NS = 5_000_000  # nanoseconds for which the server waits for an order
+GLANCE_NS = 2_000_000  # nanoseconds for which the server waits for an order; a busy server then says nothing
+GLANCE = 0.2  # seconds for its answer
 REMEMBERED = 15 * 60.0  # seconds for which a message with the same id is kept once only
 
 Answer = TypeVar("Answer")
@@ -248,9 +249,9 @@ class Broker:
         ask = json.dumps({"batch": 1, "expires": GLANCE_NS}).encode()  # "no_wait" goes unanswered after some cancels
         try:
             # In the old style: an order comes under its own subject, by which the new one would not know it.
-            message = self.call(self._client.request(subject, ask, timeout=ANSWER, old_style=True))
+            message = self.call(self._client.request(subject, ask, timeout=GLANCE, old_style=True))
         except PoolError as error:
-            if isinstance(error.__cause__, self._nats.errors.NoRespondersError):
+            if isinstance(error.__cause__, self._nats.errors.NoRespondersError | TimeoutError):
                 return None
             raise
         return None if message.headers and "Status" in message.headers else Delivery(self, message)

@@ -30,7 +30,8 @@ from bksdm_demo.runs.pipeline_cache import PipelineCache
 logger = logging.getLogger(__name__)
 
 COLD = 0.3  # seconds that a worker leaves an order to those that have the model loaded
-SWEEP = 0.5  # seconds between two looks into all queues, for orders that were not announced
+SWEEP = 0.5  # seconds between two looks into the queues of warm models, for orders that were not announced
+COLD_SWEEP = 2.0  # the same for other models; each look could take an order from a warm worker
 KEEP_TRYING = 120.0  # seconds in which the end of an order must reach the server
 AGAIN = 0.5  # seconds between two tries
 REMEMBERED = 1000  # cancelled orders
@@ -61,6 +62,7 @@ class Worker:
         self._wake = threading.Condition()
         self._announced: dict[str, float] = {}  # content -> when its first untaken order was announced
         self._queues: set[str] = set()  # the contents whose queue the page has opened
+        self._swept = 0.0  # when all queues were looked into
         self._cancelled: dict[str, None] = {}
         self._seconds: dict[str, deque[float]] = {}
         self._stopping = self._giving_back = False
@@ -189,8 +191,11 @@ class Worker:
             self._pause(SWEEP)
             return None
         swept, systems = time.monotonic(), self._systems()
-        for content, system in sorted(systems.items(), key=lambda entry: not self._cache.loaded(entry[1])):
-            delivery = self._take(content, warm=self._cache.loaded(system))
+        warmth = {content: self._cache.loaded(system) for content, system in systems.items()}
+        every = swept - self._swept >= COLD_SWEEP
+        self._swept = swept if every else self._swept
+        for content in sorted(warmth, key=lambda content: not warmth[content]):
+            delivery = self._take(content, warmth[content]) if warmth[content] or every else None
             if delivery is not None:
                 return delivery
         while not self.draining:

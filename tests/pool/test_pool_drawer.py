@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bksdm_demo.errors import CancelledError
-from bksdm_demo.pool import subjects
+from bksdm_demo.pool import subjects, worker
 from bksdm_demo.pool.address import Address
 from bksdm_demo.pool.broker import Broker
 from bksdm_demo.pool.messages import Told
@@ -80,7 +80,9 @@ def held(member: Member) -> Callable[[], bool]:
 # --- Which worker ----------------------------------------------------------------------------------------------------
 
 
-def test_a_warm_worker_draws_and_a_cold_one_leaves_it_the_time(pool: InPool) -> None:
+def test_a_warm_worker_draws_and_a_cold_one_leaves_it_the_time(pool: InPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seconds in ("COLD", "COLD_SWEEP"):
+        monkeypatch.setattr(worker, seconds, PATIENCE)  # however busy this machine is
     cold, warm = pool.join("cold", {}), pool.join("warm", {})
     warm.warm()
     for number in range(6):
@@ -182,7 +184,7 @@ def test_an_order_that_ends_its_workers_is_given_up(pool: InPool, monkeypatch: p
     error = drawing.error()
     assert isinstance(error, WorkerLostError)
     assert "machines of the pool ended while they drew this picture, so it is not tried again" in str(error)
-    assert pool.drawer.broker.kept(subjects.ORDERS) == []
+    until(lambda: pool.drawer.broker.kept(subjects.ORDERS) == [])
 
 
 def test_a_worker_that_ends_gives_its_order_back(pool: InPool) -> None:
@@ -352,18 +354,23 @@ def test_forged_and_damaged_messages_are_dropped(pool: InPool, server: Server, t
 
 def test_pixels_of_a_blocked_picture_never_reach_the_server(server: Server, tmp_path: Path) -> None:
     heard: list[bytes] = []
+
+    def ended() -> bool:
+        return any(b'"says":"drawn"' in payload for payload in list(heard))
+
     tap = Broker(Address(server.url), "tap")
     tap.hear(">", lambda subject, payload: heard.append(payload))
     pool = InPool(server, tmp_path, {})
     shown, _ = pool.draw(REQUEST, preview_every=1)
     assert shown.result.image is not None
+    until(ended)
     assert any(b"\x89PNG" in payload for payload in heard)  # the tap sees pictures
     heard.clear()
     drawn, _ = pool.draw(Request(f"a {BLOCKED_WORD}", steps=6), preview_every=1)
     assert drawn.result.verdict.blocked
+    until(ended)
     pool.close()
     tap.close()
-    assert any(b'"says":"drawn"' in payload for payload in heard)
     assert not any(b"\x89PNG" in payload or b"\0" in payload for payload in heard)
 
 
