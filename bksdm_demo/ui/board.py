@@ -196,7 +196,7 @@ def _frame(view: CellView) -> str:
         return (
             f'<button type="button" class="bk-picture" aria-haspopup="dialog" title="{escape(say("Look closely"))}">'
             f'<img src="{escape(view.picture)}" alt="{escape(view.alt)}" draggable="false">'
-            f"{EARLY if view.previewed else ''}</button>"
+            f"{EARLY if view.previewed and view.finished else ''}</button>"
         )
     if view.tone == "empty":
         return f'<div class="bk-say"><p>{escape(view.detail)}</p></div>'
@@ -243,8 +243,11 @@ def _caption(view: CellView, heading: str) -> str:
 
 
 def _scrub(view: CellView) -> str:
-    """Return the range that shows a picture while it was drawn; early.js shows it where this browser kept previews."""
-    if not (view.previewed and view.picture):
+    """Return the range that shows a picture while it was drawn; early.js shows it where this browser kept previews.
+
+    Not before the comparison is finished, as each refresh of the board would undo what early.js sets.
+    """
+    if not (view.previewed and view.picture and view.finished):
         return ""
     label = escape(say("While it was drawn"))
     hidden = f'<span class="bk-hidden">: {escape(view.name)}</span>'

@@ -44,7 +44,7 @@
   function offer(cell) {
     const label = cell.querySelector(".bk-scrub");
     const every = kept.get(cell.dataset.index) ?? [];
-    const range = label?.querySelector("input");
+    const range = label?.querySelector("input"); // not while the comparison runs
     if (!range || (Number(range.max) === every.length && label.hidden === !every.length)) return;
     range.max = every.length;
     range.value = every.length;

@@ -1,8 +1,8 @@
 """Splits the facts about the models of a comparison into those they share and those that differ.
 
 Pure functions from a job and its systems to words. A fact that is unknown for one model is omitted for it, and is
-therefore not shared. Only on what a model runs is known late: while a comparison runs, those that have run decide, so
-that the heading does not change its height with each picture.
+therefore not shared. Only on what a model runs is known late: those that have run decide, so that the heading keeps its
+height while pictures come.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ class Labels:
 def job_labels(job: Job, systems: Mapping[str, System]) -> Labels:
     """Return the labels of a job's models; a model without a known system gets the facts in its results."""
     facts = {model: model_facts(job, model, systems) for model in job.models}
-    if not job.finished:
-        _expect_run_mode(job, facts)
+    _expect_run_mode(job, facts)
     every = list(facts.values())
     names = dict.fromkeys(name for known in every for name in known)
     shared = {name for name in names if all(known.get(name) == every[0].get(name) for known in every)}
@@ -51,14 +50,15 @@ def job_labels(job: Job, systems: Mapping[str, System]) -> Labels:
 
 
 def _expect_run_mode(job: Job, facts: Mapping[str, Facts]) -> None:
-    """Let the models that have not run yet run as the others did, or else on the engine of the settings."""
+    """Let the models without a picture run as the others did; in a running job, else on the engine of the settings."""
     ran = {known[RUNS_ON] for known in facts.values() if RUNS_ON in known}
     if len(ran) > 1:
         return
     engine = str(job.environment.get("engine", ""))
-    expected = next(iter(ran), ENGINE_NAMES.get(engine, NOT_YET))
-    for known in facts.values():
-        known.setdefault(RUNS_ON, expected)
+    expected = next(iter(ran), "" if job.finished else ENGINE_NAMES.get(engine, NOT_YET))
+    if expected:
+        for known in facts.values():
+            known.setdefault(RUNS_ON, expected)
 
 
 def model_facts(job: Job, model: str, systems: Mapping[str, System]) -> Facts:

@@ -35,8 +35,8 @@ class CellView:
     `progress` is in [0, 1], None when it cannot be measured. `picture` is the address of the PNG relative to the page,
     "" when there is none. `backdrop` is the address of a picture behind the progress; `backdrop_kind` is "preview" for
     the picture in progress and "earlier" for the one being replaced. `note` is a sentence beside a picture or a
-    progress. `meaning` says what happens in the phase of a running cell. `previewed`: the comparison shows
-    previews. `again` is the label of the button that runs the cell again, "" for no button.
+    progress. `meaning` says what happens in the phase of a running cell. `previewed` and
+    `finished` are those of the comparison: whether it shows previews, and whether it is over. `again` is the label of the button that runs the cell again, "" for no button.
     """
 
     name: str
@@ -59,6 +59,7 @@ class CellView:
     note: str = ""
     meaning: str = ""
     previewed: bool = False
+    finished: bool = False
     again: str = ""
 
 
@@ -151,6 +152,7 @@ def _cell_view(job: Job, index: int, systems: Mapping[str, System], labels: Labe
         note=translated(cell.message) if shown or not cell.phase.final else "",
         meaning=phase_meaning(cell.phase),
         previewed=job.preview_every > 0,
+        finished=job.finished,
         again=say("Run again") if job.finished and cell.phase is not Phase.BLOCKED else "",
         **_timing_words(job, cell),
     )

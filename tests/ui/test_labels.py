@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bksdm_demo.library.layout import Parts
-from bksdm_demo.records import Cell
+from bksdm_demo.records import Cell, Phase
 from bksdm_demo.ui.labels import job_labels
 from tests.ui.records import SYSTEMS, done, job, system
 
@@ -50,6 +50,8 @@ def test_the_models_to_come_run_as_the_first_did() -> None:
     assert ("Runs on", "fake") in job_labels(running, PAIR).shared
     waiting = job(Cell("a"), Cell("b"), environment={"engine": "openvino"})
     assert ("Runs on", "OpenVINO") in job_labels(waiting, PAIR).shared
+    failed = job(done("a"), Cell("b", Phase.FAILED))
+    assert ("Runs on", "fake") in job_labels(failed, PAIR).shared
     mixed = job(done("a"), done("b", engine="coreml"), Cell("c"))
     assert [job_labels(mixed, SYSTEMS).own[model][-1] for model in "ab"] == ["fake", "Core ML"]
 
