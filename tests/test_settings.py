@@ -73,9 +73,9 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         ("SPACE_ID", "someone/space", "votes_allowed", False),
         ("BKSDM_GALLERY", "own", "votes_allowed", False),
         ("BKSDM_VOTES", "0", "votes_allowed", False),
-        ("BKSDM_VOTE_POOL", "/somewhere/ids.txt", "pool", "/somewhere/ids.txt"),
-        ("UNRELATED", "1", "pool", "gallery"),
-        ("SPACE_ID", "someone/space", "pool", "starred"),
+        ("BKSDM_VOTE_POOL", "/somewhere/ids.txt", "votes_on", "/somewhere/ids.txt"),
+        ("UNRELATED", "1", "votes_on", "gallery"),
+        ("SPACE_ID", "someone/space", "votes_on", "starred"),
         ("BKSDM_SAFETY_RULES", "/somewhere/rules.json", "safety_rules", Path("/somewhere/rules.json")),
         ("BKSDM_DATA_DIR", "/somewhere", "data_dir", Path("/somewhere")),
         ("BKSDM_DATA_DIR", "none", "data_dir", None),
@@ -290,3 +290,16 @@ def test_visitors_sign_in_on_a_space_with_oauth(
     else:
         with pytest.raises(DemoError, match="vote_sign_in is on, but visitors cannot sign in here"):
             from_environment(asked)
+
+
+def test_with_a_pool_this_machine_downloads_nothing_and_its_address_is_checked(tmp_path: Path) -> None:
+    pool = from_environment({"BKSDM_POOL": "nats://127.0.0.1:4222", "BKSDM_DOWNLOADS": "yes"})
+    assert pool.pool_address is not None
+    assert pool.pool_address.place == "127.0.0.1:4222"
+    assert not pool.downloads_allowed
+    assert Settings().pool_address is None
+    with pytest.raises(DemoError, match="is another machine"):
+        from_environment({"BKSDM_POOL": "nats://user:secret@192.0.2.7"})
+    with pytest.raises(DemoError, match="is not there"):
+        from_environment({"BKSDM_POOL": "nats://127.0.0.1", "BKSDM_POOL_CREDENTIALS": str(tmp_path / "none.nk")})
+    assert "secret" not in repr(Settings(pool="nats://user:secret@127.0.0.1"))

@@ -1,0 +1,123 @@
+"""Places: how many jobs run at a time, and the further pictures of one job that idle places draw."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bksdm_demo.errors import CancelledError
+from bksdm_demo.records import Cell, Job, Phase, Request, Result, Timings, Verdict
+from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.runs.drawer import Drawn, Event, Order
+from bksdm_demo.runs.jobs import JobQueue, Run, new_id
+from bksdm_demo.runs.pipeline_cache import PipelineCache
+from bksdm_demo.runs.places import Places
+from tests.fakes import FAMILY, FakeParts, fake_assemble, fake_catalog
+from tests.runs.test_jobs import PATIENCE, finish, phases
+
+REQUEST = Request("red apple")
+
+
+class Crowd:
+    """A Drawer with places that the test sets; each picture waits until the test lets it end."""
+
+    def __init__(self, places: int) -> None:
+        self.count = places
+        self.places = Places(lambda: self.count)
+        self.begun: list[Order] = []
+        self.ends = threading.Semaphore(0)
+        self.heard = threading.Condition()
+
+    def draw(self, order: Order, tell: Callable[[Event], None], cancelled: Callable[[], bool]) -> Drawn:
+        with self.heard:
+            self.begun.append(order)
+            self.heard.notify_all()
+        assert self.ends.acquire(timeout=PATIENCE)
+        if cancelled():
+            raise CancelledError("Stopped.")
+        return Drawn(Result(order.model, order.request, Verdict(True, "Blocked."), Timings()), {"machine": "far"})
+
+    def wait(self, count: int) -> None:
+        with self.heard:
+            assert self.heard.wait_for(lambda: len(self.begun) >= count, PATIENCE)
+
+    def jobs(self) -> list[str]:
+        return [order.job for order in self.begun]
+
+
+def comparisons(folder: Path, crowd: Crowd, **limits: Any) -> Comparisons:
+    cache = PipelineCache(fake_catalog(folder), FakeParts(), 10**6, assemble=fake_assemble)
+    return Comparisons(cache, drawer=crowd, lanes=4, **limits)
+
+
+def test_a_place_is_taken_once_and_watchers_hear_of_free_ones() -> None:
+    heard: list[int] = []
+    places = Places(lambda: 2)
+    places.watch(lambda: heard.append(1))
+    assert [places.take() for _ in range(3)] == [True, True, False]
+    places.give_back()
+    assert heard == [1]
+    assert places.take()
+    assert not places.take()
+
+
+def test_as_many_jobs_run_as_there_are_places() -> None:
+    entered, gate = threading.Semaphore(0), threading.Event()
+
+    def run(run: Run) -> None:
+        entered.release()
+        assert gate.wait(PATIENCE)
+        run.change(0, Phase.DONE)
+
+    places = [1]
+    seats = Places(lambda: places[0])
+    queue = JobQueue(run, places=seats, lanes=3)
+    jobs = [queue.submit(Job(new_id(), REQUEST, (Cell("a"),))) for _ in range(3)]
+    assert entered.acquire(timeout=PATIENCE)
+    assert [queue.get(job.id).position for job in jobs] == [0, 1, 2]
+    places[0] = 2
+    seats.changed()
+    assert entered.acquire(timeout=PATIENCE)
+    assert [queue.get(job.id).position for job in jobs] == [0, 0, 1]
+    assert not entered.acquire(blocking=False)
+    gate.set()
+    assert [phases(finish(queue, job)) for job in jobs] == [[Phase.DONE]] * 3
+    queue.close()
+
+
+def test_idle_places_draw_further_pictures_until_others_wait(tmp_path: Path) -> None:
+    crowd = Crowd(3)
+    service = comparisons(tmp_path, crowd)
+    wide = service.submit(REQUEST, FAMILY, seeds=(1, 2))  # 8 pictures
+    crowd.wait(3)
+    other = service.submit(REQUEST, FAMILY[:1])
+    assert service.get(other.id).position == 1  # all places are taken
+    crowd.ends.release()
+    crowd.wait(4)
+    for _ in range(8):
+        crowd.ends.release()
+    assert {cell.phase for cell in list(service.watch(wide.id, PATIENCE))[-1].cells} == {Phase.BLOCKED}
+    assert list(service.watch(other.id, PATIENCE))[-1].finished
+    assert sorted(order.index for order in crowd.begun if order.job == wide.id) == list(range(8))  # each once
+    assert other.id in crowd.jobs()[3:6]  # before the rest of the wide one
+    assert service.get(wide.id).environment == {"machine": "far"}
+    service.close()
+
+
+def test_a_cancel_stops_every_picture_of_a_job(tmp_path: Path) -> None:
+    crowd = Crowd(4)
+    service = comparisons(tmp_path, crowd)
+    job = service.submit(REQUEST, FAMILY, seeds=(1, 2))
+    crowd.wait(4)
+    service.cancel(job.id)
+    for _ in range(8):
+        crowd.ends.release()
+    assert {cell.phase for cell in list(service.watch(job.id, PATIENCE))[-1].cells} == {Phase.CANCELLED}
+    assert len(crowd.begun) == 4
+    crowd.count = 1
+    again = service.submit(REQUEST, FAMILY[:1])  # the places are free again
+    crowd.wait(5)
+    assert list(service.watch(again.id, PATIENCE))[-1].finished
+    service.close()
