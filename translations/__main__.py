@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from datetime import UTC, datetime
 
 from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import write_mo
@@ -12,6 +13,7 @@ from babel.messages.pofile import read_po, write_po
 from bksdm_demo.languages import ENGLISH, LOCALES, NAMES
 from translations.extract import messages
 
+DATE = datetime(2026, 1, 1, tzinfo=UTC)  # in the header of every compiled file, so that it has no other
 WRITTEN = tuple(code for code in NAMES if code != ENGLISH)
 HEADER = "# The messages of the demo. CONTRIBUTING.md says how to add and translate them."
 
@@ -63,13 +65,12 @@ def po_file(catalog: Catalog) -> bytes:
 def mo_file(catalog: Catalog) -> bytes:
     """Return the compiled catalogue."""
     stream = io.BytesIO()
-    with_fixed_header = Catalog(locale=catalog.locale, fuzzy=False, header_comment="")
+    with_fixed_header = Catalog(
+        locale=catalog.locale, fuzzy=False, header_comment="", creation_date=DATE, revision_date=DATE
+    )
     for message in catalog:
         if message.id:
             with_fixed_header.add(message.id, message.string)
-    with_fixed_header.mime_headers = [
-        (name, value) for name, value in catalog.mime_headers if name in ("Content-Type", "Plural-Forms", "Language")
-    ]
     write_mo(stream, with_fixed_header)
     return stream.getvalue()
 

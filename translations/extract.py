@@ -239,7 +239,8 @@ def _all_texts(path: Path, tree: ast.Module) -> Iterator[Message]:
     for node in ast.walk(tree):
         if isinstance(node, (ast.Constant, ast.JoinedStr)) and id(node) not in hidden | inside:
             text = text_of(node)
-            if text and " " in text and LETTERS.search(text) and not text.startswith(("https://", "@")):
+            a_title = bool(text) and (" " in str(text) or str(text)[0].isupper())
+            if text and a_title and LETTERS.search(text) and not text.startswith(("https://", "@")):
                 yield _message(text, path, node.lineno)
 
 
