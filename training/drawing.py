@@ -6,6 +6,7 @@ what is new, and an interrupted run resumes.
 """
 
 import hashlib
+import math
 import multiprocessing
 import os
 import time
@@ -36,6 +37,7 @@ from training.pairs import Pair
 
 BUDGET = 4 << 30  # bytes of loaded parts
 SAVE_EVERY = 25  # pictures
+SIDE = 128  # pixels of a picture of the family
 COLUMNS = ("prompts", "seeds", "images", "withheld", "scores", "seconds")  # arrays of a file; "withheld": blocked
 Say = Callable[[str], None]
 
@@ -161,7 +163,10 @@ class Drawer:
         return self._opened[path]
 
     def draw(self, system: System, pair: Pair) -> Drawn:
-        """The picture of a pair, with the settings that the app recommends for the system."""
+        """The picture of a pair, with the settings that the app recommends for the system.
+
+        A prompt that the app's gate on the request stops gives a white picture that counts as blocked.
+        """
         request = Request(
             prompt=pair.prompt,
             seed=pair.seed,
@@ -171,11 +176,12 @@ class Drawer:
         )
         keeper = _Keeper()
         result = generate(self._cache, system.key, request, observer=cast(PreviewObserver, keeper))
-        assert keeper.image is not None, "a finished run has decoded its picture"
+        seconds = result.timings.total - result.timings.load
+        if keeper.image is None:
+            return Drawn(np.full((SIDE, SIDE, 3), 255, np.uint8), True, (), seconds)
         if not result.verdict.scores:
             raise SystemExit(f"{system.key}: the safety checker failed on {pair.prompt!r}: {result.verdict.reason}")
-        timings = result.timings
-        return Drawn(keeper.image, result.image is None, result.verdict.scores, timings.total - timings.load)
+        return Drawn(keeper.image, result.image is None, result.verdict.scores, seconds)
 
     def precision(self, system: System) -> str:
         """The arithmetic of the U-Net; "" before the first picture."""
@@ -220,12 +226,14 @@ class Album:
         if not self._drawn:
             return
         drawn = list(self._drawn.values())
+        width = max(len(one.scores) for one in drawn)  # a prompt stopped at the gate has none
+        scores = [(*one.scores, *[math.nan] * (width - len(one.scores))) for one in drawn]
         columns: dict[str, Any] = {
             "prompts": np.array([prompt for prompt, _ in self._drawn]),
             "seeds": np.array([seed for _, seed in self._drawn], dtype=np.int64),
             "images": np.stack([one.image for one in drawn]),
             "withheld": np.array([one.blocked for one in drawn]),
-            "scores": np.array([one.scores for one in drawn], dtype=np.float64),
+            "scores": np.array(scores, dtype=np.float64),
             "seconds": np.array([one.seconds for one in drawn]),
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -198,8 +198,10 @@ def _picture(shade: int) -> Drawn:
 def test_an_album_comes_back_as_it_was(tmp_path: Path) -> None:
     album, fox, owl = Album(tmp_path / "a" / "album.npz"), Pair("fox", 2**31), Pair("owl", 2**32 - 1, "owl")
     album[fox], album[owl] = _picture(10), _picture(200)
+    album[Pair("bomb", 1)] = replace(_picture(255), scores=())
     album.save()
     again = Album(album.path)
+    assert again[Pair("bomb", 1)].blocked
     assert fox in again
     assert Pair("fox", 5) not in again
     assert (again[owl].image == 200).all()
@@ -225,7 +227,9 @@ def test_only_what_is_lacking_is_drawn(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_a_shipped_system_draws_what_the_app_would(tmp_path: Path) -> None:
     (system,) = embedded(["tiny"], ASSETS)
-    first = Drawer([system], 2, threads=1).draw(system, Pair("fox", 7))
+    drawer = Drawer([system], 2, threads=1)
+    first, stopped = drawer.draw(system, Pair("fox", 7)), drawer.draw(system, Pair("bomb", 7))
+    assert (stopped.blocked, stopped.scores, int(stopped.image.min())) == (True, (), 255), "at the gate on the request"
     assert first.image.shape == (128, 128, 3)
     assert first.blocked == any(score > 0 for score in first.scores)
     assert first.seconds > 0

@@ -63,7 +63,7 @@ def test_the_small_tokenizer_gives_the_ids_of_the_family_s() -> None:
 def test_weights_come_back_from_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bits: int, most: float) -> None:
     from training.scenes import packing
 
-    monkeypatch.setattr(packing, "PIECE", (1 << 19) + 20_000)
+    monkeypatch.setattr(packing, "PIECE", (1 << 19) + 2000)
     weights = {"a": torch.randn(64, 64), "b": torch.randn(7), "c": torch.randn(40, 20, 3, 3)}
     paths = packing.write(tmp_path, "name", weights, bits)
     found = packing.read(tmp_path, "name")
