@@ -43,6 +43,8 @@ OTHER_TOOLS = (
     "hf ",
     "docker ",
     "npm ",
+    "xcode-select ",
+    "brew ",
     "pip ",
     "make soak ",
     "python -m benchmarks",
