@@ -41,7 +41,16 @@ def test_the_page_isolates_parts_unless_it_is_told_otherwise(monkeypatch: pytest
     assert (app.read_settings([]).no_prewarm, app.read_settings(["--no-prewarm"]).no_prewarm) == (False, True)
 
 
-@pytest.mark.parametrize("flags", [["--threads", "0"], ["--models-dir", "/no/such/folder"], ["--memory-gb", "nan"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--threads", "0"],
+        ["--models-dir", "/no/such/folder"],
+        ["--memory-gb", "nan"],
+        ["--pool", "nats://192.0.2.7"],
+        ["--pool", "nats://127.0.0.1:1"],  # where no server is
+    ],
+)
 def test_a_wrong_value_is_one_sentence(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert app.main(flags) == 2
     said = capsys.readouterr().err
