@@ -98,7 +98,9 @@ def _similarity(similarity: Similarity | None) -> dict[str, Any] | None:
 
 
 def _estimate(found: Estimate | None) -> dict[str, Any] | None:
-    return found and {"median": found.value, "low": found.low, "high": found.high, "count": found.count}
+    if found is None:
+        return None
+    return {"median": found.value, "low": found.low, "high": found.high, "count": found.count}
 
 
 def _finite(value: float | None) -> float | None:

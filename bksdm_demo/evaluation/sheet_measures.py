@@ -167,7 +167,12 @@ class SheetMeasures:
 
 def _measured(row: RowResult) -> tuple[CellMeasure, ...]:
     return tuple(
-        CellMeasure(cell.seconds, cell.speed, cell.similarity and cell.similarity.haarpsi, bool(cell.failures))
+        CellMeasure(
+            cell.seconds,
+            cell.speed,
+            None if cell.similarity is None else cell.similarity.haarpsi,
+            bool(cell.failures),
+        )
         for cell in row.cells
     )
 

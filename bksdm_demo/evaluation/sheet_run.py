@@ -1,8 +1,6 @@
 """One run of a sheet: row by row, each row a comparison of the models whose cells are not drawn yet.
 
-Models that do not fit into memory together would be loaded again in every row. Then a block of rows is drawn with the
-first models, again with the next, and so on; the next block begins with the models that are loaded. A row is still one
-comparison, whose cells are drawn in parts.
+Where models do not fit into memory together, a row is drawn in parts (sheet_parts.py). It is still one comparison.
 
 The order survives a kill at any moment: the record names a comparison before it is submitted, and a comparison stores
 each cell when it is final. So the next run finds every finished cell, resumes a comparison that was cut off, and
@@ -12,7 +10,7 @@ submits only what was never submitted. A failed cell stops nothing; the next run
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -20,6 +18,7 @@ from bksdm_demo.errors import BusyError, DemoError, RequestError
 from bksdm_demo.evaluation.sheet import Marked, Place, SheetRecord
 from bksdm_demo.evaluation.sheet_book import SheetBook
 from bksdm_demo.evaluation.sheet_keys import Keys
+from bksdm_demo.evaluation.sheet_parts import parts_of
 from bksdm_demo.records import Cell, Job, Phase
 from bksdm_demo.runs.cells import memory_groups
 from bksdm_demo.runs.comparisons import Comparisons
@@ -31,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 HEARTBEAT = 0.5  # seconds between two looks at `stopped`
 DECIDED = (Phase.DONE, Phase.BLOCKED)
-BLOCK = 20  # rows that are drawn with some models before others are loaded: a page of the grid
 
 Stopped = Callable[[], bool]
 Watch = Callable[["Progress"], None]
@@ -242,17 +240,3 @@ class SheetRun:
     def _tell(self, **changes: object) -> None:
         self.progress = replace(self.progress, **changes)  # type: ignore[arg-type]
         self._watch(self.progress)
-
-
-def parts_of(rows: int, groups: Sequence[Collection[int]]) -> Iterator[tuple[int, Collection[int]]]:
-    """The order of work: each row with the columns to draw now.
-
-    One group: row by row. Several: a block of rows with each group in turn, the next block in the opposite turn, so
-    that it begins with what is loaded.
-    """
-    if len(groups) == 1:
-        yield from ((row, groups[0]) for row in range(rows))
-        return
-    for number, first in enumerate(range(0, rows, BLOCK)):
-        for columns in groups if number % 2 == 0 else groups[::-1]:
-            yield from ((row, columns) for row in range(first, min(first + BLOCK, rows)))

@@ -55,12 +55,13 @@ def write_sheet_zip(
             files[place] = f"{PICTURES}/{name}"
             archive.writestr(_entry(results, files[place], zipfile.ZIP_STORED), data)
             report()
-        for name, write in (
-            (REPORT, lambda file: write_sheet_html(results, sheets, file, report)),
-            (TABLE, lambda file: write_sheet_csv(results, file, files)),
-            (RECORD, lambda file: write_sheet_json(results, file, files)),
-            (JUNIT, lambda file: write_junit(results, file)),
-        ):
+        writers: dict[str, Callable[[BinaryIO], None]] = {
+            REPORT: lambda file: write_sheet_html(results, sheets, file, report),
+            TABLE: lambda file: write_sheet_csv(results, file, files),
+            RECORD: lambda file: write_sheet_json(results, file, files),
+            JUNIT: lambda file: write_junit(results, file),
+        }
+        for name, write in writers.items():
             with archive.open(_entry(results, name, zipfile.ZIP_DEFLATED), "w") as file:
                 write(cast(BinaryIO, file))
 

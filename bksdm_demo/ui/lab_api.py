@@ -106,4 +106,6 @@ def _model(rounds: Rounds, model: str, names: Mapping[str, str]) -> dict[str, An
 
 
 def _estimate(found: Estimate | None) -> dict[str, Any] | None:
-    return found and {"median": found.value, "low": found.low, "high": found.high, "count": found.count}
+    if found is None:
+        return None
+    return {"median": found.value, "low": found.low, "high": found.high, "count": found.count}

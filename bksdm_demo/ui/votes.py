@@ -157,5 +157,5 @@ def build_votes(
     quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
     tab.select(handlers.show, inputs=[visits.secret, sheet_id], outputs=outputs, **quiet)
     pair.submit(handlers.act, inputs=[visits.secret, sheet_id], outputs=outputs, **quiet)
-    if page is not None:
+    if page is not None and tabs is not None:
         page.load(handlers.reopen, inputs=visits.secret, outputs=[tabs, sheet_id, *outputs], js=VISITOR_JS, **quiet)

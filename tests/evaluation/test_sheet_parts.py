@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bksdm_demo.evaluation import sheet_run
+from bksdm_demo.evaluation import sheet_parts
+from bksdm_demo.evaluation.sheet_parts import parts_of
 from bksdm_demo.evaluation.sheet_reader import read_sheet
-from bksdm_demo.evaluation.sheet_run import Progress, parts_of
+from bksdm_demo.evaluation.sheet_run import Progress
 from bksdm_demo.evaluation.sheets import Sheets
 from bksdm_demo.records import Phase
 from bksdm_demo.runs.cells import memory_groups
@@ -23,7 +24,7 @@ TEXT = "red apple\nblue car\ngreen hat\nred apple\nmoon"
 
 
 def test_rows_go_block_by_block_and_a_block_begins_with_what_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet_run, "BLOCK", 2)
+    monkeypatch.setattr(sheet_parts, "BLOCK", 2)
     one, other = (0, 1), (2,)
     assert list(parts_of(2, [(0, 1, 2)])) == [(0, (0, 1, 2)), (1, (0, 1, 2))]
     assert list(parts_of(3, [one, other])) == [(0, one), (1, one), (0, other), (1, other), (2, other), (2, one)]
