@@ -62,6 +62,8 @@ class Bench:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.broker = self._connected()
         self.pool = PoolDrawer(self.broker)
+        self.drawing: dict[str, str] = {}  # order -> the worker that told of it last
+        self.broker.hear("bksdm.out.>", self._hear)
 
     @property
     def url(self) -> str:
@@ -76,6 +78,9 @@ class Bench:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.1)
+
+    def _hear(self, subject: str, payload: bytes) -> None:
+        self.drawing[subject.rsplit(".", 2)[0]] = json.loads(payload.partition(b"\0")[0])["worker"]
 
     def worker(self, *, cores: str = "", prewarm: bool = True, wait: bool = True) -> str:
         """Start a worker, on these cores alone if any, and wait until it has warm models."""
@@ -224,7 +229,7 @@ def kills(bench: Bench, scale: float) -> dict[str, Any]:
     pictures, wanted = int(60 * scale), int(20 * scale)
     dice, heard = random.Random(7), list[bytes]()
     tap = Broker(Address(bench.url), "tap")
-    tap.hear(">", lambda subject, payload: heard.append(payload[:4000]) if b'"blocked":true' in payload else None)
+    tap.hear(">", lambda subject, payload: heard.append(payload) if b'"blocked":true' in payload else None)
     for _ in range(3):
         bench.worker()
     begun, lost, unequal, blocked = [], 0, 0, 0
@@ -258,13 +263,13 @@ def _kill_one(bench: Bench, drawing: Draw, number: int = signal.SIGKILL) -> list
     """End the worker that draws, start another one, and return the seconds until the picture begins again."""
     while drawing.is_alive() and drawing.step() < 3:
         time.sleep(0.002)
-    busy = [beat.worker for beat in bench.pool.roster.living() if beat.busy]
-    if not drawing.is_alive() or len(busy) != 1:
+    name = bench.drawing[f"bksdm.out.{drawing.order.job}.{drawing.order.index}"]
+    if not drawing.is_alive():
         return []
     struck, told = time.perf_counter(), len(drawing.events)
-    bench.send(busy[0], number)
+    bench.send(name, number)
     if number == signal.SIGKILL:
-        bench.workers.pop(busy[0]).wait()
+        bench.workers.pop(name).wait()
         bench.worker(wait=False)
 
     def again() -> list[float]:

@@ -120,10 +120,9 @@ class Broker:
         problem: asyncio.Future[Exception] = self._loop.create_future()
 
         async def failed(error: Exception) -> None:
-            if self._client is None:
-                problem.done() or problem.set_result(error)
-            else:
-                logger.info("The pool's server at %s: %s", place, error or type(error).__name__)
+            logger.debug("The pool's server at %s: %s", place, error or type(error).__name__)
+            if not problem.done():
+                problem.set_result(error)
 
         async def lost() -> None:
             if not client.is_closed:
