@@ -79,7 +79,7 @@ class Services:
 
     def prepare(self) -> None:
         """Start what makes the first picture faster: a process for the first part."""
-        if self.processes is not None:
+        if self.processes is not None and self.pool is None:
             self.processes.prepare()
 
     def drain(self) -> None:

@@ -20,6 +20,7 @@ class Availability(StrEnum):
     EMBEDDED = "embedded"
     ON_DISK = "on disk"
     IN_POOL = "in the pool"
+    AWAITED = "not in the pool now"
     TO_DOWNLOAD = "to download"
     UNAVAILABLE = "cannot run here"
 

@@ -28,5 +28,5 @@ class PoolCatalog(Catalog):
 
 def _as_offered(system: System, offered: System | None) -> System:
     if offered is None:
-        return replace(system, availability=Availability.UNAVAILABLE, reason=NOT_OFFERED, parts=None)
+        return replace(system, availability=Availability.AWAITED, reason=NOT_OFFERED, parts=None)
     return replace(system, content=offered.content) if system.available else offered

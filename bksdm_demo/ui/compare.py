@@ -69,7 +69,12 @@ def _build(
         with gr.Column(elem_id="bk-side", min_width=280):
             prompt, models, seed, locked, seeds = build_essentials(systems, comparisons.allowance)
             with gr.Row(elem_id="bk-actions"):
-                compare = gr.Button(say("Compare"), variant="primary", elem_id="bk-compare", interactive=bool(systems))
+                compare = gr.Button(
+                    say("Compare"),
+                    variant="primary",
+                    elem_id="bk-compare",
+                    interactive=bool(systems) or _awaits(catalog),
+                )
                 cancel = gr.Button(say("Cancel"), variant="secondary", elem_id="bk-cancel", visible=False)
             warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
             notice = gr.HTML(apply_default_css=False, elem_id="bk-said")
@@ -102,6 +107,11 @@ def _build(
 def upload_note() -> str:
     """Return what to do with a picture that has settings in it."""
     return f"<p>{say(UPLOAD, choose=FILE_FIELD.format(escape(say('choose a file'))))}</p>"
+
+
+def _awaits(catalog: Catalog) -> bool:
+    """Return whether models can come without a new start of the page: with the next worker of its pool."""
+    return any(system.availability is Availability.AWAITED for system in catalog.systems())
 
 
 def _offers(catalog: Catalog) -> tuple[str, ...]:
