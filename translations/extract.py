@@ -133,7 +133,7 @@ def _says_something(text: str) -> bool:
 
 def _is_sentence(text: str) -> bool:
     words = [word for word in text.split() if LETTERS.search(word)]
-    return text.strip().endswith(".") and len(words) >= FEWEST_WORDS and "<" not in text
+    return re.sub(r"(\{\w*\}|\s)+$", "", text).endswith(".") and len(words) >= FEWEST_WORDS and "<" not in text
 
 
 def named(text: str) -> str:

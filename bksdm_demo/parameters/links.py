@@ -24,6 +24,7 @@ JOB, SHEET = "job", "sheet"  # what a link shows, each by its id
 BASELINE, FILTER, SORT, ONLY = "baseline", "filter", "sort", "only"  # how it shows a sheet
 PROFILE = "profile"  # options that save evaluations, by name
 VOTE = "vote"  # the sheet to vote on
+LANG = "lang"  # the language of the page
 OF_SHEETS = (SHEET, BASELINE, FILTER, SORT, ONLY, VOTE)
 LONGEST_VALUE = 20_000  # characters of one value in a link
 ADDED = ("fbclid", "gclid", "logs", "msclkid", "ref", "view")  # parameters that sites and browsers put into links
@@ -80,7 +81,7 @@ def read_query(parameters: Mapping[str, str], known_models: Collection[str]) -> 
 def _with_unknown(partial: PartialRequest, given: Collection[str]) -> PartialRequest:
     """Name the parameters that say nothing here, but those that sites and browsers add."""
     names = (*NAMES.values(), PROFILE, "models", "seeds")
-    unknown = [key for key in given if key not in (*names, JOB, *OF_SHEETS) and not _added(key.lower())]
+    unknown = [key for key in given if key not in (*names, JOB, LANG, *OF_SHEETS) and not _added(key.lower())]
     if not unknown:
         return partial
     near = get_close_matches(unknown[0].lower(), (*names,), 1, 0.7)

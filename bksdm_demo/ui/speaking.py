@@ -20,8 +20,8 @@ from starlette.datastructures import Headers, MutableHeaders, QueryParams
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bksdm_demo.languages import ENGLISH, LANGUAGES, NAMES, choose, language, say, script_words, speaking
+from bksdm_demo.parameters.links import LANG
 
-LANG = "lang"  # the parameter of a link
 TEMPLATES_LANG = re.compile(rb'(<html\s[^>]*?\blang=)"en"')
 SCRIPT_CALL = re.compile(r'\btr\("((?:[^"\\]|\\.)*)"')  # as translations/extract.py finds it
 TRIES = 3

@@ -120,9 +120,9 @@ class VoteHandlers:
         ranking = ranking_markup(self.booth.ranking(owner, sheet), self._names())
         return Shown(notice(self.booth.store.problem), "" if sheet is None else sheet_pool(sheet), pair, ranking)
 
-    def _sheet(self, sheet_id: str) -> SheetRecord | None:
+    def _sheet(self, sheet_id: str | None) -> SheetRecord | None:
         """Return the sheet to vote on, None for all comparisons. Raises RequestError for an unknown one."""
-        return None if self.sheets is None or sheet_id in ("", ALL) else self.sheets.get(sheet_id)
+        return None if self.sheets is None or sheet_id in (None, "", ALL) else self.sheets.get(sheet_id)
 
     def _voter(self, secret: str, page: gr.Request | None, profile: gr.OAuthProfile | None) -> Voter:
         return self.booth.voter(self.visitors.client(secret, page), "" if profile is None else profile.username)
