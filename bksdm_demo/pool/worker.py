@@ -65,7 +65,8 @@ class Worker:
         self._swept = 0.0  # when all queues were looked into
         self._cancelled: dict[str, None] = {}
         self._seconds: dict[str, deque[float]] = {}
-        self._stopping = self._giving_back = False
+        self._stopping = self._giving_back = self._draining = False
+        self._drawn = 0
         self._current = ""  # the order that is drawn
         self._lease: Delivery | None = None
         self._rested = threading.Event()
@@ -98,7 +99,7 @@ class Worker:
     @property
     def draining(self) -> bool:
         """Whether it takes no more orders."""
-        return self._stopping or self._beat.draining
+        return self._stopping or self._draining
 
     def beat(self) -> Beat:
         """What the worker says of itself now."""
@@ -107,6 +108,7 @@ class Worker:
             self._beat,
             busy=1 if self._current else 0,
             draining=self.draining,
+            drawn=self._drawn,
             offers=tuple(self._offer(system, content) for content, system in self._systems().items()),
             memory=(state.bytes, state.budget_bytes),
         )
@@ -143,7 +145,7 @@ class Worker:
 
     def _hear_control(self, subject: str, payload: bytes) -> None:
         fields, _ = read(payload, subjects.BEAT_BYTES)
-        self._beat = replace(self._beat, draining=fields.flag("draining"))
+        self._draining = fields.flag("draining")
         self._look()
 
     # --- Signs of life -----------------------------------------------------------------------------------------------
@@ -285,7 +287,7 @@ class Worker:
             logger.exception("%s failed unexpectedly", system.key)
             return EngineError(UNEXPECTED)
         self._seconds.setdefault(sent.content, deque(maxlen=TIMES)).append(time.monotonic() - started)
-        self._beat = replace(self._beat, drawn=self._beat.drawn + 1)
+        self._drawn += 1
         return replace(drawn, environment=self._describe() or drawn.environment)
 
     def _tell_end(self, delivery: Delivery, told: Told) -> None:
