@@ -14,6 +14,7 @@ from bksdm_demo.languages import marked, say
 from bksdm_demo.library.catalog import System
 from bksdm_demo.phrase_book import translated
 from bksdm_demo.records import Job
+from bksdm_demo.ui.hints import hint
 from bksdm_demo.ui.icons import ICONS, icon
 from bksdm_demo.ui.news import board_news
 from bksdm_demo.ui.present import (
@@ -130,8 +131,14 @@ def _heading(job: Job, systems: Mapping[str, System]) -> str:
         '<header class="bk-head">'
         f'<p class="bk-status" role="status">{escape(status_words(job, systems))}</p>'
         f'<h2 class="bk-prompt{long}" dir="auto">{escape(shorten(job.request.prompt, PROMPT_SHOWN))}</h2>'
-        f'<dl class="bk-facts">{facts}</dl>{warnings}{_tools(job, tools_view(job, systems))}</header>'
+        f'<dl class="bk-facts">{facts}</dl>{_hint(job)}{warnings}{_tools(job, tools_view(job, systems))}</header>'
     )
+
+
+def _hint(job: Job) -> str:
+    """Return what to look for, where the prompt is one of the hard examples and there is something to compare."""
+    words = hint(job.request.prompt) if len(job.models) > 1 else ""
+    return f'<p class="bk-hint">{escape(words)}</p>' if words else ""
 
 
 def _unbroken_facts(facts: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -100,6 +100,13 @@
     }
   }, true);
 
+  // Called when the form has another scheduler.
+  function showScheduler(key) {
+    for (const words of document.querySelectorAll("[data-scheduler]")) words.hidden = words.dataset.scheduler !== key;
+  }
+
+  Object.assign((window.bksdm ??= {}), { showScheduler });
+
   window.addEventListener("scroll", refresh, { capture: true, passive: true });
   window.addEventListener("resize", refresh);
   document.addEventListener("bk-board", refresh);

@@ -30,7 +30,9 @@ from bksdm_demo.records import (
     Request,
 )
 from bksdm_demo.runs.allowance import Allowance
+from bksdm_demo.ui.hints import HINTS
 from bksdm_demo.ui.present import choice_label
+from bksdm_demo.ui.terms import meaning, scheduler_words
 from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, interval_text, plural
 
 ANYTHING = Allowance()
@@ -38,10 +40,11 @@ FIRST_SEED = 7
 DRAWN_SEEDS = 1_000_000  # random seeds stay short enough to read aloud; typed ones go up to 2**32 - 1
 SEED_COUNTS = (1, 2, 3, 4)  # pictures per model: the choices of the list; visitors may type more
 PREVIEW_EVERY = 4  # steps
-EXAMPLES = ("red apple", "cat face", "rocket", "pizza", "sunflower", "guitar", "whale", "strawberry", "birthday cake")
+EXAMPLES = ("red apple", "cat face", "rocket", "pizza", "sunflower", "whale")  # easy; hints.py has the hard ones
 
 NUMBER = re.compile(r"\d{1,12}")
 
+SHOW_SCHEDULER_JS = "(key) => window.bksdm.showScheduler(key)"  # explain.js
 DRAW_SEED_JS = f"() => Math.floor(Math.random() * {DRAWN_SEEDS})"
 
 
@@ -123,7 +126,7 @@ def _seeds(most: int) -> gr.Dropdown:
 
 def _examples(prompt: gr.Textbox) -> None:
     with gr.Row(elem_id="bk-examples"):
-        for example in EXAMPLES:
+        for example in (*EXAMPLES, *HINTS):
             chip = gr.Button(example, size="sm", min_width=0, scale=0, elem_classes="bk-chip")
             chip.click(None, outputs=prompt, js=f"() => {example!r}", api_visibility="private")
 
@@ -143,11 +146,17 @@ def build_settings(
             placeholder=say("What should the picture leave out?"),
             elem_id="bk-negative",
         )
-        step_slider = gr.Slider(*allowance.steps, value=steps, step=1, label=say("Steps"), buttons=[])
-        guidance_slider = gr.Slider(*GUIDANCE_RANGE, value=guidance, step=0.5, label=say("Guidance"), buttons=[])
+        step_slider = gr.Slider(
+            *allowance.steps, value=steps, step=1, label=say("Steps"), info=meaning("steps"), buttons=[]
+        )
+        guidance_slider = gr.Slider(
+            *GUIDANCE_RANGE, value=guidance, step=0.5, label=say("Guidance"), info=meaning("guidance"), buttons=[]
+        )
         scheduler_list = gr.Dropdown(
             [(SCHEDULER_NAMES[name], name) for name in SCHEDULERS], value=scheduler, label=say("Scheduler")
         )
+        gr.HTML(scheduler_words(scheduler), apply_default_css=False, elem_id="bk-schedulers")
+        scheduler_list.change(None, inputs=scheduler_list, js=SHOW_SCHEDULER_JS, api_visibility="private")
         generator_list = gr.Dropdown(
             [(GENERATOR_NAMES[name], name) for name in GENERATORS],
             value=GENERATORS[0],

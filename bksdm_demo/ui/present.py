@@ -35,8 +35,9 @@ class CellView:
     `progress` is in [0, 1], None when it cannot be measured. `picture` is the address of the PNG relative to the page,
     "" when there is none. `backdrop` is the address of a picture behind the progress; `backdrop_kind` is "preview" for
     the picture in progress and "earlier" for the one being replaced. `note` is a sentence beside a picture or a
-    progress. `meaning` says what happens in the phase of a running cell. `previewed` and
-    `finished` are those of the comparison: whether it shows previews, and whether it is over. `again` is the label of the button that runs the cell again, "" for no button.
+    progress. `meaning` says what happens in the phase of a running cell. `previewed` and `finished` are those of the
+    comparison: whether it shows previews, and whether it is over. `again` is the label of the button that runs the cell
+    again, "" for no button.
     """
 
     name: str

@@ -45,6 +45,15 @@ def scheduler_meaning(key: str) -> str:
     return say(SCHEDULER_WORDS.get(key, ""))
 
 
+def scheduler_words(chosen: str) -> str:
+    """Return what each scheduler does, as paragraphs of which the chosen one shows; explain.js changes that."""
+    return "".join(_scheduler(key, "" if key == chosen else " hidden") for key in SCHEDULER_WORDS)
+
+
+def _scheduler(key: str, hidden: str) -> str:
+    return f'<p class="bk-note" data-scheduler="{key}"{hidden}>{escape(scheduler_meaning(key))}</p>'
+
+
 def meaning(key: str) -> str:
     """Return what a word of the glossary means; "" for an unknown key."""
     return say(GLOSSARY.get(key, ""))

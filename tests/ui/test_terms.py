@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from bksdm_demo.records import SCHEDULERS, Phase
+from bksdm_demo.ui.hints import hint
 from bksdm_demo.ui.present import job_facts
-from bksdm_demo.ui.terms import fact_meaning, phase_meaning, row_meaning, scheduler_meaning, term
+from bksdm_demo.ui.terms import fact_meaning, phase_meaning, row_meaning, scheduler_meaning, scheduler_words, term
 from bksdm_demo.ui.timing import timing_view
 from bksdm_demo.wording.comparison import SCHEDULER_NAMES
 from tests.ui.records import REQUEST, SYSTEMS, done, job
@@ -44,3 +45,15 @@ def test_a_term_is_a_button_with_a_description() -> None:
         '<button type="button" class="bk-term" aria-description="a &quot;b&quot;">&lt;b&gt;</button>'
     )
     assert term("<b>", "") == "&lt;b&gt;"
+
+
+def test_the_chosen_scheduler_is_explained_below_its_list() -> None:
+    words = scheduler_words("ddim")
+    assert words.count("<p ") == len(SCHEDULERS)
+    assert words.count(" hidden>") == len(SCHEDULERS) - 1
+    assert f'data-scheduler="ddim">{scheduler_meaning("ddim")}' in words
+
+
+def test_a_hard_example_says_what_to_look_for() -> None:
+    assert hint("Blue  apple").startswith("What to look for:")
+    assert hint("red apple") == ""
