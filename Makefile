@@ -18,7 +18,7 @@ cluster-demo: $(VENV)/.cluster  ## a NATS server, two workers and the page on th
 	nats-server -js -a 127.0.0.1 -p $(POOL_PORT) -sd outputs/pool & server=$$!; \
 	$(BIN)/python -m bksdm_demo worker --pool nats://127.0.0.1:$(POOL_PORT) --name worker-1 & one=$$!; \
 	$(BIN)/python -m bksdm_demo worker --pool nats://127.0.0.1:$(POOL_PORT) --name worker-2 & two=$$!; \
-	trap 'kill $$one $$two; wait $$one $$two; kill $$server' EXIT; trap : INT TERM; \
+	trap 'kill $$one $$two 2>/dev/null; wait $$one $$two; kill $$server 2>/dev/null' EXIT; trap : INT TERM; \
 	$(BIN)/python app.py --pool nats://127.0.0.1:$(POOL_PORT) $(ARGS)
 
 test: $(VENV)/.dev  ## every test that needs no torch; ARGS="-k scheduler"
