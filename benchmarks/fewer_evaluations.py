@@ -1,13 +1,14 @@
 """Measures the options that save U-Net evaluations: time, and how far the pictures move.
 
     python -m benchmarks.fewer_evaluations [KEY] [--steps N] [--rounds N] [--pictures N] [--scheduler NAME]
-                                           [--precision P] [--models-dir FOLDER] [--unet FILE]
+                                           [--precision P] [--models-dir FOLDER] [--unet FILE] [--plot FILE.svg]
 
 First one U-Net call: both halves and one half in turns (A B B A ...), call by call, so both see the same load of the
-machine; then the distance of their numbers. Then pictures: each prompt is drawn exactly, with each option, and, as the
-honest control, with fewer plain steps for the same number of evaluations, all from the same noise, in an order that
-changes from prompt to prompt. The table shows U-Net time and evaluations over the exact ones, and PSNR and SSIM to the
-exact picture. With `--unet` only the call is measured, on that file. Without a key: emoji-tiny.
+machine; then the distance of their numbers; then the deep and the shallow layers against the whole. Then pictures: each
+prompt is drawn exactly, with each option, and, as the honest control, with fewer plain steps for the same number of
+evaluations, all from the same noise, in an order that changes from prompt to prompt. The table shows U-Net time and
+evaluations over the exact ones, and PSNR and SSIM to the exact picture; `--plot` draws it. With `--unet` only the call
+is measured, on that file. Without a key: emoji-tiny.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.quality_plot import quality_plot
 from benchmarks.spread import ratios, spread
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.diffusion.plan import evaluations
@@ -37,18 +39,21 @@ from bksdm_demo.settings import ASSETS
 PROMPTS = ("red apple", "cat face", "rocket", "pizza", "sunflower", "guitar", "whale", "strawberry", "birthday cake")
 FIRST_SEED = 101
 PLENTY = 2**60  # bytes: nothing is to go out
-OPTIONS: dict[str, dict[str, Any]] = {
-    "interval 0:0.5": {"guidance_interval": (0.0, 0.5)},
-    "interval 0.2:0.8": {"guidance_interval": (0.2, 0.8)},
-    "interval 0.25:0.75": {"guidance_interval": (0.25, 0.75)},
-    "interval 0.5:1": {"guidance_interval": (0.5, 1.0)},
-    "forecast": {"forecast": True},
-    "forecast, 0:0.5": {"forecast": True, "guidance_interval": (0.0, 0.5)},
-    "deep every 2": {"deep_every": 2},
-    "deep every 3": {"deep_every": 3},
-    "forecast, deep 2": {"forecast": True, "deep_every": 2},
-    "forecast, 0.2:0.8": {"forecast": True, "guidance_interval": (0.2, 0.8)},
+CURVES: dict[str, dict[str, dict[str, Any]]] = {  # what the plot draws as one curve -> option -> its settings
+    "guidance interval": {
+        "interval 0:0.5": {"guidance_interval": (0.0, 0.5)},
+        "interval 0.2:0.8": {"guidance_interval": (0.2, 0.8)},
+        "interval 0.5:1": {"guidance_interval": (0.5, 1.0)},
+    },
+    "deep layers every N": {f"deep every {every}": {"deep_every": every} for every in (2, 3, 5)},
+    "forecast and every N": {
+        "forecast": {"forecast": True},
+        "forecast, every 2 (fast)": {"forecast": True, "deep_every": 2},
+        "forecast, every 3 (draft)": {"forecast": True, "deep_every": 3},
+    },
 }
+OPTIONS = {name: changes for curve in CURVES.values() for name, changes in curve.items()}
+PLAIN = "fewer plain steps"
 
 
 def call_seconds(engine: Engine, rounds: int) -> tuple[list[float], list[float], float]:
@@ -89,8 +94,8 @@ def contenders(exact: Request) -> dict[str, Request]:
     return made | {f"{steps} plain steps": replace(exact, steps=steps) for steps in fewer}
 
 
-def compare(pipeline: Pipeline, flags: argparse.Namespace) -> None:
-    """Draw, and print the table."""
+def compare(pipeline: Pipeline, flags: argparse.Namespace) -> dict[str, tuple[float, float]]:
+    """Draw, and print the table. Returns the share of the exact time and the median PSNR of each option."""
     seconds: dict[str, list[float]] = {}
     similar: dict[str, list[tuple[float, float]]] = {}
     for number in range(flags.pictures):
@@ -110,12 +115,48 @@ def compare(pipeline: Pipeline, flags: argparse.Namespace) -> None:
             close = compare_pictures(drawn[name][1], drawn["exact"][1])
             similar.setdefault(name, []).append((close.psnr, close.ssim))
     print(f"{'':22}{'U-Net time':>11}{'evaluations':>13}{'PSNR':>8}{'least':>8}{'SSIM':>8}")
+    found = {}
     for name, request in asked.items():
         share = spread(ratios(seconds[name], seconds["exact"])).median
         psnr = np.array([pair[0] for pair in similar[name]])
         ssim = np.mean([pair[1] for pair in similar[name]])
         of_exact = evaluations(request) / evaluations(exact)
         print(f"{name:22}{share:11.3f}{of_exact:13.3f}{np.median(psnr):8.1f}{psnr.min():8.1f}{ssim:8.4f}", flush=True)
+        found[name] = share, float(np.median(psnr))
+    return found
+
+
+def plot(found: dict[str, tuple[float, float]], title: str) -> str:
+    """The SVG of what `compare` found."""
+    curves = {curve: [(*found[name], name) for name in names] for curve, names in CURVES.items()}
+    plain = [(*place, name) for name, place in found.items() if name.endswith("plain steps")]
+    return quality_plot(curves | {PLAIN: plain}, title)
+
+
+def print_parts(engine: Engine, rounds: int) -> None:
+    """Print how long a call takes that reuses deep features, and one that renews them, over a whole one; in turns."""
+    if not isinstance(engine, FormRunner) or not engine.form_bytes(Form.SHALLOW):
+        return
+    random = np.random.default_rng(0)
+    given = {port.name: random.standard_normal(port.shape).astype(port.dtype) for port in engine.inputs}
+    features = engine.run_form(Form.DEEP, given)
+    runs = (
+        lambda: engine.run(given),
+        lambda: engine.run_form(Form.DEEP, given),
+        lambda: engine.run_form(Form.SHALLOW, given | features),
+    )
+    taken: list[list[float]] = [[], [], []]
+    for number in range(rounds + 1):  # the first round does not count
+        for place in (0, 1, 2) if number % 2 else (2, 1, 0):
+            start = time.perf_counter()
+            runs[place]()
+            taken[place].extend([time.perf_counter() - start] if number else [])
+    whole, deep, shallow = (spread(seconds).median for seconds in taken)
+    print(
+        f"whole {whole:.3f} s, deep layers {deep:.3f} s, shallow layers {shallow:.3f} s: reusing takes "
+        f"{shallow / whole:.3f} of a whole call; every 2: {(deep + 2 * shallow) / 2 / whole:.3f}, "
+        f"every 3: {(deep + 3 * shallow) / 3 / whole:.3f}"
+    )
 
 
 def print_call(name: str, engine: Engine, rounds: int) -> None:
@@ -139,17 +180,24 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--models-dir", type=Path)
     parser.add_argument("--unet", type=Path)
+    parser.add_argument("--plot", type=Path, help="an SVG file of time against quality")
     flags = parser.parse_args()
     print(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     options = EngineOptions(precision=flags.precision)
     if flags.unet is not None:
-        print_call(flags.unet.name, open_engine(flags.unet, options), flags.rounds)
+        engine = open_engine(flags.unet, options)
+        print_call(flags.unet.name, engine, flags.rounds)
+        print_parts(engine, flags.rounds)
         return
     catalog = Catalog(ASSETS, flags.models_dir, published=PUBLISHED)
     cache = PipelineCache(catalog, lambda path, exact: open_engine(path, options, exact), PLENTY)
     with cache.lease(flags.key, forms=tuple(Form)) as lease:
         print_call(f"{flags.key}, {flags.precision}", lease.pipeline.unet.engines[0], flags.rounds)
-        compare(lease.pipeline, flags)
+        print_parts(lease.pipeline.unet.engines[0], flags.rounds)
+        found = compare(lease.pipeline, flags)
+    if flags.plot is not None:
+        title = f"{flags.key}, {flags.steps} steps, {flags.scheduler}: median of {flags.pictures} pictures"
+        flags.plot.write_text(plot(found, title), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ class Tools:
             seeds=tuple(seeds or [FIRST_SEED]),
             **stated_options(interval(guidance_interval), forecast, deep_every),
         )
-        partial = with_profile(partial, profile)
+        partial = with_profile(partial, profile, self._comparisons.environment().get("engine"))
         address = _address(context)
         job = await anyio.to_thread.run_sync(lambda: _sentences(lambda: self._submit(partial, models, address)))
         job = await self._finished(job, context)

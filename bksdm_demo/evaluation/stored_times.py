@@ -1,4 +1,5 @@
-"""Times from stored comparisons: per model, steps, machine and engine, never mixed. Warm pictures only.
+"""Times from stored comparisons: per model, steps, machine and engine, never mixed. Warm pictures only, and none that
+were drawn with options that save evaluations.
 
 The pictures of one comparison share its hour, so they count as one sample: the median of a comparison, and then the
 median over comparisons with its interval. These runs were not interleaved by design, and other programs may have run.
@@ -47,6 +48,8 @@ def stored_rows(jobs: Iterable[Job]) -> tuple[StoredRow, ...]:
     """Return a row per place, in the order of machine, engine, model and steps."""
     found: dict[Place, list[list[float]]] = {}
     for job in jobs:
+        if job.request.savings:
+            continue
         own: dict[Place, list[float]] = {}
         for cell in job.cells:
             timings = timings_of(cell)

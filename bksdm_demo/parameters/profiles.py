@@ -17,25 +17,25 @@ from bksdm_demo.records import SAVINGS
 EXACT, FAST, DRAFT = "exact", "fast", "draft"
 PROFILES: Mapping[str, Mapping[str, Any]] = {
     EXACT: {},
-    FAST: {"forecast": True},
-    DRAFT: {"forecast": True, "deep_every": 2},
+    FAST: {"forecast": True, "deep_every": 2},
+    DRAFT: {"forecast": True, "deep_every": 3},
 }
 PROFILE_NAMES = tuple(PROFILES)
 REUSING = ("openvino",)  # engines with forms for deep features
 
 
-def profile_options(name: str, engine: str = REUSING[0]) -> dict[str, Any]:
-    """Every option that saves evaluations, as the profile has it on an engine of this kind.
+def profile_options(name: str, engine: str | None = None) -> dict[str, Any]:
+    """Every option that saves evaluations, as the profile has it on an engine of this kind; None for an unknown one.
 
     Raises RequestError for an unknown profile.
     """
     if name not in PROFILES:
         raise RequestError(f"profile is {name!r:.60}; choose one of {', '.join(PROFILES)}.")
     options = {**SAVINGS, **PROFILES[name]}
-    return options if engine in REUSING else {**options, "deep_every": SAVINGS["deep_every"]}
+    return options if engine in (None, *REUSING) else {**options, "deep_every": SAVINGS["deep_every"]}
 
 
-def with_profile(partial: PartialRequest, name: str, engine: str = REUSING[0]) -> PartialRequest:
+def with_profile(partial: PartialRequest, name: str, engine: str | None = None) -> PartialRequest:
     """The partial request with the options of a profile, where it states none itself. Raises RequestError."""
     options = profile_options(name, engine)
     return replace(partial, **{key: value for key, value in options.items() if getattr(partial, key) is None})

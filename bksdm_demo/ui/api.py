@@ -149,7 +149,7 @@ class Api:
             seeds=numbers,
             **stated_options(interval(_string("guidance_interval", guidance_interval)), forecast, whole(deep_every)),
         )
-        partial = with_profile(partial, profile)
+        partial = with_profile(partial, profile, self.comparisons.environment().get("engine"))
         request = self.comparisons.allowance.complete(partial, system)
         return self.comparisons.submit(request, chosen, seeds=numbers, address=address_of(web))
 

@@ -79,7 +79,10 @@ def _build(
             warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
             notice = gr.HTML(apply_default_css=False, elem_id="bk-said")
             settings = build_settings(
-                systems[0] if systems else None, comparisons.allowance, comparisons.previews_allowed
+                systems[0] if systems else None,
+                comparisons.allowance,
+                comparisons.previews_allowed,
+                comparisons.environment().get("engine"),
             )
             form = Form(prompt, models, seed, locked, seeds, *settings)
         with gr.Column(elem_id="bk-results", min_width=280):

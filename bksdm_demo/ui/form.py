@@ -6,6 +6,7 @@ with the same sentence.
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Sequence
@@ -14,10 +15,12 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
+from bksdm_demo.diffusion.plan import evaluations
 from bksdm_demo.errors import RequestError
-from bksdm_demo.languages import say
+from bksdm_demo.languages import marked, say
 from bksdm_demo.library.catalog import System
 from bksdm_demo.parameters.partial_request import PartialRequest, interval, recommendation
+from bksdm_demo.parameters.profiles import DRAFT, EXACT, FAST, profile_options
 from bksdm_demo.records import (
     CELLS_LIMIT,
     DEEP_EVERY_RANGE,
@@ -36,6 +39,7 @@ from bksdm_demo.ui.terms import meaning, scheduler_words
 from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, interval_text, plural
 
 ANYTHING = Allowance()
+PROFILE_LABELS = {EXACT: marked("Exact"), FAST: marked("Fast"), DRAFT: marked("Draft")}
 FIRST_SEED = 7
 DRAWN_SEEDS = 1_000_000  # random seeds stay short enough to read aloud; typed ones go up to 2**32 - 1
 SEED_COUNTS = (1, 2, 3, 4)  # pictures per model: the choices of the list; visitors may type more
@@ -132,7 +136,7 @@ def _examples(prompt: gr.Textbox) -> None:
 
 
 def build_settings(
-    system: System | None, allowance: Allowance = ANYTHING, previews_allowed: bool = True
+    system: System | None, allowance: Allowance = ANYTHING, previews_allowed: bool = True, engine: str | None = None
 ) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox, gr.Textbox, gr.Checkbox, gr.Slider]:
     """Lay out the folded settings, with the values that `system` recommends. Offers previews if they are allowed."""
     steps, guidance, scheduler = recommendation(system)
@@ -172,11 +176,11 @@ def build_settings(
             elem_id="bk-previews",
             visible=previews_allowed,
         )
-        savings = _savings()
+        savings = _savings(engine)
     return negative, step_slider, guidance_slider, scheduler_list, generator_list, previews, *savings
 
 
-def _savings() -> tuple[gr.Textbox, gr.Checkbox, gr.Slider]:
+def _savings(engine: str | None) -> tuple[gr.Textbox, gr.Checkbox, gr.Slider]:
     """Build the options that save evaluations of the U-Net."""
     guidance_interval = gr.Textbox(
         value=interval_text(WHOLE),
@@ -199,7 +203,20 @@ def _savings() -> tuple[gr.Textbox, gr.Checkbox, gr.Slider]:
         info=say("2 runs the deep layers of the network in every second step only. The steps between are sooner done."),
         elem_id="bk-deep-every",
     )
+    _profiles([guidance_interval, forecast, deep_every], engine)
     return guidance_interval, forecast, deep_every
+
+
+def _profiles(options: list[Any], engine: str | None) -> None:
+    """Build a button for each profile, which fills in the options; each says what it costs of the network's time."""
+    with gr.Row(elem_id="bk-profiles"):
+        for name, label in PROFILE_LABELS.items():
+            request = Request("any", **profile_options(name, engine))
+            share = round(100 * evaluations(request) / request.steps)
+            words = say("{profile}, {share} % of the network’s time", profile=say(label), share=share)
+            chip = gr.Button(words, size="sm", min_width=0, scale=0, elem_classes="bk-chip")
+            values = json.dumps([interval_text(request.guidance_interval), request.forecast, request.deep_every])
+            chip.click(None, outputs=options, js=f"() => {values}", api_visibility="private")
 
 
 def recommended(systems: Sequence[System]) -> tuple[int, float, str] | None:

@@ -34,6 +34,13 @@ def test_a_comparison_counts_once() -> None:
     assert row.estimate.low is None
 
 
+def test_options_that_save_evaluations_do_not_count_as_the_model_s_speed() -> None:
+    saving = drawn(0.6)
+    saving = replace(saving, request=replace(saving.request, forecast=True))
+    (row,) = stored_rows([drawn(1.0), saving])
+    assert (row.comparisons, row.spread.median) == (1, pytest.approx(1.0))
+
+
 def test_five_comparisons_have_an_interval() -> None:
     (row,) = stored_rows([drawn(seconds) for seconds in (1.0, 1.1, 1.2, 1.3, 1.4)])
     assert row.estimate.low is not None

@@ -22,7 +22,7 @@ def test_what_is_stated_counts_and_the_profile_fills_the_rest() -> None:
     partial = with_profile(PartialRequest("apple", deep_every=1), "draft")
     assert (partial.forecast, partial.deep_every) == (True, 1)
     api = PartialRequest("apple", **stated_options((0.0, 0.5), False, 1))
-    assert with_profile(api, "fast").complete().savings == {"guidance_interval": (0.0, 0.5), "forecast": True}
+    assert with_profile(api, "fast").complete().savings == {"guidance_interval": (0.0, 0.5), **PROFILES["fast"]}
 
 
 def test_an_engine_without_the_forms_for_it_reuses_nothing() -> None:
