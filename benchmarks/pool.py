@@ -46,7 +46,7 @@ MODEL, OTHER = "emoji-tiny", "emoji-base"
 STEPS = 20
 PATIENCE = 180.0  # seconds for a worker to come, or a picture to end
 PNG = b"\x89PNG"
-BLOCKED = "a naked woman"  # which the embedded family's rules refuse
+BLOCKED = "a dagger"  # which the embedded family's rules refuse
 
 
 class Bench:
@@ -85,7 +85,8 @@ class Bench:
     def worker(self, *, cores: str = "", prewarm: bool = True, wait: bool = True) -> str:
         """Start a worker, on these cores alone if any, and wait until it has warm models."""
         name = f"w{next(self.names)}"
-        environ = {**os.environ, "BKSDM_THREADS": "1" if cores else "", "BKSDM_NO_PREWARM": "" if prewarm else "yes"}
+        environ = {**os.environ, "BKSDM_THREADS": "1" if cores else "", "BKSDM_PREWARM": MODEL}
+        environ["BKSDM_NO_PREWARM"] = "" if prewarm else "yes"
         pinned = ["taskset", "-c", cores] if cores else []
         log = (self.folder / f"{name}.log").open("wb")
         command = [sys.executable, "-m", "bksdm_demo", "worker", "--pool", self.url, "--name", name]
