@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from bksdm_demo.runs.comparisons import Comparisons
-from tests.browser.test_accessibility import SIZES, Inspector, axe  # noqa: F401 – a fixture
+from tests.browser.test_accessibility import SIZES
 from tests.browser.test_comparison import MILLISECONDS, NARROW, WIDE, visit
+from tests.browser.test_votes import inspect
 from tests.fakes import BLOCKED_WORD
 from tests.ui.test_page import served
 
@@ -109,7 +110,7 @@ def test_a_sheet_is_paged_and_gives_files(chromium: Any, site: tuple[str, Compar
     assert page.locator(ROWS).count() == 1
     page.wait_for_selector("#bk-sheet-list a")
 
-    links = page.locator(".bk-sheet-tools a").evaluate_all("links => links.map(link => link.href)")
+    links = page.locator(".bk-sheet-tools a[download]").evaluate_all("links => links.map(link => link.href)")
     answers = [httpx.get(link, timeout=MILLISECONDS / 1000) for link in links]
     assert [answer.status_code for answer in answers] == [200] * 5
     assert answers[0].text.count("data:image/webp") == 42
@@ -135,7 +136,7 @@ def row_numbers(page: Any) -> list[str]:
 
 @pytest.mark.parametrize("size", ["wide", "narrow"])
 def test_a_view_of_a_sheet_is_chosen_kept_in_the_link_and_clean(
-    chromium: Any, site: tuple[str, Comparisons], gate: threading.Event, axe: str, size: str
+    chromium: Any, site: tuple[str, Comparisons], gate: threading.Event, size: str
 ) -> None:
     address, _ = site
     gate.set()
@@ -158,7 +159,7 @@ def test_a_view_of_a_sheet_is_chosen_kept_in_the_link_and_clean(
     page.wait_for_function("document.querySelectorAll('.bk-sheet-cells img').length == 6")
     page.wait_for_function("location.search.includes('sort=difference&only=emoji-tiny')")
 
-    inspector = Inspector(page, axe, both_themes=False)
+    inspector = inspect(page)
     inspector.look("a chosen view")
     assert inspector.found == []
     again = chromium.new_context(viewport=SIZES[size]).new_page()

@@ -153,4 +153,6 @@ def test_a_sheet_is_voted_on_alone_and_has_a_ranking_of_its_own(service: Compari
     handlers.act(pressed("left", token), ME)
     assert (handlers.booth.ranking(None, record).cast, handlers.booth.ranking().cast) == (1, 2)
     assert "no sheet" in handlers.show(ME, "unknown-sheet").notice
+    untouched: Any = None  # the value of a field that nobody has filled
+    assert handlers.show(ME, untouched).notice == ""
     assert handlers.reopen(ME, SimpleNamespace(query_params={}))[0] == gr.skip()  # type: ignore[arg-type]
