@@ -244,6 +244,32 @@ def test_the_skip_link_leads_past_the_form(chromium: Any, address: str) -> None:
     page.context.close()
 
 
+def test_words_explain_themselves_by_keyboard_and_by_touch(chromium: Any, address: str, gate: threading.Event) -> None:
+    gate.set()
+    page = chromium.new_context(viewport=WIDE, has_touch=True).new_page()
+    page.set_default_timeout(MILLISECONDS)
+    page.goto(address)
+    page.click("[data-welcome=draw]")  # a first visit: one press
+    assert page.locator(".bk-welcome").is_hidden()
+    page.wait_for_selector(DONE)
+    page.focus(".bk-tools button")
+    page.keyboard.press("Shift+Tab")  # to the last fact
+    word = page.locator(".bk-facts .bk-term").last
+    assert word.evaluate("element => element === document.activeElement")
+    assert page.inner_text("#bk-tip") == word.get_attribute("aria-description")
+    page.keyboard.press("Escape")
+    assert page.locator("#bk-tip").is_hidden()
+    first = page.locator(".bk-facts .bk-term").first
+    first.tap()
+    assert page.inner_text("#bk-tip") == first.get_attribute("aria-description")
+    page.locator(".bk-prompt").tap()
+    assert page.locator("#bk-tip").is_hidden()
+    page.goto(address)
+    page.wait_for_selector("#bk-compare")
+    assert page.locator(".bk-welcome").is_hidden()  # greeted once
+    page.context.close()
+
+
 def test_progress_is_announced_once_per_picture(chromium: Any, address: str, gate: threading.Event) -> None:
     """A screen reader reads each change of a live region, so it must change per picture, not per step."""
     gate.set()
