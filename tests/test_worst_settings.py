@@ -77,7 +77,12 @@ def test_a_listed_name_as_negative_prompt_is_refused_where_the_picture_would_sho
     assert generate(services.cache, "emoji-tiny", avoided).timings.steps
 
 
-SAVING = ({"guidance_interval": (0.0, 0.01)}, {"forecast": True}, {"guidance_interval": (0.2, 0.8), "forecast": True})
+SAVING = (
+    {"guidance_interval": (0.0, 0.01)},
+    {"forecast": True},
+    {"guidance_interval": (0.2, 0.8), "forecast": True},
+    {"forecast": True, "deep_every": 3},
+)
 
 
 @pytest.mark.parametrize("options", SAVING, ids=str)
@@ -92,7 +97,16 @@ def test_options_that_save_evaluations_let_no_listed_prompt_through(
 
 def test_options_that_save_evaluations_draw_only_where_the_checker_was_measured_with_them(services: Services) -> None:
     measured = Request("red apple", seed=1, steps=20, guidance_scale=3.0, guidance_interval=(0.2, 0.8), forecast=True)
-    assert generate(services.cache, "emoji-tiny", measured).image is not None
-    for elsewhere in ({"steps": 12}, {"guidance_scale": 7.5}, {"scheduler": "ddim"}, {"guidance_interval": (0.9, 1.0)}):
+    resting = replace(measured, guidance_interval=(0.0, 1.0), deep_every=3)
+    for allowed in (measured, resting):
+        assert generate(services.cache, "emoji-tiny", allowed).image is not None
+    for elsewhere in (
+        {"steps": 12},
+        {"guidance_scale": 7.5},
+        {"scheduler": "ddim"},
+        {"deep_every": 2},
+        {"deep_every": 4, "guidance_interval": (0.0, 1.0)},
+        {"guidance_interval": (0.9, 1.0)},
+    ):
         result = generate(services.cache, "emoji-tiny", replace(measured, **elsewhere))
         assert (result.image, result.verdict.reason) == (None, NOT_MEASURED)

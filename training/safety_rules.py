@@ -42,7 +42,8 @@ WITH_SAVINGS = {  # see docs/safety.md: the options that save evaluations were m
     "guidance_interval": [[0.0, 0.3], [0.5, 1.0]],
     "forecast": True,
 }
-MEASURED = [{"steps": list(STEPS_RANGE), "guidance_scale": list(GUIDANCE_RANGE)}, WITH_SAVINGS]
+WITH_RESTS = {name: value for name, value in WITH_SAVINGS.items() if name != "guidance_interval"} | {"deep_every": 3}
+MEASURED = [{"steps": list(STEPS_RANGE), "guidance_scale": list(GUIDANCE_RANGE)}, WITH_SAVINGS, WITH_RESTS]
 
 Embed = Callable[[str], NDArray]
 
