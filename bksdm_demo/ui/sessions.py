@@ -12,6 +12,7 @@ from gradio.blocks import BlocksConfig
 from gradio.queueing import Queue
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+UNDESCRIBED: dict[str, Any] = {}  # one for all components of all sessions; Gradio changes only what is described
 STREAMS = ("/gradio_api/call/", "/gradio_api/queue/")
 
 
@@ -29,7 +30,7 @@ class _SessionConfig(BlocksConfig):
 
     @staticmethod
     def config_for_block(*_: object, **__: object) -> dict[str, Any]:
-        return {}
+        return UNDESCRIBED
 
 
 class ForgetMessages:
@@ -52,7 +53,11 @@ def forget_read(queue: Queue) -> None:
     Gradio itself drops the messages of the session that came first, once there are 2,000.
     """
     messages, unread = queue.pending_messages_per_session, queue.pending_event_ids_session
-    running = {event.session_hash for event in queue.event_ids_to_events.values()}
+    running = set()
+    for event in queue.event_ids_to_events.values():
+        running.add(event.session_hash)
+        if not event.alive:  # whoever awaited it has gone, so its end will never be read
+            unread.get(event.session_hash, set()).discard(event._id)
     for session in [session for session in messages if not unread.get(session) and session not in running]:
         del messages[session]
     for session in [session for session in unread if session not in messages]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
@@ -13,7 +14,7 @@ import pytest
 from starlette.middleware import Middleware
 
 from bksdm_demo.ui.guarded_blocks import GuardedBlocks
-from bksdm_demo.ui.sessions import ForgetMessages
+from bksdm_demo.ui.sessions import ForgetMessages, forget_read
 from tests.ui.test_page import free_port
 
 PATIENCE = 30.0  # seconds
@@ -100,6 +101,23 @@ def test_a_call_that_runs_is_kept_and_one_that_nobody_awaits_is_dropped(page: Pa
     page.gate.set()
     assert "True" in page.answer("wait", awaited)
     settled(lambda: page.kept == (set(), set()))
+
+
+def test_an_event_that_nobody_awaits_any_more_counts_as_read() -> None:
+    """As Gradio leaves it when the program is found gone between two messages."""
+    gone, awaited = (
+        SimpleNamespace(_id=name, session_hash=name, alive=name == "awaited") for name in ("gone", "awaited")
+    )
+    queue: Any = SimpleNamespace(
+        pending_messages_per_session={"gone": None, "awaited": None, "read": None},
+        pending_event_ids_session={"gone": {"gone"}, "awaited": {"awaited"}, "read": set()},
+        event_ids_to_events={"gone": gone, "awaited": awaited},
+    )
+    forget_read(queue)
+    assert set(queue.pending_messages_per_session) == {"gone", "awaited"}  # both may still send
+    queue.event_ids_to_events.clear()
+    forget_read(queue)
+    assert set(queue.pending_messages_per_session) == {"awaited"} == set(queue.pending_event_ids_session)
 
 
 def test_ids_go_with_the_messages_that_nobody_has_read(page: Page) -> None:
