@@ -160,6 +160,7 @@ def test_a_view_of_a_sheet_is_chosen_kept_in_the_link_and_clean(
     page.wait_for_function("location.search.includes('sort=difference&only=emoji-tiny')")
 
     inspector = inspect(page)
+    inspector.both_themes = False  # this page fades between them
     inspector.look("a chosen view")
     assert inspector.found == []
     again = chromium.new_context(viewport=SIZES[size]).new_page()
