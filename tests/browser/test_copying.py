@@ -87,7 +87,7 @@ def test_paper_shows_the_results_in_black_on_white_and_nothing_to_press(
     assert page.locator(".bk-table").is_visible()
     assert page.locator(".bk-facts").is_visible()
     pressed = page.locator(PRESSED).filter(visible=True)
-    assert {element.get_attribute("class") for element in pressed.all()} <= {"bk-picture"}
+    assert {element.get_attribute("class") for element in pressed.all()} <= {"bk-picture", "bk-term"}
     page.wait_for_function(
         "getComputedStyle(document.querySelector('.bk-column h3')).color === 'rgb(0, 0, 0)'"
         " && getComputedStyle(document.body).backgroundColor === 'rgb(255, 255, 255)'"
