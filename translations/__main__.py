@@ -82,7 +82,7 @@ def missing(catalog: Catalog) -> list[str]:
 
 def strings_of(message: Message) -> tuple[str, ...]:
     """Return the translations of a message: one for each plural form."""
-    return message.string if isinstance(message.string, tuple) else (message.string,)
+    return tuple(map(str, message.string)) if isinstance(message.string, tuple) else (str(message.string or ""),)
 
 
 def main() -> int:

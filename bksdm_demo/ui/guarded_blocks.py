@@ -41,7 +41,7 @@ class GuardedBlocks(gr.Blocks):
     variants: Variants | None = None
     _config: Any = None
 
-    @property  # type: ignore[override]
+    @property
     def config(self) -> Any:
         """Gradio's description of the page, in the language of the current request."""
         return self._config if self.variants is None else self.variants.config(self._config, language())

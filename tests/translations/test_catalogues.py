@@ -29,7 +29,7 @@ def test_a_translation_has_the_values_and_the_markup_of_its_message(code: str) -
     for message in read(code):
         if not message.id:
             continue
-        known = message.id if isinstance(message.id, tuple) else (message.id,)
+        known = (message.id,) if isinstance(message.id, str) else tuple(map(str, message.id))
         for text in strings_of(message):
             # A month's name may give way to its number, and a plural's form to the count.
             unknown = values(text) - set().union(*map(values, known))
