@@ -117,11 +117,10 @@ def test_one_half_alone_is_that_half_of_both(cache: Path) -> None:
 
 
 def test_deep_layers_and_shallow_ones_together_are_the_whole(cache: Path) -> None:
-    forms = [Form.DEEP, Form.SHALLOW, Form.HALF_DEEP, Form.HALF_SHALLOW]
+    forms = [Form.DEEP, Form.SHALLOW]
     with services(cache, "int8") as rounded, rounded.cache.lease("emoji-tiny", forms=forms) as lease:
         unet, hidden = lease.pipeline.unet, lease.pipeline.encode(REQUEST).hidden
         sample = np.random.default_rng(0).standard_normal((2, *unet.latent_shape))
         whole = unet.predict(sample, 500.0, hidden)
         cut = unet.predict_in_parts(sample, 500.0, hidden, {}, renews=True)
         assert np.sqrt(np.mean((cut - whole) ** 2)) < 0.01 * np.abs(whole).max()  # bf16 rounds at other places
-        np.testing.assert_array_equal(unet.predict_in_parts(sample, 500.0, hidden, {}, True, (1,)), cut[1:])
