@@ -114,14 +114,14 @@ def compare(pipeline: Pipeline, flags: argparse.Namespace) -> dict[str, tuple[fl
             seconds.setdefault(name, []).append(drawn[name][0])
             close = compare_pictures(drawn[name][1], drawn["exact"][1])
             similar.setdefault(name, []).append((close.psnr, close.ssim))
-    print(f"{'':22}{'U-Net time':>11}{'evaluations':>13}{'PSNR':>8}{'least':>8}{'SSIM':>8}")
+    print(f"{'':26}{'U-Net time':>11}{'evaluations':>13}{'PSNR':>8}{'least':>8}{'SSIM':>8}")
     found = {}
     for name, request in asked.items():
         share = spread(ratios(seconds[name], seconds["exact"])).median
         psnr = np.array([pair[0] for pair in similar[name]])
         ssim = np.mean([pair[1] for pair in similar[name]])
         of_exact = evaluations(request) / evaluations(exact)
-        print(f"{name:22}{share:11.3f}{of_exact:13.3f}{np.median(psnr):8.1f}{psnr.min():8.1f}{ssim:8.4f}", flush=True)
+        print(f"{name:26}{share:11.3f}{of_exact:13.3f}{np.median(psnr):8.1f}{psnr.min():8.1f}{ssim:8.4f}", flush=True)
         found[name] = share, float(np.median(psnr))
     return found
 
