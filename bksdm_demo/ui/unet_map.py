@@ -169,8 +169,11 @@ def _drawn(part: Part) -> str:
     """Draw the blocks of a part side by side, with the models that lack them."""
     x, y, width = _place(part)
     lacking = " ".join(value for value, unet in zip(list(VARIANTS)[1:], COMPRESSED, strict=True) if removes(unet, part))
-    kinds = ("residual", "attention", "residual") if part.side == MID else ("residual", "attention")
-    kinds = kinds if part.side == MID or has_attention(part.level) else ("residual",)
+    kinds = ["residual"]
+    if part.side == MID or has_attention(part.level):
+        kinds += ["attention"]
+    if part.side == MID:
+        kinds += ["residual"]
     each = (width - 5 - (len(kinds) - 1)) / len(kinds)  # 2.5 on both sides, for the ring of the pressed part
     return "".join(
         f'<rect data-block="{kind}" data-lacking="{lacking}" x="{x + 2.5 + place * (each + 1):g}" y="{y + 2.5:g}"'
