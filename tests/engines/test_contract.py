@@ -27,8 +27,9 @@ KINDS = ["fake", *(kind for kind in engine_choices() if kind != AUTO)]
 ISOLATED = [f"{kind} isolated" for kind in KINDS[1:]]
 
 
-@pytest.fixture(params=[*KINDS, *ISOLATED])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+@pytest.fixture(scope="module", params=[*KINDS, *ISOLATED])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Return a part of every engine that runs here. All tests share it: they leave it able to run."""
     if request.param == "fake":
         yield FakeEngine(
             [Port("x", X.shape)],
@@ -36,7 +37,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
             lambda x: {"y": x["x"].reshape(1, 4, 36)[:, :1].repeat(6, 1).reshape(1, 36, 6)},
         )
         return
-    options = EngineOptions(kind=request.param.split()[0], cache_dir=tmp_path)
+    options = EngineOptions(kind=request.param.split()[0], cache_dir=tmp_path_factory.mktemp("cache"))
     try:
         engine_kind(options)
     except EngineError as error:
@@ -155,10 +156,11 @@ def test_several_threads_get_their_own_answers(engine: Engine) -> None:
 UNET = GOLDEN.parent / "parts" / "unet_whole.mlpackage"  # of batch 2
 
 
-@pytest.fixture(params=[*KINDS[1:], *ISOLATED])
-def unet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+@pytest.fixture(scope="module", params=[*KINDS[1:], *ISOLATED])
+def unet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """A U-Net of every engine that runs on this system and can run one half alone."""
-    options = EngineOptions(kind=request.param.split()[0], precision="f32", cache_dir=tmp_path)
+    cache = tmp_path_factory.mktemp("cache")
+    options = EngineOptions(kind=request.param.split()[0], precision="f32", cache_dir=cache)
     try:
         engine_kind(options)
     except EngineError as error:
