@@ -19,6 +19,7 @@ LOCALES = Path(__file__).resolve().parent / "locales"
 ENGLISH = "en"
 NAMES = {ENGLISH: "English", "ko": "한국어", "ja": "日本語", "zh": "中文"}  # as their readers write them
 LANGUAGES = tuple(code for code in NAMES if code == ENGLISH or (LOCALES / f"{code}.mo").exists())
+UNSPACED = ("ja", "zh")
 TRADITIONAL = (
     "tw",
     "hk",
@@ -54,6 +55,11 @@ def inflected(number: int, one: str, many: str, **values: object) -> str:
     """Return the message for this number, "{count} picture" or "{count} pictures", in the current language."""
     found = catalogue(language()).ngettext(one, many, number)
     return found.format(**{"count": f"{number:,}", **values})
+
+
+def joined(*sentences: str) -> str:
+    """Return sentences in a row; Japanese and Chinese put no space between them."""
+    return ("" if language() in UNSPACED else " ").join(filter(None, sentences))
 
 
 def marked(message: str) -> str:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from string import Formatter
 from typing import Any
 
-from bksdm_demo.languages import ENGLISH, catalogue, language
+from bksdm_demo.languages import ENGLISH, catalogue, joined, language
 
 DEEPEST = 3  # sentences within sentences
 LONGEST = 4000  # characters
@@ -98,7 +98,7 @@ def _translated(code: str, sentence: str, depth: int = 0) -> str:
     for end in END_OF_SENTENCE.finditer(sentence):
         head = _whole(code, sentence[: end.start()], depth)
         if head is not None:
-            return f"{head} {_translated(code, sentence[end.end() :], depth + 1)}"
+            return joined(head, _translated(code, sentence[end.end() :], depth + 1))
     return sentence
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bksdm_demo.evaluation.ranking import SHOWN_FROM, VISITORS, Duel, Ranking, Standing
 from bksdm_demo.evaluation.trust import NOT_SIGNED_IN, ONE_SIDE
-from bksdm_demo.languages import marked, say
+from bksdm_demo.languages import joined, marked, say
 from bksdm_demo.wording.comparison import plural
 
 REASONS = {
@@ -74,7 +74,7 @@ def basis_words(ranking: Ranking) -> str:
     votes, visitors = plural(ranking.cast, "vote"), plural(ranking.visitors, "visitor")
     words = say("{votes} of {visitors} who count.", votes=votes, visitors=visitors)
     out = [say(REASONS[reason], count=count) for reason, count in ranking.left_out]
-    return f"{words} {say('Left out: {list}.', list=', '.join(out))}" if out else words
+    return joined(words, say("Left out: {list}.", list=", ".join(out)) if out else "")
 
 
 def interval_meaning(ranking: Ranking) -> str:

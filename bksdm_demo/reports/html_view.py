@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from bksdm_demo.languages import inflected, marked, say
+from bksdm_demo.languages import inflected, joined, marked, say
 from bksdm_demo.library.catalog import EMOJI_NOTE, System
 from bksdm_demo.parameters.links import job_address, job_command, job_query
 from bksdm_demo.phrase_book import translated
@@ -291,7 +291,7 @@ def _safety(job: Job) -> str:
         )
     if not blocked and any(cell.shown for cell in job.cells):
         sentences.append(say("The safety checker allowed every picture in this report."))
-    return " ".join(sentences)
+    return joined(*sentences)
 
 
 def _systems(material: Material) -> list[System]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from bksdm_demo.languages import marked, say
+from bksdm_demo.languages import joined, marked, say
 from bksdm_demo.ui.terms import row_meaning, term
 from bksdm_demo.ui.timing import Bar, Row, Segment, TimingView
 from bksdm_demo.units import unbroken
@@ -47,7 +47,7 @@ def _explanation(view: TimingView) -> str:
         sentences.append(say("Small numbers: quartiles below a time, 95 % interval below a speed."))
     elif view.baseline and view.runs:
         sentences.append(say("Small numbers: 95 % interval below a speed."))
-    return " ".join(sentence for sentence in sentences if sentence)
+    return joined(*sentences)
 
 
 def _chart(view: TimingView) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from bksdm_demo.errors import RequestError
-from bksdm_demo.languages import marked, say
+from bksdm_demo.languages import joined, marked, say
 from bksdm_demo.library.catalog import System
 from bksdm_demo.records import Job
 from bksdm_demo.store.contract import Filter, Usage
@@ -168,11 +168,11 @@ def usage_words(usage: Usage, own: bool) -> str:
     )
     if own:
         only = say("You see only your own comparisons. Anyone with a link can open its comparison.")
-        return f"{only} {kept}"
+        return joined(only, kept)
     room = say("{size} of {most}", size=format_bytes(usage.bytes), most=format_bytes(usage.retention.quota_bytes))
     stored = say("{comparisons}, {size}.", comparisons=plural(usage.jobs, "comparison"), size=room)
-    memory = "" if usage.place else f" {say('All are lost when this server stops.')}"
-    return f"{stored} {kept}{memory}"
+    memory = "" if usage.place else say("All are lost when this server stops.")
+    return joined(stored, kept, memory)
 
 
 def _days(seconds: float) -> str:

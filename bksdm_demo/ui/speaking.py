@@ -138,5 +138,5 @@ class Variants:
 
 def _in_words(own: dict[str, Any], said: dict[str, Any]) -> dict[str, Any]:
     """Return the properties with the words of another language."""
-    worded = ("label", "info", "placeholder", "value", "choices", "title")
+    worded = ("label", "info", "placeholder", "value", "choices", "title", "html_template")
     return {**own, **{name: said[name] for name in worded if name in own and name in said}}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from bksdm_demo.intervals import Estimate, ratio_estimate
-from bksdm_demo.languages import marked, say
+from bksdm_demo.languages import joined, marked, say
 from bksdm_demo.records import Job, Timings
 from bksdm_demo.wording.comparison import plural
 from bksdm_demo.wording.step_times import line_through
@@ -80,7 +80,7 @@ def rounds_words(job: Job, rounds: Rounds) -> str:
         words = say("Times are {what}, without {runs} in which a model was loaded.", what=what, runs=left)
     else:
         words = say("Times are {what}.", what=what)
-    return words if len(job.models) == 1 else f"{words} {say(IN_TURN if job.by_seed else ONE_AFTER_ANOTHER)}"
+    return words if len(job.models) == 1 else joined(words, say(IN_TURN if job.by_seed else ONE_AFTER_ANOTHER))
 
 
 def equal_time_words(rounds: Rounds, names: Mapping[str, str]) -> str:

@@ -66,6 +66,7 @@ def read_config(config: dict[str, Any]) -> Iterator[str]:
             if isinstance(props.get(name), str):
                 yield props[name]
         yield from (str(label) for label, _ in props.get("choices") or [])
+        yield from read_html(str(props.get("html_template") or "").replace("${value}", ""))
         value = props.get("value")
         if isinstance(value, str) and component["type"] in ("html", "button"):
             yield from read_html(value)
