@@ -112,8 +112,14 @@ def _whole(code: str, sentence: str, depth: int) -> str | None:
     made = recognise(sentence, _templates(code)) if depth < DEEPEST and len(sentence) <= LONGEST else None
     if made is None:
         return None
-    values = {name: _translated(code, value, depth + 1) for name, value in made[1].items()}
+    values = {name: _inside(code, value, depth + 1) for name, value in made[1].items()}
     return catalogue(code).gettext(made[0].message).format(**values)
+
+
+def _inside(code: str, value: str, depth: int) -> str:
+    """Return the translation of a value, which may be a sentence with a space around it."""
+    bare = value.strip()
+    return value.replace(bare, _translated(code, bare, depth), 1) if bare else value
 
 
 @lru_cache

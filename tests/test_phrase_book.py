@@ -63,9 +63,7 @@ def test_sentences_one_after_the_other_and_within_each_other() -> None:
     with speaking("ko"):
         assert translated(
             "The new run gave no result, so this is the earlier one. The safety checker did not let it through."
-        ) == (
-            "새 실행이 결과를 내지 못하여 이전 이미지를 표시합니다. 안전 검사기가 통과시키지 않았습니다."
-        )
+        ) == ("새 실행이 결과를 내지 못하여 이전 이미지를 표시합니다. 안전 검사기가 통과시키지 않았습니다.")
         assert translated("Row 3: The seed is empty. Type a whole number or press Random.").startswith("3행: 시드가")
 
 
@@ -80,3 +78,10 @@ def test_the_template_with_the_most_fixed_words_wins() -> None:
     found = recognise("It has 3 parts in a box here.", templates)
     assert found is not None
     assert found[1] == {"name": "It", "count": "3", "place": "a box"}
+
+
+def test_a_hint_with_a_space_before_it_is_translated_in_its_place() -> None:
+    with speaking("ko"):
+        assert translated("The column 'colour' is unknown. Did you mean 'seed'? Call a column of remarks note.") == (
+            "알 수 없는 열입니다: 'colour'. 혹시 'seed'을(를) 뜻합니까? 메모 열의 이름은 note로 하십시오."
+        )
