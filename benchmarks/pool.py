@@ -110,6 +110,10 @@ class Bench:
                 raise TimeoutError("it never happened")
             time.sleep(0.02)
 
+    def settle(self) -> None:
+        """Wait until every worker has loaded all its models, so that none loads while another draws."""
+        self.wait(lambda: all(offer.warm for beat in self.pool.roster.living() for offer in beat.offers))
+
     def send(self, worker: str, number: int) -> None:
         self.workers[worker].send_signal(number)
 
@@ -178,6 +182,7 @@ def here(threads: int | None = None) -> Iterator[LocalDrawer]:
 
 def overhead(bench: Bench, scale: float) -> dict[str, Any]:
     bench.worker()
+    bench.settle()
     ratios, extra, steps = [], [], []
     with here() as drawer:
         for index in range(int(20 * scale) + 2):
@@ -217,6 +222,7 @@ def throughput(bench: Bench, scale: float) -> dict[str, Any]:
         return time.perf_counter() - began
 
     two = bench.worker(cores="1")
+    bench.settle()
     for turn in range(max(2, int(4 * scale))):
         times = {}
         for places in (1, 2) if turn % 2 else (2, 1):
