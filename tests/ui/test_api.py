@@ -19,6 +19,11 @@ from tests.fakes import BLOCKED_WORD, FAMILY, REFUSED_WORD
 from tests.ui.test_page import SECONDS, served
 
 MODELS = list(FAMILY[:2])
+ENDPOINTS = {
+    *("compare", "job", "cancel", "report", "models"),
+    *("sheet", "sheet_state", "lab", "lab_result"),
+    *("vote_pools", "vote_pair", "vote", "leaderboard"),
+}
 JSON = {"content-type": "application/json"}
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
@@ -36,7 +41,7 @@ def client(site: tuple[str, Comparisons]) -> Client:
 
 def test_only_these_endpoints_are_documented(client: Client) -> None:
     named = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(named) == {"/compare", "/job", "/cancel", "/report", "/models", "/sheet", "/sheet_state"}
+    assert set(named) == {f"/{name}" for name in ENDPOINTS}
     parameters = {entry["parameter_name"]: entry for entry in named["/compare"]["parameters"]}
     assert parameters["seeds"]["python_type"]["type"] == "None | list[int]"
     assert "dpmpp-2m-karras" in parameters["scheduler"]["python_type"]["type"]

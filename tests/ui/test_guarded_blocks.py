@@ -18,6 +18,7 @@ from bksdm_demo.ui.guard import Limits
 from bksdm_demo.ui.guarded_blocks import LARGEST_VALUES, NO_FILES, check_values
 from bksdm_demo.ui.page import SESSIONS, build_page, launch_options
 from tests.fakes import fake_comparisons
+from tests.ui.test_api import ENDPOINTS
 from tests.ui.test_page import free_port, served
 
 FILE = {"path": "https://example.com/a.png", "url": "https://example.com/a.png", "meta": {"_type": "gradio.FileData"}}
@@ -54,7 +55,7 @@ def test_no_event_of_the_page_holds_a_connection_or_a_thread(address: str, event
     assert httpx.get(f"{address}config").json()["connect_heartbeat"] is False
     programs = {event["id"] for event in events if event["queue"] is not False and event["backend_fn"]}
     names = {event["api_name"] for event in events if event["id"] in programs}
-    assert names == {"compare", "job", "cancel", "report", "models", "sheet", "sheet_state"}
+    assert names == ENDPOINTS
     assert not [event["api_name"] for event in events if event["types"]["generator"]]
 
 
@@ -125,7 +126,7 @@ def test_sessions_that_nobody_opened_are_forgotten(tmp_path: Path) -> None:
 def test_a_refusal_that_quotes_half_an_emoji_is_sent(
     address: str, value: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    data = ["", "red apple", ["emoji-tiny"], 7, False, "1", "", 2, 3, "ddim", value, False, "0:1", False, ""]
+    data = ["", "red apple", ["emoji-tiny"], 7, False, "1", "", 2, 3, "ddim", value, False, "0:1", False, 1, ""]
     body = json.dumps({"data": data})
     answer = httpx.post(
         f"{address}gradio_api/run/page_compare", content=body, headers={"content-type": "application/json"}
