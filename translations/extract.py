@@ -241,7 +241,7 @@ def _all_texts(path: Path, tree: ast.Module) -> Iterator[Message]:
             text = text_of(node)
             a_title = bool(text) and (" " in str(text) or str(text)[0].isupper())
             if text and a_title and LETTERS.search(text) and not text.startswith(("https://", "@")):
-                yield _message(text, path, node.lineno)
+                yield _message(text.strip(), path, node.lineno)
 
 
 def _template(path: Path) -> Iterator[Message]:
