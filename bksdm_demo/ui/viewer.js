@@ -288,7 +288,15 @@
     stage().style.setProperty("--columns", best.columns);
     stage().style.setProperty("--view-width", `${width}px`);
     stage().style.setProperty("--view-height", `${Math.floor(width / ratio)}px`);
+    for (const view of stage().querySelectorAll(".bk-view")) settle(view);
     zoom.apply();
+  }
+
+  // Moves a window to whole pixels. Between them, two pictures in one place would be drawn a little unlike.
+  function settle(view) {
+    view.style.translate = "";
+    const { x, y } = view.getBoundingClientRect();
+    view.style.translate = `${Math.round(x) - x}px ${Math.round(y) - y}px`;
   }
 
   async function showSimilarity() {

@@ -73,7 +73,7 @@ def choose(page: Any, mode: str) -> None:
 
 def pixels(page: Any, selector: str) -> np.ndarray:
     """What the browser shows of one element, [H, W, 3], without its rounded rim."""
-    shot = np.asarray(Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB"))
+    shot = np.asarray(Image.open(io.BytesIO(page.locator(selector).screenshot(animations="disabled"))).convert("RGB"))
     return shot[12:-12, 12:-12].astype(int)
 
 
@@ -313,6 +313,7 @@ def test_previews_are_shown_and_kept_for_this_visit(chromium: Any, tmp_path: Pat
         type_and_submit(page, "red apple")
         page.wait_for_selector(".bk-backdrop[data-kind=preview]")
         page.wait_for_selector(DONE)
+        page.wait_for_function(LOADED.format(".bk-picture img"))
         scrub = page.locator(".bk-column:first-child .bk-scrub input")
         assert scrub.get_attribute("aria-valuetext") == "The finished picture"
         finished = pixels(page, ".bk-column:first-child .bk-picture")
