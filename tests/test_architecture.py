@@ -35,7 +35,9 @@ FLOORS = {
     "ui": 10,
     "roof": 11,
 }
-ON_THE_GROUND = "atomic_files environment errors intervals languages logs phrase_book printable records scheduler_facts units"
+ON_THE_GROUND = (
+    "atomic_files environment errors intervals languages logs phrase_book printable records scheduler_facts units"
+)
 GROUND = (PACKAGE, *(f"{PACKAGE}.{name}" for name in ON_THE_GROUND.split()))
 ON_THE_ROOF = ("cli",)  # the command line is a folder of the roof, beside app.py and start.py
 # library -> where it may be imported: a module or a room and everything in it
