@@ -18,23 +18,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = "bksdm_demo"
 FLOORS = {
-    "ground": 0,
-    "mil": 1,
-    "translate": 2,
-    "engines": 3,
-    "diffusion": 4,
-    "library": 5,
-    "wording": 5,
-    "parameters": 6,
-    "store": 6,
-    "runs": 7,
-    "downloads": 8,
-    "pool": 8,
-    "reports": 8,
-    "evaluation": 9,
-    "ui": 10,
-    "roof": 11,
-}
+    "ground": 0, "mil": 1, "translate": 2, "engines": 3, "diffusion": 4, "library": 5, "wording": 5, "parameters": 6,
+    "store": 6, "runs": 7, "downloads": 8, "pool": 8, "reports": 8, "evaluation": 9, "ui": 10, "roof": 11,
+}  # fmt: skip
 ON_THE_GROUND = (
     "atomic_files environment errors intervals languages logs phrase_book printable records scheduler_facts units"
 )
