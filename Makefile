@@ -7,13 +7,16 @@ WORKERS ?= 3
 POOL_PORT ?= 4222
 ARGS ?=
 
+# Debian puts nats-server where only root looks for programs.
+export PATH := $(PATH):/usr/sbin
+
 .PHONY: demo cluster-demo test test-reference lint benchmark soak setup clean
 
 demo: $(VENV)/.runtime  ## start the page on the embedded sample family; ARGS="--port 8000 --share"
 	$(BIN)/python app.py $(ARGS)
 
 cluster-demo: $(VENV)/.cluster  ## a NATS server, two workers and the page on this machine (docs/pool.md)
-	@PATH="$$PATH:/usr/sbin"; command -v nats-server >/dev/null || \
+	@command -v nats-server >/dev/null || \
 		{ echo "nats-server is needed. Try: apt install nats-server, or: brew install nats-server"; exit 1; }; \
 	nats-server -js -a 127.0.0.1 -p $(POOL_PORT) -sd outputs/pool & server=$$!; \
 	$(BIN)/python -m bksdm_demo worker --pool nats://127.0.0.1:$(POOL_PORT) --name worker-1 & one=$$!; \

@@ -54,7 +54,9 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port, self.names = folder, free_port(), iter(range(10**6))
-        program = shutil.which("nats-server") or "/usr/sbin/nats-server"
+        program = shutil.which("nats-server")
+        if program is None:
+            raise SystemExit("nats-server is needed: apt install nats-server, or brew install nats-server")
         self.server = subprocess.Popen(
             [program, "-js", "-a", "127.0.0.1", "-p", str(self.port), "-sd", str(folder / "js")],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

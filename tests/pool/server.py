@@ -13,7 +13,7 @@ import pytest
 
 from bksdm_demo.pool.nats_library import nats_library
 
-PROGRAM = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin:/usr/local/bin:/opt/homebrew/bin")
+PROGRAM = shutil.which("nats-server")
 PATIENCE = 30.0  # seconds until a test that hangs fails
 
 

@@ -9,7 +9,7 @@ runs for its minutes and ends by the clock. Its weights are written to DIR every
 that is taken away has lost two minutes. What comes back are averaged weights in float16, in files below 16 MB. A second
 run on the same machine goes on from the checkpoints of the first. The steps of a short rehearsal on a CPU are the same:
 
-    python -m training.scenes.on_gpu --run original:0.5 --out /tmp/out
+    python -m training.scenes.on_gpu --run original:0.5 --out outputs
 """
 
 import argparse
