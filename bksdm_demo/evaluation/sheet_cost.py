@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from bksdm_demo.diffusion.plan import evaluations
 from bksdm_demo.evaluation.sheet import Sheet
 from bksdm_demo.languages import say
 from bksdm_demo.records import Cell, Job, Request
@@ -25,6 +26,10 @@ class Speed:
 
     evaluation: float
     rest: float
+
+    def drawing(self, request: Request) -> float:
+        """The seconds that a picture of this request will take."""
+        return evaluations(request) * self.evaluation + self.rest
 
 
 @dataclass(frozen=True)
@@ -71,31 +76,31 @@ def evaluations_of(request: Request, models: int = 1) -> int:
 
 def cost_of(sheet: Sheet, drawn: Iterable[tuple[int, int]], speeds: Mapping[str, Speed]) -> Cost:
     """The cost of a sheet of which the cells in `drawn`, (row, column), need no drawing."""
-    reused, seconds, evaluations, cells = set(drawn), 0.0, 0, 0
+    reused, seconds, counted, cells = set(drawn), 0.0, 0, 0
     unknown: dict[str, None] = {}
     for number, row in enumerate(sheet.rows):
         each = evaluations_of(row.request)
         for column, model in enumerate(sheet.models):
             if (number, column) in reused:
                 continue
-            cells, evaluations = cells + 1, evaluations + each
+            cells, counted = cells + 1, counted + each
             speed = speeds.get(model)
             if speed is None:
                 unknown[model] = None
             else:
-                seconds += each * speed.evaluation + speed.rest
-    return Cost(cells, sheet.cells - cells, evaluations, seconds, tuple(unknown))
+                seconds += speed.drawing(row.request)
+    return Cost(cells, sheet.cells - cells, counted, seconds, tuple(unknown))
 
 
 def known_speeds(jobs: Iterable[Job]) -> dict[str, Speed]:
     """The speed of every model that these comparisons drew."""
-    evaluations: dict[str, list[float]] = {}
+    found: dict[str, list[float]] = {}
     rest: dict[str, list[float]] = {}
     for job in jobs:
-        each = evaluations_of(job.request)
+        each = evaluations(job.request)
         for cell in job.cells:
             timings = timings_of(cell)
             if timings is not None and each:
-                evaluations.setdefault(cell.model, []).append(timings.denoise / each)
+                found.setdefault(cell.model, []).append(timings.denoise / each)
                 rest.setdefault(cell.model, []).append(drawing_seconds(timings) - timings.denoise)
-    return {model: Speed(median(found), median(rest[model])) for model, found in evaluations.items()}
+    return {model: Speed(median(seconds), median(rest[model])) for model, seconds in found.items()}

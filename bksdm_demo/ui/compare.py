@@ -23,6 +23,7 @@ from bksdm_demo.ui.handlers import COMPARE_TAB, Handlers, Live
 from bksdm_demo.ui.models import Shelf, build_shelf
 from bksdm_demo.ui.news import REFRESH_BOARD, REFRESH_MODELS
 from bksdm_demo.ui.present import unavailable_facts, unavailable_title
+from bksdm_demo.ui.profile_times import ProfileTimes, wire_profiles
 from bksdm_demo.ui.visitors import Visits
 
 EMOJI_NOTE = marked(
@@ -78,7 +79,7 @@ def _build(
                 cancel = gr.Button(say("Cancel"), variant="secondary", elem_id="bk-cancel", visible=False)
             warming = gr.HTML(apply_default_css=False, elem_id="bk-warming")
             notice = gr.HTML(apply_default_css=False, elem_id="bk-said")
-            settings = build_settings(
+            settings, profiles = build_settings(
                 systems[0] if systems else None,
                 comparisons.allowance,
                 comparisons.previews_allowed,
@@ -97,6 +98,7 @@ def _build(
     job_id = gr.Textbox(visible=False, elem_id="bk-job")
     live = Live(job_id, form.seed, notice, board, timing, compare, cancel)
     _wire(page, handlers, form, live, visits.secret)
+    wire_profiles(ProfileTimes(comparisons), profiles, form, live.timing)
     _wire_filling(handlers, form, live, tabs, picture)
     _wire_back(handlers, form, live, tabs)
     _wire_refresh(handlers, live)

@@ -11,6 +11,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -40,6 +41,9 @@ from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, inte
 
 ANYTHING = Allowance()
 PROFILE_LABELS = {EXACT: marked("Exact"), FAST: marked("Fast"), DRAFT: marked("Draft")}
+PROFILE_NOTE = marked(
+    "Each button sets the three options above. Its time is for all pictures of this comparison, without loading."
+)
 FIRST_SEED = 7
 DRAWN_SEEDS = 1_000_000  # random seeds stay short enough to read aloud; typed ones go up to 2**32 - 1
 SEED_COUNTS = (1, 2, 3, 4)  # pictures per model: the choices of the list; visitors may type more
@@ -50,6 +54,11 @@ NUMBER = re.compile(r"\d{1,12}")
 
 SHOW_SCHEDULER_JS = "(key) => window.bksdm.showScheduler(key)"  # explain.js
 DRAW_SEED_JS = f"() => Math.floor(Math.random() * {DRAWN_SEEDS})"
+
+
+Fields = tuple[
+    gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox, gr.Textbox, gr.Checkbox, gr.Slider
+]
 
 
 class Form(NamedTuple):
@@ -69,6 +78,13 @@ class Form(NamedTuple):
     guidance_interval: gr.Textbox
     forecast: gr.Checkbox
     deep_every: gr.Slider
+
+
+class Profiles(NamedTuple):
+    """The buttons of the profiles, in the order of PROFILE_LABELS, and the folded settings that they stand in."""
+
+    panel: gr.Accordion
+    buttons: tuple[gr.Button, ...]
 
 
 def build_essentials(
@@ -137,11 +153,11 @@ def _examples(prompt: gr.Textbox) -> None:
 
 def build_settings(
     system: System | None, allowance: Allowance = ANYTHING, previews_allowed: bool = True, engine: str | None = None
-) -> tuple[gr.Textbox, gr.Slider, gr.Slider, gr.Dropdown, gr.Dropdown, gr.Checkbox, gr.Textbox, gr.Checkbox, gr.Slider]:
+) -> tuple[Fields, Profiles]:
     """Lay out the folded settings, with the values that `system` recommends. Offers previews if they are allowed."""
     steps, guidance, scheduler = recommendation(system)
     steps = allowance.nearest_steps(steps)
-    with gr.Accordion(say("Settings"), open=False, elem_id="bk-settings"):
+    with gr.Accordion(say("Settings"), open=False, elem_id="bk-settings") as panel:
         negative = gr.Textbox(
             label=say("Negative prompt"),
             lines=1,
@@ -176,11 +192,12 @@ def build_settings(
             elem_id="bk-previews",
             visible=previews_allowed,
         )
-        savings = _savings(engine)
-    return negative, step_slider, guidance_slider, scheduler_list, generator_list, previews, *savings
+        savings = _savings()
+        profiles = Profiles(panel, _profiles(list(savings), engine))
+    return (negative, step_slider, guidance_slider, scheduler_list, generator_list, previews, *savings), profiles
 
 
-def _savings(engine: str | None) -> tuple[gr.Textbox, gr.Checkbox, gr.Slider]:
+def _savings() -> tuple[gr.Textbox, gr.Checkbox, gr.Slider]:
     """Build the options that save evaluations of the U-Net."""
     guidance_interval = gr.Textbox(
         value=interval_text(WHOLE),
@@ -203,20 +220,28 @@ def _savings(engine: str | None) -> tuple[gr.Textbox, gr.Checkbox, gr.Slider]:
         info=say("2 runs the deep layers of the network in every second step only. The steps between are sooner done."),
         elem_id="bk-deep-every",
     )
-    _profiles([guidance_interval, forecast, deep_every], engine)
     return guidance_interval, forecast, deep_every
 
 
-def _profiles(options: list[Any], engine: str | None) -> None:
-    """Build a button for each profile, which fills in the options; each says what it costs of the network's time."""
+def _profiles(options: list[Any], engine: str | None) -> tuple[gr.Button, ...]:
+    """Build a button for each profile, which fills in the options; profile_times.py keeps its words up to date."""
+    chips = []
     with gr.Row(elem_id="bk-profiles"):
         for name, label in PROFILE_LABELS.items():
             request = Request("any", **profile_options(name, engine))
-            share = round(100 * evaluations(request) / request.steps)
-            words = say("{profile}, {share} % of the network’s time", profile=say(label), share=share)
+            words = share_words(say(label), request)
             chip = gr.Button(words, size="sm", min_width=0, scale=0, elem_classes="bk-chip")
             values = json.dumps([interval_text(request.guidance_interval), request.forecast, request.deep_every])
             chip.click(None, outputs=options, js=f"() => {values}", api_visibility="private")
+            chips.append(chip)
+    gr.HTML(f'<p class="bk-note">{escape(say(PROFILE_NOTE))}</p>', apply_default_css=False)
+    return tuple(chips)
+
+
+def share_words(profile: str, request: Request) -> str:
+    """Return what a profile costs as a share of the network's time: "Fast, 35 % of the network’s time"."""
+    share = round(100 * evaluations(request) / request.steps)
+    return say("{profile}, {share} % of the network’s time", profile=profile, share=share)
 
 
 def recommended(systems: Sequence[System]) -> tuple[int, float, str] | None:

@@ -45,6 +45,10 @@ GLOSSARY: dict[str, str] = {
     "forecast": marked(
         "Steps that resemble the ones before are estimated and not computed. Pictures come sooner and differ a little."
     ),
+    "deep": marked(
+        "The deep layers of the network run in every second, third or further step only. The steps between reuse what "
+        "they gave, so pictures come sooner and differ a little."
+    ),
     "without": marked("The negative prompt: what the picture should leave out."),
     # Facts about models
     "unet": marked(
@@ -111,6 +115,7 @@ FACT_KEYS = {  # by the label of a fact in English
     "Noise": "noise",
     "Guidance interval": "interval",
     "Forecast": "forecast",
+    "Deep layers every": "deep",
     "Without": "without",
     "U-Net": "unet",
     "Size": "size",

@@ -110,8 +110,8 @@ def test_the_default_choice_compares() -> None:
 def test_the_settings_are_those_that_a_system_recommends() -> None:
     with gr.Blocks():
         chosen = system("x", "X", steps=12, guidance_scale=4.0, scheduler="euler")
-        form = Form._make([*build_essentials([chosen]), *build_settings(chosen)])
-        bare = Form._make([*build_essentials([]), *build_settings(None)])
+        form = Form._make([*build_essentials([chosen]), *build_settings(chosen)[0]])
+        bare = Form._make([*build_essentials([]), *build_settings(None)[0]])
     assert (form.steps.value, form.guidance_scale.value, form.scheduler.value) == (12, 4.0, "euler")
     assert form.models.value == ["x"]
     assert bare.models.choices == []
