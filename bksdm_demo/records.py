@@ -304,8 +304,9 @@ class Job:
     """A snapshot of a comparison: the request, one cell per seed and model, and its place in the queue.
 
     Cells are ordered by seed, then by model: a table with a row per seed. A cell is known by its index. `request.seed`
-    is the first seed. `position` is 0 for a running or finished job, else 1 for the next job in the queue. `version`
-    grows with every change. `preview_every` is in steps, 0 for no previews. `expires` is when the store may delete the
+    is the first seed. `position` is 0 for a running or finished job, else 1 for the next job in the queue; `starts` is
+    when it is expected to begin, in seconds since the epoch, None if that cannot be said. `version` grows with every
+    change. `preview_every` is in steps, 0 for no previews. `expires` is when the store may delete the
     job, in seconds since the epoch, None for never. `environment` describes the machine that ran it, {} until known.
     `note` says why the job cannot be stored, "" if it is stored. `by_seed` is true if the models take turns, seed by
     seed, so that a slow minute meets all of them alike.
@@ -325,6 +326,7 @@ class Job:
     environment: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
     by_seed: bool = False
+    starts: float | None = None
 
     @property
     def finished(self) -> bool:

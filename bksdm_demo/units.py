@@ -10,6 +10,7 @@ from bksdm_demo.languages import say
 
 GIB = 2**30  # bytes
 DAY = 86_400.0  # seconds
+SOON = 3.0  # seconds of a wait that is not worth a number
 BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:[kMGT]?B|[kMGT]|m?s|min|h|dB)\b)")
 
 
@@ -31,6 +32,20 @@ def duration(length: float) -> str:
     if whole < 3600:
         return say("{minutes} min {seconds} s", minutes=whole // 60, seconds=f"{whole % 60:02d}")
     return say("{hours} h {minutes} min", hours=whole // 3600, minutes=whole % 3600 // 60)
+
+
+def rounded_seconds(length: float) -> int:
+    """Seconds for an estimate, rounded to 5 below a minute, 10 below 3, 30 below 10 and 60 beyond; never 0."""
+    step = next((step for most, step in ((60, 5), (180, 10), (600, 30)) if length < most), 60)
+    return max(step, round(length / step) * step)
+
+
+def about(length: float) -> str:
+    """An estimate, see rounded_seconds: "35 s", "1 min 40 s", "12 min"."""
+    rounded = rounded_seconds(length)
+    if rounded % 60 == 0 and 60 <= rounded < 3600:
+        return say("{minutes} min", minutes=rounded // 60)
+    return duration(rounded)
 
 
 def unbroken(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bksdm_demo.units import duration, format_bytes, format_count, unbroken
+from bksdm_demo.units import about, duration, format_bytes, format_count, unbroken
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,15 @@ def test_counts(count: int, words: str) -> None:
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.0, "5 s"), (33.0, "35 s"), (58.0, "1 min"), (97.0, "1 min 40 s"), (200.0, "3 min 30 s"), (725.0, "12 min"),
+     (5100.0, "1 h 25 min")],
+)  # fmt: skip
+def test_estimates_are_rounded(seconds: float, words: str) -> None:
+    assert about(seconds) == words
 
 
 def test_a_number_stays_with_its_unit() -> None:

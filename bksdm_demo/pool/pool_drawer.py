@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -54,7 +54,7 @@ class PoolDrawer:
     def __init__(self, broker: Broker, *, lonely: float = LONELY, clock: Callable[[], float] = time.monotonic) -> None:
         self.broker, self._lonely, self._clock = broker, lonely, clock
         self.roster = Roster(clock)
-        self.places = Places(self.roster.places)
+        self.places = Places(kinds=self._kinds)
         self._lock = threading.Lock()
         self._pending: dict[str, Pending] = {}
         self._over: dict[str, None] = {}  # orders that ended here; a worker that still draws one is told to stop
@@ -167,16 +167,30 @@ class PoolDrawer:
         offer = offers.get(order.model)
         if offer is None:
             return None, ""
-        known = self._classes.get(order.job)
+        known = self.places.kind(order.job) or self._classes.get(order.job)
         if known in self.roster.classes(offer.content):
+            self._keep_class(order.job, known)
             return known, offer.content
         contents = [offers[model].content for model in order.models if model in offers]
         taken = Counter(pending.sent.machines for pending in self._pending.values())
         chosen = self.roster.choose(offer.content, contents, taken)
         if chosen is not None and known is None:
-            self._classes[order.job] = chosen
-            _shorten(self._classes)
+            self._keep_class(order.job, chosen)
         return chosen, offer.content
+
+    def _keep_class(self, job: str, machines: str) -> None:
+        self._classes[job] = machines
+        _shorten(self._classes)
+
+    def _kinds(self, job: str, models: Sequence[str]) -> dict[str, int] | None:
+        """The classes that can draw a job, with their places; None once nobody was heard for long who could."""
+        offers = self.roster.offers()
+        contents = [offers[model].content for model in models if model in offers]
+        offer = offers.get(models[0]) if models else None
+        if offer is None:
+            return {} if not models or self.roster.expected(models[0], self._lonely) else None
+        known, able = self._classes.get(job, ""), self.roster.fitting(offer.content, (offer.content,))
+        return {known: able[known]} if known in able else self.roster.fitting(offer.content, contents)
 
     def _follow_from_now(self, sent: Sent) -> Pending:
         pending = Pending(sent, reported=self._clock())

@@ -83,20 +83,32 @@ class Roster:
         """The classes of machines in which a living worker offers this content."""
         return {beat.machines for beat in self.living() if content in beat.contents}
 
-    def choose(self, content: str, contents: Iterable[str], taken: Counter[str]) -> str | None:
-        """The class of machines for a job that begins with `content`; None if nobody offers it.
+    def fitting(self, content: str, contents: Iterable[str]) -> dict[str, int]:
+        """The classes of machines for a job that draws `content` next, with their places; {} if nobody offers it.
 
-        It offers as many of the job's `contents` as any, and has the most places that are not `taken`.
+        They offer as many of the job's `contents` as any class.
         """
         wanted = set(contents)
-        living = self.living()
         places: Counter[str] = Counter()
         offered: dict[str, set[str]] = {}
-        for beat in living:
+        for beat in self.living():
             places[beat.machines] += 0 if beat.draining else beat.places
             offered.setdefault(beat.machines, set()).update(beat.contents)
-        fit = [name for name, there in offered.items() if content in there]
-        return max(fit, key=lambda name: (len(wanted & offered[name]), places[name] - taken[name], name), default=None)
+        shared = {name: len(wanted & there) for name, there in offered.items() if content in there}
+        return {name: places[name] for name, count in shared.items() if count == max(shared.values())}
+
+    def choose(self, content: str, contents: Iterable[str], taken: Counter[str]) -> str | None:
+        """The class that is `fitting` and has the most places that are not `taken`; None if nobody offers it."""
+        places = self.fitting(content, contents)
+        return max(places, key=lambda name: (places[name] - taken[name], name), default=None)
+
+    def expected(self, model: str, seconds: float) -> bool:
+        """Whether somebody who offers this model was heard within so many seconds, or nobody lives who could."""
+        members = self.members()
+        lately = [member.beat for member in members if member.silence < seconds]
+        return not any(member.alive for member in members) or any(
+            offer.system.key == model for beat in lately for offer in beat.offers
+        )
 
 
 def _means(beat: Beat) -> tuple[object, ...]:

@@ -79,10 +79,12 @@ class CellDrawer:
         """Draw one cell and make it final: done, blocked or failed. The queue marks cancelled cells."""
         job = run.job
         model, request = job.cells[index].model, job.request_of(index)
+        lesson = run.lesson(model, request)
 
         def tell(event: Event) -> None:
             match event:
                 case Progress(phase, step, steps):
+                    lesson.entered(phase, step, steps)
                     run.change(index, phase, step=step, steps=steps, loading=None)
                     if phase is Phase.DENOISING and step:
                         self._meter.evaluated(model, evaluations_by_call(request, steps)[step - 1])
@@ -105,6 +107,7 @@ class CellDrawer:
             self._fail(run, index, UNEXPECTED)
         else:
             result = drawn.result
+            lesson.drawn(result)
             blocked = result.image is None
             if blocked:  # the scores are for the operator only
                 logger.info("%s: %s Scores: %s", model, result.verdict.reason, result.verdict.scores or "none")

@@ -10,8 +10,9 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import ceil
 
 from limits import RateLimitItem, parse_many
@@ -103,18 +104,28 @@ class FairQueue:
         lane.remove(job_id)
         self._drop_empty(client)
 
-    def take(self) -> str:
-        """Remove the next job and return its id. Whoever had the last turn goes behind all others first."""
+    def take(self, may: Callable[[str], bool] = lambda job_id: True) -> str | None:
+        """Remove the first job that `may` begin and return its id; None if there is none.
+
+        Whoever had the last turn goes behind all others first. A job that may not begin keeps its turn and is asked
+        first the next time. A visitor's own jobs never pass each other.
+        """
         last = self._served
         if last.address in self._lanes:
             persons = self._lanes[last.address] = self._lanes.pop(last.address)
             if last.person in persons:
                 persons[last.person] = persons.pop(last.person)
-        persons = next(iter(self._lanes.values()))
-        job_id = next(iter(persons.values())).popleft()
-        self._served = self._clients.pop(job_id)
-        self._drop_empty(self._served)
-        return job_id
+        for job_id in self._firsts():
+            if may(job_id):
+                self._served = self._clients[job_id]
+                self.remove(job_id)
+                return job_id
+        return None
+
+    def _firsts(self) -> list[str]:
+        """The first job of each person, in turns: the first persons of all addresses, then the second ones."""
+        lanes = [[jobs[0] for jobs in persons.values()] for persons in self._lanes.values()]
+        return [job_id for turn in zip_longest(*lanes) for job_id in turn if job_id is not None]
 
     def clear(self) -> None:
         """Remove all jobs."""
@@ -123,17 +134,26 @@ class FairQueue:
 
     def in_order(self) -> list[str]:
         """Return the ids in the order in which they run if no other job comes."""
+        copy = self.copy()
+        return [job_id for _ in range(len(copy)) if (job_id := copy.take()) is not None]
+
+    def copy(self) -> FairQueue:
+        """Return another queue with the same jobs and turns."""
         copy = FairQueue()
         copy._served, copy._clients = self._served, dict(self._clients)
         copy._lanes = {
             address: {person: deque(jobs) for person, jobs in persons.items()}
             for address, persons in self._lanes.items()
         }
-        return [copy.take() for _ in range(len(copy))]
+        return copy
 
-    def others_wait(self, client: Client) -> bool:
-        """Return whether a job of somebody else waits."""
-        return any(other != client for other in self._clients.values())
+    def waiting(self, besides: Client | None = None) -> list[str]:
+        """Return the waiting jobs in no order; with `besides`, those of all others."""
+        return [job_id for job_id, client in self._clients.items() if client != besides]
+
+    def client(self, job_id: str) -> Client:
+        """Whose a waiting job is."""
+        return self._clients[job_id]
 
     def _drop_empty(self, client: Client) -> None:
         persons = self._lanes[client.address]

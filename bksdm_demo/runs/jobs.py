@@ -21,7 +21,9 @@ from bksdm_demo.runs.allowance import Allowance
 from bksdm_demo.runs.fairness import NOBODY, Budgets, Client, FairQueue, Rates, price
 from bksdm_demo.runs.finished import Finished
 from bksdm_demo.runs.job_run import Run
+from bksdm_demo.runs.outlook import Outlook
 from bksdm_demo.runs.places import Places
+from bksdm_demo.runs.speeds import Speeds
 from bksdm_demo.runs.turns import TURN_SECONDS, Turns
 from bksdm_demo.units import duration
 from bksdm_demo.wording.comparison import UNKNOWN
@@ -34,6 +36,7 @@ OVERTIME = "Stopped: one comparison draws for {} at most on this page. Run the r
 CLOSED = "The demo was shut down before this model was finished. Start the comparison again."
 RESTARTING = "The server is restarting and accepts no new comparisons. Try again in a minute."
 RUNNING = "This comparison is still running. Wait for its end or stop it first."
+LOOK_AGAIN = 5.0  # seconds after which a lane looks again, although nobody told of a free place
 
 
 def new_id() -> str:
@@ -53,8 +56,8 @@ class JobQueue:
     A job whose turn is over waits again if others wait; it keeps its finished pictures. `allowance` has the budgets,
     the rates and the time of one job. `clock` gives seconds since the epoch, `stopwatch` seconds since any moment.
     Finished jobs stay in memory, at most `remembered_jobs` of them for `remembered_seconds`. `ended` is called after
-    the end of every job, cancelled and interrupted jobs included. A job runs once it has one of `places`; at most
-    `lanes` jobs run at a time.
+    the end of every job, cancelled and interrupted jobs included. A job runs once it has one of `places`, and others
+    pass it if none fits; at most `lanes` jobs run at a time.
     """
 
     def __init__(
@@ -88,6 +91,8 @@ class JobQueue:
         self._changed = threading.Condition(lock)
         self._ready = threading.Condition(lock)  # a lane looks for its next job
         self.places = places or Places()
+        self.speeds = Speeds()
+        self._outlook = Outlook(self.places, self.speeds, self._turns, stopwatch)
         self.places.watch(self.look)
         self._lanes = [threading.Thread(target=self._work, name="jobs", daemon=True) for _ in range(lanes)]
         for lane in self._lanes:
@@ -230,13 +235,20 @@ class JobQueue:
     def turn_over(self, job_id: str) -> bool:
         """Whether the running job should let others go first."""
         with self._changed:
-            others = self._waiting.others_wait(self._clients.get(job_id, NOBODY))
-            return others and self._turns.long(job_id) and not self.stopped(job_id)
+            if not self._turns.long(job_id) or self.stopped(job_id):
+                return False
+            others = self._waiting.waiting(besides=self._clients.get(job_id, NOBODY))
+            return self._outlook.compete((self._jobs[other] for other in others), job_id)
 
-    def crowded(self) -> bool:
-        """Whether a job waits."""
+    def crowded(self, job_id: str) -> bool:
+        """Whether a job waits for a place such as those of the running one."""
         with self._changed:
-            return len(self._waiting) > 0
+            return self._outlook.compete((self._jobs[other] for other in self._waiting.waiting()), job_id)
+
+    def more_room(self, job_id: str) -> bool:
+        """Take one more place for a running job, unless it is crowded."""
+        with self._changed:
+            return not self.crowded(job_id) and self._outlook.take(self._jobs[job_id])
 
     def look(self) -> None:
         """There may be a free place: start the next job, if one waits."""
@@ -246,8 +258,7 @@ class JobQueue:
     def change(self, job_id: str, index: int, phase: Phase, changes: Mapping[str, object]) -> None:
         """Set one cell's phase and other fields, unless the cell is final."""
         with self._changed:
-            job = self._jobs.get(job_id)
-            if job is not None:
+            if (job := self._jobs.get(job_id)) is not None:
                 self.put(job_id, index, job.cells[index].at(phase, **changes))
 
     def put(self, job_id: str, index: int, cell: Cell) -> None:
@@ -256,8 +267,10 @@ class JobQueue:
             job = self._jobs.get(job_id)
             cells = list(job.cells) if job is not None else []
             if job is not None and not cells[index].phase.final:
-                cells[index] = cell
+                cells[index], before = cell, cells[index]
                 self._put(replace(job, cells=tuple(cells)))
+                if cell.phase is not before.phase and self._waiting and self._outlook.due():
+                    self._place()
 
     def update(self, job_id: str, **changes: object) -> None:
         """Change fields of the job itself. An unknown job is ignored."""
@@ -337,15 +350,16 @@ class JobQueue:
     def _next(self) -> str | None:
         """Wait for the next job and return its id; None after `close()`."""
         with self._changed:
-            self._ready.wait_for(lambda: self._closed or (self._waiting and self.places.take()))
-            if self._closed:
-                return None
-            job_id = self._waiting.take()
-            self._turns.begin(job_id)
-            self._unsettled.add(job_id)
-            self._put(replace(self._jobs[job_id], position=0))
-            self._place()
-            return job_id
+            while not self._closed:
+                job_id = self._waiting.take(lambda job_id: self._outlook.take(self._jobs[job_id]))
+                if job_id is not None:
+                    self._turns.begin(job_id)
+                    self._unsettled.add(job_id)
+                    self._put(replace(self._jobs[job_id], position=0, starts=None))
+                    self._place()
+                    return job_id
+                self._ready.wait(LOOK_AGAIN if self._waiting else None)
+            return None
 
     def _finish(self, job_id: str, phase: Phase, message: str) -> None:
         """Make every cell final. The caller must call `_settle` next, without the lock."""
@@ -353,7 +367,7 @@ class JobQueue:
         if job is not None and not job.finished:
             self._unsettled.add(job_id)
             ended = (cell if cell.phase.final else cell.ended(phase, message) for cell in job.cells)
-            self._put(replace(job, cells=tuple(ended), position=0))
+            self._put(replace(job, cells=tuple(ended), position=0, starts=None))
 
     def _settle(self, job_id: str) -> None:
         """Report the end of a finished job to `ended`."""
@@ -368,10 +382,9 @@ class JobQueue:
             self._changed.notify_all()
 
     def _place(self) -> None:
-        """Number the waiting jobs by position, from 1 for the next one."""
-        for position, job_id in enumerate(self._waiting.in_order(), start=1):
-            if self._jobs[job_id].position != position:
-                self._put(replace(self._jobs[job_id], position=position))
+        """Tell the waiting jobs their positions, from 1 for the next one, and when they begin."""
+        for job in self._outlook.news(self._jobs, self._waiting, self._clients, self.clock()):
+            self._put(job)
 
     def _put(self, job: Job) -> None:
         self._jobs[job.id] = replace(job, version=job.version + 1)

@@ -12,7 +12,7 @@ class Turns:
     """The drawing time of the unfinished jobs. `limit` is in seconds, None for no limit."""
 
     def __init__(self, limit: float | None, turn: float = TURN_SECONDS, stopwatch: Callable[[], float] | None = None):
-        self._limit, self._turn, self._stopwatch = limit, turn, stopwatch or time.monotonic
+        self._limit, self.turn, self._stopwatch = limit, turn, stopwatch or time.monotonic
         self._began: dict[str, float] = {}  # of the running jobs
         self._earlier: dict[str, float] = {}  # seconds of the turns before the present one
 
@@ -32,13 +32,16 @@ class Turns:
 
     def long(self, job_id: str) -> bool:
         """Whether the job's present turn has taken long enough."""
+        return self.present(job_id) > self.turn
+
+    def present(self, job_id: str) -> float:
+        """The seconds of the job's present turn so far."""
         now = self._stopwatch()
-        return now - self._began.get(job_id, now) > self._turn
+        return now - self._began.get(job_id, now)
 
     def overtime(self, job_id: str) -> bool:
         """Whether the job has drawn for longer than one may."""
         return self._limit is not None and self._seconds(job_id) > self._limit
 
     def _seconds(self, job_id: str) -> float:
-        now = self._stopwatch()
-        return self._earlier.get(job_id, 0.0) + now - self._began.get(job_id, now)
+        return self._earlier.get(job_id, 0.0) + self.present(job_id)

@@ -22,6 +22,7 @@ from bksdm_demo.errors import DemoError
 from bksdm_demo.phrase_book import said
 from bksdm_demo.records import Job, Phase
 from bksdm_demo.runs.comparisons import Comparisons
+from bksdm_demo.units import SOON, rounded_seconds
 
 FOLDER = "news"
 SERVER = "X-Server"  # the header whose word is one of:
@@ -71,11 +72,13 @@ def answer_word(word: Callable[[], str], server: str) -> Response:
 def board_word(job: Job, now: float) -> str:
     """Return a word that changes with all that a board shows. While a model loads, it changes every second.
 
-    A job that another process runs keeps its version, so the phases and steps count as well.
+    A job that another process runs keeps its version, so the phases and steps count as well. A waiting job's board says
+    in how many seconds it begins, at most every five seconds anew.
     """
     loading = any(cell.phase is Phase.LOADING for cell in job.cells)
     cells = [(cell.phase.value, cell.step) for cell in job.cells]
-    shown = (job.version, job.position, job.cancelled, cells, int(now) if loading else 0)
+    begins = None if job.starts is None else rounded_seconds(job.starts - now) if job.starts > now + SOON else 0
+    shown = (job.version, job.position, job.cancelled, cells, begins, int(now) if loading else 0)
     return f"{zlib.crc32(repr(shown).encode()):08x}"
 
 

@@ -18,7 +18,7 @@ from bksdm_demo.reports.folder import cell_name, picture_name
 from bksdm_demo.reports.similarity_cache import Compared
 from bksdm_demo.ui.labels import Labels, job_labels, size_words, unet_words
 from bksdm_demo.ui.terms import phase_meaning
-from bksdm_demo.units import format_count, unbroken
+from bksdm_demo.units import SOON, about, format_count, unbroken
 from bksdm_demo.wording.comparison import setting_facts, shorten
 from bksdm_demo.wording.loading import loading_share, loading_words
 from bksdm_demo.wording.outcomes import OUTCOMES, outcome_words, phase_title, tone_of
@@ -185,7 +185,7 @@ def cell_detail(job: Job, index: int, now: float = 0.0) -> str:
     """Return the line below a cell's title: its part or step, its place in the queue, or an error."""
     cell = job.cells[index]
     if cell.phase is Phase.QUEUED:
-        return waiting_words(job, index)
+        return waiting_words(job, index, now)
     if cell.phase is Phase.LOADING and cell.loading is not None:
         return loading_words(cell.loading, now)
     if cell.phase is Phase.DENOISING and cell.steps:
@@ -195,15 +195,26 @@ def cell_detail(job: Job, index: int, now: float = 0.0) -> str:
     return ""
 
 
-def waiting_words(job: Job, index: int) -> str:
-    """Return what a waiting cell waits for: its place in the queue, or the number of cells before it."""
-    if job.position:
-        return queue_words(job.position)
+def waiting_words(job: Job, index: int, now: float = 0.0) -> str:
+    """Return what a waiting cell waits for: its place in the queue, or the number of cells before it.
+
+    The job's first cell also says when the job is expected to begin, if `now`, in seconds since the epoch, is given.
+    """
     ahead = job.order[: job.order.index(index)]
+    if job.position:
+        words, first = queue_words(job.position), all(job.cells[other].phase.final for other in ahead)
+        return begin_words(words, job.starts - now) if first and now and job.starts is not None else words
     before = sum(not job.cells[other].phase.final for other in ahead)
     if before <= 1:
         return say("up next")
     return say("after {count} others", count=before)
+
+
+def begin_words(place: str, seconds: float) -> str:
+    """ "3rd in the queue, begins in about 1 min 40 s": a place in the queue, and the seconds until the job begins."""
+    if seconds < SOON:
+        return say("{place}, begins in a moment", place=place)
+    return say("{place}, begins in about {time}", place=place, time=about(seconds))
 
 
 def queue_words(position: int) -> str:

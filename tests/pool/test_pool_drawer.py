@@ -114,6 +114,22 @@ def test_a_comparison_stays_with_one_class_of_machines(pool: InPool) -> None:
     assert seen == {"Fake of linuxes, 1 core"}  # which has more places
 
 
+def test_the_places_of_a_comparison_are_those_of_its_class(pool: InPool) -> None:
+    places = pool.drawer.places
+    pool.join("mac", {}, "macs")
+    assert places.kinds("one", FAMILY) == {"macs": 1}
+    pool.draw(REQUEST, job="one", models=tuple(FAMILY))
+    other = pool.join("linux", {}, "linuxes")
+    assert places.kinds("one", FAMILY) == {"macs": 1}  # where it began
+    assert places.kinds("two", FAMILY) == {"macs": 1, "linuxes": 1}
+    assert places.take("two", FAMILY)
+    machines = places.kind("two")
+    assert pool.draw(REQUEST, job="two", models=tuple(FAMILY))[0].result.machine.endswith(f"of {machines}, 1 core")
+    other.worker.stop()
+    until(lambda: places.kinds("three", FAMILY) == {"macs": 1})
+    assert places.kinds("three", ["a model that is gone"]) is None
+
+
 def test_a_draining_worker_takes_nothing_until_it_resumes(pool: InPool) -> None:
     first, second = pool.join("first", {}), pool.join("second", {})
     first.warm()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,26 @@ def test_a_place_is_taken_once_and_watchers_hear_of_free_ones() -> None:
     assert not places.take()
 
 
+def test_a_job_keeps_to_one_kind_and_takes_the_one_with_most_room() -> None:
+    places = Places(kinds=lambda job, models: {"mac": 1, "linux": 2} if models == ["both"] else {"mac": 1})
+    assert places.take("one", ["both"])
+    assert places.kind("one") == "linux"
+    assert places.take("two", ["both"])
+    assert places.kind("two") == "mac"
+    assert not places.take("three", ["a"])  # only macs can, and there is none
+    assert places.take("one", ["both"])
+    assert not places.take("two", ["both"])
+    places.give_back("two")
+    assert places.kind("two") is None
+    assert places.take("three", ["a"])
+
+
+def test_what_nothing_will_ever_draw_may_begin_and_fail() -> None:
+    places = Places(kinds=lambda job, models: None)
+    assert places.take("one", ["a"])
+    assert places.take("two", ["a"])
+
+
 def test_as_many_jobs_run_as_there_are_places() -> None:
     entered, gate = threading.Semaphore(0), threading.Event()
 
@@ -103,6 +123,85 @@ def test_idle_places_draw_further_pictures_until_others_wait(tmp_path: Path) -> 
     assert sorted(order.index for order in crowd.begun if order.job == wide.id) == list(range(8))  # each once
     assert other.id in crowd.jobs()[3:6]  # before the rest of the wide one
     assert service.get(wide.id).environment == {"machine": "far"}
+    service.close()
+
+
+class Kinds(Crowd):
+    """A mac and a linux, one place each. `able` are the kinds for each model; the others are for both."""
+
+    def __init__(self, able: dict[str, str]) -> None:
+        super().__init__(0)
+        self.able, self.macs = able, 1
+        self.places = Places(kinds=self.kinds)
+
+    def kinds(self, job: str, models: Sequence[str]) -> dict[str, int]:
+        every = {"mac": self.macs, "linux": 1}
+        return {self.able[models[0]]: every[self.able[models[0]]]} if models and models[0] in self.able else every
+
+
+def test_others_pass_a_job_that_cannot_begin_and_it_gets_the_next_place_for_it(tmp_path: Path) -> None:
+    mac, linux, both = FAMILY[:3]
+    crowd = Kinds({mac: "mac", linux: "linux"})
+    service = comparisons(tmp_path, crowd)
+
+    def submit(owner: str, *models: str, seeds: tuple[int, ...] = ()) -> str:
+        return service.submit(REQUEST, models, seeds=seeds, owner=owner, address=owner).id
+
+    first = submit("anna", mac, seeds=(1, 2))
+    crowd.wait(1)
+    head, mine, later = submit("ben", mac), submit("ben", linux), submit("cara", linux)
+    crowd.wait(2)
+    assert crowd.jobs() == [first, later]  # Cara's passes Ben's, whose own second one waits behind his first
+    assert [service.get(job).position for job in (head, mine)] == [1, 2]
+    more = submit("dora", both)
+    assert service.get(more).position == 2  # before the second one of Ben
+    crowd.ends.release(2)  # Anna's turn is not over, so her second picture follows; Cara's place is free
+    crowd.wait(4)
+    assert crowd.jobs()[2:] in ([first, more], [more, first])
+    crowd.ends.release(2)
+    crowd.wait(6)
+    assert set(crowd.jobs()[4:]) == {head, mine}
+    crowd.ends.release(2)
+    for job in (first, head, mine, later, more):
+        assert list(service.watch(job, PATIENCE))[-1].finished
+    service.close()
+
+
+def test_idle_places_widen_a_job_if_those_who_wait_cannot_use_them(tmp_path: Path) -> None:
+    mac, linux, *_ = FAMILY
+    crowd = Kinds({mac: "mac", linux: "linux"})
+    crowd.macs = 2
+    service = comparisons(tmp_path, crowd)
+    busy = service.submit(REQUEST, [linux], owner="anna")
+    crowd.wait(1)
+    waiting = service.submit(REQUEST, [linux], owner="ben")
+    wide = service.submit(REQUEST, [mac], seeds=(1, 2), owner="cara")
+    crowd.wait(3)
+    assert sorted(crowd.jobs()) == sorted([busy.id, wide.id, wide.id])
+    assert [service.get(job.id).position for job in (waiting, wide)] == [1, 0]
+    crowd.ends.release(4)
+    for job in (busy, waiting, wide):
+        assert list(service.watch(job.id, PATIENCE))[-1].finished
+    service.close()
+
+
+def test_a_waiting_job_knows_when_it_begins(tmp_path: Path) -> None:
+    crowd = Crowd(1)
+    service = comparisons(tmp_path, crowd)
+    service._jobs.speeds.drawn("", FAMILY[0], REQUEST, denoising=90.0, other=10.0)
+    running = service.submit(REQUEST, FAMILY[:1], seeds=(1, 2))
+    crowd.wait(1)
+    began = service._jobs.clock()
+    jobs = [service.submit(REQUEST, FAMILY[:1], owner=owner) for owner in ("anna", "ben")]
+    waits = [(service.get(job.id).starts or 0.0) - began for job in jobs]
+    assert [round(wait, -1) for wait in waits] == [100.0, 200.0]  # the first turn ends after its picture
+    service.cancel(jobs[0].id)
+    assert round((service.get(jobs[1].id).starts or 0.0) - began, -1) == 100.0
+    crowd.ends.release(3)
+    *_, last = service.watch(jobs[1].id, PATIENCE)
+    assert last.finished
+    assert last.starts is None
+    assert list(service.watch(running.id, PATIENCE))[-1].finished
     service.close()
 
 

@@ -41,6 +41,12 @@ def test_the_word_changes_with_time_only_while_a_model_loads() -> None:
     assert board_word(loading, NOW) != board_word(loading, NOW + 1)
 
 
+def test_the_word_changes_with_what_the_board_says_of_the_wait() -> None:
+    waiting = replace(JOB, starts=NOW + 100.0)
+    assert board_word(waiting, NOW) == board_word(waiting, NOW + 1) != board_word(waiting, NOW + 20)
+    assert board_word(waiting, NOW + 99) == board_word(waiting, NOW + 500)
+
+
 def test_a_finished_board_has_no_news() -> None:
     ended = replace(JOB, cells=tuple(cell.ended(Phase.FAILED, "No room left.") for cell in JOB.cells))
     assert board_news(ended, NOW) == ""

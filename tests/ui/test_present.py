@@ -53,6 +53,13 @@ def test_waiting_cells_show_their_place() -> None:
     assert present.cell_detail(job(Cell("a"), position=1), 0) == "next in the queue"
 
 
+def test_the_first_waiting_cell_says_when_its_comparison_begins() -> None:
+    queued = job(Cell("a"), Cell("b"), position=3, starts=1097.0)
+    assert present.cell_detail(queued, 0, 1000.0) == "3rd in the queue, begins in about 1 min 40 s"
+    assert present.cell_detail(queued, 1, 1000.0) == present.cell_detail(queued, 0) == "3rd in the queue"
+    assert present.cell_detail(queued, 0, 1096.0) == "3rd in the queue, begins in a moment"
+
+
 def test_a_finished_cell_shows_time_speed_and_picture() -> None:
     first, second = present.cell_views(job(done("a", 1.5), done("b", 0.5, load=0.25)), SYSTEMS)
     assert (first.seconds, first.speed, first.loading) == ("2.00 s", "baseline", "")
