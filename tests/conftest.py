@@ -5,9 +5,13 @@ The browser comes last: Playwright leaves an event loop running, beside which no
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from bksdm_demo.logs import SERVERS
 
 BROWSER = "browser"
 LONGEST_IN_A_BROWSER = (
@@ -35,6 +39,17 @@ LONGEST = (  # beyond 15 seconds; in a file's place, its folder's name stands fo
     "test_verify.py",
     "test_app.py",
 )
+
+
+@pytest.fixture(autouse=True)
+def log_of_this_test_only() -> Iterator[None]:
+    """A page that a test starts sets up the log of the process; later tests would write to its closed stream."""
+    loggers = [logging.getLogger(name) for name in (None, "bksdm_demo", *SERVERS)]
+    before = [(logger.handlers[:], logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:], logger.propagate = handlers, propagate
+        logger.setLevel(level)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
