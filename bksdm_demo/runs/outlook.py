@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from math import inf
 
 from bksdm_demo.records import Job, Phase
 from bksdm_demo.runs.fairness import Client, FairQueue
@@ -51,7 +52,7 @@ class Outlook:
         """
         self._looked = self._stopwatch()
         waits = self.starts(jobs, queue, clients)
-        for job_id, position in self.positions(jobs, queue).items():
+        for job_id, position in self.positions(jobs, queue, waits).items():
             job, wait = jobs[job_id], waits.get(job_id)
             starts = None if wait is None else now + wait
             if wait is not None and job.starts is not None and abs(now + wait - job.starts) < MOVED * wait:
@@ -59,14 +60,15 @@ class Outlook:
             if (job.position, job.starts) != (position, starts):
                 yield replace(job, position=position, starts=starts)
 
-    def positions(self, jobs: Mapping[str, Job], queue: FairQueue) -> dict[str, int]:
+    def positions(self, jobs: Mapping[str, Job], queue: FairQueue, waits: Mapping[str, float]) -> dict[str, int]:
         """The waiting jobs by position: from 1, counting those before it that may use the same places.
 
-        A visitor's own jobs run in their order, so they always count.
+        Before it are those that begin earlier, `waits`, else those whose turn is earlier. A visitor's own jobs run in
+        their order, so they always count.
         """
         found: dict[str, int] = {}
         before: list[tuple[Client, Kinds | None]] = []
-        for job in queue.in_order():
+        for job in sorted(queue.in_order(), key=lambda job: waits.get(job, inf)):
             client, kinds = queue.client(job), self._kinds(jobs[job])
             found[job] = 1 + sum(
                 other == client or not kinds or not theirs or bool(kinds.keys() & theirs.keys())
