@@ -205,6 +205,7 @@ def launch_options(
         "pwa": False,
         "max_file_size": "1kb",  # the guard refuses uploads: a dropped picture's text arrives as an event instead
         "state_session_capacity": SESSIONS,
+        "_frontend": False,  # no look at its own address at the start: within 3 s, a busy machine does not answer
     }
 
 

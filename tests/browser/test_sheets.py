@@ -152,6 +152,7 @@ def test_a_view_of_a_sheet_is_chosen_kept_in_the_link_and_clean(
     choose(page, "sort", "Largest difference")
     page.wait_for_function("!document.querySelector('.bk-sheet').dataset.news")
     page.wait_for_selector(f"{ROWS} :text('HaarPSI')")
+    page.wait_for_selector(f"{ROWS}:last-child > h3 > span:text-is('2')")
     order = row_numbers(page)
     assert sorted(order) == ["1", "2", "3", "4"]
     assert order[-1] == "2"  # it has nothing to compare

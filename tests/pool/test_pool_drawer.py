@@ -96,9 +96,9 @@ def test_a_cold_worker_draws_if_the_warm_one_is_busy(pool: InPool) -> None:
     gate = Gate(f"{MODEL}_unet")
     warm = pool.join("warm", gate.options)
     warm.warm()
-    pool.join("cold", {})
     first = Draw(pool.drawer, order(REQUEST))
     until(held(warm))
+    pool.join("cold", {})
     assert pool.draw(REQUEST)[0].environment["machine"] == "cold"
     gate.open()
     assert first.drawn().environment["machine"] == "warm"
