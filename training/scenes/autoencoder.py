@@ -3,9 +3,9 @@
     python -m training.scenes.autoencoder [--part encoder|both|decoder] [--samples N] [--minutes M]
 
 The encoder learns with the decoder frozen, so that the latents stay those of the shipped U-Nets: first to find latents
-that the shipped original draws (bank.py) in what the decoder makes of them, then to reconstruct. It begins on quarters
-of pictures, which cost a quarter. `both` trains encoder and decoder together: the latents move a little, so do it
-before any U-Net. `decoder` freezes the encoder, so no latent changes: this can run at any later time. Every part
+that the shipped original draws (bank.py) in what the decoder makes of them, then to reconstruct. `both` trains encoder
+and decoder together: the latents move a little, so do it before any U-Net. These two begin on quarters of pictures,
+which cost a quarter. `decoder` freezes the encoder, so no latent changes: this can run at any later time. Every part
 resumes from its checkpoint.
 """
 
@@ -118,7 +118,7 @@ def train(part: str, budget: Budget, size: int, makers: int) -> None:
             loss = inverse.loss(network, size, draw)
         else:
             images = machine.to_images(next(source)[0])
-            if inverse and share < QUARTERS_SHARE:
+            if part != "decoder" and share < QUARTERS_SHARE:
                 images = quarters(images, draw)
             loss = loss_of(network, part, images, draw)
         optimiser.zero_grad()
