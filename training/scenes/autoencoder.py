@@ -9,7 +9,6 @@ which cost a quarter. `decoder` freezes the encoder, so no latent changes: this 
 resumes from its checkpoint.
 """
 
-import argparse
 import math
 
 import torch
@@ -170,15 +169,12 @@ def load() -> nn.Module:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = machine.arguments(None, BATCH[DEVICE.type])
     parser.add_argument("--part", choices=tuple(SAMPLES), default="encoder")
-    parser.add_argument("--samples", type=int, help="in all, those of earlier runs included")
-    parser.add_argument("--minutes", type=float, help="end this run earlier, after so many minutes")
-    parser.add_argument("--makers", type=int, default=0, help="processes that make examples ahead")
     chosen = parser.parse_args()
     machine.prepare()
     budget = Budget(chosen.samples or SAMPLES[chosen.part], chosen.minutes)
-    train(chosen.part, budget, BATCH[DEVICE.type], chosen.makers)
+    train(chosen.part, budget, chosen.batch, chosen.makers)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ picture, and for single pictures which of all concepts it shows. It never sees a
 blotches and shifts keep it from relying on what a generator gets slightly wrong. Resumes from its checkpoint.
 """
 
-import argparse
 import math
 
 import numpy as np
@@ -215,13 +214,9 @@ def _things(peaks: torch.Tensor, bounds: torch.Tensor, colours: torch.Tensor) ->
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="in all, those of earlier runs included")
-    parser.add_argument("--minutes", type=float, help="end this run earlier, after so many minutes")
-    parser.add_argument("--makers", type=int, default=0, help="processes that make examples ahead")
-    chosen = parser.parse_args()
+    chosen = machine.arguments(SAMPLES, BATCH[DEVICE.type]).parse_args()
     machine.prepare()
-    train(Budget(chosen.samples, chosen.minutes), BATCH[DEVICE.type], chosen.makers)
+    train(Budget(chosen.samples, chosen.minutes), chosen.batch, chosen.makers)
 
 
 if __name__ == "__main__":

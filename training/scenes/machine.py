@@ -1,5 +1,6 @@
 """What differs between two slow cores and a GPU: where tensors live, who makes the examples, when a training ends."""
 
+import argparse
 import contextlib
 import time
 from collections.abc import Iterator
@@ -100,3 +101,13 @@ class Budget:
         """0 at the start, 1 at the end."""
         by_time = self.spent / (60 * self.minutes) if self.minutes else 0.0
         return max(samples / self.samples, by_time)
+
+
+def arguments(samples: int | None, batch: int) -> argparse.ArgumentParser:
+    """The arguments of a training; `samples` is the default, None where it depends on other arguments."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--samples", type=int, default=samples, help="in all, those of earlier runs included")
+    parser.add_argument("--minutes", type=float, help="end this run earlier, after so many minutes")
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--makers", type=int, default=0, help="processes that make examples ahead")
+    return parser

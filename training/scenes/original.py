@@ -8,8 +8,6 @@ and falls in the last quarter of the budget, which is in samples, or also in min
 checkpoint `scene-original`; every example follows from its number.
 """
 
-import argparse
-
 import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import nn
@@ -126,12 +124,7 @@ def load() -> nn.ModuleDict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="in all, those of earlier runs included")
-    parser.add_argument("--minutes", type=float, help="end this run earlier, after so many minutes")
-    parser.add_argument("--batch", type=int, default=BATCH[DEVICE.type])
-    parser.add_argument("--makers", type=int, default=0, help="processes that make examples ahead")
-    chosen = parser.parse_args()
+    chosen = machine.arguments(SAMPLES, BATCH[DEVICE.type]).parse_args()
     machine.prepare()
     log(NAME, f"{networks.parameters(begin()) / 1e6:.2f} M parameters on {DEVICE.type}")
     train(Budget(chosen.samples, chosen.minutes), chosen.batch, chosen.makers)

@@ -7,8 +7,6 @@ output and its features. All three learn from the same batches and share the tea
 checkpoints `scene-base`, `scene-small` and `scene-tiny`.
 """
 
-import argparse
-
 import torch
 from torch import nn
 
@@ -133,12 +131,7 @@ def load(shape: str) -> nn.Module:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="in all, those of earlier runs included")
-    parser.add_argument("--minutes", type=float, help="end this run earlier, after so many minutes")
-    parser.add_argument("--batch", type=int, default=BATCH[DEVICE.type])
-    parser.add_argument("--makers", type=int, default=0, help="processes that make examples ahead")
-    chosen = parser.parse_args()
+    chosen = machine.arguments(SAMPLES, BATCH[DEVICE.type]).parse_args()
     machine.prepare()
     train(Budget(chosen.samples, chosen.minutes), chosen.batch, chosen.makers)
 
