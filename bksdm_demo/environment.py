@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -30,19 +31,26 @@ def describe(**extra: Any) -> dict[str, Any]:
 
     Keys: `demo_version`, `python`, `implementation`, `platform`, `machine`, `cpu` {`name`, `count` (logical cores
     this process may use), `quota` (cores a container allows, or None)}, `memory_bytes` (or None), `packages`
-    {name: version or None when not installed}.
+    {name: version or None when not installed}. Every picture asks, so what lasts as long as this process is read once.
     """
+    name, memory, versions = _lasting()
     return {
         "demo_version": bksdm_demo.__version__,
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "cpu": {"name": cpu_name(), "count": cpu_count(), "quota": cpu_quota(CPU_QUOTA)},
-        "memory_bytes": memory_bytes(),
-        "packages": {name: package_version(name) for name in PACKAGES},
+        "cpu": {"name": name, "count": cpu_count(), "quota": cpu_quota(CPU_QUOTA)},
+        "memory_bytes": memory,
+        "packages": dict(versions),
         **extra,
     }
+
+
+@cache
+def _lasting() -> tuple[str, int | None, Mapping[str, str | None]]:
+    """The processor's name, the memory in bytes, and the versions of the packages."""
+    return cpu_name(), memory_bytes(), {name: package_version(name) for name in PACKAGES}
 
 
 def run_mode_of(environment: Mapping[str, Any], part: Path) -> Mapping[str, Any]:

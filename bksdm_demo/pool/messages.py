@@ -77,12 +77,25 @@ def read_order(payload: bytes) -> Sent:
 
 @dataclass(frozen=True)
 class Told:
-    """What a worker tells about its `attempt`th try of an order: an event, or its end, a Drawn or an error."""
+    """What a worker tells about its `attempt`th try of an order: an event, or its end, a Drawn or an error.
+
+    With `since`, a Progress stands for all steps from that one on.
+    """
 
     order: str
     attempt: int
     worker: str
     said: Event | Drawn | DemoError
+    since: int | None = None
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The events in their order; () for an end."""
+        if isinstance(self.said, Drawn | DemoError):
+            return ()
+        if isinstance(self.said, Progress) and self.since is not None:
+            return tuple(replace(self.said, step=step) for step in range(self.since, self.said.step + 1))
+        return (self.said,)
 
     def write(self) -> bytes:
         record: dict[str, Any] = {"order": self.order, "attempt": self.attempt, "worker": self.worker}
@@ -90,6 +103,7 @@ class Told:
         match self.said:
             case Progress(phase, step, steps):
                 record |= {"says": "progress", "phase": phase.value, "step": step, "steps": steps}
+                record |= {} if self.since is None else {"since": self.since}
             case Loading(progress):
                 record |= {"says": "loading", "part": progress.part, "number": progress.number}
                 record |= {"count": progress.count, "began": progress.began}
@@ -121,7 +135,8 @@ def read_told(payload: bytes, request: Request) -> Told:
         raise MessageError(f"What a worker says cannot be read: {error}") from error
     order = fields.text("order")
     read_order_id(order)
-    return Told(order, fields.whole("attempt", 10**6), token(fields.text("worker")), said)
+    since = fields.whole("since", said.step) if isinstance(said, Progress) and fields.has("since") else None
+    return Told(order, fields.whole("attempt", 10**6), token(fields.text("worker")), said, since)
 
 
 def heard_order(payload: bytes) -> str:

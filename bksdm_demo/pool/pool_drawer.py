@@ -248,7 +248,8 @@ class PoolDrawer:
                 return self._ended(pending, told)
             if told.attempt >= pending.attempt:
                 pending.attempt = told.attempt
-                tell(told.said)
+                for event in told.events:
+                    tell(event)
 
     def _check(self, cancelled: Callable[[], bool]) -> None:
         if cancelled() or self._leaving:

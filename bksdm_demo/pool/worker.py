@@ -23,6 +23,7 @@ from bksdm_demo.pool import subjects
 from bksdm_demo.pool.beats import Beat, Contents, Offer
 from bksdm_demo.pool.broker import Broker, Delivery, PoolError
 from bksdm_demo.pool.envelope import read
+from bksdm_demo.pool.gathered import Gathered
 from bksdm_demo.pool.messages import Sent, Told, read_order
 from bksdm_demo.runs.drawer import Drawer, Event, WorkerLostError
 from bksdm_demo.runs.pipeline_cache import PipelineCache
@@ -62,7 +63,7 @@ class Worker:
         self._wake = threading.Condition()
         self._announced: dict[str, float] = {}  # content -> when its first untaken order was announced
         self._queues: set[str] = set()  # the contents whose queue the page has opened
-        self._swept = 0.0  # when all queues were looked into
+        self._looked: dict[str, float] = {}  # content -> when its queue was looked into
         self._cancelled: dict[str, None] = {}
         self._seconds: dict[str, deque[float]] = {}
         self._stopping = self._giving_back = self._draining = False
@@ -188,47 +189,35 @@ class Worker:
                 self._wake.wait(seconds)
 
     def _next(self) -> Delivery | None:
-        """Look into the queues, warm models first, and wait for announcements if all are empty."""
+        """Look into the queues of announced orders, then into others that were not looked into for long."""
         if self.draining or not self._broker.connected:
             self._pause(SWEEP)
             return None
-        swept, systems = time.monotonic(), self._systems()
-        warmth = {content: self._cache.loaded(system) for content, system in systems.items()}
-        every = swept - self._swept >= COLD_SWEEP
-        self._swept = swept if every else self._swept
-        for content in sorted(warmth, key=lambda content: not warmth[content]):
-            delivery = self._take(content, warmth[content]) if warmth[content] or every else None
-            if delivery is not None:
-                return delivery
-        while not self.draining:
+        systems = self._systems()
+        with self._wake:
+            due = {content: self._due(content, system) for content, system in systems.items()}
             now = time.monotonic()
-            with self._wake:
-                due = {content: self._due(content, systems) for content in self._announced if content in systems}
-                ready = [content for content, when in due.items() if when <= now]
-                if not ready:
-                    rest = min([swept + SWEEP, *due.values()]) - now
-                    if rest <= 0:
-                        return None
-                    self._wake.wait(rest)
-                    continue
-            for content in ready:
-                delivery = self._take(content, warm=True)
-                if delivery is not None:
-                    return delivery
-        return None
+            ready = [content for content, when in due.items() if when <= now]
+            if not ready:
+                self._wake.wait(min(due.values(), default=now + SWEEP) - now)
+                return None
+            first = min(ready, key=lambda content: (content not in self._announced, due[content]))
+        return self._take(first)
 
-    def _due(self, content: str, systems: Mapping[str, System]) -> float:
-        """When this worker may take an announced order."""
-        warm = self._cache.loaded(systems[content])
-        return self._announced[content] + (0.0 if warm else COLD)
+    def _due(self, content: str, system: System) -> float:
+        """When this worker may look into a queue. Orders that were announced just now are left to warm workers."""
+        warm, announced = self._cache.loaded(system), self._announced.get(content)
+        if announced is not None:
+            return announced + (0.0 if warm else COLD)
+        return self._looked.get(content, 0.0) + (SWEEP if warm else COLD_SWEEP)
 
-    def _take(self, content: str, warm: bool) -> Delivery | None:
-        """Take an order of a queue. One that was announced just now is left to warm workers."""
+    def _take(self, content: str) -> Delivery | None:
+        """Take an order of a queue."""
         announced = self._announced.get(content)
-        if not warm and announced is not None and time.monotonic() - announced < COLD:
-            return None
+        self._looked[content] = time.monotonic()
         if content not in self._queues:
             if not self._broker.has_queue(self._beat.machines, content):
+                self._announced.pop(content, None)
                 return None
             self._queues.add(content)
         try:
@@ -265,8 +254,8 @@ class Worker:
         def cancelled() -> bool:
             return sent.id in self._cancelled or self._giving_back
 
-        def tell(event: Event) -> None:
-            told = Told(sent.id, attempt, self._beat.worker, event)
+        def send(event: Event, since: int | None) -> None:
+            told = Told(sent.id, attempt, self._beat.worker, event, since)
             self._broker.tell(subjects.event_subject(sent.id), told.write())
 
         if cancelled():
@@ -278,7 +267,7 @@ class Worker:
             return WorkerLostError("The worker no longer has this model. Run the picture again.")
         started = time.monotonic()
         try:
-            drawn = self._drawer.draw(replace(sent.order, model=system.key), tell, cancelled)
+            drawn = self._drawer.draw(replace(sent.order, model=system.key), Gathered(send).tell, cancelled)
         except CancelledError:
             return None
         except DemoError as error:
