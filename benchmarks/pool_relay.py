@@ -26,9 +26,11 @@ class Relay:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self.port}"
 
-    def split(self) -> None:
-        """Forward nothing until `heal`."""
+    def split(self, hang_up: bool = False) -> None:
+        """Forward nothing until `heal`. With `hang_up`, both sides notice at once, and what was on its way is lost."""
         self._open.clear()
+        if hang_up:
+            self._hang_up()
 
     def heal(self) -> None:
         self._open.set()
@@ -37,7 +39,14 @@ class Relay:
         """End all connections."""
         self._closed = True
         self._open.set()
-        for one in (self._door, *self._sockets):
+        self._hang_up()
+        with suppress(OSError):
+            self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+
+    def _hang_up(self) -> None:
+        sockets, self._sockets = self._sockets, []
+        for one in sockets:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()

@@ -101,9 +101,10 @@ class Member:
         name: str,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         machines: str = CLASS,
+        url: str = "",
     ) -> None:
         self.rig = InProcess(folder, options)
-        self.broker = Broker(Address(server.url), name)
+        self.broker = Broker(Address(url or server.url), name)
         self.worker = Worker(
             self.broker,
             self.rig.drawer,
@@ -151,16 +152,23 @@ class InPool(Rig):
         folder: Path,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         lonely: float = PATIENCE,
+        url: str = "",
     ) -> None:
         self.server, self.folder = server, folder
         self.members: list[Member] = []
-        self.drawer: PoolDrawer = PoolDrawer(Broker(Address(server.url), "page"), lonely=lonely)
+        self.drawer: PoolDrawer = PoolDrawer(Broker(Address(url or server.url), "page"), lonely=lonely)
         if options is not None:
             self.parts = self.join("first", options).parts
 
-    def join(self, name: str, options: Mapping[str, Mapping[str, Any]] | None = None, machines: str = CLASS) -> Member:
-        """Add a worker and wait until the page knows it and has opened its queues."""
-        member = Member(self.server, self.folder, name, options, machines)
+    def join(
+        self,
+        name: str,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+        machines: str = CLASS,
+        url: str = "",
+    ) -> Member:
+        """Add a worker and wait until the page knows it and has opened its queues. `url` leads to the server."""
+        member = Member(self.server, self.folder, name, options, machines, url)
         self.members.append(member)
         until(lambda: name in {beat.worker for beat in self.drawer.roster.living()})
         until(lambda: all((machines, content) in self.drawer._queues for content in member.worker._systems()))
