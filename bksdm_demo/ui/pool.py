@@ -6,6 +6,8 @@ the log and the command line are.
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from html import escape
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from bksdm_demo.pool.roster import Member
 from bksdm_demo.ui.board import notice, remark
 from bksdm_demo.units import format_bytes
 
+CLASSES = "Seconds a picture, by model and class of machines"
 HEADS = ("Worker", "Machine", "State", "Load", "Pictures", "Loaded models", "Memory", "Seconds a picture, median")
 NOBODY = "No worker has answered. Start one: python -m bksdm_demo worker --pool URL"
 TOLD = "{worker} was told to {deed}. Refresh to see its state."
@@ -43,7 +46,7 @@ class PoolHandlers:
         members = self.pool.roster.members()
         names = [member.beat.worker for member in members]
         worker = gr.update(choices=names, value=chosen if chosen in names else None)
-        return Shown("", table_markup(members), worker)
+        return Shown("", table_markup(members) + classes_markup(members), worker)
 
     def drain(self, chosen: str | None) -> Shown:
         """Tell the chosen worker to take no more orders."""
@@ -68,13 +71,38 @@ def table_markup(members: tuple[Member, ...]) -> str:
     """Return a table with a row for each worker, or a sentence without one."""
     if not members:
         return f"<p>{escape(NOBODY)}</p>"
-    heads = "".join(f'<th scope="col">{head}</th>' for head in HEADS)
-    rows = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row_texts(member)) + "</tr>" for member in members
-    )
+    return _table("Workers of the pool", HEADS, [row_texts(member) for member in members])
+
+
+def classes_markup(members: tuple[Member, ...]) -> str:
+    """Return a table of the seconds that a picture takes: a row for each model, a column for each class of machines.
+
+    A cell is the median of the medians of the workers of a class; "" without a picture so far.
+    """
+    beats: dict[str, list[Beat]] = {}
+    for member in members:
+        if member.alive:
+            beats.setdefault(member.beat.machines, []).append(member.beat)
+    models = sorted({offer.system.key for group in beats.values() for beat in group for offer in beat.offers})
+    seconds = [[_median(model, group) for group in beats.values()] for model in models]
+    timed = [(model, *row) for model, row in zip(models, seconds, strict=True) if any(row)]
+    if not timed:
+        return ""
+    heads = [f"{group[0].words}: {len(group)} worker{'s' if len(group) > 1 else ''}" for group in beats.values()]
+    return _table(CLASSES, ("Model", *heads), timed)
+
+
+def _median(model: str, beats: list[Beat]) -> str:
+    times = [offer.seconds for beat in beats for offer in beat.offers if offer.system.key == model and offer.seconds]
+    return f"{statistics.median(times):.1f}" if times else ""
+
+
+def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
+    body = "".join("<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>" for row in rows)
     return (
-        '<div class="bk-card-table" tabindex="0" role="region" aria-label="Workers of the pool">'
-        f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<div class="bk-card-table" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f"<caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from bksdm_demo.library.catalog import EMBEDDED
 from bksdm_demo.pool.beats import Beat, Offer, read_beat
 from bksdm_demo.pool.roster import Roster
 from bksdm_demo.pool.subjects import GONE
-from bksdm_demo.ui.pool import NOBODY, PoolHandlers, row_texts, state_words, table_markup
+from bksdm_demo.ui.pool import NOBODY, PoolHandlers, classes_markup, row_texts, state_words, table_markup
 
 OFFERS = (Offer("c0", EMBEDDED[0], True, 2.25), Offer("c1", EMBEDDED[1]))
 BEAT = Beat("studio-1", "c1a55", "Apple <M4>, 10 cores, coreml", "coreml", 1, 1, False, 1234, OFFERS, (2**30, 2**31))
@@ -38,6 +39,24 @@ def test_a_row_says_what_a_worker_does() -> None:
     assert "Apple &lt;M4&gt;" in markup
     assert "<M4>" not in markup
     assert NOBODY in table_markup(())
+
+
+def test_seconds_are_compared_by_class() -> None:
+    pool = FakePool()
+    assert classes_markup(()) == ""
+    for name, machines, words, seconds in (
+        ("studio-1", "m4", "Apple <M4>", 2.0),
+        ("studio-2", "m4", "Apple <M4>", 3.0),
+        ("rack", "epyc", "EPYC", 25.0),
+        ("new", "epyc", "EPYC", None),
+    ):
+        offers = (replace(OFFERS[0], seconds=seconds), OFFERS[1])
+        pool.roster.hear(replace(BEAT, worker=name, machines=machines, words=words, offers=offers))
+    found = classes_markup(pool.roster.members())
+    assert re.findall(r"<th scope[^>]*>([^<]*)", found) == ["Model", "EPYC: 2 workers", "Apple &lt;M4&gt;: 2 workers"]
+    assert re.findall(r"<td>([^<]*)", found) == ["emoji-original", "25.0", "2.5"]
+    pool.now = GONE
+    assert classes_markup(pool.roster.members()) == ""  # of silent ones
 
 
 def test_a_worker_that_drains_or_is_silent_says_so() -> None:
