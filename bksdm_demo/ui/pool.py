@@ -21,7 +21,7 @@ from bksdm_demo.ui.board import notice, remark
 from bksdm_demo.units import format_bytes
 
 CLASSES = "Seconds a picture, by model and class of machines"
-HEADS = ("Worker", "Machine", "State", "Load", "Pictures", "Loaded models", "Memory", "Seconds a picture, median")
+HEADS = ("Worker", "Machine", "State", "Load", "Pictures", "Loaded models", "Memory")
 NOBODY = "No worker has answered. Start one: python -m bksdm_demo worker --pool URL"
 TOLD = "{worker} was told to {deed}. Refresh to see its state."
 CHOOSE = "Choose a worker first."
@@ -119,7 +119,6 @@ def row_texts(member: Member) -> tuple[str, ...]:
         f"{beat.drawn:,}",
         warm or "none",
         f"{loaded} of {budget}",
-        _seconds(beat) or "none yet",
     )
 
 
@@ -130,18 +129,13 @@ def state_words(member: Member) -> str:
     return "draining" if member.beat.draining else "takes orders"
 
 
-def _seconds(beat: Beat) -> str:
-    timed = [(offer.system.key, offer.seconds) for offer in beat.offers if offer.seconds is not None]
-    return ", ".join(f"{key} {seconds:.1f}" for key, seconds in sorted(timed))
-
-
 def build_pool(pool: PoolDrawer) -> None:
     """Build the tab inside the page's tabs."""
     handlers = PoolHandlers(pool)
     with gr.Tab("Pool", id="pool") as tab:
         message = gr.HTML(apply_default_css=False)
-        table = gr.HTML(apply_default_css=False)
-        with gr.Row():
+        table = gr.HTML(apply_default_css=False, elem_classes="bk-pool")
+        with gr.Row(elem_classes="bk-pool-tools"):
             worker = gr.Dropdown([], label="Worker")
             drain, resume = gr.Button("Drain"), gr.Button("Resume")
             refresh = gr.Button("Refresh")

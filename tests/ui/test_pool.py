@@ -33,7 +33,7 @@ def test_a_row_says_what_a_worker_does() -> None:
     (member,) = pool.roster.members()
     assert row_texts(member) == (
         "studio-1", "Apple <M4>, 10 cores, coreml", "takes orders", "1 of 1", "1,234", "emoji-original",
-        "1.07 GB of 2.15 GB", "emoji-original 2.2",
+        "1.07 GB of 2.15 GB",
     )  # fmt: skip
     markup = table_markup((member,))
     assert "Apple &lt;M4&gt;" in markup
