@@ -14,6 +14,7 @@ import pytest
 from bksdm_demo.logs import SERVERS
 
 BROWSER = "browser"
+REFERENCE = "reference"
 LONGEST_IN_A_BROWSER = (
     "test_many_tabs.py",
     "test_coming_back.py",
@@ -50,6 +51,14 @@ def log_of_this_test_only() -> Iterator[None]:
     for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
         logger.handlers[:], logger.propagate = handlers, propagate
         logger.setLevel(level)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Skip files without a marked test where only those run: to import the others takes seconds in each worker."""
+    if config.option.markexpr != REFERENCE:
+        return None
+    files = [collection_path] if collection_path.is_file() else collection_path.rglob("test_*.py")
+    return None if any(f"mark.{REFERENCE}" in file.read_text(encoding="utf-8") for file in files) else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
