@@ -35,11 +35,13 @@ from benchmarks.pool_waits import waits
 from bksdm_demo.errors import CancelledError
 from bksdm_demo.pool.address import Address
 from bksdm_demo.pool.broker import Broker
+from bksdm_demo.pool.subjects import ENDS, ORDERS
 from bksdm_demo.records import Phase, Request
 from bksdm_demo.runs.drawer import Drawn, Order, Progress
 
 OTHER = "emoji-base"
 PNG = b"\x89PNG"
+SEEDS = 20  # of pictures whose workers are killed
 BLOCKED = "a dagger"  # which the embedded family's rules refuse
 
 
@@ -96,51 +98,67 @@ def throughput(bench: Bench, scale: float) -> dict[str, Any]:
 
 
 def kills(bench: Bench, scale: float) -> dict[str, Any]:
-    pictures, wanted = int(60 * scale), int(20 * scale)
-    dice, heard = random.Random(7), list[bytes]()
+    """Every second picture loses its worker, at any step. Runs of scale 1 add up: each kills 20 in 40 pictures."""
+    pictures, wanted = int(40 * scale), int(20 * scale)
+    dice, heard = random.Random(), list[bytes]()
     tap = Broker(Address(bench.url), "tap")
     tap.hear(">", lambda subject, payload: heard.append(payload) if b'"blocked":true' in payload else None)
     for _ in range(3):
-        bench.worker()
-    begun, lost, unequal, blocked = [], 0, 0, 0
-    due = set(dice.sample(range(pictures), wanted))
+        bench.worker(prewarm=False)
+    begun: list[float] = []
+    killed, lost, unequal, blocked = 0, 0, 0, 0
+    own: dict[Request, Any] = {}
     with here() as drawer:
         for index in range(pictures):
             prompt = BLOCKED if index % 10 == 9 else "red apple"
-            bench.wait(lambda: sum(bench.warm(name, MODEL) for name in bench.living()) >= 2)
-            drawing = Draw(bench, index, prompt=prompt)
-            if index in due:
-                begun += _kill_one(bench, drawing)
+            bench.wait(lambda: len(bench.living()) >= 2)
+            drawing = Draw(bench, index, prompt=prompt, seed=index % SEEDS)
+            if dice.random() < (wanted - killed) / (pictures - index):
+                struck = _kill_one(bench, drawing, step=0 if prompt == BLOCKED else dice.randrange(STEPS - 2))
+                killed += struck is not None
+                begun += struck or []
             drawing.join(PATIENCE)
             if not isinstance(drawing.end, Drawn):
                 lost += 1
                 print(f"lost: {drawing.end!r}", file=sys.stderr)
                 continue
-            own = drawer.draw(drawing.order, lambda event: None, lambda: False).result.image
-            got = drawing.end.result.image
+            request = drawing.order.request
+            if request not in own:
+                own[request] = drawer.draw(drawing.order, lambda event: None, lambda: False).result.image
+            here_, got = own[request], drawing.end.result.image
             blocked += got is None
-            unequal += not (own is got is None or (own is not None and got is not None and np.array_equal(own, got)))
-    kept = bench.broker.kept("bksdm-orders") + bench.broker.kept("bksdm-ends")
+            unequal += not (
+                here_ is got is None or (here_ is not None and got is not None and np.array_equal(here_, got))
+            )
+    bench.wait(lambda: not any(beat.busy for beat in bench.pool.roster.living()))
+    time.sleep(2.0)  # for what should not come
+    kept = bench.broker.kept(ORDERS) + bench.broker.kept(ENDS)
+    ends = bench.broker.call(bench.broker._stream.stream_info(ENDS)).state.last_seq  # ever kept
     tap.close()
     return {
-        "pictures": pictures, "kills": len(begun), "lost": lost, "unequal": unequal, "blocked": blocked,
-        "left on the server": len(kept), "pictures in messages about blocked ones": sum(PNG in one for one in heard),
+        "pictures": pictures, "kills": killed, "lost": lost, "unequal": unequal, "blocked": blocked,
+        "ends kept": ends, "left on the server": len(kept),
+        "pictures in messages about blocked ones": sum(PNG in one for one in heard),
         "seconds from kill to the re-run's first event": _spread(begun),
     }  # fmt: skip
 
 
-def _kill_one(bench: Bench, drawing: Draw, number: int = signal.SIGKILL) -> list[float]:
-    """End the worker that draws, start another one, and return the seconds until the picture begins again."""
-    while drawing.is_alive() and drawing.step() < 3:
+def _kill_one(bench: Bench, drawing: Draw, number: int = signal.SIGKILL, step: int = 3) -> list[float] | None:
+    """End the worker that draws, and start another one. Return the seconds until the picture begins again.
+
+    None if the picture had ended before; [] if it ended with this try, or was found blocked.
+    """
+    order = f"bksdm.out.{drawing.order.job}.{drawing.order.index}"
+    while drawing.is_alive() and (drawing.step() < step or not drawing.events or order not in bench.drawing):
         time.sleep(0.002)
-    name = bench.drawing[f"bksdm.out.{drawing.order.job}.{drawing.order.index}"]
     if not drawing.is_alive():
-        return []
+        return None
+    name = bench.drawing[order]
     struck, told = time.perf_counter(), len(drawing.events)
     bench.send(name, number)
     if number == signal.SIGKILL:
         bench.workers.pop(name).wait()
-        bench.worker(wait=False)
+        bench.worker(wait=False, prewarm=False)
 
     def again() -> list[float]:
         later = drawing.events[told:]
@@ -157,7 +175,7 @@ def frozen(bench: Bench, scale: float) -> dict[str, Any]:
     begun = []
     for index in range(max(2, int(5 * scale))):
         drawing = Draw(bench, index)
-        begun += _kill_one(bench, drawing, signal.SIGSTOP)
+        begun += _kill_one(bench, drawing, signal.SIGSTOP) or []
         drawing.drawn()
         for process in bench.workers.values():
             process.send_signal(signal.SIGCONT)

@@ -114,11 +114,19 @@ class Draw(threading.Thread):
     """One picture through the pool, with the time of each event."""
 
     def __init__(
-        self, bench: Bench, index: int, model: str = MODEL, prompt: str = "red apple", *, pool: PoolDrawer | None = None
+        self,
+        bench: Bench,
+        index: int,
+        model: str = MODEL,
+        prompt: str = "red apple",
+        *,
+        pool: PoolDrawer | None = None,
+        seed: int | None = None,
     ) -> None:
         super().__init__(daemon=True)
         self.pool, self.cancelled = pool or bench.pool, threading.Event()
-        self.order = Order(f"bench{os.getpid()}", index, model, Request(prompt, seed=index, steps=STEPS), 0, (model,))
+        request = Request(prompt, seed=index if seed is None else seed, steps=STEPS)
+        self.order = Order(f"bench{os.getpid()}", index, model, request, 0, (model,))
         self.events: list[tuple[float, Event]] = []
         self.end: Drawn | BaseException | None = None
         self.seconds = 0.0

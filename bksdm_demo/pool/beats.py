@@ -139,7 +139,7 @@ def machine_class(engine: str, environment: Mapping[str, Any], options: Mapping[
     """
     cpu = environment.get("cpu") or {}
     cores = cpu.get("quota") or cpu.get("count")
-    threads = f" with {options['threads']} threads" if options.get("threads") else ""
+    threads = f" on {options['threads']} of them" if options.get("threads") else ""
     words = f"{cpu.get('name')}, {cores} cores, {engine}{threads}"
     facts = [words, environment.get("platform"), environment.get("packages", {}).get(engine), sorted(options.items())]
     return hashlib.blake2b(repr(facts).encode(), digest_size=5).hexdigest(), words
