@@ -16,7 +16,7 @@ from benchmarks.subjects import Subject
 from benchmarks.turns import Say, lacking
 from benchmarks.worker import Contender, ContenderError, Remote
 
-PEERS = ("torch bf16", "torch f32")
+PEERS = ("torch bf16", "torch f32", "stable-diffusion.cpp f16", "stable-diffusion.cpp q8_0")
 STEPS = 2  # of the picture: more take more time, not more memory
 COLD, WARM, NO_CACHE = "cold", "warm", "none"
 

@@ -22,6 +22,10 @@ COMPARED = {
     "bf16": LOW_PRECISION_PEERS,
     "int8": ("ours bf16", *LOW_PRECISION_PEERS),
 }
+PICTURE_PEERS = {
+    "bf16": ("stable-diffusion.cpp f16",),
+    "int8": ("stable-diffusion.cpp f16", "stable-diffusion.cpp q8_0"),
+}
 PEAKS = {"f32": ("GEMM openvino f32", "GEMM torch f32"), "bf16": ("GEMM openvino bf16", "GEMM torch bf16")}
 ONNX = ("onnx-openvino", "onnxruntime")
 
@@ -30,6 +34,11 @@ LIBRARIES = {
     "torch": ("torch", "diffusers", "transformers", "safetensors"),
     "onnxruntime": ("onnxruntime", "onnx", "torch", "diffusers"),
     "onnx-openvino": ("onnx", "torch", "diffusers"),
+    "stable-diffusion.cpp": ("stable_diffusion_cpp",),
+}
+PIPELINES = {  # the runtimes that draw pictures their own way; with the others, our pipeline does
+    "torch": "benchmarks.contenders.diffusers_picture:DiffusersPicture",
+    "stable-diffusion.cpp": "benchmarks.contenders.stable_diffusion_cpp:StableDiffusionCppPicture",
 }
 # Resident bytes per parameter of a part that has run, and what a process takes besides: rounded up from BK-SDM-Tiny's.
 PARAMETER_BYTES = {
@@ -41,6 +50,8 @@ PARAMETER_BYTES = {
     "onnxruntime f32": 9.0,
     "onnx-openvino f32": 9.0,
     "onnx-openvino bf16": 6.5,
+    "stable-diffusion.cpp f16": 3.0,
+    "stable-diffusion.cpp q8_0": 3.0,
 }
 PROCESS_BYTES = 500_000_000
 ACTIVATION_BYTES = {"vae_decoder": 1_500_000_000}
@@ -78,7 +89,7 @@ def compare_pictures(
     subject: Subject, threads: int, steps: int, wanted: Sequence[str] = (), cache: Path | None = None
 ) -> Comparison:
     """A whole picture in every runtime."""
-    pairs = [(f"ours {mode}", peer) for mode in MODES for peer in COMPARED[mode]]
+    pairs = [(f"ours {mode}", peer) for mode in MODES for peer in (*COMPARED[mode], *PICTURE_PEERS.get(mode, ()))]
     contenders = {name: picture(subject, name, threads, steps, cache) for name in _names(pairs)}
     return Comparison("picture", contenders, _wanted(pairs, wanted))
 
@@ -89,10 +100,8 @@ def picture(subject: Subject, name: str, threads: int, steps: int, cache: Path |
     arguments: dict[str, Any] = {"subject": subject, "precision": precision, "threads": threads, "steps": steps}
     parameters = sum(subject.parameters(role) for role in ROLES)
     memory = PROCESS_BYTES + sum(ACTIVATION_BYTES.values()) + round(PARAMETER_BYTES[name] * parameters)
-    if runtime == "torch":
-        place = "benchmarks.contenders.diffusers_picture:DiffusersPicture"
-    else:
-        place = "benchmarks.contenders.picture:Picture"
+    place = PIPELINES.get(runtime, "benchmarks.contenders.picture:Picture")
+    if runtime not in PIPELINES:
         arguments |= {"runtime": runtime, "cache": cache if runtime == "ours" else None}
     return Contender(name, place, arguments, memory, LIBRARIES[runtime])
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers.models.embeddings import Timesteps
+from numpy.typing import NDArray
 from transformers import CLIPImageProcessorPil, CLIPTokenizer
 
 from benchmarks.contenders.networks import DTYPES, load_network
@@ -45,13 +48,29 @@ class DiffusersPicture:
         )
         self._pipeline.set_progress_bar_config(disable=True)
 
-    @torch.inference_mode()
-    def run(self) -> None:
+    def leave_unchecked(self) -> None:
+        """Draw without the safety check from now on."""
         assert self._pipeline is not None, "prepare() first"
-        self._pipeline(
-            PROMPT,
-            negative_prompt=NEGATIVE_PROMPT,
+        self._pipeline.safety_checker = None
+
+    def take_exact_frequencies(self) -> None:
+        """Embed timesteps as published from now on, and not with the packages' frequencies in half precision."""
+        assert self._pipeline is not None, "prepare() first"
+        unet = self._pipeline.unet
+        unet.time_proj = Timesteps(unet.config.block_out_channels[0], flip_sin_to_cos=True, downscale_freq_shift=0)
+
+    def run(self) -> None:
+        self.draw(PROMPT, NEGATIVE_PROMPT)
+
+    @torch.inference_mode()
+    def draw(self, prompt: str, negative: str) -> NDArray[np.uint8]:
+        """The picture [H, W, 3]."""
+        assert self._pipeline is not None, "prepare() first"
+        drawn = self._pipeline(
+            prompt,
+            negative_prompt=negative,
             num_inference_steps=self._steps,
             guidance_scale=GUIDANCE_SCALE,
             generator=torch.Generator().manual_seed(SEED),
         )
+        return np.asarray(drawn.images[0])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.contenders.parts import open_part
 from benchmarks.subjects import NEGATIVE_PROMPT, PROMPT, SEED, Subject
@@ -48,10 +52,15 @@ class Picture:
         calibrate(self._assemble())
 
     def run(self) -> None:
-        pipeline, request = self._pipeline, self._request
+        pipeline = self._pipeline
         assert pipeline is not None, "prepare() first"
-        *_, last = pipeline.steps(request, pipeline.encode(request))
-        pipeline.check(pipeline.decode(last.latents))
+        pipeline.check(_drawn(pipeline, self._request))
+
+    def draw(self, prompt: str, negative: str) -> NDArray[np.uint8]:
+        """The picture [H, W, 3] of other prompts from torch's noise, not checked."""
+        assert self._pipeline is not None, "prepare() first"
+        request = replace(self._request, prompt=prompt, negative_prompt=negative, generator="torch")
+        return _drawn(self._pipeline, request)
 
     def _assemble(self) -> Pipeline:
         parts, text_encoder = self._subject.parts, TextEncoder(self._engines("text_encoder")[0])
@@ -65,3 +74,8 @@ class Picture:
 
     def _engines(self, role: str) -> tuple[Engine, ...]:
         return open_part(self._runtime, self._subject, role, self._precision, self._threads, self._cache)
+
+
+def _drawn(pipeline: Pipeline, request: Request) -> NDArray[np.uint8]:
+    *_, last = pipeline.steps(request, pipeline.encode(request))
+    return pipeline.decode(last.latents)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import turns
 from benchmarks.plan import ALWAYS_F32, MODES, compare_part, compare_pictures
 from benchmarks.subjects import SHARED_WEIGHTS, UNET_WEIGHTS, count_parameters, find_subjects
 from bksdm_demo.errors import PackageError
@@ -76,6 +77,24 @@ def test_contenders_can_be_chosen_by_how_their_name_begins(systems: Path) -> Non
     (subject,) = find_subjects(systems)
     pairs = compare_pictures(subject, 2, 10, wanted=("ours bf16", "torch")).pairs
     assert pairs == (("ours bf16", "torch bf16"), ("ours bf16", "torch f32"))
+
+
+def test_stable_diffusion_cpp_draws_pictures_only(systems: Path) -> None:
+    (subject,) = find_subjects(systems)
+    pairs = compare_pictures(subject, 2, 10, wanted=("ours", "stable-diffusion.cpp")).pairs
+    assert {pair for pair in pairs if pair[1].startswith("stable")} == {
+        ("ours bf16", "stable-diffusion.cpp f16"),
+        ("ours int8", "stable-diffusion.cpp f16"),
+        ("ours int8", "stable-diffusion.cpp q8_0"),
+    }
+    assert not any(peer.startswith("stable") for _, peer in compare_part(subject, "unet", 2).pairs)
+
+
+def test_a_contender_that_is_not_installed_is_told(systems: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "find_spec", lambda library: None)
+    (subject,) = find_subjects(systems)
+    peer = compare_pictures(subject, 2, 10).contenders["stable-diffusion.cpp f16"]
+    assert turns.lacking(peer) == "not installed: stable_diffusion_cpp"
 
 
 def test_larger_systems_are_expected_to_take_more_memory(systems: Path) -> None:
