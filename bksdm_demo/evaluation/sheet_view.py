@@ -9,11 +9,11 @@ from bksdm_demo.evaluation.sheet_results import NOT_DRAWN, CellResult, ModelResu
 from bksdm_demo.intervals import Estimate
 from bksdm_demo.languages import inflected, marked, say
 from bksdm_demo.phrase_book import translated
-from bksdm_demo.records import GENERATORS, Phase, Request
+from bksdm_demo.records import GENERATORS, SAVINGS, Phase, Request
 from bksdm_demo.reports.html_view import MISSING_FILE, NO_PICTURE, date_text, environment_facts
 from bksdm_demo.reports.licences import Licence, licences_of
 from bksdm_demo.reports.tables import Table, similarity_text
-from bksdm_demo.wording.comparison import GENERATOR_NAMES, SCHEDULER_NAMES, plural, shorten
+from bksdm_demo.wording.comparison import GENERATOR_NAMES, SAVING_LABELS, SCHEDULER_NAMES, plural, shorten
 from bksdm_demo.wording.outcomes import COUNTED, OUTCOMES, counted_words, tone_of
 from bksdm_demo.wording.timing import NOTHING, ONE_RUN, format_ratio, format_seconds
 
@@ -92,7 +92,7 @@ def sheet_view(results: SheetResults) -> SheetView:
             (say("Rows"), f"{len(sheet.rows):,}"),
             (say("Models"), str(len(sheet.models))),
             (say("Baseline"), results.names[sheet.baseline]),
-            *_facts(sheet.rows[0].request, shared),
+            *_facts(sheet.rows[0].request, shared - (SAVINGS.keys() - sheet.rows[0].request.savings)),
         ),
         warnings=_warnings(results),
         models=models_table(results),
@@ -178,8 +178,12 @@ def row_facts(request: Request, shared: frozenset[str]) -> tuple[tuple[str, str]
 def _facts(request: Request, names: frozenset[str]) -> tuple[tuple[str, str], ...]:
     """These settings as (label, value), without empty ones."""
     order = [name for name in request.__dataclass_fields__ if name in names]
-    facts = ((translated(name.replace("_", " ").capitalize()), _value(name, getattr(request, name))) for name in order)
+    facts = ((_label(name), _value(name, getattr(request, name))) for name in order)
     return tuple((label, value) for label, value in facts if value)
+
+
+def _label(name: str) -> str:
+    return say(SAVING_LABELS[name]) if name in SAVING_LABELS else translated(name.replace("_", " ").capitalize())
 
 
 def _value(name: str, value: object) -> str:

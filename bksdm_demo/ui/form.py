@@ -234,7 +234,7 @@ def _profiles(options: list[Any], engine: str | None) -> tuple[gr.Button, ...]:
             values = json.dumps([interval_text(request.guidance_interval), request.forecast, request.deep_every])
             chip.click(None, outputs=options, js=f"() => {values}", api_visibility="private")
             chips.append(chip)
-    gr.HTML(f'<p class="bk-note">{escape(say(PROFILE_NOTE))}</p>', apply_default_css=False)
+    gr.HTML(f'<p class="bk-note">{escape(say(PROFILE_NOTE))}</p>', apply_default_css=False, elem_id="bk-profile-note")
     return tuple(chips)
 
 

@@ -23,7 +23,7 @@ from bksdm_demo.ui.present import (
     status_words,
 )
 from bksdm_demo.units import DAY, format_bytes
-from bksdm_demo.wording.comparison import plural, shorten
+from bksdm_demo.wording.comparison import plural, saving_facts, shorten
 from bksdm_demo.wording.outcomes import phase_title, tone_of
 
 THUMBNAILS_SHOWN = 4  # small pictures on a card
@@ -142,7 +142,8 @@ def _settings(job: Job) -> str:
     else:
         seeds = say("{count} seeds from {seed}", count=len(job.seeds), seed=job.seeds[0])
     guidance = say("guidance {value}", value=f"{job.request.guidance_scale:g}")
-    return f"{seeds} · {plural(job.request.steps, 'step')} · {guidance}"
+    options = (f"{say(label).lower()} {value}" for label, value in saving_facts(job.request))
+    return " · ".join([seeds, plural(job.request.steps, "step"), guidance, *options])
 
 
 def _until(job: Job, zone: str) -> str:

@@ -16,6 +16,11 @@ GENERATOR_NAMES = {"numpy": "NumPy", "torch": "PyTorch (CPU)"}
 UNKNOWN = "There is no comparison with this id. Results expire after a while."
 NO_PICTURE = "There is no such picture."
 SYNTAX = re.compile(r"\([^()]{1,200}:\s*\d+(?:\.\d+)?\)|<(?:lora|lyco|hypernet):[^<>]{1,200}>", re.IGNORECASE)
+SAVING_LABELS = {  # of the options that save evaluations, still English
+    "guidance_interval": marked("Guidance interval"),
+    "forecast": marked("Forecast"),
+    "deep_every": marked("Deep layers every"),
+}
 WORDS_SHOWN = 24  # truncated words that are listed before "and n more"
 
 
@@ -83,12 +88,12 @@ def setting_facts(request: Request, seeds: Sequence[int]) -> tuple[tuple[str, st
 
 def saving_facts(request: Request) -> list[tuple[str, str]]:
     """Return the options that save evaluations and are on, as (label, value); labels are still English."""
-    facts = {
-        "guidance_interval": (marked("Guidance interval"), interval_text(request.guidance_interval)),
-        "forecast": (marked("Forecast"), say("on")),
-        "deep_every": (marked("Deep layers every"), str(request.deep_every)),
+    values = {
+        "guidance_interval": interval_text(request.guidance_interval),
+        "forecast": say("on"),
+        "deep_every": str(request.deep_every),
     }
-    return [facts[name] for name in request.savings]
+    return [(SAVING_LABELS[name], values[name]) for name in request.savings]
 
 
 def interval_text(interval: tuple[float, ...]) -> str:

@@ -6,6 +6,7 @@ import base64
 import io
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -117,6 +118,12 @@ def test_a_card_in_words() -> None:
     assert view.thumbnails[1].picture == ""
     assert (view.models, view.status) == ("Alpha, Beta", "1 picture, 1 blocked")
     assert (view.when, view.until) == ("23 Nov 2026, 07:40", "does not expire")
+
+
+def test_a_card_names_the_options_that_were_on() -> None:
+    fast = replace(job(done("a")), request=Request("red apple", steps=20, forecast=True, deep_every=2))
+    assert card_view(fast, SYSTEMS, "UTC").settings.endswith(" · forecast on · deep layers every 2")
+    assert card_view(job(done("a")), SYSTEMS, "UTC").settings.endswith(" · guidance 7.5")
 
 
 def test_a_card_of_a_comparison_that_was_not_drawn() -> None:
