@@ -13,6 +13,7 @@ from bksdm_demo.pool.beats import Beat, Offer
 from bksdm_demo.pool.subjects import GONE
 
 MOST_WORKERS = 1000
+LISTED = 0.25  # seconds for which a list of all offers stands, unless a worker says something new
 Queue = tuple[str, str]  # class of machines, content of a model
 
 
@@ -34,6 +35,8 @@ class Roster:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._heard: dict[str, tuple[Beat, float]] = {}
+        self._news = 0  # how often a worker said something new
+        self._offers: tuple[int, float, dict[str, Offer]] = -1, 0.0, {}  # after which news and when they were listed
         self._lock = threading.Lock()
 
     def hear(self, beat: Beat) -> bool:
@@ -43,7 +46,9 @@ class Roster:
             if before is None and len(self._heard) >= MOST_WORKERS:
                 return False
             self._heard[beat.worker] = beat, self._clock()
-            return before is None or _means(before[0]) != _means(beat) or self._clock() - before[1] >= GONE
+            news = before is None or _means(before[0]) != _means(beat) or self._clock() - before[1] >= GONE
+            self._news += news
+            return news
 
     def members(self) -> tuple[Member, ...]:
         """All workers heard of, by name; those that said goodbye or are long gone are left out."""
@@ -68,6 +73,12 @@ class Roster:
 
     def offers(self) -> dict[str, Offer]:
         """The offers by key: for each, the content that most workers have."""
+        known, news, now = self._offers, self._news, self._clock()
+        if known[0] != news or now - known[1] > LISTED:
+            known = self._offers = news, now, self._list_offers()
+        return known[2]
+
+    def _list_offers(self) -> dict[str, Offer]:
         counts: dict[str, Counter[str]] = {}
         found: dict[tuple[str, str], Offer] = {}
         for offer in (offer for beat in self.living() for offer in beat.offers):

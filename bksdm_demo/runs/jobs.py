@@ -253,7 +253,7 @@ class JobQueue:
     def look(self) -> None:
         """There may be a free place: start the next job, if one waits."""
         with self._changed:
-            self._ready.notify_all()
+            self._ready.notify()
 
     def change(self, job_id: str, index: int, phase: Phase, changes: Mapping[str, object]) -> None:
         """Set one cell's phase and other fields, unless the cell is final."""
@@ -351,12 +351,12 @@ class JobQueue:
         """Wait for the next job and return its id; None after `close()`."""
         with self._changed:
             while not self._closed:
-                job_id = self._waiting.take(lambda job_id: self._outlook.take(self._jobs[job_id]))
-                if job_id is not None:
+                if job_id := self._waiting.take(lambda job_id: self._outlook.take(self._jobs[job_id])):
                     self._turns.begin(job_id)
                     self._unsettled.add(job_id)
                     self._put(replace(self._jobs[job_id], position=0, starts=None))
                     self._place()
+                    self._ready.notify()  # there may be more places
                     return job_id
                 self._ready.wait(LOOK_AGAIN if self._waiting else None)
             return None

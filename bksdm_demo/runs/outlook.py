@@ -51,8 +51,9 @@ class Outlook:
         A beginning that differs little from what was told stays, so that pages are not shown anew for nothing.
         """
         self._looked = self._stopwatch()
-        waits = self.starts(jobs, queue, clients)
-        for job_id, position in self.positions(jobs, queue, waits).items():
+        kinds = {job_id: self._kinds(jobs[job_id]) for job_id in queue.waiting()}
+        waits = self._starts(jobs, queue, clients, kinds)
+        for job_id, position in self._positions(queue, waits, kinds).items():
             job, wait = jobs[job_id], waits.get(job_id)
             starts = None if wait is None else now + wait
             if wait is not None and job.starts is not None and abs(now + wait - job.starts) < MOVED * wait:
@@ -60,7 +61,9 @@ class Outlook:
             if (job.position, job.starts) != (position, starts):
                 yield replace(job, position=position, starts=starts)
 
-    def positions(self, jobs: Mapping[str, Job], queue: FairQueue, waits: Mapping[str, float]) -> dict[str, int]:
+    def _positions(
+        self, queue: FairQueue, waits: Mapping[str, float], kinds: Mapping[str, Kinds | None]
+    ) -> dict[str, int]:
         """The waiting jobs by position: from 1, counting those before it that may use the same places.
 
         Before it are those that begin earlier, `waits`, else those whose turn is earlier. A visitor's own jobs run in
@@ -69,22 +72,28 @@ class Outlook:
         found: dict[str, int] = {}
         before: list[tuple[Client, Kinds | None]] = []
         for job in sorted(queue.in_order(), key=lambda job: waits.get(job, inf)):
-            client, kinds = queue.client(job), self._kinds(jobs[job])
+            client, mine = queue.client(job), kinds[job]
             found[job] = 1 + sum(
-                other == client or not kinds or not theirs or bool(kinds.keys() & theirs.keys())
+                other == client or not mine or not theirs or bool(mine.keys() & theirs.keys())
                 for other, theirs in before
             )
-            before.append((client, kinds))
+            before.append((client, mine))
         return found
 
-    def starts(self, jobs: Mapping[str, Job], queue: FairQueue, clients: Mapping[str, Client]) -> dict[str, float]:
+    def _starts(
+        self,
+        jobs: Mapping[str, Job],
+        queue: FairQueue,
+        clients: Mapping[str, Client],
+        kinds: Mapping[str, Kinds | None],
+    ) -> dict[str, float]:
         """The seconds until each waiting job begins, without those of which it cannot be said."""
         free: dict[str, int] = {}
         waiting: dict[str, Waiting] = {}
         for job in queue.waiting():
-            kinds = self._kinds(jobs[job]) or {}
-            free.update(kinds)
-            seconds = {kind: found for kind in kinds if (found := self._seconds(jobs[job], kind)) is not None}
+            able = kinds[job] or {}
+            free.update(able)
+            seconds = {kind: found for kind in able if (found := self._seconds(jobs[job], kind)) is not None}
             if not seconds:
                 return {}
             waiting[job] = Waiting(queue.client(job), seconds)

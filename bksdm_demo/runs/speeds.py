@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from bksdm_demo.diffusion.plan import evaluations, evaluations_by_call
 from bksdm_demo.records import Cell, Phase, Request, Result
@@ -37,6 +38,11 @@ class Measured:
         return statistics.median(self.others) if self.others else 0.0
 
 
+@lru_cache(maxsize=256)
+def _evaluations(request: Request) -> float:
+    return evaluations(request)
+
+
 class Speeds:
     """Seconds by kind of place and model. Safe to use from several threads."""
 
@@ -55,14 +61,14 @@ class Speeds:
         """A picture was drawn in so many seconds, without those of loading."""
         with self._lock:
             known = self._known.setdefault((kind, model), Measured())
-            known.rates.append(denoising / max(evaluations(request), 1.0))
+            known.rates.append(denoising / max(_evaluations(request), 1.0))
             known.others.append(max(0.0, other))
 
     def seconds(self, kind: str, model: str, request: Request) -> float | None:
         """The seconds of a picture, None if nothing was drawn yet. A guess if this model was not drawn there."""
         with self._lock:
             found = self._measured(kind, model)
-        return None if found is None else found[0] * evaluations(request) + found[1]
+        return None if found is None else found[0] * _evaluations(request) + found[1]
 
     def left(self, kind: str, cell: Cell, request: Request) -> float | None:
         """The seconds until a picture in progress ends, as `seconds`."""
@@ -77,7 +83,7 @@ class Speeds:
                 share = 0.0
             case _:
                 share = 1.0
-        return found[0] * evaluations(request) * share + found[1]
+        return found[0] * _evaluations(request) * share + found[1]
 
     def _measured(self, kind: str, model: str) -> tuple[float, float] | None:
         """Seconds of an evaluation, and of everything else."""

@@ -34,10 +34,14 @@ class Crowd:
         with self.heard:
             self.begun.append(order)
             self.heard.notify_all()
-        assert self.ends.acquire(timeout=PATIENCE)
+        assert self.gate(order.job).acquire(timeout=PATIENCE)
         if cancelled():
             raise CancelledError("Stopped.")
         return Drawn(Result(order.model, order.request, Verdict(True, "Blocked."), Timings()), {"machine": "far"})
+
+    def gate(self, job: str) -> threading.Semaphore:
+        """What a picture of this job waits for."""
+        return self.ends
 
     def wait(self, count: int) -> None:
         with self.heard:
@@ -127,12 +131,19 @@ def test_idle_places_draw_further_pictures_until_others_wait(tmp_path: Path) -> 
 
 
 class Kinds(Crowd):
-    """A mac and a linux, one place each. `able` are the kinds for each model; the others are for both."""
+    """A mac and a linux, one place each. `able` are the kinds for each model; the others are for both.
+
+    Each job has a gate of its own.
+    """
 
     def __init__(self, able: dict[str, str]) -> None:
         super().__init__(0)
         self.able, self.macs = able, 1
+        self.gates: dict[str, threading.Semaphore] = {}
         self.places = Places(kinds=self.kinds)
+
+    def gate(self, job: str) -> threading.Semaphore:
+        return self.gates.setdefault(job, threading.Semaphore(0))
 
     def kinds(self, job: str, models: Sequence[str]) -> dict[str, int]:
         every = {"mac": self.macs, "linux": 1}
@@ -155,13 +166,18 @@ def test_others_pass_a_job_that_cannot_begin_and_it_gets_the_next_place_for_it(t
     assert [service.get(job).position for job in (head, mine)] == [1, 2]
     more = submit("dora", both)
     assert service.get(more).position == 2  # before the second one of Ben
-    crowd.ends.release(2)  # Anna's turn is not over, so her second picture follows; Cara's place is free
+    crowd.gate(later).release()
+    crowd.wait(3)
+    crowd.gate(first).release()  # her turn is not over, so Anna's second picture follows
     crowd.wait(4)
-    assert crowd.jobs()[2:] in ([first, more], [more, first])
-    crowd.ends.release(2)
+    assert crowd.jobs()[2:] == [more, first]
+    crowd.gate(first).release()
+    crowd.wait(5)
+    crowd.gate(more).release()
     crowd.wait(6)
-    assert set(crowd.jobs()[4:]) == {head, mine}
-    crowd.ends.release(2)
+    assert crowd.jobs()[4:] == [head, mine]
+    for job in (head, mine):
+        crowd.gate(job).release()
     for job in (first, head, mine, later, more):
         assert list(service.watch(job, PATIENCE))[-1].finished
     service.close()
@@ -179,7 +195,8 @@ def test_idle_places_widen_a_job_if_those_who_wait_cannot_use_them(tmp_path: Pat
     crowd.wait(3)
     assert sorted(crowd.jobs()) == sorted([busy.id, wide.id, wide.id])
     assert [service.get(job.id).position for job in (waiting, wide)] == [1, 0]
-    crowd.ends.release(4)
+    for one in (busy.id, waiting.id, wide.id, wide.id):
+        crowd.gate(one).release()
     for job in (busy, waiting, wide):
         assert list(service.watch(job.id, PATIENCE))[-1].finished
     service.close()
