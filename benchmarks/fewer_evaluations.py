@@ -1,14 +1,16 @@
 """Measures the options that save U-Net evaluations: time, and how far the pictures move.
 
-    python -m benchmarks.fewer_evaluations [KEY] [--steps N] [--rounds N] [--pictures N] [--scheduler NAME]
+    python -m benchmarks.fewer_evaluations [KEY ...] [--steps N] [--rounds N] [--pictures N] [--scheduler NAME]
                                            [--precision P] [--models-dir FOLDER] [--unet FILE] [--plot FILE.svg]
+                                           [--against-diffusers KEY]
 
 First one U-Net call: both halves and one half in turns (A B B A ...), call by call, so both see the same load of the
 machine; then the distance of their numbers; then the deep and the shallow layers against the whole. Then pictures: each
 prompt is drawn exactly, with each option, and, as the honest control, with fewer plain steps for the same number of
-evaluations, all from the same noise, in an order that changes from prompt to prompt. The table shows U-Net time and
-evaluations over the exact ones, and PSNR and SSIM to the exact picture; `--plot` draws it. With `--unet` only the call
-is measured, on that file. Without a key: emoji-tiny.
+evaluations, all from the same noise, in an order that changes from prompt to prompt. The Markdown table shows U-Net
+time and evaluations over the exact ones, and PSNR and SSIM to the exact picture; `--plot` draws that of the first key.
+With `--unet` only the call is measured, on that file. With `--against-diffusers` only whole pictures are, each profile
+and diffusers in turns, by a full-size system. Without a key: emoji-tiny.
 """
 
 from __future__ import annotations
@@ -16,15 +18,19 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.profile_pictures import table as profile_table
+from benchmarks.profile_pictures import take_turns
 from benchmarks.quality_plot import quality_plot
 from benchmarks.spread import ratios, spread
+from benchmarks.subjects import find_subjects
 from bksdm_demo.diffusion.pipeline import Pipeline
 from bksdm_demo.diffusion.plan import evaluations
 from bksdm_demo.engines.base import Engine, EngineOptions, Form, FormRunner
@@ -36,8 +42,17 @@ from bksdm_demo.reports.similarity import compare_pictures
 from bksdm_demo.runs.pipeline_cache import PipelineCache
 from bksdm_demo.settings import ASSETS
 
-PROMPTS = ("red apple", "cat face", "rocket", "pizza", "sunflower", "guitar", "whale", "strawberry", "birthday cake")
+PROMPTS = (
+    "red apple", "cat face", "rocket", "pizza", "sunflower", "guitar", "whale", "strawberry", "birthday cake", "house",
+    "bicycle", "octopus", "hot beverage", "rainbow", "soccer ball", "penguin", "key", "cactus", "crown", "sailboat",
+)  # fmt: skip
 FIRST_SEED = 101
+FULL_SIZE_STEPS = 10  # of a whole picture against diffusers
+THREADS = 2  # of both sides there
+ROOT = Path(__file__).resolve().parent.parent
+SYSTEMS_DIR = ROOT / "training" / "work" / "full_size"
+OUTPUTS = ROOT / "outputs"
+LOG = "fewer-evaluations.log"
 PLENTY = 2**60  # bytes: nothing is to go out
 CURVES: dict[str, dict[str, dict[str, Any]]] = {  # what the plot draws as one curve -> option -> its settings
     "guidance interval": {
@@ -53,7 +68,7 @@ CURVES: dict[str, dict[str, dict[str, Any]]] = {  # what the plot draws as one c
     },
 }
 OPTIONS = {name: changes for curve in CURVES.values() for name, changes in curve.items()}
-PLAIN = "fewer plain steps"
+PLAIN, PLAIN_STEPS = "fewer plain steps", " plain steps"
 
 
 def call_seconds(engine: Engine, rounds: int) -> tuple[list[float], list[float], float]:
@@ -91,11 +106,22 @@ def contenders(exact: Request) -> dict[str, Request]:
     """The exact request, each option, and for each number of evaluations the plain steps that take as many."""
     made = {"exact": exact} | {name: replace(exact, **changes) for name, changes in OPTIONS.items()}
     fewer = sorted({round(evaluations(request)) for request in made.values()} - {exact.steps})
-    return made | {f"{steps} plain steps": replace(exact, steps=steps) for steps in fewer}
+    return made | {f"{steps}{PLAIN_STEPS}": replace(exact, steps=steps) for steps in fewer}
 
 
-def compare(pipeline: Pipeline, flags: argparse.Namespace) -> dict[str, tuple[float, float]]:
-    """Draw, and print the table. Returns the share of the exact time and the median PSNR of each option."""
+@dataclass(frozen=True)
+class Found:
+    """An option over the exact pictures: U-Net time and evaluations as shares, PSNR in dB, mean SSIM."""
+
+    share: float
+    evaluations: float
+    psnr: float
+    lowest: float
+    ssim: float
+
+
+def compare(pipeline: Pipeline, flags: argparse.Namespace) -> dict[str, Found]:
+    """Draw every option; medians by option, with the exact request as the first."""
     seconds: dict[str, list[float]] = {}
     similar: dict[str, list[tuple[float, float]]] = {}
     for number in range(flags.pictures):
@@ -114,22 +140,38 @@ def compare(pipeline: Pipeline, flags: argparse.Namespace) -> dict[str, tuple[fl
             seconds.setdefault(name, []).append(drawn[name][0])
             close = compare_pictures(drawn[name][1], drawn["exact"][1])
             similar.setdefault(name, []).append((close.psnr, close.ssim))
-    print(f"{'':26}{'U-Net time':>11}{'evaluations':>13}{'PSNR':>8}{'least':>8}{'SSIM':>8}")
     found = {}
     for name, request in asked.items():
-        share = spread(ratios(seconds[name], seconds["exact"])).median
-        psnr = np.array([pair[0] for pair in similar[name]])
-        ssim = np.mean([pair[1] for pair in similar[name]])
-        of_exact = evaluations(request) / evaluations(exact)
-        print(f"{name:26}{share:11.3f}{of_exact:13.3f}{np.median(psnr):8.1f}{psnr.min():8.1f}{ssim:8.4f}", flush=True)
-        found[name] = share, float(np.median(psnr))
+        psnr, ssim = np.array(similar[name]).T
+        found[name] = Found(
+            share=spread(ratios(seconds[name], seconds["exact"])).median,
+            evaluations=evaluations(request) / evaluations(exact),
+            psnr=float(np.median(psnr)),
+            lowest=float(psnr.min()),
+            ssim=float(ssim.mean()),
+        )
     return found
 
 
-def plot(found: dict[str, tuple[float, float]], title: str) -> str:
+def table(systems: Mapping[str, Mapping[str, Found]]) -> str:
+    """The Markdown table of these systems' options, most evaluations first; the controls in italics."""
+    first = next(iter(systems.values()))
+    heads = ["", "evaluations", *(f"{key} {word}" for key in systems for word in ("time", "PSNR (lowest)", "SSIM"))]
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    for name in sorted(first, key=lambda name: (-first[name].evaluations, PLAIN_STEPS in name)):
+        cells = [f"*{name}*" if PLAIN_STEPS in name else name, f"{first[name].evaluations:.3g}"]
+        for found in (options[name] for options in systems.values()):
+            close = (f"{found.psnr:.1f} ({found.lowest:.1f})", f"{found.ssim:.3f}") if name != "exact" else ("", "")
+            cells += [f"{found.share:.2f}", *close]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def plot(found: Mapping[str, Found], title: str) -> str:
     """The SVG of what `compare` found."""
-    curves = {curve: [(*found[name], name) for name in names] for curve, names in CURVES.items()}
-    plain = [(*place, name) for name, place in found.items() if name.endswith("plain steps")]
+    points = {name: (one.share, one.psnr, name) for name, one in found.items()}
+    curves = {curve: [points[name] for name in names] for curve, names in CURVES.items()}
+    plain = [point for name, point in points.items() if PLAIN_STEPS in name]
     return quality_plot(curves | {PLAIN: plain}, title)
 
 
@@ -169,9 +211,18 @@ def print_call(name: str, engine: Engine, rounds: int) -> None:
     )
 
 
+def against_diffusers(flags: argparse.Namespace) -> str:
+    """The table of whole pictures by a full-size system. Our compiled results stay beside the results of benchmarks."""
+    OUTPUTS.mkdir(parents=True, exist_ok=True)
+    os.environ["OMP_NUM_THREADS"] = str(THREADS)  # for the contenders' processes
+    (subject,) = find_subjects(flags.systems_dir, [flags.against_diffusers])
+    taken = take_turns(subject, THREADS, FULL_SIZE_STEPS, flags.rounds, OUTPUTS / "benchmark-cache", OUTPUTS / LOG)
+    return profile_table(*taken)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("key", nargs="?", default="emoji-tiny")
+    parser.add_argument("keys", nargs="*", metavar="KEY", default=["emoji-tiny"])
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--scheduler", choices=SCHEDULERS, default="dpmpp-2m")
@@ -181,9 +232,14 @@ def main() -> None:
     parser.add_argument("--models-dir", type=Path)
     parser.add_argument("--unet", type=Path)
     parser.add_argument("--plot", type=Path, help="an SVG file of time against quality")
+    parser.add_argument("--against-diffusers", metavar="KEY", help="a system of --systems-dir")
+    parser.add_argument("--systems-dir", type=Path, default=SYSTEMS_DIR, help="as for python -m benchmarks")
     flags = parser.parse_args()
     print(f"load average at the start: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     options = EngineOptions(precision=flags.precision)
+    if flags.against_diffusers is not None:
+        print(against_diffusers(flags))
+        return
     if flags.unet is not None:
         engine = open_engine(flags.unet, options)
         print_call(flags.unet.name, engine, flags.rounds)
@@ -191,13 +247,16 @@ def main() -> None:
         return
     catalog = Catalog(ASSETS, flags.models_dir, published=PUBLISHED)
     cache = PipelineCache(catalog, lambda path, exact: open_engine(path, options, exact), PLENTY)
-    with cache.lease(flags.key, forms=tuple(Form)) as lease:
-        print_call(f"{flags.key}, {flags.precision}", lease.pipeline.unet.engines[0], flags.rounds)
-        print_parts(lease.pipeline.unet.engines[0], flags.rounds)
-        found = compare(lease.pipeline, flags)
+    found = {}
+    for key in flags.keys:
+        with cache.lease(key, forms=tuple(Form)) as lease:
+            print_call(f"{key}, {flags.precision}", lease.pipeline.unet.engines[0], flags.rounds)
+            print_parts(lease.pipeline.unet.engines[0], flags.rounds)
+            found[key] = compare(lease.pipeline, flags)
+    print(table(found))
     if flags.plot is not None:
-        title = f"{flags.key}, {flags.steps} steps, {flags.scheduler}: median of {flags.pictures} pictures"
-        flags.plot.write_text(plot(found, title), encoding="utf-8")
+        title = f"{flags.keys[0]}, {flags.steps} steps, {flags.scheduler}: median of {flags.pictures} pictures"
+        flags.plot.write_text(plot(found[flags.keys[0]], title), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,12 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -39,6 +40,7 @@ BUDGET = 4 << 30  # bytes of loaded parts
 SAVE_EVERY = 25  # pictures
 SIDE = 128  # pixels of a picture of the family
 COLUMNS = ("prompts", "seeds", "images", "withheld", "scores", "seconds")  # arrays of a file; "withheld": blocked
+NO_SAVINGS: Mapping[str, Any] = MappingProxyType({})
 Say = Callable[[str], None]
 
 
@@ -150,11 +152,19 @@ def pipelines(systems: Sequence[System], options: EngineOptions, budget: int = B
 class Drawer:
     """Draws pictures by any of its systems with the app's engine, at the app's own precision.
 
-    If `threads` is None, the engine chooses their number, as in the app.
+    If `threads` is None, the engine chooses their number, as in the app. `savings` are options of the requests that
+    save evaluations.
     """
 
-    def __init__(self, systems: Sequence[System], steps: int, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        systems: Sequence[System],
+        steps: int,
+        threads: int | None = None,
+        savings: Mapping[str, Any] = NO_SAVINGS,
+    ) -> None:
         self.systems, self.steps, self._options = tuple(systems), steps, EngineOptions(threads=threads)
+        self._savings = savings
         self._opened: dict[Path, Engine] = {}
         self._cache = PipelineCache(cast(Catalog, _Systems(systems)), self._open, BUDGET)
 
@@ -173,6 +183,7 @@ class Drawer:
             steps=self.steps,
             guidance_scale=system.guidance_scale,
             scheduler=system.scheduler,
+            **self._savings,
         )
         keeper = _Keeper()
         result = generate(self._cache, system.key, request, observer=cast(PreviewObserver, keeper))
@@ -245,12 +256,13 @@ class Album:
 
 @dataclass(frozen=True)
 class Order:
-    """The pairs that one system has to draw, and the file for the pictures."""
+    """The pairs that one system has to draw, and the file for the pictures; `savings` as in Drawer."""
 
     system: System
     pairs: tuple[Pair, ...]
     path: Path
     steps: int
+    savings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def album_path(folder: Path, system: System, steps: int) -> Path:
@@ -261,7 +273,7 @@ def fill(order: Order, threads: int | None = None) -> None:
     """Draw the pairs that are missing from the album, and save regularly."""
     album, key = Album(order.path), order.system.key
     lacking = [pair for pair in order.pairs if pair not in album]
-    drawer, started = Drawer([order.system], order.steps, threads), time.monotonic()
+    drawer, started = Drawer([order.system], order.steps, threads, order.savings), time.monotonic()
     for number, pair in enumerate(lacking, start=1):
         album[pair] = drawer.draw(order.system, pair)
         if number % SAVE_EVERY == 0 or number == len(lacking):
