@@ -27,25 +27,29 @@ def write_atomically(path: Path, data: bytes, mode: int = SHARED) -> None:
 
 
 @contextmanager
-def atomic_stream(path: Path, mode: int = SHARED) -> Iterator[BinaryIO]:
-    """A stream to `path`, which appears when the block ends well; else the old content stays."""
-    with atomic_streams([path], mode) as streams:
+def atomic_stream(path: Path, mode: int = SHARED, durable: bool = True) -> Iterator[BinaryIO]:
+    """A stream to `path`, which appears when the block ends well; else the old content stays.
+
+    Without `durable` nothing waits for the disk, and a power cut may damage the file: for content that is checked when
+    it is read and can be made again.
+    """
+    with atomic_streams([path], mode, durable) as streams:
         yield streams[path]
 
 
 @contextmanager
-def atomic_streams(paths: Sequence[Path], mode: int = SHARED) -> Iterator[dict[Path, BinaryIO]]:
-    """Streams to several files. All are on the disk before the first one appears."""
+def atomic_streams(paths: Sequence[Path], mode: int = SHARED, durable: bool = True) -> Iterator[dict[Path, BinaryIO]]:
+    """Streams to several files. All are on the disk before the first one appears, if they are `durable`."""
     hidden = {path: hidden_beside(path) for path in paths}
     try:
         with ExitStack() as stack:
             streams = {path: stack.enter_context(_open_new(name, mode)) for path, name in hidden.items()}
             yield dict(streams)
-            for stream in streams.values():
+            for stream in streams.values() if durable else ():
                 flush(stream)
         for path, name in hidden.items():
             os.replace(name, path)
-        for folder in {path.parent for path in paths}:
+        for folder in {path.parent for path in paths} if durable else ():
             flush_folder(folder)
     finally:
         for name in hidden.values():
@@ -121,7 +125,7 @@ def remove_leftovers(folder: Path, seconds: float, pattern: str = LEFTOVERS) -> 
 
 
 def _open_new(path: Path, mode: int) -> BinaryIO:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "wb")
+    return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode), "w+b")
 
 
 def _swap(staging: Path, target: Path) -> None:

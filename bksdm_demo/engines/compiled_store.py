@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import logging
 import mmap
@@ -17,7 +18,7 @@ import os
 import shutil
 import struct
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -41,7 +42,10 @@ LONGEST_FACTS = 1 << 24  # bytes
 ABANDONED = 3600  # seconds since the last byte was written; no entry takes so long
 RESERVE = 2 << 30  # bytes of the disk left free for other programs
 
+LARGEST = 10**18  # bytes; as long as a size is written in an index
+
 Bytes = bytes | memoryview
+Content = Bytes | Callable[[io.BytesIO], None]  # or what writes it
 _logger = logging.getLogger(__name__)
 
 
@@ -87,15 +91,22 @@ class CompiledStore:
             os.utime(place)
         return entry
 
-    def save(self, key: str, facts: Mapping[str, Any], sections: Mapping[str, Bytes]) -> bool:
-        """Write an entry, replacing one with the same key; False if the disk does not take it."""
+    def save(self, key: str, facts: Mapping[str, Any], sections: Mapping[str, Content]) -> bool:
+        """Write an entry, replacing one with the same key; False if the disk does not take it.
+
+        A section that writes itself is never in memory as a whole, and is written before others make room for it. What
+        it raises passes through.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            header = _header(facts, sections)
-            if not self._make_room(key, len(header) + sum(_padded(len(data)) for data in sections.values())):
-                return False
-            with atomic_stream(self._place(key), PRIVATE) as stream:
-                _write(stream, header, sections)
+            free = shutil.disk_usage(self.folder).free
+            with atomic_stream(self._place(key), PRIVATE, durable=False) as stream:
+                _write(stream, facts, sections)
+                stream.flush()
+                if not self._make_room(key, stream.seek(0, io.SEEK_END), free):
+                    raise _NoRoomError
+        except _NoRoomError:
+            return False
         except OSError as error:
             self._warn(
                 f"Compiled results cannot be stored in {self.folder}: {error}. Each start will compile them again."
@@ -145,11 +156,14 @@ class CompiledStore:
             return False
         return True
 
-    def _make_room(self, key: str, needed: int) -> bool:
-        """Remove the least recently used entries until `needed` bytes fit; False if they never will."""
+    def _make_room(self, key: str, needed: int, free: int) -> bool:
+        """Remove the least recently used entries until `needed` bytes fit; False if they never will.
+
+        `free` are the bytes that were free on the disk before.
+        """
         entries = [(path, size) for path, size in self.entries() if path != self._place(key)]
         used = sum(size for _, size in entries)
-        room = min(self.limit_bytes, used + shutil.disk_usage(self.folder).free - RESERVE)
+        room = min(self.limit_bytes, used + free - RESERVE)
         if needed > room:
             self._warn(f"Compiled results of {needed:,} bytes do not fit in {self.folder}; there is room for {room:,}.")
             return False
@@ -178,19 +192,30 @@ def _padded(size: int) -> int:
     return -(-size // PAGE) * PAGE
 
 
-def _header(facts: Mapping[str, Any], sections: Mapping[str, Bytes]) -> bytes:
-    """Magic, the length and digest of the index, the index; padded to whole pages."""
-    described = {name: [len(data), _checksum(data)] for name, data in sections.items()}
-    index = json.dumps({"facts": facts, "sections": described}).encode()
-    header = MAGIC + LENGTH.pack(len(index)) + hashlib.sha256(index).digest() + index
-    return header.ljust(_padded(len(header)), b"\0")
+def _index(facts: Mapping[str, Any], described: Mapping[str, tuple[int, str]]) -> bytes:
+    return json.dumps({"facts": facts, "sections": described}).encode()
 
 
-def _write(stream: BinaryIO, header: bytes, sections: Mapping[str, Bytes]) -> None:
-    stream.write(header)
-    for data in sections.values():
-        stream.write(data)
-        stream.write(b"\0" * (_padded(len(data)) - len(data)))
+def _write(stream: BinaryIO, facts: Mapping[str, Any], sections: Mapping[str, Content]) -> None:
+    """Write whole pages: first magic, the length and digest of the index, and the index; then the sections.
+
+    The index is known last. Its place is kept free, and spaces fill what is left of it.
+    """
+    described = dict.fromkeys(sections, (LARGEST, "f" * 64))
+    length = len(_index(facts, described))
+    stream.write(b"\0" * _padded(len(MAGIC) + LENGTH.size + hashlib.sha256().digest_size + length))
+    for name, content in sections.items():
+        section = _Section(stream)
+        if callable(content):
+            content(section)
+        else:
+            section.write(content)
+        size = section.seek(0, io.SEEK_END)
+        described[name] = size, _last_checksum(stream, size)
+        stream.write(b"\0" * (_padded(size) - size))
+    index = _index(facts, described).ljust(length)
+    stream.seek(0)
+    stream.write(MAGIC + LENGTH.pack(length) + hashlib.sha256(index).digest() + index)
 
 
 def _read(stream: BinaryIO) -> Entry:
@@ -217,6 +242,10 @@ def _read(stream: BinaryIO) -> Entry:
     return Entry(index["facts"], sections, mapped)
 
 
+class _NoRoomError(Exception):
+    """An entry that does not fit, however many others go."""
+
+
 class _Checksum:
     """A digest over the 64-bit sums of blocks: finds torn writes and flipped bits at the speed of memory."""
 
@@ -234,10 +263,27 @@ class _Checksum:
         return self._digest.hexdigest()
 
 
-def _checksum(data: Bytes) -> str:
-    checksum = _Checksum()
-    checksum.update(data)
-    return checksum.hexdigest()
+class _Section(io.BytesIO):
+    """The rest of a stream as one of its own: OpenVINO exports into a BytesIO only, and goes back to its beginning."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream, self._start = stream, stream.tell()
+
+    def write(self, data: Any) -> int:
+        return self._stream.write(data)
+
+    def seek(self, place: int, whence: int = io.SEEK_SET) -> int:
+        return self._stream.seek(place + (self._start if whence == io.SEEK_SET else 0), whence) - self._start
+
+    def tell(self) -> int:
+        return self._stream.tell() - self._start
+
+
+def _last_checksum(stream: BinaryIO, size: int) -> str:
+    """The checksum of the last bytes of a stream, and the stream at its end."""
+    stream.seek(-size, io.SEEK_END)
+    return _read_checksum(stream, size)
 
 
 def _read_checksum(stream: BinaryIO, size: int) -> str:

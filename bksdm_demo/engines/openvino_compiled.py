@@ -7,9 +7,10 @@ bytes however the file encodes it. Each load packs the weights for this processo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
 import openvino as ov
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ DEVICE = "CPU"
 
 Arrays = Mapping[str, NDArray]
 Settings = Mapping[str, Any]
+Export = Callable[[BytesIO], None]  # writes bytes
 
 
 class CompiledPart:
@@ -53,14 +55,17 @@ class CompiledPart:
         entry.drop_pages()
         return restored
 
-    def export(self) -> tuple[dict[str, Any], dict[str, memoryview]]:
-        """The facts and sections of a store's entry. Raises EngineError."""
+    def export(self) -> tuple[dict[str, Any], dict[str, Export]]:
+        """The facts of a store's entry, and what writes its sections and raises EngineError."""
         requests = {"main": self._main} | ({} if self._prelude is None else {"prelude": self._prelude})
+        facts = {name: [request.inputs, request.outputs] for name, request in requests.items()}
+        return facts, {name: partial(self._export, request) for name, request in requests.items()}
+
+    def _export(self, request: _Request, stream: BytesIO) -> None:
         try:
-            sections = {name: request.export() for name, request in requests.items()}
+            request.export(stream)
         except RuntimeError as error:
             raise EngineError(f"{self._part}: OpenVINO cannot export the model. {error}") from error
-        return {name: [request.inputs, request.outputs] for name, request in requests.items()}, sections
 
     def run(self, arrays: Arrays) -> dict[str, NDArray]:
         """All outputs by name; the arrays may be views of the runtime's memory."""
@@ -81,8 +86,8 @@ class _Request:
         self._model = model
         self._request = model.create_infer_request()
 
-    def export(self) -> memoryview:
-        return cast(BytesIO, self._model.export_model()).getbuffer()
+    def export(self, stream: BytesIO) -> None:
+        self._model.export_model(stream)
 
     def run(self, arrays: Arrays) -> dict[str, NDArray]:
         results = self._request.infer([arrays[name] for name in self.inputs], share_inputs=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import shutil
@@ -22,6 +23,7 @@ import pytest
 from bksdm_demo.atomic_files import LEFTOVERS
 from bksdm_demo.engines import compiled_store
 from bksdm_demo.engines.compiled_store import ABANDONED, BLOCK, CHUNK, LOCK, PAGE, SUFFIX, CompiledStore
+from bksdm_demo.errors import EngineError
 
 FACTS = {"inputs": ["x", "ü"], "count": 3}
 LIMIT = 100_000_000
@@ -55,6 +57,30 @@ def test_stored_entries_come_back(store: CompiledStore, size: int) -> None:
     assert {name: bytes(array) for name, array in found.sections.items()} == {k: bytes(v) for k, v in sections.items()}
     found.drop_pages()
     assert bytes(found.sections["main"]) == sections["main"]
+
+
+@pytest.mark.parametrize("piece", [1000, BLOCK, 2 * BLOCK + 1])
+def test_a_section_that_writes_itself_makes_the_same_file(store: CompiledStore, piece: int) -> None:
+    whole = content(3 * BLOCK + 5)
+
+    def write(stream: io.BytesIO) -> None:
+        for start in range(0, len(whole), piece):
+            stream.write(whole[start : start + piece])
+
+    assert store.save("at once", FACTS, {"main": whole, "tail": b"1"})
+    assert store.save("in pieces", FACTS, {"main": write, "tail": b"1"})
+    first, second = (path.read_bytes() for path, _ in store.entries())
+    assert first == second
+
+
+def test_a_section_that_fails_leaves_nothing(store: CompiledStore) -> None:
+    def fail(stream: io.BytesIO) -> None:
+        stream.write(b"begun")
+        raise EngineError("refused")
+
+    with pytest.raises(EngineError, match="refused"):
+        store.save("key", FACTS, {"main": fail})
+    assert list(store.folder.iterdir()) == []
 
 
 def test_sections_start_at_pages(store: CompiledStore) -> None:
@@ -182,7 +208,7 @@ def test_some_of_the_disk_stays_free(
     assert len(warnings(caplog)) == 1
 
 
-@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("step", ["_write", "os.replace"])
 def test_a_full_disk_is_logged_once_and_leaves_nothing(
     store: CompiledStore, step: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -190,7 +216,7 @@ def test_a_full_disk_is_logged_once_and_leaves_nothing(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(compiled_store.os, step, full)
+        patch.setattr(f"{compiled_store.__name__}.{step}", full)
         assert not store.save("key", FACTS, {"main": content(PAGE)})
         assert not store.save("key", FACTS, {"main": content(PAGE)})
     assert list(store.folder.iterdir()) == []
@@ -291,10 +317,12 @@ HALF = """
 import os, sys, time
 from pathlib import Path
 from bksdm_demo.engines import compiled_store
-def stall(handle):
+def stall(stream, *entry):
+    write(stream, *entry)
+    stream.flush()
     print("writing", flush=True)
     time.sleep(60)
-compiled_store.os.fsync = stall
+write, compiled_store._write = compiled_store._write, stall
 store = compiled_store.CompiledStore(Path(sys.argv[1]), 10**9)
 with store.building():
     store.save("key", {}, {"main": bytes(1_000_000)})
