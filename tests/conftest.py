@@ -16,29 +16,37 @@ from bksdm_demo.logs import SERVERS
 BROWSER = "browser"
 REFERENCE = "reference"
 LONGEST_IN_A_BROWSER = (
-    "test_many_tabs.py",
-    "test_coming_back.py",
+    "test_viewer.py",
     "test_accessibility.py",
     "test_gallery.py",
-    "test_viewer.py",
-    "test_votes.py",
+    "test_coming_back.py",
     "test_sheets.py",
+    "test_many_tabs.py",
+    "test_copying.py",
+    "test_phone.py",
+    "test_votes.py",
 )
-LONGEST = (  # beyond 15 seconds; in a file's place, its folder's name stands for all in it
-    "test_int8.py",
+LONGEST = (  # beyond 10 seconds of processor time; in a file's place, its folder's name stands for all in it
     "test_openvino_cache.py",
     "test_published_layouts.py",
-    "quantization",
-    "test_worst_settings.py",
-    "test_run.py",
-    "test_picture_size.py",
-    "test_compiled_system.py",
-    "test_printable.py",
+    "test_int8.py",
     "test_contract.py",
-    "test_fuzz.py",
-    "test_evaluate.py",
+    "test_unit_fallback.py",
+    "test_worst_settings.py",
+    "quantization",
+    "test_ending.py",
     "test_verify.py",
     "test_app.py",
+    "test_compiled_system.py",
+    "test_parts.py",
+    "test_run.py",
+    "test_evaluate.py",
+    "test_fuzz.py",
+    "test_picture_size.py",
+    "test_worker.py",
+    "test_printer.py",
+    "test_api.py",
+    "test_stored_family.py",
 )
 
 

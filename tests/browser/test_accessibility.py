@@ -169,7 +169,6 @@ def test_axe_finds_nothing_grave(
     tab(page, "About", ".bk-unets")
     inspector.look("about")
     assert inspector.found == []
-    page.context.close()
 
 
 def walk(page: Any) -> tuple[int, list[str], list[str]]:
@@ -223,7 +222,6 @@ def test_the_keyboard_reaches_everything_and_shows_the_focus(
         )
         assert levels[0] == 1
         assert all(after <= level + 1 for level, after in pairwise(levels)), (name, levels)
-    page.context.close()
 
 
 def test_the_skip_link_leads_past_the_form(chromium: Any, address: str) -> None:
@@ -241,7 +239,6 @@ def test_the_skip_link_leads_past_the_form(chromium: Any, address: str) -> None:
     page.focus(".bk-skip")
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.querySelector('.bk-card') !== null")
-    page.context.close()
 
 
 def test_words_explain_themselves_by_keyboard_and_by_touch(chromium: Any, address: str, gate: threading.Event) -> None:
@@ -267,7 +264,6 @@ def test_words_explain_themselves_by_keyboard_and_by_touch(chromium: Any, addres
     page.goto(address)
     page.wait_for_selector("#bk-compare")
     assert page.locator(".bk-welcome").is_hidden()  # greeted once
-    page.context.close()
 
 
 def test_progress_is_announced_once_per_picture(chromium: Any, address: str, gate: threading.Event) -> None:
@@ -291,7 +287,6 @@ def test_progress_is_announced_once_per_picture(chromium: Any, address: str, gat
     assert announced[-1] == "3 pictures, 1 failed"
     assert len(announced) <= 6
     assert all(words.startswith(("Drawing ", "Waiting", "3 pictures")) for words in announced)
-    page.context.close()
 
 
 def test_the_citation_is_copied(chromium: Any, address: str) -> None:
@@ -304,4 +299,3 @@ def test_the_citation_is_copied(chromium: Any, address: str) -> None:
     page.click("[data-copies]")
     page.wait_for_selector("[data-copies]:has-text('Copied')")
     assert page.evaluate("navigator.clipboard.readText()").startswith("@inproceedings{kim2024bksdm,")
-    page.context.close()

@@ -136,7 +136,6 @@ def test_no_answer_holds_a_blocked_picture(chromium: Any, site: Site) -> None:
     assert page.locator(".bk-board :is(.bk-picture, img)").count() == 0
     assert len(site.judged()) >= 4
     assert site.leaks() == []
-    page.context.close()
 
 
 def test_the_search_finds_what_is_allowed(chromium: Any, site: Site) -> None:
@@ -147,4 +146,3 @@ def test_the_search_finds_what_is_allowed(chromium: Any, site: Site) -> None:
     passed = np.asarray(Image.open(io.BytesIO(site.comparisons.picture(job_id, 0))).convert("RGB")) / 255.0
     places = {path for path, image in site.images() if alike(image, passed)}
     assert {f"/pictures/{job_id}/01-emoji-original.png", f"/reports/{job_id}.html", f"/reports/{job_id}.zip"} <= places
-    page.context.close()

@@ -48,7 +48,7 @@ def pictures(page: Any) -> list[str]:
 def test_a_tab_closed_in_mid_run_is_opened_on_a_phone(chromium: Any, address: str, gate: threading.Event) -> None:
     page = begun(chromium, address)
     link = page.url
-    page.context.close()
+    page.close()
 
     phone = visit(chromium, link, NARROW)
     phone.wait_for_selector(THIRD_WORKS)
@@ -60,7 +60,6 @@ def test_a_tab_closed_in_mid_run_is_opened_on_a_phone(chromium: Any, address: st
     phone.wait_for_selector(DONE)
     assert len(pictures(phone)) == 4
     assert phone.evaluate("document.documentElement.scrollWidth") == NARROW["width"]
-    phone.context.close()
 
 
 def test_two_browsers_watch_one_comparison_and_either_stops_it(
@@ -77,8 +76,6 @@ def test_two_browsers_watch_one_comparison_and_either_stops_it(
         assert watcher.inner_text(".bk-status") == "2 pictures, 2 stopped"
         assert watcher.is_enabled("#bk-compare")
     assert pictures(page) == pictures(other)
-    page.context.close()
-    other.context.close()
 
 
 @contextmanager
@@ -102,7 +99,7 @@ def test_a_killed_server_keeps_what_was_finished_and_runs_the_rest(chromium: Any
         before = [page.request.get(address + picture).body() for picture in pictures(page)]
         process.kill()  # SIGKILL: the server cannot clean up
         process.wait()
-        page.wait_for_selector("text=Connection to the server was lost")
+        page.wait_for_selector("#bk-lost:has-text('Connection to the server was lost')")
 
     with server(tmp_path, port, delay=0) as (address, _):
         page.wait_for_selector(DONE)
@@ -113,4 +110,3 @@ def test_a_killed_server_keeps_what_was_finished_and_runs_the_rest(chromium: Any
         page.wait_for_selector(".bk-status:has-text('4 pictures from the same noise')")
         page.wait_for_selector(DONE)
         assert [page.request.get(address + picture).body() for picture in pictures(page)[:2]] == before
-        page.context.close()

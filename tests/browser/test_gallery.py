@@ -260,7 +260,6 @@ def test_copy_link_and_open_it_on_a_server_that_keeps_nothing(
     link = page.evaluate("navigator.clipboard.readText()")
     assert link.startswith(f"{address}?job=")
     assert "prompt=red+%26+blue+apple%3F" in link
-    context.close()
 
     with served(tmp_path / "elsewhere") as (other_address, other_service):
         other = visit(chromium, link.replace(address, other_address))

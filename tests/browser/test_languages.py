@@ -44,7 +44,6 @@ def test_every_tab_speaks_the_browsers_language(chromium: Any, address: str) -> 
             "(place) => document.querySelectorAll('#bk-tabs [role=tab]')[place].ariaSelected === 'true'", arg=place
         )
         assert english(page) == []
-    context.close()
 
 
 def test_a_link_brings_its_language_and_the_switch_another(chromium: Any, address: str) -> None:
@@ -61,4 +60,3 @@ def test_a_link_brings_its_language_and_the_switch_another(chromium: Any, addres
     page.goto(address)  # the browser remembers
     page.locator("#bk-compare").wait_for(timeout=MILLISECONDS)
     assert page.locator("#bk-compare").inner_text() == "Compare"
-    context.close()

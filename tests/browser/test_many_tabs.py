@@ -14,7 +14,7 @@ from tests.ui.test_page import served
 
 pytestmark = pytest.mark.browser
 
-TABS = 12
+TABS = 8  # more than the connections
 READY = "#bk-compare"
 WORKING = ".bk-column[data-tone=working]"
 RUNNING = "[data-news^='news/board/']"

@@ -269,7 +269,6 @@ def test_two_fingers_zoom_and_one_swipes(chromium: Any, link: str) -> None:
     send("touchEnd")
     page.wait_for_function("document.querySelector('.bk-stage').dataset.zoomed === 'true'")
     assert len(transforms(page)) == 1
-    context.close()
 
 
 def test_a_cell_that_runs_again_is_replaced(chromium: Any, address: str) -> None:

@@ -70,7 +70,6 @@ def test_voting(chromium: Any, site: tuple[str, Comparisons], size: dict[str, in
     page.wait_for_selector("h2:has-text('You chose neither')")
     assert page.locator(".bk-ranking tbody tr").count() == 2 * len(names)
     assert inspector.found == []
-    page.context.close()
 
 
 def inspect(page: Any) -> Inspector:
