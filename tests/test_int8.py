@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,10 +26,11 @@ from bksdm_demo.ui.labels import job_labels
 from tests.translate.programs import psnr
 
 REQUEST = Request("a green apple", seed=3, steps=6, guidance_scale=3.0)  # not among those it is calibrated on
+KEY = "emoji-tiny"
 # dB: each prediction against f32 on the trajectory of f32; measured 54.0 at the second step and 36.0 at the last, where
 # little noise is left to tell (emoji-original: 56.4 and 34.6)
-STEP_FLOOR = {"emoji-tiny": 30.0}
-PICTURE_FLOOR = {"emoji-tiny": 20.0}  # dB against the picture of f32; measured 22.3 (emoji-original: 21.6)
+STEP_FLOOR = 30.0
+PICTURE_FLOOR = 20.0  # dB against the picture of f32; measured 22.3 (emoji-original: 21.6)
 
 
 @contextmanager
@@ -49,65 +52,82 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.mark.parametrize("key", STEP_FLOOR)
-def test_int8_stays_near_f32(cache: Path, key: str) -> None:
-    with services(cache, "f32") as exact, exact.cache.lease(key) as lease:
+@dataclass(frozen=True)
+class Rounded:
+    """What the first service over the cache did in int8: it calibrated, predicted where f32 had, and drew."""
+
+    told: tuple[LoadProgress, ...]
+    distances: tuple[float, ...]  # dB of each prediction
+    picture: NDArray
+    facts: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def exact(cache: Path) -> tuple[list[tuple[NDArray, float, NDArray]], list[NDArray], NDArray]:
+    """The points of the trajectory of f32, what f32 predicts there, and its picture."""
+    with services(cache, "f32") as running, running.cache.lease(KEY) as lease:
         pipeline = lease.pipeline
         hidden = pipeline.encode(REQUEST).hidden
         steps, truth = draw(pipeline)
         befores = [np.repeat(step.latents, 2, axis=0) for step in steps[:-1]]  # what the next step starts from
         points = [(before, after.timestep, hidden) for before, after in zip(befores, steps[1:], strict=True)]
-        predicted = [pipeline.unet.predict(*point) for point in points]
+        return points, [pipeline.unet.predict(*point) for point in points], truth
+
+
+@pytest.fixture(scope="module")
+def first(cache: Path, exact: tuple[list[tuple[NDArray, float, NDArray]], list[NDArray], NDArray]) -> Rounded:
+    points, predicted, _ = exact
     told: list[LoadProgress] = []
-    with services(cache, "int8") as rounded, rounded.cache.lease(key, told.append) as lease:
-        distances = [
-            psnr(lease.pipeline.unet.predict(*point), noise) for point, noise in zip(points, predicted, strict=True)
-        ]
-        _, made = draw(lease.pipeline)
-        facts = rounded.environment()
-    assert any(loading.part.startswith(CALIBRATING) for loading in told)
-    assert min(distances) >= STEP_FLOOR[key], distances
-    assert psnr(made, truth.astype(np.float64)) >= PICTURE_FLOOR[key]
-    assert facts["precision"] == "int8"
-    assert facts["parts"][f"emoji/{key}/Stable_Diffusion_version_{key}_unet"]["precision"] == "int8"
-    assert facts["parts"]["emoji/shared/Stable_Diffusion_version_emoji_safety_checker"]["precision"] == "f32"
+    with services(cache, "int8") as rounded, rounded.cache.lease(KEY, told.append) as lease:
+        unet = lease.pipeline.unet
+        distances = [psnr(unet.predict(*point), noise) for point, noise in zip(points, predicted, strict=True)]
+        return Rounded(tuple(told), tuple(distances), draw(lease.pipeline)[1], dict(rounded.environment()))
+
+
+def test_int8_stays_near_f32(first: Rounded, exact: tuple[Any, Any, NDArray]) -> None:
+    assert any(loading.part.startswith(CALIBRATING) for loading in first.told)
+    assert min(first.distances) >= STEP_FLOOR, first.distances
+    assert psnr(first.picture, exact[-1].astype(np.float64)) >= PICTURE_FLOOR
+    assert first.facts["precision"] == "int8"
+    assert first.facts["parts"][f"emoji/{KEY}/Stable_Diffusion_version_{KEY}_unet"]["precision"] == "int8"
+    assert first.facts["parts"]["emoji/shared/Stable_Diffusion_version_emoji_safety_checker"]["precision"] == "f32"
 
 
 def test_a_comparison_says_that_it_was_drawn_in_int8(cache: Path) -> None:
     said = StringIO()
     with services(cache, "int8") as rounded:
-        job = run.draw(rounded.comparisons, REQUEST, ["emoji-tiny"], {}, said)
+        job = run.draw(rounded.comparisons, REQUEST, [KEY], {}, said)
         systems = {system.key: system for system in rounded.catalog.systems()}
     assert run.ROUNDED in said.getvalue()
     assert ("Runs on", "OpenVINO, int8") in job_labels(job, systems).shared
     assert unet_precisions(job.environment) == ("int8",)
 
 
-def test_the_picture_does_not_depend_on_who_calibrated(cache: Path, tmp_path: Path) -> None:
-    """Calibrated here, by an earlier process, or by another machine's cache: the same picture."""
-    pictures, calibrated = [], []
-    for folder in (tmp_path, tmp_path, tmp_path / "another"):
-        told: list[LoadProgress] = []
-        with services(folder, "int8") as rounded, rounded.cache.lease("emoji-tiny", told.append) as lease:
-            pictures.append(draw(lease.pipeline)[1])
-        calibrated.append(any(loading.part.startswith(CALIBRATING) for loading in told))
-    assert calibrated == [True, False, True]
-    np.testing.assert_array_equal(pictures[1], pictures[0])
-    np.testing.assert_array_equal(pictures[2], pictures[0])
+def test_what_an_earlier_process_calibrated_draws_the_same_picture(cache: Path, first: Rounded) -> None:
+    told: list[LoadProgress] = []
+    with services(cache, "int8") as rounded, rounded.cache.lease(KEY, told.append) as lease:
+        np.testing.assert_array_equal(draw(lease.pipeline)[1], first.picture)
+    assert not any(loading.part.startswith(CALIBRATING) for loading in told)
 
 
-def test_a_calibration_that_fails_is_told_and_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_calibration_that_fails_is_told_and_tried_again(
+    tmp_path: Path, first: Rounded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With another cache, as another machine has it: the same picture comes of a calibration of its own."""
+    told: list[LoadProgress] = []
     with services(tmp_path, "int8") as rounded:
         with monkeypatch.context() as broken:
             broken.setattr(OpenVinoEngine, "observing", lambda self: (_ for _ in ()).throw(OSError("no room")))
-            with pytest.raises(OSError, match="no room"), rounded.cache.lease("emoji-tiny"):
+            with pytest.raises(OSError, match="no room"), rounded.cache.lease(KEY):
                 pass
-        with rounded.cache.lease("emoji-tiny") as lease:
+        with rounded.cache.lease(KEY, told.append) as lease:
             assert lease.pipeline.unet.engines[0].loaded
+            np.testing.assert_array_equal(draw(lease.pipeline)[1], first.picture)
+    assert any(loading.part.startswith(CALIBRATING) for loading in told)
 
 
 def test_one_half_alone_is_that_half_of_both(cache: Path) -> None:
-    with services(cache, "int8") as rounded, rounded.cache.lease("emoji-tiny", forms=[Form.HALF]) as lease:
+    with services(cache, "int8") as rounded, rounded.cache.lease(KEY, forms=[Form.HALF]) as lease:
         unet, hidden = lease.pipeline.unet, lease.pipeline.encode(REQUEST).hidden
         sample = np.random.default_rng(0).standard_normal((2, *unet.latent_shape))
         both = unet.predict(sample, 500.0, hidden)
@@ -118,7 +138,7 @@ def test_one_half_alone_is_that_half_of_both(cache: Path) -> None:
 
 def test_deep_layers_and_shallow_ones_together_are_the_whole(cache: Path) -> None:
     forms = [Form.DEEP, Form.SHALLOW]
-    with services(cache, "int8") as rounded, rounded.cache.lease("emoji-tiny", forms=forms) as lease:
+    with services(cache, "int8") as rounded, rounded.cache.lease(KEY, forms=forms) as lease:
         unet, hidden = lease.pipeline.unet, lease.pipeline.encode(REQUEST).hidden
         sample = np.random.default_rng(0).standard_normal((2, *unet.latent_shape))
         whole = unet.predict(sample, 500.0, hidden)
