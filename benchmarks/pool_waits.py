@@ -162,7 +162,10 @@ def _report(visits: list[Visit]) -> dict[str, Any]:
     told = [visit for visit in waited if visit.told is not None and visit.waited >= WORTH]
     untold = sum(visit.told is None for visit in waited)
     found: dict[str, Any] = {"visits": len(visits), "waited": len(waited), "told no time": untold}
-    for name, some in (("first of their visitors", [one for one in told if one.first]), ("all", told)):
+    for name, some in (
+        ("first of their visitors", [one for one in told if one.first]),
+        ("others, which newcomers pass", [one for one in told if not one.first]),
+    ):
         ratios = [visit.waited / max(visit.told or 0.0, 0.01) for visit in some]
         if len(ratios) > 1:
             found[name] = {
@@ -170,6 +173,7 @@ def _report(visits: list[Visit]) -> dict[str, Any]:
                 "median seconds": round(statistics.median(visit.waited for visit in some), 1),
                 "real against told, quartiles": [round(ratio, 2) for ratio in statistics.quantiles(ratios, n=4)],
                 "share within 20 %": _share([0.8 <= ratio <= 1.2 for ratio in ratios]),
+                "share of 0.8 and more": _share([ratio >= 0.8 for ratio in ratios]),
                 "share with their position": _share([visit.place == visit.position for visit in some]),
                 "share with their position to 20 %": _share(
                     [abs(visit.place - visit.position) <= 0.2 * visit.position for visit in some]

@@ -305,11 +305,12 @@ class Job:
 
     Cells are ordered by seed, then by model: a table with a row per seed. A cell is known by its index. `request.seed`
     is the first seed. `position` is 0 for a running or finished job, else 1 for the next job in the queue; `starts` is
-    when it is expected to begin, in seconds since the epoch, None if that cannot be said. `version` grows with every
-    change. `preview_every` is in steps, 0 for no previews. `expires` is when the store may delete the
-    job, in seconds since the epoch, None for never. `environment` describes the machine that ran it, {} until known.
-    `note` says why the job cannot be stored, "" if it is stored. `by_seed` is true if the models take turns, seed by
-    seed, so that a slow minute meets all of them alike.
+    when it is expected to begin, in seconds since the epoch, None if that cannot be said. It begins later if it is
+    `passable` and others come: an earlier job of its visitor waits, too. `version` grows with every change.
+    `preview_every` is in steps, 0 for no previews. `expires` is when the store may delete the job, in seconds since the
+    epoch, None for never. `environment` describes the machine that ran it, {} until known. `note` says why the job
+    cannot be stored, "" if it is stored. `by_seed` is true if the models take turns, seed by seed, so that a slow
+    minute meets all of them alike.
     """
 
     id: str
@@ -327,6 +328,7 @@ class Job:
     note: str = ""
     by_seed: bool = False
     starts: float | None = None
+    passable: bool = False
 
     @property
     def finished(self) -> bool:

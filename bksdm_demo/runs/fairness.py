@@ -151,6 +151,11 @@ class FairQueue:
         """Return the waiting jobs in no order; with `besides`, those of all others."""
         return [job_id for job_id, client in self._clients.items() if client != besides]
 
+    def first(self, job_id: str) -> bool:
+        """Whether a waiting job is the first one of its person. Only others may be passed by newcomers."""
+        client = self._clients[job_id]
+        return self._lanes[client.address][client.person][0] == job_id
+
     def client(self, job_id: str) -> Client:
         """Whose a waiting job is."""
         return self._clients[job_id]

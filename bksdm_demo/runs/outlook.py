@@ -58,8 +58,9 @@ class Outlook:
             starts = None if wait is None else now + wait
             if wait is not None and job.starts is not None and abs(now + wait - job.starts) < MOVED * wait:
                 starts = job.starts
-            if (job.position, job.starts) != (position, starts):
-                yield replace(job, position=position, starts=starts)
+            told = position, starts, not queue.first(job_id)
+            if (job.position, job.starts, job.passable) != told:
+                yield replace(job, position=told[0], starts=told[1], passable=told[2])
 
     def _positions(
         self, queue: FairQueue, waits: Mapping[str, float], kinds: Mapping[str, Kinds | None]

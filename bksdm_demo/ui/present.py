@@ -203,15 +203,19 @@ def waiting_words(job: Job, index: int, now: float = 0.0) -> str:
     ahead = job.order[: job.order.index(index)]
     if job.position:
         words, first = queue_words(job.position), all(job.cells[other].phase.final for other in ahead)
-        return begin_words(words, job.starts - now) if first and now and job.starts is not None else words
+        if not first or not now or job.starts is None:
+            return words
+        return begin_words(words, job.starts - now, job.passable)
     before = sum(not job.cells[other].phase.final for other in ahead)
     if before <= 1:
         return say("up next")
     return say("after {count} others", count=before)
 
 
-def begin_words(place: str, seconds: float) -> str:
+def begin_words(place: str, seconds: float, passable: bool = False) -> str:
     """ "3rd in the queue, begins in about 1 min 40 s": a place in the queue, and the seconds until the job begins."""
+    if passable:
+        return say("{place}, begins in {time} at the earliest", place=place, time=about(max(seconds, SOON)))
     if seconds < SOON:
         return say("{place}, begins in a moment", place=place)
     return say("{place}, begins in about {time}", place=place, time=about(seconds))

@@ -90,6 +90,13 @@ def test_the_jobs_of_others() -> None:
     assert queue.waiting(besides=BEN) == queue.waiting() == ["a"]
 
 
+def test_the_first_job_of_a_person() -> None:
+    queue = waiting(("a1", ANNA), ("a2", ANNA), ("b", BEN))
+    assert [queue.first(job) for job in ("a1", "a2", "b")] == [True, False, True]
+    queue.remove("a1")
+    assert queue.first("a2")
+
+
 def test_any_order_of_adding_and_removing_leaves_what_was_promised() -> None:
     """Every job runs once, as announced, and within one round every visitor's first job runs."""
     draw = random.Random(0)

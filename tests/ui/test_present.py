@@ -58,6 +58,8 @@ def test_the_first_waiting_cell_says_when_its_comparison_begins() -> None:
     assert present.cell_detail(queued, 0, 1000.0) == "3rd in the queue, begins in about 1 min 40 s"
     assert present.cell_detail(queued, 1, 1000.0) == present.cell_detail(queued, 0) == "3rd in the queue"
     assert present.cell_detail(queued, 0, 1096.0) == "3rd in the queue, begins in a moment"
+    passable = replace(queued, passable=True)
+    assert present.cell_detail(passable, 0, 1000.0) == "3rd in the queue, begins in 1 min 40 s at the earliest"
 
 
 def test_a_finished_cell_shows_time_speed_and_picture() -> None:
