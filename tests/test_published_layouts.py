@@ -103,9 +103,9 @@ def zipped(files: Mapping[str, bytes], litter: str = "") -> bytes:
 
 
 @pytest.fixture(scope="module")
-def truth() -> Iterator[np.ndarray]:
+def truth(compiled: Path) -> Iterator[np.ndarray]:
     """The picture of the packages as they are embedded."""
-    services = start(Settings(precision="f32"))
+    services = start(Settings(precision="f32", cache_dir=compiled / "cache"))
     with services.cache.lease("emoji-tiny") as lease:
         yield draw(lease.pipeline)
     services.close()

@@ -65,6 +65,30 @@ def options(tmp_path: Path) -> EngineOptions:
     return EngineOptions(cache_dir=tmp_path / "cache")
 
 
+@pytest.fixture(scope="module")
+def expected() -> dict[str, np.ndarray]:
+    """What the U-Net returns without a cache."""
+    plain = OpenVinoEngine(UNET)
+    returned = ran(plain)
+    assert not plain.from_cache
+    return returned
+
+
+@pytest.fixture(scope="module")
+def _filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    cache = tmp_path_factory.mktemp("filled")
+    OpenVinoEngine(UNET, EngineOptions(cache_dir=cache)).load()
+    return cache
+
+
+@pytest.fixture
+def filled(_filled: Path, options: EngineOptions) -> EngineOptions:
+    """Options with a cache of this test's own that holds the U-Net."""
+    assert options.cache_dir is not None
+    shutil.copytree(_filled, options.cache_dir)
+    return options
+
+
 @pytest.mark.parametrize("precision", ["auto", "f32"])
 def test_the_second_load_compiles_nothing_and_runs_the_same(
     tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch
@@ -85,38 +109,34 @@ def test_the_second_load_compiles_nothing_and_runs_the_same(
     assert_same(ran(second), expected)
 
 
-def test_it_runs_as_without_a_cache(options: EngineOptions) -> None:
-    plain = OpenVinoEngine(UNET)
-    expected = ran(plain)
-    assert not plain.from_cache
+def test_it_runs_as_without_a_cache(options: EngineOptions, expected: dict[str, np.ndarray]) -> None:
     for _ in range(2):
         assert_same(ran(OpenVinoEngine(UNET, options)), expected)
 
 
-def test_a_compiled_model_keeps_its_own(options: EngineOptions, tmp_path: Path) -> None:
+def test_a_compiled_model_keeps_its_own(
+    options: EngineOptions, expected: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     copy = write_compiled(UNET, tmp_path / "any.mlmodelc", SPELLINGS[0])
-    expected = ran(OpenVinoEngine(UNET))
     for found in (False, True):
         engine = OpenVinoEngine(copy, options)
         assert_same(ran(engine), expected)
         assert engine.from_cache is found
 
 
-def test_copies_of_a_part_share_their_results(options: EngineOptions, tmp_path: Path) -> None:
-    OpenVinoEngine(UNET, options).load()
-    copy = OpenVinoEngine(shutil.copytree(UNET, tmp_path / "renamed.mlpackage"), options)
+def test_copies_of_a_part_share_their_results(filled: EngineOptions, tmp_path: Path) -> None:
+    copy = OpenVinoEngine(shutil.copytree(UNET, tmp_path / "renamed.mlpackage"), filled)
     copy.load()
     assert copy.from_cache
 
 
-def test_another_content_is_compiled_anew(options: EngineOptions, tmp_path: Path) -> None:
-    OpenVinoEngine(UNET, options).load()
+def test_another_content_is_compiled_anew(filled: EngineOptions, tmp_path: Path) -> None:
     changed = shutil.copytree(UNET, tmp_path / "changed.mlpackage")
     weights = next(changed.rglob("weight.bin"))
     data = bytearray(weights.read_bytes())
     data[-2] ^= 1
     weights.write_bytes(data)
-    engine = OpenVinoEngine(changed, options)
+    engine = OpenVinoEngine(changed, filled)
     engine.load()
     assert not engine.from_cache
 
@@ -142,11 +162,10 @@ def test_other_options_are_compiled_anew(
     ids=["runtime", "code", "processor"],
 )
 def test_another_runtime_code_or_processor_compiles_anew(
-    options: EngineOptions, change: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+    filled: EngineOptions, change: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    OpenVinoEngine(UNET, options).load()
     change(monkeypatch)
-    engine = OpenVinoEngine(UNET, options)
+    engine = OpenVinoEngine(UNET, filled)
     engine.load()
     assert not engine.from_cache
 
@@ -183,28 +202,30 @@ def test_without_readable_code_nothing_is_stored(options: EngineOptions, monkeyp
     assert not options.cache_dir.exists()
 
 
-def test_a_damaged_entry_is_made_again(options: EngineOptions, caplog: pytest.LogCaptureFixture) -> None:
-    expected = ran(OpenVinoEngine(UNET, options))
-    path = largest(options.cache_dir)
+def test_a_damaged_entry_is_made_again(
+    filled: EngineOptions, expected: dict[str, np.ndarray], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = largest(filled.cache_dir)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     for found in (False, True):
-        engine = OpenVinoEngine(UNET, options)
+        engine = OpenVinoEngine(UNET, filled)
         assert_same(ran(engine), expected)
         assert engine.from_cache is found
     assert "is damaged" in caplog.text
 
 
 def test_an_entry_the_runtime_refuses_is_made_again(
-    options: EngineOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    filled: EngineOptions,
+    expected: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    expected = ran(OpenVinoEngine(UNET, options))
-
     def refuse(self: ov.Core, *_: object) -> None:
         raise RuntimeError("made by another build")
 
-    engine = OpenVinoEngine(UNET, options)
+    engine = OpenVinoEngine(UNET, filled)
     with monkeypatch.context() as patch:
         patch.setattr(ov.Core, "import_model", refuse)
         assert_same(ran(engine), expected)
@@ -213,13 +234,15 @@ def test_an_entry_the_runtime_refuses_is_made_again(
 
 
 def test_a_disk_that_takes_nothing_is_logged_once(
-    options: EngineOptions, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    options: EngineOptions,
+    expected: dict[str, np.ndarray],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(compiled_store, "_write", full)
-    expected = ran(OpenVinoEngine(UNET))
     for _ in range(2):
         engine = OpenVinoEngine(UNET, options)
         assert_same(ran(engine), expected)
