@@ -22,6 +22,7 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -112,7 +113,7 @@ def _pictures(record: Mapping[str, Any], open_file: Callable[[str], bytes]) -> t
             if cell["file"] is None:
                 missing += 1
             else:
-                found.append(Picture(str(cell["model"]), settings, key, lambda name=cell["file"]: open_file(name)))
+                found.append(Picture(str(cell["model"]), settings, key, partial(open_file, cell["file"])))
     return found, missing
 
 

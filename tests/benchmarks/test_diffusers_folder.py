@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
 from benchmarks.contenders.diffusers_folder import PLACES, diffusers_folder
@@ -20,7 +21,7 @@ def subject(tmp_path: Path) -> Subject:
     for number, role in enumerate(PLACES):
         place = made.folder / UNET_WEIGHTS if role == "unet" else made.shared / SHARED_WEIGHTS[role]
         place.parent.mkdir(parents=True, exist_ok=True)
-        tensors = {"conv_in.weight": np.full((2, 3), number, np.float16)}
+        tensors: dict[str, NDArray] = {"conv_in.weight": np.full((2, 3), number, np.float16)}
         if role == "text_encoder":
             tensors = {"embeddings.weight": np.arange(6, dtype=np.float16), "text_model.bias": np.ones(3, np.float16)}
         save_file(tensors, place, metadata={"format": "pt"})
