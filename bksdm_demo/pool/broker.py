@@ -11,6 +11,7 @@ import logging
 import ssl
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError as EndedError
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as LateError
 from contextlib import suppress
@@ -28,6 +29,7 @@ FIRST = 10.0  # seconds for the first connection
 AGAIN = 0.25  # seconds between two tries to connect again
 GLANCE_NS = 2_000_000  # nanoseconds for which the server waits for an order; a busy server then says nothing
 GLANCE = 0.2  # seconds for its answer
+CLOSED = "The connection to the pool is closed."
 REMEMBERED = 15 * 60.0  # seconds for which a message with the same id is kept once only
 
 Answer = TypeVar("Answer")
@@ -89,6 +91,8 @@ class Broker:
         except (LateError, TimeoutError) as error:
             future.cancel()
             raise PoolError(f"The pool's server at {self.address.place} does not answer.") from error
+        except EndedError as error:  # by `close`, in another thread
+            raise PoolError(CLOSED) from error
         except (OSError, self._nats.errors.Error) as error:
             raise PoolError(
                 f"The pool's server at {self.address.place} refuses: {error or type(error).__name__}"
@@ -102,7 +106,7 @@ class Broker:
     def _submit(self, work: Coroutine[Any, Any, Answer]) -> Future[Answer]:
         if self._loop.is_closed() or not self._thread.is_alive():
             work.close()
-            raise PoolError("The connection to the pool is closed.")
+            raise PoolError(CLOSED)
         return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     # --- Connecting --------------------------------------------------------------------------------------------------
