@@ -182,6 +182,7 @@ class Broker:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(ANSWER)
         if not self._thread.is_alive():
+            self._loop.run_until_complete(_cancel_others())  # what came while the loop stopped
             self._loop.close()
 
     async def _end(self) -> None:
@@ -189,10 +190,7 @@ class Broker:
             await self._client.flush(1)
         with suppress(Exception):
             await self._client.close()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await _cancel_others()
 
     # --- Messages that are told once ---------------------------------------------------------------------------------
 
@@ -288,6 +286,14 @@ class Broker:
     def forget(self, stream: str, subject: str) -> None:
         """Delete a subject's messages. Does not wait."""
         self.later(self._stream.purge_stream(stream, subject=subject))
+
+
+async def _cancel_others() -> None:
+    await asyncio.sleep(0)  # so that every task has begun
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _why(place: str, error: BaseException) -> str:
