@@ -104,5 +104,5 @@
     target.focus();
   });
 
-  Object.assign((window.bksdm ??= {}), { follow, addressed });
+  Object.assign((window.bksdm ??= {}), { follow, addressed, followed: () => followed });
 })();

@@ -272,7 +272,8 @@ def build_sheets(
     )
     _wire_form(handlers, begin, text, axes, models, price, start, shown, visits)
     gr.on([refresh.click, tab.select], handlers.refresh, **_now(shown, visits))
-    gr.on([each.input for each in (baseline, shows, sort, only)], handlers.choose_view, **_now(shown, visits))
+    views = [each.input for each in (baseline, shows, sort, only)]
+    gr.on(views, handlers.choose_view, trigger_mode="always_last", **_now(shown, visits))
     _wire_grid(page, tabs, handlers, shown, visits, compare_tab)
 
 

@@ -18,7 +18,18 @@
   let pause = SHORTEST;
   let timer = 0;
 
+  let restored = []; // comparisons whose board was shown again, at most three times each
+
   const press = (id) => document.getElementById(id)?.click();
+
+  // On a slow line, the answer about the empty board may come after the comparison's own and replace it.
+  function restore() {
+    const job = window.bksdm.followed();
+    if (!job || document.querySelector("#bk-board [data-job]")) return;
+    if (restored.filter((one) => one === job).length === 3) return; // it has no board: deleted, or expired
+    restored = [...restored.filter((one) => one === job), job];
+    press("bk-refresh");
+  }
 
   // Returns whether there is news. Throws when the server does not answer.
   async function look(element) {
@@ -39,6 +50,7 @@
   }
 
   async function round() {
+    restore();
     const elements = document.hidden ? [] : [...document.querySelectorAll("[data-news]")];
     let news = false;
     try {

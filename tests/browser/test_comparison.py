@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,3 +80,28 @@ def test_a_refused_form_speaks_beside_the_button(chromium: Any, address: str) ->
     page.wait_for_selector("#bk-said [role=alert]")
     assert page.inner_text("#bk-said").startswith("The prompt is empty")
     assert page.is_enabled("#bk-compare")
+
+
+def test_a_late_answer_about_the_models_does_not_replace_the_comparison(chromium: Any, address: str) -> None:
+    """On a slow line, the request for the empty board may end after the comparison."""
+    page = visit(chromium, address)
+    late: list[Any] = []
+
+    def hold(route: Any) -> None:
+        values = json.loads(route.request.post_data)["data"]
+        if values == [["emoji-base", "emoji-small", "emoji-tiny"], None]:  # the chosen models, and no comparison yet
+            late.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/gradio_api/run/predict", hold)
+    page.uncheck("#bk-models label:has-text('Emoji Original') input")
+    page.wait_for_function("document.querySelectorAll('#bk-models input:checked').length == 3")
+    type_and_submit(page, "red apple")
+    page.wait_for_selector(DONE)
+    assert len(late) == 1
+    with page.expect_response(lambda answer: answer.request == late[0].request):
+        late[0].continue_()
+    page.wait_for_selector(".bk-board:not([data-job])", state="attached")
+    page.wait_for_selector(DONE)
+    assert page.locator(".bk-picture").count() == 3
