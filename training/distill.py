@@ -104,26 +104,31 @@ class Lesson:
 
 
 class Arm:
-    """One student or control with its optimiser and running average; `steps` it has learned so far."""
+    """One student or control with its optimiser and running average; `steps` it has learned so far.
 
-    def __init__(self, name: str, teacher: UNet2DConditionModel) -> None:
+    It lives on the teacher's device. `checkpoint` is the name of its checkpoint, if that is not its own.
+    """
+
+    def __init__(self, name: str, teacher: UNet2DConditionModel, checkpoint: str = "") -> None:
         torch.manual_seed(zlib.crc32(shape_of(name).encode()))
         self.name, self.unet = name, networks.unet(shape_of(name))
+        self._checkpoint, self._device = checkpoint or name, next(teacher.parameters()).device
         self._kind = name.removeprefix(shape_of(name))
         if self._kind != SCRATCH:
             initialise(self.unet, teacher)
+        self.unet.to(self._device)
         self._features = Features(self.unet) if self._kind == STUDENT else None
         self._average = original.RunningAverage(self.unet)
         self._optimiser = torch.optim.AdamW(
             self.unet.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
         )
-        self._terms, self._since = torch.zeros(3), 0  # sums since the last line of the log
-        self.steps = 0
+        self._terms, self._since = torch.zeros(3, device=self._device), 0  # sums since the last line of the log
+        self.steps = self.samples = 0
 
     def losses(self, lesson: Lesson, teacher: Features) -> list[torch.Tensor]:
         """The losses: denoising; the teacher's output, except from scratch; its features, for students only."""
         noised = lesson.noised
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self._device.type, torch.bfloat16):
             predicted = self.unet(noised.latents, noised.timesteps, lesson.hidden).sample
         losses = [diffusion.weighted_error(predicted, noised.noise, noised.weights)]
         if self._kind != SCRATCH:
@@ -141,7 +146,7 @@ class Arm:
         team.average_gradients(self.unet.parameters())
         torch.nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
         self._optimiser.step()
-        self.steps += 1
+        self.steps, self.samples = self.steps + 1, self.samples + team.size * len(lesson.output)
         self._average.update(self.steps)
         self._since += 1
         for place, loss in enumerate(losses):
@@ -157,23 +162,30 @@ class Arm:
     def save(self, teacher: str, spent: float, done: bool) -> None:
         """Save the arm, and for a student after EQUAL samples also its early copy."""
         state = {"unet": self.unet.state_dict(), "optimiser": self._optimiser.state_dict()}
-        state |= {"average": self._average.weights, "steps": self.steps, "samples": self.steps * BATCH}
+        state |= {"average": self._average.weights, "step": self.steps, "samples": self.samples}
         state |= {"teacher": teacher, "spent": spent, "done": done}
-        save_checkpoint(self.name, state)
+        save_checkpoint(self._checkpoint, state)
         if done and self._kind == STUDENT and self.steps == EQUAL // BATCH:
-            save_checkpoint(self.name + EARLY, state)
+            save_checkpoint(self._checkpoint + EARLY, state)
 
-    def restore(self, state: dict) -> None:
+    def restore(self) -> float:
+        """Go on from the arm's checkpoint, if there is one. Returns the seconds spent on it."""
+        state = load_checkpoint(self._checkpoint)
+        if not state:
+            return 0.0
         self.unet.load_state_dict(state["unet"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self._average.weights, self.steps = state["average"], state["steps"]
+        if "optimiser" in state:
+            self._optimiser.load_state_dict(state["optimiser"])
+        self._average.weights = {name: value.to(self._device) for name, value in state["average"].items()}
+        self.steps, self.samples = state["step"], state["samples"]
+        return state["spent"]
 
 
 def fingerprint(teacher: UNet2DConditionModel) -> str:
     """Sixteen letters that change when any of the teacher's weights does."""
     digest = hashlib.sha256()
     for value in teacher.state_dict().values():
-        digest.update(value.contiguous().numpy().tobytes())
+        digest.update(value.contiguous().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -207,11 +219,8 @@ class Lessons:
 def train(team: Team, names: list[str], samples: int) -> None:
     pair = original.load()
     watched, origin = Features(pair["unet"]), fingerprint(pair["unet"])
-    arms, spent = [Arm(name, pair["unet"]) for name in names], 0.0
-    for arm in arms:
-        if saved := load_checkpoint(arm.name):
-            arm.restore(saved)
-            spent = max(spent, saved["spent"])
+    arms = [Arm(name, pair["unet"]) for name in names]
+    spent = max(arm.restore() for arm in arms)
     first, steps = min(arm.steps for arm in arms), samples // BATCH
     lessons, watch, last_save = Lessons(pair, team, first), Stopwatch(spent), spent
     for step in range(first, steps):
@@ -253,7 +262,7 @@ def unfinished(names: list[str], samples: int) -> list[str]:
         saved = load_checkpoint(name)
         if saved and saved.get("teacher") != origin:
             raise SystemExit(f"{name} learned from another teacher: delete its checkpoint to train it again")
-        if saved and saved["steps"] >= samples // BATCH:
+        if saved and saved["step"] >= samples // BATCH:
             log("distill", f"{name} has had its {saved['samples']} samples")
         else:
             lacking.append(name)

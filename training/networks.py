@@ -20,7 +20,13 @@ NAMES = ("original", *STUDENTS)
 
 
 class PlainAttention:
-    """diffusers' attention as two matrix products and a softmax. On CPUs, a fused backward pass is slower."""
+    """diffusers' attention as two matrix products and a softmax. On CPUs, a fused backward pass is slower.
+
+    `weights`, if given, collects each call's weights of the text, [B, heads, S, 77], for a loss on them.
+    """
+
+    def __init__(self, weights: list[torch.Tensor] | None = None) -> None:
+        self.weights = weights
 
     def __call__(
         self,
@@ -35,7 +41,10 @@ class PlainAttention:
             for projected in (attn.to_q(hidden_states), attn.to_k(context), attn.to_v(context))
         )
         scores = (query * attn.scale) @ key.transpose(2, 3)
-        mixed = torch.softmax(scores, dim=3, dtype=torch.float32).to(value.dtype) @ value
+        weights = torch.softmax(scores, dim=3, dtype=torch.float32)
+        if self.weights is not None and encoder_hidden_states is not None:
+            self.weights.append(weights)
+        mixed = weights.to(value.dtype) @ value
         return attn.to_out[0](mixed.transpose(1, 2).flatten(2))
 
 

@@ -52,6 +52,19 @@ class Team:
             gradient.copy_(part.view_as(gradient))
 
 
+class Alone(Team):
+    """A team of one, in this process: on a GPU."""
+
+    def __init__(self) -> None:
+        self.rank, self.size = 0, 1
+
+    def agree(self, value: float) -> float:
+        return value
+
+    def average_gradients(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Nothing: the gradients are the mean."""
+
+
 def _start(rank: int, function: Callable[..., None], team: tuple, arguments: tuple) -> None:
     torch.set_num_threads(1)
     os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[rank]})

@@ -132,7 +132,7 @@ def test_one_ahead_waits_for_the_others(teacher: Any) -> None:
     distill.train(alone(), ["tiny"], 2)
     distill.train(alone(), ["tiny", "tiny-plain"], 2 * STEPS)
     saved = [checkpoint(name) for name in ("tiny", "tiny-plain")]
-    assert [(state["steps"], state["samples"], state["done"]) for state in saved] == [(STEPS, 2 * STEPS, True)] * 2
+    assert [(state["step"], state["samples"], state["done"]) for state in saved] == [(STEPS, 2 * STEPS, True)] * 2
 
 
 def test_students_have_two_rounds_and_the_first_is_kept_beside_the_controls(

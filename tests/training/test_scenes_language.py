@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from training.concepts import COMMON, FLAGGED, SYNONYMS
-from training.scenes import grammar
-from training.scenes.grammar import Group, Scene, combinations, held_out_scene, prompt, scene
+from training.scenes import grammar, words
+from training.scenes.grammar import Group, Phrase, Scene, combinations, held_out_scene, prompt, scene
 from training.scenes.held_out import HELD_OUT, PATH, choose
 from training.scenes.prompts import COUNTS, NEVER, TRAINED, every, prompts
 from training.scenes.things import COLOURED, NAMES, PLACES, THINGS, WEARERS, WORN, WORN_NAMES
@@ -115,7 +115,29 @@ def test_a_never_trained_scene_has_one(kind: str) -> None:
 def test_a_generator_gives_the_same_scenes_and_captions_again() -> None:
     first, second = ([grammar.caption(scene(draw), draw) for _ in range(50)] for draw in map(random.Random, (8, 8)))
     assert first == second
-    assert "" in first
+    assert [] in first
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_tokens_know_which_group_they_name(seed: int) -> None:
+    made = Scene("place", (Group("apple", colour="blue"), CAT), "left", "beach")
+    phrases = grammar.phrases(made, random.Random(seed))
+    ids, groups = words.encode_phrases(phrases)
+    assert (ids == words.encode(" ".join(phrase.text for phrase in phrases))).all()
+    for place in range(2):
+        (text,) = (phrase.text for phrase in phrases if phrase.group == place)
+        bare = words.encode(" ".join(word for word in text.split() if word not in words.ARTICLES))
+        named = ids[groups == place]
+        assert named.size > 0
+        assert (named == bare[1 : 1 + named.size]).all()
+        assert bare[1 + named.size] == bare[-1]  # all of it
+
+
+def test_a_long_prompt_ends_with_the_end_token() -> None:
+    ids, groups = words.encode_phrases([Phrase("a cat", 0), Phrase("and " * 100), Phrase("a dog", 1)])
+    assert ids.shape == groups.shape == (77,)
+    assert ids[-1] == words.vocabulary_size() - 1
+    assert groups.max() == 0
 
 
 def _entries() -> list[dict[str, Any]]:

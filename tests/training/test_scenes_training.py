@@ -64,7 +64,7 @@ def test_the_small_tokenizer_gives_the_ids_of_the_family_s() -> None:
     from training.scenes import grammar, words
 
     draw = random.Random(1)
-    prompts = [grammar.caption(grammar.scene(draw), draw) for _ in range(300)]
+    prompts = [grammar.prompt(grammar.scene(draw), draw) for _ in range(300)]
     prompts += ["", "Héllo, 3 CATS!! it's 😀", " ".join(["elephant"] * 90)]
     wanted = tokenizer.encode(tokenizer.load(), prompts).numpy()
     assert (np.stack([words.encode(prompt) for prompt in prompts]) == wanted).all()
@@ -90,10 +90,11 @@ def test_weights_come_back_from_pieces(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_training_goes_on_where_it_was_and_what_comes_back_is_a_checkpoint(work: Path, tmp_path: Path) -> None:
     from training.scenes import on_gpu, original
     from training.scenes.machine import Budget
+    from training.workers import Alone
     from training.workspace import load_checkpoint
 
-    original.train(Budget(2), 2, 0)
-    original.train(Budget(4), 2, 0)
+    original.train(Alone(), Budget(2), 2, 0)
+    original.train(Alone(), Budget(4), 2, 0)
     saved: Any = load_checkpoint(original.NAME)
     assert (saved["samples"], saved["step"], saved["done"]) == (4, 2, True)
     assert all(torch.isfinite(value).all() for value in saved["average"].values())
@@ -103,19 +104,54 @@ def test_a_training_goes_on_where_it_was_and_what_comes_back_is_a_checkpoint(wor
     on_gpu.receive(tmp_path / "out")
     back: Any = load_checkpoint(original.NAME)
     assert max((back["average"][name] - value).abs().max() for name, value in saved["average"].items()) < 0.01
-    original.train(Budget(2), 2, 0)  # without an optimiser's state
+    original.train(Alone(), Budget(2), 2, 0)  # without an optimiser's state
     assert original.load()["unet"].training is False
+
+
+def test_attention_is_at_its_best_inside_the_things_places() -> None:
+    from training import networks
+    from training.scenes.attention import Watch
+    from training.scenes.words import LENGTH, NO_GROUP
+
+    watch = Watch(networks.unet("tiny"), fast=False)
+    groups, regions = torch.full((2, LENGTH), NO_GROUP), torch.zeros(2, 2, 16, 16)
+    groups[0, 3], regions[0, 0, :8] = 0, 1  # token 3 names what fills the upper half
+    places = {"inside": slice(0, 32), "outside": slice(32, 64), "everywhere": slice(0, 64)}  # of 8 x 8 cells
+    losses = {}
+    for name, place in places.items():
+        weights = torch.zeros(2, 4, 64, LENGTH)
+        weights[:, :, place, 3] = 0.5
+        watch.weights += [weights, torch.rand(2, 4, 4, LENGTH)]  # layers of 2 x 2 cells do not count
+        losses[name] = float(watch.loss(groups, regions))
+    assert losses == pytest.approx({"inside": 0, "outside": 1, "everywhere": 0.25}, abs=1e-6)
+    assert watch.weights == []
+
+
+def test_watched_attention_is_the_same(work: Path) -> None:
+    from training.scenes import original
+    from training.scenes.attention import Watch
+
+    pair = original.begin()
+    given = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 77, 128)
+    with torch.no_grad():
+        plain = pair["unet"](*given).sample
+        watch = Watch(pair["unet"], fast=False)
+        assert torch.equal(pair["unet"](*given).sample, plain)
+    assert {weights.shape[2:] for weights in watch.weights} == {(side * side, 77) for side in (16, 8, 4, 2)}
 
 
 def test_students_and_autoencoder_take_a_step(work: Path) -> None:
     from training.scenes import autoencoder, students
     from training.scenes.machine import Budget
+    from training.workers import Alone
     from training.workspace import load_checkpoint
 
     autoencoder.train("both", Budget(2), 2, 0)
-    students.train(Budget(2), 2, 0)
-    saved: list[Any] = [load_checkpoint(f"scene-{shape}") for shape in ("base", "small", "tiny")]
-    assert [state["samples"] for state in saved] == [2, 2, 2]
+    arms = ["base", "small", "tiny", "tiny-plain", "tiny-scratch"]
+    students.train(Alone(), Budget(2), arms[:3], 2, 0)
+    students.train(Alone(), Budget(4), arms, 2, 0)  # two of them are behind
+    saved: list[Any] = [load_checkpoint(f"scene-{arm}") for arm in arms]
+    assert [(state["step"], state["samples"]) for state in saved] == [(2, 4)] * 5
     assert students.load("tiny").training is False
 
 

@@ -141,7 +141,7 @@ def quality(network: nn.Module) -> str:
     """PSNR in dB on single pictures and on scenes of no training."""
     found = []
     for name, single in (("single pictures", 1.0), ("scenes", 0.0)):
-        pictures, _ = Examples(SEED["encoder"], single).batch(FIRST_OF_TESTS, 128)
+        pictures, *_ = Examples(SEED["encoder"], single).batch(FIRST_OF_TESTS, 128)
         errors = []
         for part in machine.to_images(pictures).split(16):
             with machine.half():

@@ -1,17 +1,21 @@
 """The family's GenEval: how often a system's picture shows what the prompt says, by kind of prompt.
 
-    python -m training.scenes.evaluate [--systems original tiny] [--packages DIR ...] [--checkpoints] [--every N]
+    python -m training.scenes.evaluate [--systems original tiny] [--packages DIR ...] [--steps 20 13] [--checkpoints]
 
 The systems draw through the app's own pipeline, from their packages; `--checkpoints` adds the trained original through
 torch. The detector judges. It first judges the rendered scenes of the same prompts, and what the autoencoder makes of
 them: these are the ceilings. Intervals are percentile bootstraps over the prompts. `--every 3` takes a third of the six
-hundred. Everything goes to training/work/scenes-evaluation: report.json, report.md, a sheet and the pictures.
+hundred. `--steps 20 13` adds every system with 13 steps, so that the original with fewer steps stands beside a student
+that takes as long. Seconds are the pipeline's on one core, from the pictures of the table. Everything goes to
+training/work/scenes-evaluation: report.json, report.md, a sheet and the pictures.
 """
 
 import argparse
+import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +39,7 @@ STEPS = 20
 GUIDANCE = 3.0
 BATCH = 15  # pictures that torch draws together
 NAMES = ("original", "base", "small", "tiny")
+COST_NAMES = ("U-Net parameters, M", "seconds a picture, one core")
 Pictures = NDArray[np.uint8]
 
 
@@ -57,10 +62,10 @@ def reconstructed(pictures: Pictures) -> Pictures:
     return torch.cat(found).numpy()
 
 
-def through_torch(asked: Sequence[Asked], out: Path) -> Pictures:
+def through_torch(asked: Sequence[Asked], out: Path, steps: int) -> Pictures:
     """What the trained original draws, by the numbers of its checkpoint; goes on where it was stopped."""
     saved = load_checkpoint(original.NAME)
-    path = out / "pictures" / f"checkpoint-{saved['samples'] if saved else 0}.npz"
+    path = out / "pictures" / f"checkpoint-{saved['samples'] if saved else 0}-{steps}.npz"
     album = Album(path)
     lacking = [one for one in asked if one.pair not in album]
     if lacking:
@@ -68,7 +73,7 @@ def through_torch(asked: Sequence[Asked], out: Path) -> Pictures:
         for first in range(0, len(lacking), BATCH):
             some = lacking[first : first + BATCH]
             texts, seeds = [one.prompt for one in some], [one.seed for one in some]
-            latents = sampling.latents(pair["unet"], pair["text"], texts, seeds, STEPS, GUIDANCE)
+            latents = sampling.latents(pair["unet"], pair["text"], texts, seeds, steps, GUIDANCE)
             for one, image in zip(some, sampling.decode(vae, latents).numpy(), strict=True):
                 album[one.pair] = Drawn(image, False, (), 0.0)
             album.save()
@@ -98,9 +103,21 @@ def by_kind(asked: Sequence[Asked], good: NDArray[np.bool_]) -> dict[str, dict[s
     return found
 
 
-def markdown(shares: Mapping[str, Mapping[str, Mapping[str, Interval]]], count: int) -> str:
-    """A table: kinds and parts by systems, in percent with intervals."""
-    rows = []
+@dataclass(frozen=True)
+class Cost:
+    """What a system's pictures take: U-Net parameters (None: unknown) and the median of their seconds on one core."""
+
+    parameters: int | None
+    seconds: float
+
+    def texts(self) -> tuple[str, str]:
+        return f"{self.parameters / 1e6:.1f}" if self.parameters else "", f"{self.seconds:.2f}"
+
+
+def markdown(shares: Mapping[str, Mapping[str, Mapping[str, Interval]]], count: int, costs: Mapping[str, Cost]) -> str:
+    """A table: kinds and parts by systems, in percent with intervals, below what a picture costs."""
+    texts = {system: costs[system].texts() if system in costs else ("", "") for system in shares}
+    rows = [[name, *(texts[system][place] for system in shares)] for place, name in enumerate(COST_NAMES)]
     for kind, parts in next(iter(shares.values())).items():
         for part in parts:
             name = f"{kind}, {part}" if kind != SINGLE else kind
@@ -122,7 +139,11 @@ def contact_sheet(asked: Sequence[Asked], pictures: Mapping[str, Pictures], good
 
 
 def evaluate(
-    asked: Sequence[Asked], pictures: Mapping[str, Pictures], blocked: Mapping[str, NDArray], out: Path
+    asked: Sequence[Asked],
+    pictures: Mapping[str, Pictures],
+    blocked: Mapping[str, NDArray],
+    costs: Mapping[str, Cost],
+    out: Path,
 ) -> None:
     """Judge everything and write the report."""
     network, shares, good = detector.load(), {}, {}
@@ -131,6 +152,7 @@ def evaluate(
         shares[system] = by_kind(asked, good[system])
     report = {
         "prompts": [{"prompt": one.prompt, "seed": one.seed, "kind": one.kind, "part": one.part} for one in asked],
+        "costs": {system: {"parameters": one.parameters, "seconds": one.seconds} for system, one in costs.items()},
         "right": {system: [bool(value) for value in values] for system, values in good.items()},
         "shares": {
             system: {kind: {part: each.as_json() for part, each in parts.items()} for kind, parts in kinds.items()}
@@ -139,15 +161,16 @@ def evaluate(
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(report, indent=1))
-    (out / "report.md").write_text(markdown(shares, len(asked)))
+    (out / "report.md").write_text(markdown(shares, len(asked), costs))
     contact_sheet(asked, pictures, good).save(out / "sheet.png")
-    print(markdown(shares, len(asked)))
+    print(markdown(shares, len(asked), costs))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--systems", nargs="*", choices=NAMES, default=list(NAMES), help="of the shipped family")
     parser.add_argument("--packages", nargs="*", type=Path, default=[], metavar="DIR", help="folders of more systems")
+    parser.add_argument("--steps", nargs="+", type=int, default=[STEPS], help="the first is also the checkpoint's")
     parser.add_argument("--checkpoints", action="store_true", help="also the trained original, through torch")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="take each Nth prompt only")
     parser.add_argument("--seed", type=int, default=0, help="decides the prompts")
@@ -161,15 +184,19 @@ def main() -> None:
     blocked: dict[str, NDArray] = {}
     systems = embedded(chosen.systems, EMOJI.parent)
     systems += [one for folder in chosen.packages for one in in_folder(folder.resolve(), EMOJI / "shared")]
-    for system in systems:
-        path = album_path(chosen.out / "pictures", system, STEPS)
-        fill(Order(system, tuple(one.pair for one in asked), path, STEPS), 1)
+    costs: dict[str, Cost] = {}
+    for steps, system in itertools.product(chosen.steps, systems):
+        path = album_path(chosen.out / "pictures", system, steps)
+        fill(Order(system, tuple(one.pair for one in asked), path, steps), 1)
         album = Album(path)
-        pictures[system.key] = np.stack([album[one.pair].image for one in asked])
-        blocked[system.key] = np.array([album[one.pair].blocked for one in asked])
+        drawn = [album[one.pair] for one in asked]
+        name = system.key if steps == chosen.steps[0] else f"{system.key}, {steps} steps"
+        pictures[name] = np.stack([one.image for one in drawn])
+        blocked[name] = np.array([one.blocked for one in drawn])
+        costs[name] = Cost(system.unet_parameters, float(np.median([one.seconds for one in drawn])))
     if chosen.checkpoints:
-        pictures["checkpoint"] = through_torch(asked, chosen.out)
-    evaluate(asked, pictures, blocked, chosen.out)
+        pictures["checkpoint"] = through_torch(asked, chosen.out, chosen.steps[0])
+    evaluate(asked, pictures, blocked, costs, chosen.out)
 
 
 if __name__ == "__main__":

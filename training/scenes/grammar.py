@@ -14,6 +14,7 @@ Needs neither numpy nor torch.
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from training.scenes.held_out import HELD_OUT
 from training.scenes.things import (
@@ -46,6 +47,13 @@ class Group:
     colour: str = ""
     size: str = ""
     worn: str = ""
+
+
+class Phrase(NamedTuple):
+    """A piece of a prompt, with the place in the scene's groups of the group that it names."""
+
+    text: str
+    group: int | None = None
 
 
 @dataclass(frozen=True)
@@ -181,30 +189,35 @@ def held_out_scene(draw: random.Random, kind: str) -> Scene:
 # How people say it
 
 
-def caption(made: Scene, draw: random.Random) -> str:
-    """A caption of training: any of the ways to say it, "" for one in ten."""
-    return "" if draw.random() < EMPTY_SHARE else prompt(made, draw)
+def caption(made: Scene, draw: random.Random) -> list[Phrase]:
+    """A caption of training, in pieces: any of the ways to say it, empty for one in ten."""
+    return [] if draw.random() < EMPTY_SHARE else phrases(made, draw)
 
 
 def prompt(made: Scene, draw: random.Random) -> str:
     """One of the ways in which people ask for this scene."""
+    return " ".join(phrase.text for phrase in phrases(made, draw))
+
+
+def phrases(made: Scene, draw: random.Random) -> list[Phrase]:
+    """The prompt in pieces: groups, and what stands between and around them."""
     plain = draw.random() < PLAIN_SHARE
-    parts = [_group(group, draw, plain, len(made.groups) == 1) for group in made.groups]
-    text = parts[0]
+    alone = len(made.groups) == 1
+    parts = [Phrase(_group(group, draw, plain, alone), place) for place, group in enumerate(made.groups)]
     if len(parts) == 2:
-        text = _related(parts, made.relation, draw, plain)
+        parts = _related(parts, made.relation, draw, plain)
     if made.setting:
         ways = SETTINGS[made.setting]
         where = ways[0] if plain else draw.choice(ways)
-        text = f"{where}, {text}" if not plain and draw.random() < 0.15 else f"{text} {where}"
-    return text
+        parts = [Phrase(f"{where},"), *parts] if not plain and draw.random() < 0.15 else [*parts, Phrase(where)]
+    return parts
 
 
-def _related(parts: list[str], relation: str, draw: random.Random, plain: bool) -> str:
+def _related(parts: list[Phrase], relation: str, draw: random.Random, plain: bool) -> list[Phrase]:
     if not plain and relation in MIRRORED and draw.random() < 0.3:  # "a cat above a car" is "a car below a cat"
         parts, relation = parts[::-1], MIRRORED[relation]
     ways = RELATIONS[relation]
-    return f"{parts[0]} {ways[0] if plain else draw.choice(ways)} {parts[1]}"
+    return [parts[0], Phrase(ways[0] if plain else draw.choice(ways)), parts[1]]
 
 
 def _group(group: Group, draw: random.Random, plain: bool, alone: bool) -> str:

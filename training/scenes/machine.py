@@ -47,19 +47,24 @@ class Source(Protocol):
 class _Batches(torch.utils.data.Dataset):
     """Whole batches by number."""
 
-    def __init__(self, source: Source, first: int, size: int) -> None:
-        self._source, self._first, self._size = source, first, size
+    def __init__(self, source: Source, first: int, size: int, stride: int) -> None:
+        self._source, self._first, self._size, self._stride = source, first, size, stride
 
     def __len__(self) -> int:
         return 10**9
 
     def __getitem__(self, number: int) -> tuple[NDArray, ...]:
-        return self._source.batch(self._first + number * self._size, self._size)
+        return self._source.batch(self._first + number * self._stride, self._size)
 
 
-def batches(source: Source, first: int, size: int, makers: int) -> Iterator[tuple[NDArray | torch.Tensor, ...]]:
-    """Batches from example `first` on, without end; `makers` processes make them ahead, 0 for this one."""
-    dataset = _Batches(source, first, size)
+def batches(
+    source: Source, first: int, size: int, makers: int, stride: int = 0
+) -> Iterator[tuple[NDArray | torch.Tensor, ...]]:
+    """Batches from example `first` on, without end; `makers` processes make them ahead, 0 for this one.
+
+    A batch begins `stride` examples after the one before; 0 stands for `size`: none is left out.
+    """
+    dataset = _Batches(source, first, size, stride or size)
     if not makers:
         yield from (dataset[number] for number in range(len(dataset)))
         return

@@ -5,24 +5,27 @@
 Starts from the shipped weights (recover.py) and learns both networks together: noise prediction with the same loss as
 training.original, on latents that the frozen autoencoder makes of every fresh picture. The learning rate stays level
 and falls in the last quarter of the budget, which is in samples, or also in minutes on a GPU. Resumes from its
-checkpoint `scene-original`; every example follows from its number.
+checkpoint `scene-original`; every example follows from its number. A second loss tells every word where to look
+(attention.py).
 """
 
 import torch
-from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import nn
 
-from training import diffusion, networks
+from training import diffusion, networks, workers
 from training.original import FALLING_SHARE, RunningAverage
 from training.scenes import autoencoder, machine, words
+from training.scenes.attention import Watch
 from training.scenes.machine import DEVICE, Budget
 from training.scenes.mix import Examples
+from training.workers import Alone, Team
 from training.workspace import load_checkpoint, log, save_checkpoint
 
 NAME = "scene-original"
 SAMPLES = 1_500_000  # in all
-BATCH = {"cpu": 16, "cuda": 512}
-RATE = {"cpu": 3e-4, "cuda": 1e-3}
+BATCH = {"cpu": 16, "cuda": 512}  # of every worker: one a core, or one for the GPU
+RATE = {"cpu": 5e-4, "cuda": 1e-3}
+PLACES_WEIGHT = 0.1  # of the loss that tells words where to look
 WARM_UP = 200  # steps of every run: the optimiser's state needs them after a start
 SAVE_EVERY = 120  # seconds
 LOG_EVERY = {"cpu": 25, "cuda": 50}  # steps
@@ -42,7 +45,7 @@ def begin() -> nn.ModuleDict:
     torch.manual_seed(0)
     pair = nn.ModuleDict({"unet": networks.unet("original"), "text": networks.text_encoder(words.vocabulary_size())})
     pair.load_state_dict(renamed(shipped["average"], pair))
-    return quick(pair)
+    return pair.to(DEVICE)
 
 
 def renamed(weights: dict[str, torch.Tensor], pair: nn.Module) -> dict[str, torch.Tensor]:
@@ -54,13 +57,6 @@ def renamed(weights: dict[str, torch.Tensor], pair: nn.Module) -> dict[str, torc
     return {name: plain[name.replace("text.text_model.", "text.")] for name in wanted}
 
 
-def quick(pair: nn.Module) -> nn.Module:
-    """Move it to the device; there, a GPU's own attention is the faster one."""
-    if DEVICE.type == "cuda" and "unet" in pair:
-        pair["unet"].set_attn_processor(AttnProcessor2_0())
-    return pair.to(DEVICE)
-
-
 def loss_of(pair: nn.ModuleDict, clean: torch.Tensor, ids: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
     noised = diffusion.add_noise(clean, noise)
     with machine.half():
@@ -69,9 +65,10 @@ def loss_of(pair: nn.ModuleDict, clean: torch.Tensor, ids: torch.Tensor, noise: 
     return diffusion.weighted_error(predicted, noised.noise, noised.weights)
 
 
-def train(budget: Budget, size: int, makers: int) -> None:
-    """Train up to the budget."""
+def train(team: Team, budget: Budget, size: int, makers: int) -> None:
+    """Train up to the budget, as one of a team with equal weights."""
     pair, vae = begin().train(), autoencoder.load()
+    watch = Watch(pair["unet"], fast=DEVICE.type == "cuda")
     optimiser = torch.optim.AdamW(pair.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
     average, step, samples, spent = RunningAverage(pair), 0, 0, 0.0
     if saved := load_checkpoint(NAME):
@@ -80,7 +77,8 @@ def train(budget: Budget, size: int, makers: int) -> None:
             optimiser.load_state_dict(saved["optimiser"])
         average.weights = {key: value.to(DEVICE) for key, value in renamed(saved["average"], pair).items()}
         step, samples, spent = saved["step"], saved["samples"], saved["spent"]
-    source, noise = machine.batches(Examples(SEED), samples, size, makers), torch.Generator(DEVICE)
+    source = machine.batches(Examples(SEED), samples + team.rank * size, size, makers, team.size * size)
+    noise = torch.Generator(DEVICE)
     first_step, first_sample, last_save, losses = step, samples, 0.0, []
 
     def save(done: bool) -> None:
@@ -88,31 +86,37 @@ def train(budget: Budget, size: int, makers: int) -> None:
         state |= {"step": step, "samples": samples, "spent": spent + budget.spent, "done": done}
         save_checkpoint(NAME, state)
 
-    while (share := budget.share(samples)) < 1:
-        pictures, ids = next(source)
+    while (share := team.agree(budget.share(samples))) < 1:
+        pictures, ids, groups, regions = next(source)
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(share, step - first_step)
-        noise.manual_seed(step)
+        noise.manual_seed(team.size * step + team.rank)
         with torch.no_grad(), machine.half():
             clean = autoencoder.encode(vae, machine.to_images(pictures)).float()
         loss = loss_of(pair, clean, machine.on_device(ids), noise)
+        looking = watch.loss(machine.on_device(groups), machine.on_device(regions))
         optimiser.zero_grad()
-        loss.backward()
+        (loss + PLACES_WEIGHT * looking).backward()
+        team.average_gradients(pair.parameters())
         nn.utils.clip_grad_norm_(pair.parameters(), 1.0)
         optimiser.step()
-        step, samples = step + 1, samples + size
+        step, samples = step + 1, samples + team.size * size
         average.update(step)
-        losses.append(loss.detach())
+        if not team.leads:
+            continue
+        losses.append(torch.stack([loss.detach(), looking.detach()]))
         if step % LOG_EVERY[DEVICE.type] == 0:
             rate = (samples - first_sample) / budget.spent
-            mean = torch.stack(losses).mean().item()
+            mean, outside = torch.stack(losses).mean(0).tolist()
             losses.clear()
-            log(NAME, f"{samples} samples, {budget.spent / 60:.1f} min, {rate:.1f} a second, loss {mean:.4f}")
+            done = f"{samples} samples, {budget.spent / 60:.1f} min, {rate:.1f} a second"
+            log(NAME, f"{done}, loss {mean:.4f}, places {outside:.4f}")
         if budget.spent - last_save > SAVE_EVERY:
             last_save = budget.spent
             save(done=False)
-    save(done=True)
-    log(NAME, f"finished after {samples} samples")
+    if team.leads:
+        save(done=True)
+        log(NAME, f"finished after {samples} samples")
 
 
 def load() -> nn.ModuleDict:
@@ -126,8 +130,13 @@ def load() -> nn.ModuleDict:
 def main() -> None:
     chosen = machine.arguments(SAMPLES, BATCH[DEVICE.type]).parse_args()
     machine.prepare()
-    log(NAME, f"{networks.parameters(begin()) / 1e6:.2f} M parameters on {DEVICE.type}")
-    train(Budget(chosen.samples, chosen.minutes), chosen.batch, chosen.makers)
+    weights = networks.parameters(begin())
+    log(NAME, f"{weights / 1e6:.2f} M parameters on {DEVICE.type}")
+    budget = Budget(chosen.samples, chosen.minutes)
+    if DEVICE.type == "cpu":
+        workers.run(train, weights, budget, chosen.batch, chosen.makers)
+    else:
+        train(Alone(), budget, chosen.batch, chosen.makers)
 
 
 if __name__ == "__main__":

@@ -1,139 +1,105 @@
 """The composing students: base, small and tiny, cut from the composing original and distilled on the same mix.
 
-    python -m training.scenes.students [--samples N] [--minutes M] [--makers P]
+    python -m training.scenes.students [--arms tiny tiny-plain ...] [--samples N] [--minutes M] [--makers P]
 
-Starts from the original's weights, cut as in training.distill, with the same three losses: denoising, the teacher's
-output and its features. All three learn from the same batches and share the teacher's pass. Resumes from their
-checkpoints `scene-base`, `scene-small` and `scene-tiny`.
+Students and controls are those of training.distill, on fresh scenes: a student starts from the original's weights, cut,
+and learns from denoising, the teacher's output and its features; `-plain` does without the features, `-scratch` starts
+from random weights without the teacher. All arms of a run learn from the same batches and share the teacher's pass.
+Resumes from their checkpoints `scene-base`, `scene-tiny-plain` and so on; arms of one run go on from the one that has
+the fewest samples, the others wait.
 """
 
 import torch
-from torch import nn
+from diffusers.models.attention_processor import AttnProcessor2_0
 
-from training import diffusion, networks
-from training.distill import FALLING_SHARE, FEATURE_SCALE, Features, initialise
-from training.original import RunningAverage
+from training import diffusion, networks, workers
+from training.distill import ARMS, FALLING_SHARE, Arm, Features, Lesson, fingerprint, shape_of
 from training.scenes import autoencoder, machine, original
 from training.scenes.machine import DEVICE, Budget
 from training.scenes.mix import Examples
-from training.workspace import load_checkpoint, log, save_checkpoint
+from training.workers import Alone, Team
+from training.workspace import load_checkpoint, log
 
 STAGE = "scene-students"
-SAMPLES = 200_000  # of every student in all
-BATCH = {"cpu": 16, "cuda": 384}
-RATE = {"cpu": 4e-4, "cuda": 8e-4}
+SAMPLES = 200_000  # of every arm in all
+BATCH = {"cpu": 8, "cuda": 384}  # of every worker
+RATE = {"cpu": 6e-4, "cuda": 8e-4}
 WARM_UP = 60  # steps of every run
 SAVE_EVERY = 120  # seconds
-LOG_EVERY = {"cpu": 25, "cuda": 50}  # steps
+LOG_EVERY = {"cpu": 50, "cuda": 50}  # steps
 SEED = 600
 
 
-def checkpoint_of(shape: str) -> str:
-    return f"scene-{shape}"
-
-
-class Student:
-    """One student with its optimiser and running average."""
-
-    def __init__(self, shape: str, teacher: nn.Module) -> None:
-        self.shape, self.unet = shape, networks.unet(shape)
-        initialise(self.unet, teacher)
-        original.quick(nn.ModuleDict({"unet": self.unet}))
-        self._features, self._average = Features(self.unet), RunningAverage(self.unet)
-        self._optimiser = torch.optim.AdamW(
-            self.unet.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True
-        )
-        self.step = self.samples = 0
-        if saved := load_checkpoint(checkpoint_of(shape)):
-            self.unet.load_state_dict(saved["unet"])
-            self._average.weights = {key: value.to(DEVICE) for key, value in saved["average"].items()}
-            self.step, self.samples = saved["step"], saved["samples"]
-            if "optimiser" in saved:
-                self._optimiser.load_state_dict(saved["optimiser"])
-
-    def learn(
-        self, noised: diffusion.Noised, hidden: torch.Tensor, output: torch.Tensor, teacher: Features, rate: float
-    ) -> torch.Tensor:
-        """One step. Returns the losses: denoising, output, features."""
-        for group in self._optimiser.param_groups:
-            group["lr"] = rate
-        with machine.half():
-            predicted = self.unet(noised.latents, noised.timesteps, hidden).sample
-        losses = torch.stack(
-            [
-                diffusion.weighted_error(predicted, noised.noise, noised.weights),
-                diffusion.weighted_error(predicted, output, noised.weights),
-                FEATURE_SCALE * self._features.difference(teacher),
-            ]
-        )
-        self._optimiser.zero_grad()
-        losses.sum().backward()
-        nn.utils.clip_grad_norm_(self.unet.parameters(), 1.0)
-        self._optimiser.step()
-        self.step, self.samples = self.step + 1, self.samples + len(noised.noise)
-        self._average.update(self.step)
-        return losses.detach()
-
-    def save(self, done: bool) -> None:
-        state = {"unet": self.unet.state_dict(), "average": self._average.weights, "done": done}
-        state |= {"optimiser": self._optimiser.state_dict(), "step": self.step, "samples": self.samples, "spent": 0.0}
-        save_checkpoint(checkpoint_of(self.shape), state)
+def checkpoint_of(arm: str) -> str:
+    return f"scene-{arm}"
 
 
 def learning_rate(share: float, step: int) -> float:
+    """Level, then falling to zero in the last quarter; `step` counts the steps of this run."""
     return RATE[DEVICE.type] * min(1.0, (step + 1) / WARM_UP, (1 - share) / FALLING_SHARE)
 
 
-def train(budget: Budget, size: int, makers: int) -> None:
-    """Train all three up to the budget."""
+def train(team: Team, budget: Budget, names: list[str], size: int, makers: int) -> None:
+    """Train all arms up to the budget, as one of a team with equal weights."""
     pair, vae = original.load(), autoencoder.load()
-    watched, students = Features(pair["unet"]), [Student(shape, pair["unet"]) for shape in networks.STUDENTS]
-    samples = first_sample = min(student.samples for student in students)
-    source, noise = machine.batches(Examples(SEED), samples, size, makers), torch.Generator(DEVICE)
-    step, last_save, told = 0, 0.0, []
-    while (share := budget.share(samples)) < 1:
-        pictures, ids = next(source)
-        noise.manual_seed(SEED + samples)
+    watched, origin = Features(pair["unet"]), fingerprint(pair["unet"])
+    arms = [Arm(name, pair["unet"], checkpoint_of(name)) for name in names]
+    if DEVICE.type == "cuda":
+        for unet in (pair["unet"], *(arm.unet for arm in arms)):
+            unet.set_attn_processor(AttnProcessor2_0())  # a GPU's own attention is the faster one
+    spent = max(arm.restore() for arm in arms)
+    samples = first = min(arm.samples for arm in arms)
+    source = machine.batches(Examples(SEED), samples + team.rank * size, size, makers, team.size * size)
+    step, last_save, noise = 0, 0.0, torch.Generator(DEVICE)
+    while (share := team.agree(budget.share(samples))) < 1:
+        pictures, ids, *_ = next(source)
+        noise.manual_seed(SEED * 10**9 + samples + team.rank * size)
         with torch.no_grad(), machine.half():
-            clean = autoencoder.encode(vae, machine.to_images(pictures)).float()
-            noised = diffusion.add_noise(clean, noise)
+            noised = diffusion.add_noise(autoencoder.encode(vae, machine.to_images(pictures)).float(), noise)
             hidden = pair["text"](machine.on_device(ids)).last_hidden_state
             output = pair["unet"](noised.latents, noised.timesteps, hidden).sample.float()
-        rate = learning_rate(share, step)
-        told.append(torch.stack([student.learn(noised, hidden, output, watched, rate) for student in students]))
-        step, samples = step + 1, samples + size
+        for arm in arms:
+            if arm.samples == samples:
+                arm.learn(Lesson(noised, hidden, output), watched, learning_rate(share, step), team)
+        step, samples = step + 1, samples + team.size * size
+        if not team.leads:
+            continue
         if step % LOG_EVERY[DEVICE.type] == 0:
-            means = torch.stack(told).mean(0).tolist()
-            told.clear()
-            words = ", ".join(
-                f"{student.shape} {' '.join(f'{value:.4f}' for value in values)}"
-                for student, values in zip(students, means, strict=True)
-            )
-            speed = (samples - first_sample) / budget.spent
-            log(STAGE, f"{samples} samples, {budget.spent / 60:.1f} min, {speed:.1f} a second, {words}")
+            speed = (samples - first) / budget.spent
+            losses = "; ".join(arm.told() for arm in arms)
+            log(STAGE, f"{samples} samples, {budget.spent / 60:.1f} min, {speed:.1f} a second, {losses}")
         if budget.spent - last_save > SAVE_EVERY:
             last_save = budget.spent
-            for student in students:
-                student.save(done=False)
-    for student in students:
-        student.save(done=True)
-    log(STAGE, f"finished after {samples} samples")
+            for arm in arms:
+                arm.save(origin, spent + budget.spent, done=False)
+    if team.leads:
+        for arm in arms:
+            arm.save(origin, spent + budget.spent, done=True)
+        log(STAGE, f"{', '.join(names)} finished after {samples} samples")
 
 
-def load(shape: str) -> nn.Module:
-    """The averaged weights of a student, in evaluation mode."""
-    saved = load_checkpoint(checkpoint_of(shape))
+def load(arm: str) -> torch.nn.Module:
+    """The averaged weights of a student or control, in evaluation mode."""
+    saved = load_checkpoint(checkpoint_of(arm))
     if not saved:
-        raise SystemExit(f"no {shape} yet: run python -m training.scenes.students")
-    network = networks.unet(shape)
+        raise SystemExit(f"no {arm} yet: run python -m training.scenes.students --arms {arm}")
+    network = networks.unet(shape_of(arm))
     network.load_state_dict(saved["average"])
     return network.to(DEVICE).eval().requires_grad_(False)
 
 
 def main() -> None:
-    chosen = machine.arguments(SAMPLES, BATCH[DEVICE.type]).parse_args()
+    parser = machine.arguments(SAMPLES, BATCH[DEVICE.type])
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(networks.STUDENTS))
+    chosen = parser.parse_args()
     machine.prepare()
-    train(Budget(chosen.samples, chosen.minutes), chosen.batch, chosen.makers)
+    arms = list(dict.fromkeys(chosen.arms))
+    budget = Budget(chosen.samples, chosen.minutes)
+    if DEVICE.type == "cpu":
+        weights = networks.parameters(networks.unet("original"))
+        workers.run(train, weights, budget, arms, chosen.batch, chosen.makers)
+    else:
+        train(Alone(), budget, arms, chosen.batch, chosen.makers)
 
 
 if __name__ == "__main__":

@@ -5,16 +5,20 @@ encoded once and kept.
 """
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training.scenes.grammar import Phrase
 from training.tokenizer_letters import PIECES, byte_letters
 from training.workspace import EMOJI
 
 LENGTH = 77
+NO_GROUP = -1
+ARTICLES = ("a", "an", "the")
 FOLDER = EMOJI / "shared"
 
 
@@ -48,7 +52,19 @@ def _of_word(word: str) -> tuple[int, ...]:
 
 def encode(prompt: str) -> NDArray[np.int64]:
     """[77]: begin, the words, then the end token to the end."""
+    return encode_phrases([Phrase(prompt)])[0]
+
+
+def encode_phrases(phrases: Sequence[Phrase]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The ids [77] of the prompt, and which group each token names [77]; NO_GROUP also for articles."""
     vocabulary, _ = _tables()
     begin, end = len(vocabulary) - 2, len(vocabulary) - 1
-    ids = [token for word in PIECES.findall(prompt.lower()) for token in _of_word(word)][: LENGTH - 2]
-    return np.array([begin, *ids] + [end] * (LENGTH - 1 - len(ids)))
+    ids, groups = [begin], [NO_GROUP]
+    for phrase in phrases:
+        for word in PIECES.findall(phrase.text.lower()):
+            tokens = _of_word(word)
+            ids += tokens
+            groups += [NO_GROUP if phrase.group is None or word in ARTICLES else phrase.group] * len(tokens)
+    rest = max(1, LENGTH - len(ids))
+    ids, groups = ids[: LENGTH - 1] + [end] * rest, groups[: LENGTH - 1] + [NO_GROUP] * rest
+    return np.array(ids), np.array(groups)
