@@ -34,7 +34,7 @@ def _simple_sprites(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     behind = {
         name: np.full((sprites.VARIANTS, SIDE, SIDE, 3), 40 * place, np.uint8) for place, name in enumerate(SETTINGS)
     }
-    monkeypatch.setattr(sprites, "_loaded", lambda: (things, behind))
+    monkeypatch.setattr(sprites, "_loaded", lambda: (things, behind, dict.fromkeys(NAMES, (60.0, 66.5))))
     _forget()
     yield
     _forget()

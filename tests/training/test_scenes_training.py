@@ -33,7 +33,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     behind = {name: np.full((4, SIDE, SIDE, 3), 60, np.uint8) for name in SETTINGS}
     monkeypatch.setattr(data, "words", lambda: entries)
     monkeypatch.setattr(data, "pictures", lambda: np.full((2, SIDE, SIDE, 3), 200, np.uint8))
-    monkeypatch.setattr(sprites, "_loaded", lambda: (boxes, behind))
+    monkeypatch.setattr(sprites, "_loaded", lambda: (boxes, behind, dict.fromkeys(NAMES, (64.0, 64.0))))
     monkeypatch.setattr(networks, "WIDTHS", (16, 16, 16, 16))
     monkeypatch.setattr(networks, "HEADS", (1, 1, 1, 1))
     monkeypatch.setattr(vae, "CHANNELS", (8, 8, 8, 8))

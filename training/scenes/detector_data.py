@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from training import data
 from training.scenes import grammar, render, sprites
 from training.scenes.grammar import Group, Scene
-from training.scenes.render import Placed
+from training.scenes.render import CELL, Placed
 from training.scenes.things import COLOURS, NAMES, SETTINGS, THINGS
 
-CELL = 8  # pixels
 GRID = render.SIDE // CELL
 NAME_PLACES = {name: place for place, name in enumerate(NAMES)}
 BY_LABEL = {thing.label: name for name, thing in THINGS.items()}
@@ -79,7 +78,7 @@ def _single(picture: NDArray[np.uint8], label: str, place: int) -> Targets:
     placed = []
     if name is not None:
         height, width = sprites.thing(name).shape[:2]
-        placed = [Placed(Group(name), render.MIDDLE, render.MIDDLE, width, height)]
+        placed = [Placed(Group(name), *sprites.home(name), width, height)]
     return _targets(picture, placed, 0, place, name is not None)
 
 

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from training import data
 from training.scenes import grammar, render, words
 from training.scenes.grammar import Scene
-from training.scenes.render import Placed
+from training.scenes.render import CELL, Placed
 
-CELL = 8  # pixels
 GRID = render.SIDE // CELL
 MOST_GROUPS = 2  # of a scene
 SINGLE_SHARE = 0.25

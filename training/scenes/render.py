@@ -1,9 +1,11 @@
 """A scene as a picture: things are scaled and pasted on a background at places that follow from the scene.
 
-Small shifts and sizes are drawn at random, always from the given generator, so equal generators give equal pictures.
-128 px; the same code composes pictures for training, for the detector and for tests.
+Sizes are few, and centres lie on a grid of the autoencoder's cells: a thing's latents are then nearly the same wherever
+it stands, which is much less to learn. Which of some places it takes is drawn from the given generator, so equal
+generators give equal pictures. 128 px; the same code composes pictures for training, for the detector and for tests.
 """
 
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +21,10 @@ from training.scenes.things import THINGS, WORN_NAMES
 
 SIDE = sprites.SIDE
 MIDDLE = SIDE / 2
+CELL = 8  # pixels of a latent
+LOW, HIGH = MIDDLE - 4 * CELL, MIDDLE + 4 * CELL  # the middles of the picture's halves
 STEP = 2  # pixels: sizes are multiples of it, so that scaled things can be kept
-OVERLAP = 4  # pixels by which a thing covers what it stands on
+SIDES = {"": 56.0, "big": 80.0, "small": 36.0}  # of one of two things, by the size in words
 
 Spot = tuple[float, float, float]  # centre x, centre y and the longer side, in pixels
 
@@ -101,75 +105,60 @@ def arrange(scene: Scene, chance: random.Random) -> Iterator[tuple[Group, Spot]]
     yield from ((group, spot) for spot in spots)
 
 
-def _jitter(chance: random.Random, most: float) -> float:
-    return chance.uniform(-most, most)
+def _shift(chance: random.Random) -> float:
+    """At most one cell."""
+    return CELL * chance.choice((-1, 0, 0, 1))
 
 
 def _spots(scene: Scene, group: Group, chance: random.Random) -> list[Spot]:
     """The places of the things of one group that is alone in the picture."""
     if group.count > 1:
         return _several(group.count, scene.setting, chance)
-    x, y = MIDDLE + _jitter(chance, 3), MIDDLE + _jitter(chance, 3)
+    if group.size == "big":
+        return [(MIDDLE, MIDDLE, 120)]
     if group.size:
-        side = {"big": 120, "small": chance.uniform(38, 48)}[group.size]
-        return [(x, y, side)]
+        return [(MIDDLE + _shift(chance), MIDDLE + _shift(chance), 40)]
     if group.worn:
-        return [(x, 78 + _jitter(chance, 2), chance.uniform(84, 92))]
+        return [(MIDDLE, MIDDLE + 2 * CELL, 88)]
     if scene.setting:
-        side = chance.uniform(70, 84)
-        return [(x + _jitter(chance, 8), 118 - side / 2 if scene.setting != "water" else y, side)]
-    return [(x, y, chance.uniform(102, 116))]
+        return [(MIDDLE + _shift(chance), MIDDLE + (_shift(chance) if scene.setting == "water" else 2 * CELL), 80)]
+    return [(*sprites.home(group.name), max(sprites.thing(group.name).shape[:2]))]
 
 
 def _several(count: int, setting: str, chance: random.Random) -> list[Spot]:
     """Two in a row, three in a triangle or, rarely, in a row, four in a square."""
-    low, high = 33 + _jitter(chance, 2), 95 + _jitter(chance, 2)
-    side, middle = chance.uniform(50, 57), MIDDLE + _jitter(chance, 4)
     if count == 2:
-        y = MIDDLE + (18 if setting else 0)
-        places = [(low, y), (high, y)]
-    elif count == 3 and (setting or chance.random() < 0.2):
-        side = chance.uniform(36, 39)
-        y = MIDDLE + (24 if setting else 0) + _jitter(chance, 6)
-        places = [(22.0, y), (64.0, y), (106.0, y)]
-    elif count == 3:
-        places = [(middle, low), (low, high), (high, high)]
-    else:
-        side = side - (6 if setting else 0)
-        places = [(x, y) for y in (low, high) for x in (low, high)]
-    return [(x + _jitter(chance, 2), y + _jitter(chance, 2), side + _jitter(chance, 2)) for x, y in places]
+        y = MIDDLE + (2 * CELL if setting else 0) + _shift(chance)
+        return [(LOW, y, 56), (HIGH, y, 56)]
+    if count == 3 and (setting or chance.random() < 0.2):
+        y = MIDDLE + (2 * CELL if setting else 0) + _shift(chance)
+        return [(MIDDLE + 5 * CELL * place, y, 36) for place in (-1, 0, 1)]
+    if count == 3:
+        return [(MIDDLE, LOW, 56), (LOW, HIGH, 56), (HIGH, HIGH, 56)]
+    return [(x, y, 48 if setting else 56) for y in (LOW, HIGH) for x in (LOW, HIGH)]
 
 
 def _two(scene: Scene, chance: random.Random) -> Iterator[tuple[Group, Spot]]:
     """Two things side by side or one over the other."""
     first, second = scene.groups
-    sizes = [_size_of(group, chance) for group in scene.groups]
-    drop = 20 if scene.setting and scene.setting != "water" else 0
-    low, high = 33 + _jitter(chance, 3), 95 + _jitter(chance, 3)
-    across = MIDDLE + _jitter(chance, 6)
     if scene.relation in ("and", "left", "right"):
-        ends = (high, low) if scene.relation == "right" else (low, high)
+        ends = (HIGH, LOW) if scene.relation == "right" else (LOW, HIGH)
         if first.size:  # the big one needs more room
-            ends = (44.0, 105.0) if first.size == "big" else (22.0, 84.0)
-        for group, x, side in zip(scene.groups, ends, sizes, strict=True):
-            yield group, (x, MIDDLE + drop + _jitter(chance, 5), side)
+            ends = (40.0, 104.0) if first.size == "big" else (24.0, 88.0)
+        drop = 2 * CELL if scene.setting and scene.setting != "water" else 0
+        for group, x in zip(scene.groups, ends, strict=True):
+            yield group, (x, MIDDLE + drop + _shift(chance), SIDES[group.size])
     elif scene.relation in ("above", "below"):
-        ends = (low - 2, high + 2) if scene.relation == "above" else (high + 2, low - 2)
-        for group, y, side in zip(scene.groups, ends, sizes, strict=True):
-            yield group, (across + _jitter(chance, 3), y, min(side, 52.0))
+        x, ends = MIDDLE + _shift(chance), (LOW, HIGH) if scene.relation == "above" else (HIGH, LOW)
+        yield from ((group, (x, y, 48.0)) for group, y in zip(scene.groups, ends, strict=True))
     else:
-        yield from _stacked(first, second, across, chance)
+        yield from _stacked(first, second, MIDDLE + _shift(chance))
 
 
-def _size_of(group: Group, chance: random.Random) -> float:
-    return {"big": chance.uniform(76, 82), "small": chance.uniform(32, 38)}.get(group.size, chance.uniform(52, 58))
-
-
-def _stacked(first: Group, second: Group, x: float, chance: random.Random) -> Iterator[tuple[Group, Spot]]:
-    """The first thing stands on the second: it touches it."""
-    below, above = chance.uniform(62, 68), chance.uniform(46, 52)
-    lower = _scaled(second.name, "", STEP * round(below / STEP)).height
-    upper = _scaled(first.name, "", STEP * round(above / STEP)).height
-    bottom = min(124.0, MIDDLE + (lower + upper - OVERLAP) / 2)  # both together in the middle
-    yield second, (x, bottom - lower / 2, below)
-    yield first, (x + _jitter(chance, 3), bottom - lower + OVERLAP - upper / 2, above)
+def _stacked(first: Group, second: Group, x: float) -> Iterator[tuple[Group, Spot]]:
+    """The first thing stands on the second: it touches it, or covers less than a cell of it."""
+    below, above = 64, 48
+    lower, upper = _scaled(second.name, "", below).height, _scaled(first.name, "", above).height
+    both = CELL * round((MIDDLE + upper / 2) / CELL)  # both together in the middle
+    yield second, (x, both, below)
+    yield first, (x, CELL * math.ceil((both - lower / 2 - upper / 2) / CELL), above)

@@ -100,25 +100,29 @@ def build() -> None:
 
 
 @cache
-def _loaded() -> tuple[dict[str, Rgba], dict[str, NDArray[np.uint8]]]:
-    """Things by name, cut to their own bounds, and the settings' backgrounds."""
+def _loaded() -> tuple[dict[str, Rgba], dict[str, NDArray[np.uint8]], dict[str, tuple[float, float]]]:
+    """Things by name, cut to their own bounds; the settings' backgrounds; and where the things' middles were."""
     if not PATH.exists():
         raise SystemExit("no sprites yet: run python -m training.scenes.sprites")
     with np.load(PATH) as saved:
         things, backgrounds = saved["things"], saved["backgrounds"]
-    cut = {name: _cut(picture) for name, picture in zip(THINGS, things, strict=True)}
-    return cut, dict(zip(SETTINGS, backgrounds, strict=True))
-
-
-def _cut(picture: Rgba) -> Rgba:
-    seen = picture[..., 3] > 8
-    rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    cut, homes = {}, {}
+    for name, picture in zip(THINGS, things, strict=True):
+        seen = picture[..., 3] > 8
+        rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
+        cut[name] = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        homes[name] = ((columns[0] + columns[-1] + 1) / 2, (rows[0] + rows[-1] + 1) / 2)
+    return cut, dict(zip(SETTINGS, backgrounds, strict=True)), homes
 
 
 def thing(name: str) -> Rgba:
     """[H, W, 4] uint8, not larger than 128 x 128."""
     return _loaded()[0][name]
+
+
+def home(name: str) -> tuple[float, float]:
+    """Where the thing's middle is in its own single picture: x and y in pixels."""
+    return _loaded()[2][name]
 
 
 def backgrounds(setting: str) -> NDArray[np.uint8]:
