@@ -46,7 +46,10 @@ class Team:
         mine = self._shared[self.rank, :total]
         torch.cat([gradient.flatten() for gradient in gradients], out=mine)
         self._barrier.wait()
-        mean = self._shared[:, :total].mean(dim=0)
+        mean = self._shared[0, :total].clone()
+        for other in self._shared[1:, :total]:
+            mean += other  # several times faster than mean(dim=0)
+        mean /= self.size
         self._barrier.wait()
         for gradient, part in zip(gradients, mean.split(sizes), strict=True):
             gradient.copy_(part.view_as(gradient))

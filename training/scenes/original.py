@@ -26,14 +26,14 @@ SAMPLES = 1_500_000  # in all
 BATCH = {"cpu": 16, "cuda": 512}  # of every worker: one a core, or one for the GPU
 RATE = {"cpu": 5e-4, "cuda": 1e-3}
 PLACES_WEIGHT = 0.1  # of the loss that tells words where to look
-WARM_UP = 200  # steps of every run: the optimiser's state needs them after a start
+WARM_UP = 200  # steps that an optimiser without a state needs
 SAVE_EVERY = 120  # seconds
 LOG_EVERY = {"cpu": 25, "cuda": 50}  # steps
 SEED = 400
 
 
 def learning_rate(share: float, step: int) -> float:
-    """Level, then falling to zero in the last quarter; `step` counts the steps of this run."""
+    """Level, then falling to zero in the last quarter; `step` counts the steps of this optimiser."""
     return RATE[DEVICE.type] * min(1.0, (1 - share) / FALLING_SHARE) * min(1.0, (step + 1) / WARM_UP)
 
 
@@ -70,16 +70,18 @@ def train(team: Team, budget: Budget, size: int, makers: int) -> None:
     pair, vae = begin().train(), autoencoder.load()
     watch = Watch(pair["unet"], fast=DEVICE.type == "cuda")
     optimiser = torch.optim.AdamW(pair.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
-    average, step, samples, spent = RunningAverage(pair), 0, 0, 0.0
+    average, step, samples, spent, first_step = RunningAverage(pair), 0, 0, 0.0, 0
     if saved := load_checkpoint(NAME):
         pair.load_state_dict(renamed(saved["pair"], pair))
+        first_step = saved["step"]
         if "optimiser" in saved:
             optimiser.load_state_dict(saved["optimiser"])
+            first_step -= WARM_UP
         average.weights = {key: value.to(DEVICE) for key, value in renamed(saved["average"], pair).items()}
         step, samples, spent = saved["step"], saved["samples"], saved["spent"]
     source = machine.batches(Examples(SEED), samples + team.rank * size, size, makers, team.size * size)
     noise = torch.Generator(DEVICE)
-    first_step, first_sample, last_save, losses = step, samples, 0.0, []
+    first_sample, last_save, losses = samples, 0.0, []
 
     def save(done: bool) -> None:
         state = {"pair": pair.state_dict(), "average": average.weights, "optimiser": optimiser.state_dict()}
