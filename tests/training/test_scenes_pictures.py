@@ -50,7 +50,7 @@ def seen(scene: Scene, placed: list[Placed]) -> Seen:
     things = [
         Found(each.group.name, 1.0, each.x, each.y, each.width, each.height, each.group.colour) for each in placed
     ]
-    return Seen(tuple(things), scene.setting, 0)
+    return Seen(tuple(things), scene.setting)
 
 
 def test_equal_generators_give_equal_pictures() -> None:

@@ -97,6 +97,12 @@ def test_a_training_goes_on_where_it_was_and_what_comes_back_is_a_checkpoint(wor
     original.train(Alone(), Budget(4), 2, 0)
     saved: Any = load_checkpoint(original.NAME)
     assert (saved["samples"], saved["step"], saved["done"]) == (4, 2, True)
+    level: Any = load_checkpoint(original.LEVEL)
+    assert level is None
+    original.train(Alone(), Budget(8), 2, 0)
+    level = load_checkpoint(original.LEVEL)
+    assert (level["samples"], level["done"]) == (8, False)
+    saved = load_checkpoint(original.NAME)
     assert all(torch.isfinite(value).all() for value in saved["average"].values())
 
     on_gpu.write_out([original.NAME, "detector"], tmp_path / "out")

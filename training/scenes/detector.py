@@ -4,7 +4,7 @@
 
 A small convolutional network over the picture at an eighth of its side, as in CenterNet (arXiv 1904.07850): for every
 cell and thing, whether the thing has its centre there; offset, sides and colour of what is there; one setting for the
-picture, and for single pictures which of all concepts it shows. It never sees a generated picture. Blur, tints,
+picture. Single pictures teach it all concepts as well, so that it knows more than the things. It never sees a generated picture. Blur, tints,
 blotches and shifts keep it from relying on what a generator gets slightly wrong. Resumes from its checkpoint.
 """
 
@@ -178,13 +178,13 @@ def look(network: Detector, pictures: NDArray[np.uint8]) -> list[Seen]:
     """What is in pictures [N, 128, 128, 3]."""
     found = []
     for part in machine.to_images(pictures).split(64):
-        names, bounds, colours, settings, concepts = (each.float().cpu() for each in network(part))
+        names, bounds, colours, settings, _ = (each.float().cpu() for each in network(part))
         chances = names.sigmoid()
         peaks = chances * (chances == F.max_pool2d(chances, 3, 1, 1))
         for place in range(len(part)):
             things = _things(peaks[place], bounds[place], colours[place].argmax(0))
             setting = SETTING_NAMES[int(settings[place].argmax())]
-            found.append(Seen(things, setting, int(concepts[place].argmax())))
+            found.append(Seen(things, setting))
     return found
 
 

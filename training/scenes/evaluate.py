@@ -3,7 +3,7 @@
     python -m training.scenes.evaluate [--systems original tiny] [--packages DIR ...] [--steps 20 13] [--checkpoints]
 
 The systems draw through the app's own pipeline, from their packages; `--checkpoints` adds the trained original through
-torch. The detector judges. It first judges the rendered scenes of the same prompts, and what the autoencoder makes of
+torch. The detector judges scenes, the namer single pictures. They first judge the rendered scenes of the same prompts, and what the autoencoder makes of
 them: these are the ceilings. Intervals are percentile bootstraps over the prompts. `--every 3` takes a third of the six
 hundred. `--steps 20 13` adds every system with 13 steps, so that the original with fewer steps stands beside a student
 that takes as long. Seconds are the pipeline's on one core, from the pictures of the table. Everything goes to
@@ -15,7 +15,7 @@ import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training import data, sampling
+from training import data, namer, sampling
 from training.bootstrap import Interval, mean_interval
 from training.drawing import Album, Drawn, Order, album_path, embedded, fill, in_folder
 from training.evaluation_report import table
 from training.evaluation_sheet import BAD, GOOD, Tile, sheet
+from training.judging import Judge
 from training.scenes import autoencoder, detector, machine, original, render, rules
 from training.scenes.prompts import COUNTS, NEVER, SINGLE, TRAINED, Asked, every, prompts
-from training.scenes.rules import Seen
 from training.workspace import EMOJI, WORK, load_checkpoint, log
 
 STAGE = "scenes-evaluation"
@@ -39,7 +39,7 @@ STEPS = 20
 GUIDANCE = 3.0
 BATCH = 15  # pictures that torch draws together
 NAMES = ("original", "base", "small", "tiny")
-COST_NAMES = ("U-Net parameters, M", "seconds a picture, one core")
+COST_NAMES = ("U-Net parameters, M", "seconds a picture, one core", "blocked, %")
 Pictures = NDArray[np.uint8]
 
 
@@ -81,15 +81,22 @@ def through_torch(asked: Sequence[Asked], out: Path, steps: int) -> Pictures:
     return np.stack([album[one.pair].image for one in asked])
 
 
-def right(asked: Sequence[Asked], seen: Sequence[Seen]) -> NDArray[np.bool_]:
-    """Whether each picture shows what its prompt says, [N]."""
-    places = {entry["label"]: place for place, entry in enumerate(data.words())}
-    return np.array(
-        [
-            rules.right(one.scene, what) if one.scene else what.concept == places[one.label]
-            for one, what in zip(asked, seen, strict=True)
-        ]
-    )
+class Judges:
+    """The detector for scenes, the first family's namer for single pictures."""
+
+    def __init__(self) -> None:
+        self._detector, self._labels = detector.load(), [entry["label"] for entry in data.words()]
+        self._namer = Judge(namer.load(), data.pictures(), self._labels)
+
+    def right(self, asked: Sequence[Asked], pictures: Pictures) -> NDArray[np.bool_]:
+        """Whether each picture [N, 128, 128, 3] shows what its prompt says, [N]."""
+        seen, names = detector.look(self._detector, pictures), self._namer.names(pictures, 1)
+        return np.array(
+            [
+                rules.right(one.scene, what) if one.scene else name == [one.label]
+                for one, what, name in zip(asked, seen, names, strict=True)
+            ]
+        )
 
 
 def by_kind(asked: Sequence[Asked], good: NDArray[np.bool_]) -> dict[str, dict[str, Interval]]:
@@ -105,18 +112,24 @@ def by_kind(asked: Sequence[Asked], good: NDArray[np.bool_]) -> dict[str, dict[s
 
 @dataclass(frozen=True)
 class Cost:
-    """What a system's pictures take: U-Net parameters (None: unknown) and the median of their seconds on one core."""
+    """What a system's pictures take: U-Net parameters (None: unknown) and the median of their seconds on one core.
+
+    `blocked`: the share of pictures that the gates block; they count as wrong.
+    """
 
     parameters: int | None
     seconds: float
+    blocked: float
 
-    def texts(self) -> tuple[str, str]:
-        return f"{self.parameters / 1e6:.1f}" if self.parameters else "", f"{self.seconds:.2f}"
+    def texts(self) -> tuple[str, ...]:
+        """In the order of COST_NAMES."""
+        parameters = f"{self.parameters / 1e6:.1f}" if self.parameters else ""
+        return parameters, f"{self.seconds:.2f}", f"{100 * self.blocked:.0f}"
 
 
 def markdown(shares: Mapping[str, Mapping[str, Mapping[str, Interval]]], count: int, costs: Mapping[str, Cost]) -> str:
     """A table: kinds and parts by systems, in percent with intervals, below what a picture costs."""
-    texts = {system: costs[system].texts() if system in costs else ("", "") for system in shares}
+    texts = {system: costs[system].texts() if system in costs else [""] * len(COST_NAMES) for system in shares}
     rows = [[name, *(texts[system][place] for system in shares)] for place, name in enumerate(COST_NAMES)]
     for kind, parts in next(iter(shares.values())).items():
         for part in parts:
@@ -146,13 +159,13 @@ def evaluate(
     out: Path,
 ) -> None:
     """Judge everything and write the report."""
-    network, shares, good = detector.load(), {}, {}
+    judges, shares, good = Judges(), {}, {}
     for system, images in pictures.items():
-        good[system] = right(asked, detector.look(network, images)) & ~blocked.get(system, np.zeros(len(asked), bool))
+        good[system] = judges.right(asked, images) & ~blocked.get(system, np.zeros(len(asked), bool))
         shares[system] = by_kind(asked, good[system])
     report = {
         "prompts": [{"prompt": one.prompt, "seed": one.seed, "kind": one.kind, "part": one.part} for one in asked],
-        "costs": {system: {"parameters": one.parameters, "seconds": one.seconds} for system, one in costs.items()},
+        "costs": {system: asdict(one) for system, one in costs.items()},
         "right": {system: [bool(value) for value in values] for system, values in good.items()},
         "shares": {
             system: {kind: {part: each.as_json() for part, each in parts.items()} for kind, parts in kinds.items()}
@@ -193,7 +206,8 @@ def main() -> None:
         name = system.key if steps == chosen.steps[0] else f"{system.key}, {steps} steps"
         pictures[name] = np.stack([one.image for one in drawn])
         blocked[name] = np.array([one.blocked for one in drawn])
-        costs[name] = Cost(system.unet_parameters, float(np.median([one.seconds for one in drawn])))
+        seconds, stopped = np.median([one.seconds for one in drawn]), blocked[name].mean()
+        costs[name] = Cost(system.unet_parameters, float(seconds), float(stopped))
     if chosen.checkpoints:
         pictures["checkpoint"] = through_torch(asked, chosen.out, chosen.steps[0])
     evaluate(asked, pictures, blocked, costs, chosen.out)

@@ -1,12 +1,12 @@
 """The composing original: the shipped U-Net and text encoder, trained further on single pictures and scenes.
 
-    python -m training.scenes.original [--samples N] [--minutes M] [--makers P]
+    python -m training.scenes.original [--samples N] [--minutes M] [--makers P] [--longer]
 
 Starts from the shipped weights (recover.py) and learns both networks together: noise prediction with the same loss as
 training.original, on latents that the frozen autoencoder makes of every fresh picture. The learning rate stays level
 and falls in the last quarter of the budget, which is in samples, or also in minutes on a GPU. Resumes from its
-checkpoint `scene-original`; every example follows from its number. A second loss tells every word where to look
-(attention.py).
+checkpoint `scene-original`; every example follows from its number. The network before the fall is saved as
+`scene-original-level`; `--longer` goes on from there. A second loss tells every word where to look (attention.py).
 """
 
 import torch
@@ -22,6 +22,7 @@ from training.workers import Alone, Team
 from training.workspace import load_checkpoint, log, save_checkpoint
 
 NAME = "scene-original"
+LEVEL = NAME + "-level"  # before the learning rate falls: what a longer training goes on from
 SAMPLES = 1_500_000  # in all
 BATCH = {"cpu": 16, "cuda": 512}  # of every worker: one a core, or one for the GPU
 RATE = {"cpu": 5e-4, "cuda": 1e-3}
@@ -83,11 +84,12 @@ def train(team: Team, budget: Budget, size: int, makers: int) -> None:
     noise = torch.Generator(DEVICE)
     first_sample, last_save, losses = samples, 0.0, []
 
-    def save(done: bool) -> None:
+    def save(done: bool, name: str = NAME) -> None:
         state = {"pair": pair.state_dict(), "average": average.weights, "optimiser": optimiser.state_dict()}
         state |= {"step": step, "samples": samples, "spent": spent + budget.spent, "done": done}
-        save_checkpoint(NAME, state)
+        save_checkpoint(name, state)
 
+    level = budget.share(samples) < 1 - FALLING_SHARE
     while (share := team.agree(budget.share(samples))) < 1:
         pictures, ids, groups, regions = next(source)
         for group in optimiser.param_groups:
@@ -113,6 +115,9 @@ def train(team: Team, budget: Budget, size: int, makers: int) -> None:
             losses.clear()
             done = f"{samples} samples, {budget.spent / 60:.1f} min, {rate:.1f} a second"
             log(NAME, f"{done}, loss {mean:.4f}, places {outside:.4f}")
+        if level and share >= 1 - FALLING_SHARE:
+            level = False
+            save(done=False, name=LEVEL)
         if budget.spent - last_save > SAVE_EVERY:
             last_save = budget.spent
             save(done=False)
@@ -130,8 +135,15 @@ def load() -> nn.ModuleDict:
 
 
 def main() -> None:
-    chosen = machine.arguments(SAMPLES, BATCH[DEVICE.type]).parse_args()
+    parser = machine.arguments(SAMPLES, BATCH[DEVICE.type])
+    parser.add_argument("--longer", action="store_true", help="go on from where the learning rate began to fall")
+    chosen = parser.parse_args()
     machine.prepare()
+    if chosen.longer:
+        before = load_checkpoint(LEVEL)
+        if not before:
+            raise SystemExit(f"no {LEVEL} checkpoint to go on from")
+        save_checkpoint(NAME, before)
     weights = networks.parameters(begin())
     log(NAME, f"{weights / 1e6:.2f} M parameters on {DEVICE.type}")
     budget = Budget(chosen.samples, chosen.minutes)

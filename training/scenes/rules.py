@@ -35,11 +35,10 @@ class Found:
 
 @dataclass(frozen=True)
 class Seen:
-    """Everything found in a picture: the things, the setting ("" for none), and the concept of a single picture."""
+    """Everything found in a picture: the things, and the setting ("" for none)."""
 
     things: tuple[Found, ...]
     setting: str
-    concept: int
 
 
 def right(scene: Scene, seen: Seen) -> bool:
