@@ -3,11 +3,11 @@
     python -m training.scenes.evaluate [--systems original tiny] [--packages DIR ...] [--steps 20 13] [--checkpoints]
 
 The systems draw through the app's own pipeline, from their packages; `--checkpoints` adds the trained original through
-torch. The detector judges scenes, the namer single pictures. They first judge the rendered scenes of the same prompts, and what the autoencoder makes of
-them: these are the ceilings. Intervals are percentile bootstraps over the prompts. `--every 3` takes a third of the six
-hundred. `--steps 20 13` adds every system with 13 steps, so that the original with fewer steps stands beside a student
-that takes as long. Seconds are the pipeline's on one core, from the pictures of the table. Everything goes to
-training/work/scenes-evaluation: report.json, report.md, a sheet and the pictures.
+torch. The detector judges scenes, the namer single pictures. They first judge the rendered scenes of the same prompts,
+and what the autoencoder makes of them: these are the ceilings. Intervals are percentile bootstraps over the prompts.
+`--every 3` takes a third of the six hundred. `--steps 20 13` adds every system with 13 steps, so that the original with
+fewer steps stands beside a student that takes as long. Seconds are the pipeline's on one core, from the pictures of the
+table. Everything goes to training/work/scenes-evaluation: report.json, report.md, a sheet and the pictures.
 """
 
 import argparse
