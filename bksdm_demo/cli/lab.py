@@ -15,13 +15,14 @@ from bksdm_demo.cli import options
 from bksdm_demo.cli.console import say, show
 from bksdm_demo.cli.exit_codes import UsageError
 from bksdm_demo.cli.lab_tables import lab_tables, stored_table
-from bksdm_demo.cli.run import chosen_systems
+from bksdm_demo.cli.run import chosen_systems, with_savings
 from bksdm_demo.cli.session import error_sentences, open_services, open_stored, print_json, wrong_usage
 from bksdm_demo.evaluation.lab import ROUNDS_RANGE, measure
 from bksdm_demo.evaluation.lab_files import lab_report, write_json, write_samples
 from bksdm_demo.evaluation.lab_summary import summarise
 from bksdm_demo.evaluation.stored_times import stored_report, stored_rows
 from bksdm_demo.parameters.partial_request import PartialRequest
+from bksdm_demo.parameters.profiles import EXACT, with_profile
 from bksdm_demo.records import Job
 from bksdm_demo.reports.folder import check_file, exported_files
 from bksdm_demo.start import Services
@@ -52,6 +53,10 @@ def lab(
     steps: options.StepsOption = None,
     guidance: options.GuidanceOption = None,
     scheduler: options.SchedulerOption = None,
+    guidance_interval: options.IntervalOption = None,
+    forecast: options.ForecastOption = False,
+    deep_every: options.DeepEveryOption = None,
+    profile: options.ProfileOption = EXACT,
     engine: options.EngineOption = None,
     precision: options.PrecisionOption = None,
     models_dir: options.ModelsDirOption = None,
@@ -83,10 +88,12 @@ def lab(
         with open_services(context, engine, precision, models_dir) as services:
             systems = chosen_systems(services.catalog, models)
             partial = PartialRequest(prompt, "", steps, guidance, scheduler, None, (seed or 0,))
+            partial = with_savings(partial, guidance_interval, forecast, deep_every)
+            request = with_profile(partial, profile, services.choices["engine"]).complete(systems[0])
             names = {system.key: system.name for system in systems}
             measurement = measure(
                 services.cache,
-                partial.complete(systems[0]),
+                request,
                 list(names),
                 repeat,
                 reference,

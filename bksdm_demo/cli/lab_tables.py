@@ -11,8 +11,9 @@ from bksdm_demo.evaluation.lab import Measurement, Variant
 from bksdm_demo.evaluation.lab_summary import Row, Summary
 from bksdm_demo.evaluation.statistics import Estimate, Spread
 from bksdm_demo.evaluation.stored_times import StoredRow
+from bksdm_demo.records import Request
 from bksdm_demo.units import format_bytes
-from bksdm_demo.wording.comparison import plural
+from bksdm_demo.wording.comparison import plural, saving_facts
 from bksdm_demo.wording.timing import NOTHING, ONE_RUN, PHASE_LABELS, PHASES, decimals, format_seconds, ratio_words
 
 FEWER_STEPS = (
@@ -28,7 +29,7 @@ def lab_tables(
     rows, steps = summary.rows, measurement.request.steps
     labels = [variant_words(row.variant, names, steps) for row in rows]
     blocks: list[RenderableType] = [
-        _counts(summary, steps),
+        _counts(summary, measurement.request),
         "",
         _speeds(labels, rows, names[measurement.reference]),
         "",
@@ -52,11 +53,13 @@ def variant_words(variant: Variant, names: Mapping[str, str], steps: int) -> str
     return f"{name}, {plural(variant.steps, 'step')} (the time of {matched})"
 
 
-def _counts(summary: Summary, steps: int) -> str:
+def _counts(summary: Summary, request: Request) -> str:
     left_out = [plural(summary.warm_up, "warm-up round")]
     left_out += [f"{summary.left_out} that loaded a model"] if summary.left_out else []
     rounds = plural(summary.rounds, "interleaved round")
-    return f"{rounds} of {plural(steps, 'step')}; left out: {', '.join(left_out)}. Times are without loading."
+    options = "".join(f", {label.lower()} {value}" for label, value in saving_facts(request))
+    settings = f"{plural(request.steps, 'step')}{options}"
+    return f"{rounds} of {settings}; left out: {', '.join(left_out)}. Times are without loading."
 
 
 def _speeds(labels: Sequence[str], rows: Sequence[Row], reference: str) -> Rows:

@@ -37,6 +37,13 @@ def test_json_goes_to_stdout(run: Run) -> None:
     assert read["rows"][0]["speed"]["interval"] is None
 
 
+def test_options_that_save_evaluations_are_measured_and_named(run: Run) -> None:
+    result = run(*LAB, "--repeat", "1", "--deep-every", "2", "--guidance-interval", "0.2:0.8", "--out", "lab.json")
+    assert "1 interleaved round of 3 steps, guidance interval 0.2:0.8, deep layers every 2;" in result.stdout
+    request = json.loads(Path("lab.json").read_text())["request"]
+    assert (request["deep_every"], request["guidance_interval"]) == (2, [0.2, 0.8])
+
+
 def test_one_round_says_so(run: Run) -> None:
     result = run(*LAB, "--repeat", "1")
     assert "× (one run)" in result.stdout
