@@ -20,7 +20,7 @@ from training.scenes.render import CELL, Placed
 
 GRID = render.SIDE // CELL
 MOST_GROUPS = 2  # of a scene
-SINGLE_SHARE = 0.25
+SINGLE_SHARE = 0.2
 FIRST_OF_TESTS = 10**12  # numbers from here on are for tests: no training gets so far
 
 
