@@ -1,6 +1,6 @@
 """Where a U-Net looks for each word while it learns: the tokens of "a blue apple" are to matter where the apple is.
 
-The token loss of TokenCompose (Wang et al., arXiv 2312.03626, section 3.2): of the attention that a phrase's tokens get
+The token loss of TokenCompose (Wang et al., arXiv 2312.03626): of the attention that a phrase's tokens get
 in the whole picture, the share outside its things' places, squared. The renderer knows the places exactly.
 """
 

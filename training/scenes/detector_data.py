@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from training import data
 from training.scenes import grammar, render, sprites
 from training.scenes.grammar import Group, Scene
-from training.scenes.render import CELL, Placed
+from training.scenes.render import CELL, GRID, Placed
 from training.scenes.things import COLOURS, NAMES, SETTINGS, THINGS
 
-GRID = render.SIDE // CELL
 NAME_PLACES = {name: place for place, name in enumerate(NAMES)}
 BY_LABEL = {thing.label: name for name, thing in THINGS.items()}
 SETTING_NAMES = ("", *SETTINGS)

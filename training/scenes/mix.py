@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from training import data
 from training.scenes import grammar, render, words
 from training.scenes.grammar import Scene
-from training.scenes.render import CELL, Placed
+from training.scenes.render import CELL, GRID, Placed
 
-GRID = render.SIDE // CELL
 MOST_GROUPS = 2  # of a scene
 SINGLE_SHARE = 0.2
 FIRST_OF_TESTS = 10**12  # numbers from here on are for tests: no training gets so far

@@ -22,6 +22,7 @@ from training.scenes.things import THINGS, WORN_NAMES
 SIDE = sprites.SIDE
 MIDDLE = SIDE / 2
 CELL = 8  # pixels of a latent
+GRID = SIDE // CELL
 LOW, HIGH = MIDDLE - 4 * CELL, MIDDLE + 4 * CELL  # the middles of the picture's halves
 STEP = 2  # pixels: sizes are multiples of it, so that scaled things can be kept
 SIDES = {"": 56.0, "big": 80.0, "small": 36.0}  # of one of two things, by the size in words
@@ -159,6 +160,6 @@ def _stacked(first: Group, second: Group, x: float) -> Iterator[tuple[Group, Spo
     """The first thing stands on the second: it touches it, or covers less than a cell of it."""
     below, above = 64, 48
     lower, upper = _scaled(second.name, "", below).height, _scaled(first.name, "", above).height
-    both = CELL * round((MIDDLE + upper / 2) / CELL)  # both together in the middle
-    yield second, (x, both, below)
-    yield first, (x, CELL * math.ceil((both - lower / 2 - upper / 2) / CELL), above)
+    y = CELL * round((MIDDLE + upper / 2) / CELL)  # of the lower one, so that both together are in the middle
+    yield second, (x, y, below)
+    yield first, (x, CELL * math.ceil((y - lower / 2 - upper / 2) / CELL), above)
