@@ -269,6 +269,8 @@ def report() -> None:
     log(NAME, f"originals: {accuracy(network, originals, common)}")
     augmented = augment(originals, torch.Generator().manual_seed(FRESH))
     log(NAME, f"freshly augmented originals: {accuracy(network, augmented, common)}")
+    if not load_checkpoint("vae"):
+        return
     autoencoder = decoder.load()
     decoded = sampling.decode(autoencoder, vae.encode(autoencoder, vae.to_tensor(pictures)))
     log(NAME, f"reconstructions: {accuracy(network, prepare(decoded), common)}")

@@ -31,16 +31,16 @@ def test_every_thing_is_a_common_concept_that_nothing_flags() -> None:
     nouns = Counter(noun for thing in THINGS.values() for noun in thing.nouns)
     assert nouns.most_common(1)[0][1] == 1, "a noun names one thing"
     assert {WORN_NAMES.get(name, name) for name in WORN} <= set(NAMES)
-    assert len(NAMES) == 150
-    assert len(COLOURED) > 50
-    assert len(WEARERS) > 20
+    assert len(NAMES) == 50
+    assert len(COLOURED) > 20
+    assert len(WEARERS) > 10
 
 
 def test_a_thing_has_the_words_of_its_line() -> None:
-    mouse = THINGS["mouse"]
-    assert (mouse.label, mouse.plural, mouse.coloured) == ("mouse face", "mice", False)
-    assert mouse.anchors is not None
-    assert mouse.anchors.eyes == pytest.approx(0.68)
+    fox = THINGS["fox"]
+    assert (fox.label, fox.plural, fox.coloured) == ("fox", "foxes", False)
+    assert fox.anchors is not None
+    assert fox.anchors.eyes == pytest.approx(0.58)
     assert THINGS["apple"].own_colour == "red"
     assert THINGS["airplane"].nouns == ("airplane", "plane")
 
@@ -52,7 +52,7 @@ def test_a_thing_has_the_words_of_its_line() -> None:
             Scene("colour", (Group("apple", colour="blue"),)),
             {"blue apple", "a blue apple", "the blue apple", "an apple that is blue", "an apple in blue"},
         ),
-        (Scene("count", (Group("mouse", 3),)), {"three mice", "3 mice"}),
+        (Scene("count", (Group("fox", 3),)), {"three foxes", "3 foxes"}),
         (Scene("pair", (CAT, Group("guitar")), "and"), {"a cat and a guitar", "a kitten next to a guitar"}),
         (Scene("place", (CAT, CAR), "above"), {"a cat above a car", "a cat over a car", "a car below a cat"}),
         (Scene("place", (CAT, CAR), "left"), {"a cat left of a car", "a car to the right of a cat"}),
@@ -88,7 +88,7 @@ def test_a_scene_knows_what_it_combines() -> None:
 def test_the_list_of_what_is_held_out_is_the_committed_one() -> None:
     assert PATH.read_text(encoding="utf-8") == choose()
     counts = Counter(each.split(":")[0] for each in HELD_OUT)
-    assert counts["pair"] == 900
+    assert counts["pair"] == 120
     assert {"colour", "count", "place", "setting", "worn"} < counts.keys()
     assert min(counts.values()) >= 9
 

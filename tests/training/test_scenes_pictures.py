@@ -13,7 +13,7 @@ from training.scenes import detector_data, grammar, mix, render, sprites
 from training.scenes.detector_data import GRID, NAME_PLACES, UNKNOWN, scene_targets
 from training.scenes.grammar import Group, Scene
 from training.scenes.render import Placed
-from training.scenes.rules import Found, Seen, right
+from training.scenes.rules import Found, Seen, fault, right
 from training.scenes.things import NAMES, SETTINGS, THINGS
 
 SIDE = render.SIDE
@@ -83,19 +83,28 @@ def test_another_relation_is_wrong(relation: str) -> None:
     assert [other for other in grammar.PLACES if right(Scene("place", groups, other), found)] == [relation]
 
 
-def test_a_wrong_number_colour_setting_size_or_thing_is_wrong() -> None:
+def test_the_judge_says_what_is_wrong() -> None:
     draw = random.Random(13)
     made = Scene("mixed", (Group("cat", 3, "blue"),), setting="snow")
     found = seen(made, render.draw(made, draw)[1])
-    assert right(made, found)
-    for group in (Group("cat", 2, "blue"), Group("cat", 3, "pink"), Group("dog", 3, "blue")):
-        assert not right(Scene("mixed", (group,), setting="snow"), found)
-    assert not right(Scene("mixed", made.groups, setting="beach"), found)
+    assert fault(made, found) == ""
+    for group, wrong in (
+        (Group("cat", 2, "blue"), "number"),
+        (Group("cat", 3, "pink"), "colour"),
+        (Group("dog", 3, "blue"), "thing"),
+    ):
+        assert fault(Scene("mixed", (group,), setting="snow"), found) == wrong
+    assert fault(Scene("mixed", made.groups, setting="beach"), found) == "setting"
     small = Scene("size", (Group("cat", size="small"),))
     found = seen(small, render.draw(small, draw)[1])
-    assert not right(Scene("size", (Group("cat", size="big"),)), found)
+    assert fault(Scene("size", (Group("cat", size="big"),)), found) == "size"
     bare = seen(small, render.draw(Scene("worn", (Group("cat"),)), draw)[1])
-    assert not right(Scene("worn", (Group("cat", worn="crown"),)), bare)
+    assert fault(Scene("worn", (Group("cat", worn="crown"),)), bare) == "worn"
+    two = Scene("size", (Group("cat", size="small"), Group("car", size="big")), "and")
+    found = seen(two, render.draw(two, draw)[1])
+    turned = Scene("size", (Group("cat", size="big"), Group("car", size="small")), "and")
+    assert (fault(two, found), fault(turned, found)) == ("", "size")
+    assert fault(Scene("place", (Group("cat"), Group("car")), "above"), found) == "place"
 
 
 def test_paint_covers_the_main_colour_and_keeps_the_rest() -> None:

@@ -172,7 +172,7 @@ def test_the_detector_learns_and_finds_what_its_maps_say(work: Path) -> None:
     peaks, bounds = torch.zeros(len(NAMES), 16, 16), torch.zeros(4, 16, 16)
     bounds[2:] = 6.0
     peaks[5, 4, 3], peaks[5, 5, 4], peaks[5, 12, 12], peaks[9, 4, 3] = 0.9, 0.8, 0.7, 0.6
-    found = detector._things(peaks, bounds, torch.full((16, 16), 2))
+    found = detector._things(peaks, bounds, torch.full((16, 16), 2), detector.SURE)
     assert [(each.name, round(each.x), round(each.y)) for each in found] == [
         (NAMES[5], 28, 36),
         (NAMES[5], 100, 100),
@@ -192,3 +192,86 @@ def test_a_budget_ends_by_samples_or_by_the_clock(monkeypatch: pytest.MonkeyPatc
     now[0] += 90
     assert budget.share(250) == 0.75
     assert machine.Budget(1000).share(1000) == 1
+
+
+def test_latents_of_the_first_steps_may_be_noise_that_still_leads_to_the_picture() -> None:
+    from training import diffusion
+
+    clean, draw = 3 + torch.randn(64, 4, 16, 16), torch.Generator().manual_seed(3)
+    noised = diffusion.add_noise(clean, draw, empty=1.0)
+    alpha = diffusion.ALPHA_BAR[noised.timesteps][:, None, None, None]
+    torch.testing.assert_close(
+        (noised.latents - (1 - alpha).sqrt() * noised.noise) / alpha.sqrt(), clean, atol=1e-3, rtol=0
+    )
+    first = noised.timesteps >= diffusion.FIRST_STEPS
+    assert 4 <= first.sum() <= 10  # of 64, one of ten
+    assert noised.latents[first].mean().abs() < 0.05  # nothing of the picture, whose mean is 3
+    assert (noised.latents[~first].mean((1, 2, 3)) > 0.3).all()
+    plain = diffusion.add_noise(clean, draw)
+    assert (plain.latents[plain.timesteps >= diffusion.FIRST_STEPS].mean((1, 2, 3)) > 0.15).all()
+
+
+def test_the_judges_scrutiny_counts_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.scenes import detector, judges
+    from training.scenes.grammar import Group, Scene
+    from training.scenes.prompts import Asked
+    from training.scenes.rules import Found, Seen
+
+    class Namer:
+        def names(self, pictures: np.ndarray, count: int) -> list[list[str]]:
+            return [["fox"]] * len(pictures)
+
+    def look(network: Any, pictures: np.ndarray, sure: float) -> list[Seen]:
+        """One thing a picture, by its number; sure to 0.35."""
+        things = [Found(("cat", "dog")[int(each)], 0.35, 64, 64, 80, 80, "red") for each in pictures]
+        return [Seen((thing,) if sure < 0.35 else (), "") for thing in things]
+
+    monkeypatch.setattr(detector, "look", look)
+    judge = object.__new__(judges.Judges)
+    judge._namer, judge._detector = Namer(), None
+    asked = [
+        Asked("cat", 1, "colour", "trained", Scene("colour", (Group("cat"),))),
+        Asked("blue dog", 2, "colour", "trained", Scene("colour", (Group("dog", colour="blue"),))),
+        Asked("fox", 3, "single", "trained", label="fox"),
+    ]
+    assert judge.faults(asked, np.array([0, 1, 0])) == ["", "colour", ""]
+    assert judge.faults(asked, np.array([1, 1, 0])) == ["thing", "colour", ""]
+    text = judge.scrutiny(asked, {"tiny": np.array([0, 1, 0])})
+    assert "| thing | 0 |" in text
+    assert "| colour | 1 |" in text
+    assert "| 0.3 | 50.0 |" in text
+    assert "| 0.4 | 0.0 |" in text
+    assert "| next prompt | 0.0 |" in text
+
+
+def test_what_is_kept_becomes_a_checkpoint_to_train_on_from(work: Path, tmp_path: Path) -> None:
+    from training.scenes import keep, original
+    from training.scenes.machine import Budget
+    from training.workers import Alone
+    from training.workspace import checkpoint_path, load_checkpoint
+
+    kept = tmp_path / "kept"
+    with pytest.raises(SystemExit, match=r"run python -m training\.scenes\.keep"):
+        keep.take(kept)
+    original.train(Alone(), Budget(4), 2, 0)
+    before = original.load()["unet"].state_dict()
+    keep.keep(kept)
+    checkpoint_path("scene-original").unlink()
+    keep.take(kept)
+    saved = load_checkpoint("scene-original")
+    assert saved is not None
+    assert saved["samples"] == 4
+    for name, value in original.load()["unet"].state_dict().items():
+        torch.testing.assert_close(value, before[name], atol=0.01 * max(1e-3, value.abs().max().item()), rtol=0)
+    original.train(Alone(), Budget(6), 2, 0)
+    saved = load_checkpoint("scene-original")
+    assert saved is not None
+    assert saved["samples"] == 6
+    keep.take(kept)  # leaves what is there alone
+    saved = load_checkpoint("scene-original")
+    assert saved is not None
+    assert saved["samples"] == 6
+    next(kept.glob("scene-original.0.npz")).unlink()
+    checkpoint_path("scene-original").unlink()
+    with pytest.raises(SystemExit, match="lacks the files of scene-original"):
+        keep.take(kept)

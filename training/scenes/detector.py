@@ -56,7 +56,8 @@ class Block(nn.Module):
 
 
 class Detector(nn.Module):
-    """[B, 3, 128, 128] in [-1, 1] -> names [B, 150, 16, 16], bounds [B, 4, ..], colours [B, 7, ..], settings, concepts.
+    """[B, 3, 128, 128] in [-1, 1] -> names [B, things, 16, 16], bounds [B, 4, ..], colours [B, 7, ..], settings,
+    concepts.
 
     Names are log odds, bounds are in cells, the other three are scores before a softmax.
     """
@@ -175,24 +176,24 @@ def load() -> Detector:
 
 
 @torch.no_grad()
-def look(network: Detector, pictures: NDArray[np.uint8]) -> list[Seen]:
-    """What is in pictures [N, 128, 128, 3]."""
+def look(network: Detector, pictures: NDArray[np.uint8], sure: float = SURE) -> list[Seen]:
+    """What is in pictures [N, 128, 128, 3]: all that has at least this chance."""
     found = []
     for part in machine.to_images(pictures).split(64):
         names, bounds, colours, settings, _ = (each.float().cpu() for each in network(part))
         chances = names.sigmoid()
         peaks = chances * (chances == F.max_pool2d(chances, 3, 1, 1))
         for place in range(len(part)):
-            things = _things(peaks[place], bounds[place], colours[place].argmax(0))
+            things = _things(peaks[place], bounds[place], colours[place].argmax(0), sure)
             setting = SETTING_NAMES[int(settings[place].argmax())]
             found.append(Seen(things, setting))
     return found
 
 
-def _things(peaks: torch.Tensor, bounds: torch.Tensor, colours: torch.Tensor) -> tuple[Found, ...]:
+def _things(peaks: torch.Tensor, bounds: torch.Tensor, colours: torch.Tensor, sure: float) -> tuple[Found, ...]:
     """The sure ones, likeliest first, each once."""
     kept: list[Found] = []
-    places = (peaks > SURE).nonzero().tolist()
+    places = (peaks > sure).nonzero().tolist()
     for name, row, column in sorted(places, key=lambda place: -peaks[tuple(place)].item()):
         x, y, width, height = bounds[:, row, column].tolist()
         one = Found(

@@ -31,7 +31,7 @@ class Targets:
     """The targets of one picture: see the comments."""
 
     picture: NDArray[np.uint8]  # [128, 128, 3]
-    names: NDArray[np.float32]  # [150, 16, 16], 1 at centres, NEAR beside them
+    names: NDArray[np.float32]  # [things, 16, 16], 1 at centres, NEAR beside them
     known: bool  # whether `names` says all
     bounds: NDArray[np.float32]  # [4, 16, 16]: centre minus cell's centre, and sides; in cells
     colours: NDArray[np.int64]  # [16, 16], a place in COLOURS or UNKNOWN

@@ -23,13 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training import data, namer, sampling
+from training import data, sampling
 from training.bootstrap import Interval, mean_interval
 from training.drawing import Album, Drawn, Order, album_path, embedded, fill, in_folder
 from training.evaluation_report import table
 from training.evaluation_sheet import BAD, GOOD, Tile, sheet
-from training.judging import Judge
-from training.scenes import autoencoder, detector, machine, original, render, rules
+from training.scenes import autoencoder, machine, original, render
+from training.scenes.judges import Judges, Pictures
 from training.scenes.prompts import COUNTS, NEVER, SINGLE, TRAINED, Asked, every, prompts
 from training.workspace import EMOJI, WORK, load_checkpoint, log
 
@@ -40,7 +40,6 @@ GUIDANCE = 3.0
 BATCH = 15  # pictures that torch draws together
 NAMES = ("original", "base", "small", "tiny")
 COST_NAMES = ("U-Net parameters, M", "seconds a picture, one core", "blocked, %")
-Pictures = NDArray[np.uint8]
 
 
 def rendered(asked: Sequence[Asked]) -> Pictures:
@@ -79,24 +78,6 @@ def through_torch(asked: Sequence[Asked], out: Path, steps: int) -> Pictures:
             album.save()
             log(STAGE, f"checkpoint: {first + len(some)} of {len(lacking)} pictures")
     return np.stack([album[one.pair].image for one in asked])
-
-
-class Judges:
-    """The detector for scenes, the first family's namer for single pictures."""
-
-    def __init__(self) -> None:
-        self._detector, self._labels = detector.load(), [entry["label"] for entry in data.words()]
-        self._namer = Judge(namer.load(), data.pictures(), self._labels)
-
-    def right(self, asked: Sequence[Asked], pictures: Pictures) -> NDArray[np.bool_]:
-        """Whether each picture [N, 128, 128, 3] shows what its prompt says, [N]."""
-        seen, names = detector.look(self._detector, pictures), self._namer.names(pictures, 1)
-        return np.array(
-            [
-                rules.right(one.scene, what) if one.scene else name == [one.label]
-                for one, what, name in zip(asked, seen, names, strict=True)
-            ]
-        )
 
 
 def by_kind(asked: Sequence[Asked], good: NDArray[np.bool_]) -> dict[str, dict[str, Interval]]:
@@ -161,7 +142,8 @@ def evaluate(
     """Judge everything and write the report."""
     judges, shares, good = Judges(), {}, {}
     for system, images in pictures.items():
-        good[system] = judges.right(asked, images) & ~blocked.get(system, np.zeros(len(asked), bool))
+        right = np.array([not fault for fault in judges.faults(asked, images)])
+        good[system] = right & ~blocked.get(system, np.zeros(len(asked), bool))
         shares[system] = by_kind(asked, good[system])
     report = {
         "prompts": [{"prompt": one.prompt, "seed": one.seed, "kind": one.kind, "part": one.part} for one in asked],
@@ -174,9 +156,10 @@ def evaluate(
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / "report.json").write_text(json.dumps(report, indent=1))
-    (out / "report.md").write_text(markdown(shares, len(asked), costs))
+    text = f"{markdown(shares, len(asked), costs)}\n{judges.scrutiny(asked, pictures)}"
+    (out / "report.md").write_text(text)
     contact_sheet(asked, pictures, good).save(out / "sheet.png")
-    print(markdown(shares, len(asked), costs))
+    print(text)
 
 
 def main() -> None:

@@ -34,7 +34,7 @@ from training.scenes.things import (
 
 EMPTY_SHARE = 0.10  # of captions, for guidance
 PLAIN_SHARE = 0.45  # of captions in their plainest form
-KINDS = {"colour": 16, "count": 19, "pair": 15, "place": 17, "size": 6, "setting": 9, "worn": 6, "mixed": 12}
+KINDS = {"colour": 9, "count": 14, "pair": 17, "place": 22, "size": 5, "setting": 16, "worn": 5, "mixed": 12}
 MIXED = ("two colours", "counted colour", "placed colours", "pair in a setting", "count in a setting", "worn outside")
 
 

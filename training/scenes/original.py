@@ -17,7 +17,7 @@ from training.original import FALLING_SHARE, RunningAverage
 from training.scenes import autoencoder, machine, words
 from training.scenes.attention import Watch
 from training.scenes.machine import DEVICE, Budget
-from training.scenes.mix import Examples
+from training.scenes.mix import EMPTY_NOISE, NOISIER, Examples
 from training.workers import Alone, Team
 from training.workspace import load_checkpoint, log, save_checkpoint
 
@@ -59,7 +59,7 @@ def renamed(weights: dict[str, torch.Tensor], pair: nn.Module) -> dict[str, torc
 
 
 def loss_of(pair: nn.ModuleDict, clean: torch.Tensor, ids: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
-    noised = diffusion.add_noise(clean, noise)
+    noised = diffusion.add_noise(clean, noise, EMPTY_NOISE, NOISIER)
     with machine.half():
         hidden = pair["text"](ids).last_hidden_state
         predicted = pair["unet"](noised.latents, noised.timesteps, hidden).sample

@@ -14,6 +14,7 @@ SIDEWAYS = 18.0  # pixels by which a thing is at least left of another, or above
 TOUCHING = 6.0  # pixels of the gap below which a thing stands on another
 SMALL, BIG = 62.0, 96.0  # pixels of the longer side
 BIGGER = 1.35  # ratio of the sides of "big" and "small" in one picture
+FAULTS = ("thing", "number", "colour", "size", "worn", "setting", "place")  # in the order in which they are looked for
 
 
 @dataclass(frozen=True)
@@ -43,41 +44,55 @@ class Seen:
 
 def right(scene: Scene, seen: Seen) -> bool:
     """Whether the picture shows the scene."""
-    groups = [_group(group, scene, seen) for group in scene.groups]
-    if not all(groups):
-        return False
-    return _setting(scene, seen) and (len(groups) == 1 or _related(scene, groups[0][0], groups[1][0]))
+    return not fault(scene, seen)
 
 
-def _group(group: Group, scene: Scene, seen: Seen) -> list[Found]:
-    """The group's things, [] if they are not as the scene says."""
-    things = [thing for thing in seen.things if thing.name == group.name]
-    if len(things) != group.count or (group.colour and any(thing.colour != group.colour for thing in things)):
-        return []
+def fault(scene: Scene, seen: Seen) -> str:
+    """What is wrong first, one of FAULTS, or "". A thing is wrong if it is nowhere, its number if there is another."""
+    found = [[thing for thing in seen.things if thing.name == group.name] for group in scene.groups]
+    if not all(found):
+        return "thing"
+    for group, things in zip(scene.groups, found, strict=True):
+        if wrong := _of_group(group, things, scene, seen):
+            return wrong
+    if scene.setting and seen.setting != scene.setting:
+        return "setting"
+    if len(found) == 1:
+        return ""
+    first, second = (things[0] for things in found)
+    return "size" if not _sized(scene, first, second) else "" if _related(scene, first, second) else "place"
+
+
+def _of_group(group: Group, things: list[Found], scene: Scene, seen: Seen) -> str:
+    """What is wrong with a group whose thing is there."""
+    if len(things) != group.count:
+        return "number"
+    if group.colour and any(thing.colour != group.colour for thing in things):
+        return "colour"
     if group.size and len(scene.groups) == 1:
         (thing,) = things
         if not (thing.side >= BIG if group.size == "big" else thing.side <= SMALL):
-            return []
+            return "size"
     if group.worn and not any(_wears(things[0], other, group.worn) for other in seen.things):
-        return []
-    return things
+        return "worn"
+    return ""
 
 
 def _wears(wearer: Found, other: Found, worn: str) -> bool:
     return other.name == WORN_NAMES.get(worn, worn) and abs(other.x - wearer.x) < wearer.width / 3
 
 
-def _setting(scene: Scene, seen: Seen) -> bool:
-    return not scene.setting or seen.setting == scene.setting
+def _sized(scene: Scene, first: Found, second: Found) -> bool:
+    """Whether two things are as big and as small as the words say."""
+    sizes = [group.size for group in scene.groups]
+    if not any(sizes):
+        return True
+    big, small = (first, second) if sizes[0] == "big" else (second, first)
+    return big.side >= BIGGER * small.side
 
 
 def _related(scene: Scene, first: Found, second: Found) -> bool:
     """Whether two things lie as the relation says."""
-    sizes = [group.size for group in scene.groups]
-    if any(sizes):
-        big, small = (first, second) if sizes[0] == "big" else (second, first)
-        if big.side < BIGGER * small.side:
-            return False
     across, down = second.x - first.x, second.y - first.y
     gap = abs(down) - (first.height + second.height) / 2
     return {

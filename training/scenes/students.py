@@ -16,7 +16,7 @@ from training import diffusion, networks, workers
 from training.distill import ARMS, FALLING_SHARE, Arm, Features, Lesson, fingerprint, shape_of
 from training.scenes import autoencoder, machine, original
 from training.scenes.machine import DEVICE, Budget
-from training.scenes.mix import Examples
+from training.scenes.mix import EMPTY_NOISE, NOISIER, Examples
 from training.workers import Alone, Team
 from training.workspace import load_checkpoint, log
 
@@ -55,7 +55,8 @@ def train(team: Team, budget: Budget, names: list[str], size: int, makers: int) 
         pictures, ids, *_ = next(source)
         noise.manual_seed(SEED * 10**9 + samples + team.rank * size)
         with torch.no_grad(), machine.half():
-            noised = diffusion.add_noise(autoencoder.encode(vae, machine.to_images(pictures)).float(), noise)
+            clean = autoencoder.encode(vae, machine.to_images(pictures)).float()
+            noised = diffusion.add_noise(clean, noise, EMPTY_NOISE, NOISIER)
             hidden = pair["text"](machine.on_device(ids)).last_hidden_state
             output = pair["unet"](noised.latents, noised.timesteps, hidden).sample.float()
         for arm in arms:
