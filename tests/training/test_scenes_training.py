@@ -227,7 +227,7 @@ def test_the_judges_scrutiny_counts_what_is_wrong(monkeypatch: pytest.MonkeyPatc
         return [Seen((thing,) if sure < 0.35 else (), "") for thing in things]
 
     monkeypatch.setattr(detector, "look", look)
-    judge = object.__new__(judges.Judges)
+    judge: Any = object.__new__(judges.Judges)
     judge._namer, judge._detector = Namer(), None
     asked = [
         Asked("cat", 1, "colour", "trained", Scene("colour", (Group("cat"),))),

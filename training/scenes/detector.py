@@ -32,7 +32,7 @@ RATE = {"cpu": 1.5e-3, "cuda": 2e-3}
 SAVE_EVERY = 120  # seconds
 LOG_EVERY = {"cpu": 25, "cuda": 100}  # steps
 SEED = 501
-SURE = 0.3  # chance from which a thing counts as found: the strictest tenth that passes 99 % of rendered scenes
+SURE = 0.4  # chance from which a thing counts as found: the strictest tenth that passes 99 % of rendered scenes
 SAME = 0.45  # two finds of one thing are closer than this share of its side
 PRIOR = -5.0  # log odds of a centre before anything is learned
 

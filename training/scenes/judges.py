@@ -16,7 +16,7 @@ from training.judging import Judge
 from training.scenes import detector, rules
 from training.scenes.prompts import Asked
 
-SURENESS = (0.2, detector.SURE, 0.4, 0.5)
+SURENESS = (0.2, 0.3, detector.SURE, 0.5)
 Pictures = NDArray[np.uint8]
 
 
