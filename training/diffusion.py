@@ -37,7 +37,7 @@ def add_noise(clean: torch.Tensor, generator: torch.Generator, empty: float = 0.
 
     `empty`: the share of the pictures at the first steps whose x_t is noise alone, as a sampler's first latents are.
     SD's schedule never gets there: its noisiest latents still tell the background's colour, and a network that goes
-    by them, not by the words, is misled when it draws (Lin et al., arXiv 2305.08891, section 3.1).
+    by them, not by the words, is misled when it draws (Lin et al., arXiv 2305.08891).
     """
     size, device = clean.shape[0], clean.device
     # one step from each of `size` equal parts of the schedule: the same mean, less variance
