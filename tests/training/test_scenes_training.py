@@ -222,9 +222,9 @@ def test_the_judges_scrutiny_counts_what_is_wrong(monkeypatch: pytest.MonkeyPatc
             return [["fox"]] * len(pictures)
 
     def look(network: Any, pictures: np.ndarray, sure: float) -> list[Seen]:
-        """One thing a picture, by its number; sure to 0.35."""
-        things = [Found(("cat", "dog")[int(each)], 0.35, 64, 64, 80, 80, "red") for each in pictures]
-        return [Seen((thing,) if sure < 0.35 else (), "") for thing in things]
+        """One thing a picture, by its number, just as sure as it has to be."""
+        things = [Found(("cat", "dog")[int(each)], detector.SURE, 64, 64, 80, 80, "red") for each in pictures]
+        return [Seen((thing,) if sure <= detector.SURE else (), "") for thing in things]
 
     monkeypatch.setattr(detector, "look", look)
     judge: Any = object.__new__(judges.Judges)
@@ -239,8 +239,8 @@ def test_the_judges_scrutiny_counts_what_is_wrong(monkeypatch: pytest.MonkeyPatc
     text = judge.scrutiny(asked, {"tiny": np.array([0, 1, 0])})
     assert "| thing | 0 |" in text
     assert "| colour | 1 |" in text
-    assert "| 0.3 | 50.0 |" in text
-    assert "| 0.4 | 0.0 |" in text
+    assert f"| {detector.SURE} | 50.0 |" in text
+    assert f"| {max(judges.SURENESS)} | 0.0 |" in text
     assert "| next prompt | 0.0 |" in text
 
 
