@@ -270,6 +270,7 @@ def report() -> None:
     augmented = augment(originals, torch.Generator().manual_seed(FRESH))
     log(NAME, f"freshly augmented originals: {accuracy(network, augmented, common)}")
     if not load_checkpoint("vae"):
+        log(NAME, "reconstructions: left out, there is no autoencoder (python -m training.vae)")
         return
     autoencoder = decoder.load()
     decoded = sampling.decode(autoencoder, vae.encode(autoencoder, vae.to_tensor(pictures)))

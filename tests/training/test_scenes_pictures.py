@@ -13,7 +13,7 @@ from training.scenes import detector_data, grammar, mix, render, sprites
 from training.scenes.detector_data import GRID, NAME_PLACES, UNKNOWN, scene_targets
 from training.scenes.grammar import Group, Scene
 from training.scenes.render import Placed
-from training.scenes.rules import Found, Seen, fault, right
+from training.scenes.rules import Found, Seen, fault
 from training.scenes.things import NAMES, SETTINGS, THINGS
 
 SIDE = render.SIDE
@@ -67,7 +67,7 @@ def test_what_is_drawn_is_what_the_scene_says_by_the_judges_rules(kind: str) -> 
     for _ in range(60):
         scene = grammar.scene(draw, kind)
         picture, placed = render.draw(scene, draw)
-        assert right(scene, seen(scene, placed)), (scene, placed)
+        assert fault(scene, seen(scene, placed)) == "", (scene, placed)
         for each in placed:
             if not each.worn:
                 assert each.x - each.width / 2 >= -8
@@ -80,7 +80,7 @@ def test_another_relation_is_wrong(relation: str) -> None:
     draw = random.Random(12)
     groups = (Group("cat"), Group("car"))
     found = seen(Scene("place", groups, relation), render.draw(Scene("place", groups, relation), draw)[1])
-    assert [other for other in grammar.PLACES if right(Scene("place", groups, other), found)] == [relation]
+    assert [other for other in grammar.PLACES if not fault(Scene("place", groups, other), found)] == [relation]
 
 
 def test_the_judge_says_what_is_wrong() -> None:

@@ -222,7 +222,7 @@ def test_the_judges_scrutiny_counts_what_is_wrong(monkeypatch: pytest.MonkeyPatc
             return [["fox"]] * len(pictures)
 
     def look(network: Any, pictures: np.ndarray, sure: float) -> list[Seen]:
-        """One thing a picture, by its number, just as sure as it has to be."""
+        """One thing a picture, by its number, sure if no more than SURE is asked for."""
         things = [Found(("cat", "dog")[int(each)], detector.SURE, 64, 64, 80, 80, "red") for each in pictures]
         return [Seen((thing,) if sure <= detector.SURE else (), "") for thing in things]
 

@@ -177,7 +177,7 @@ def load() -> Detector:
 
 @torch.no_grad()
 def look(network: Detector, pictures: NDArray[np.uint8], sure: float = SURE) -> list[Seen]:
-    """What is in pictures [N, 128, 128, 3]: all that has at least this chance."""
+    """What is in pictures [N, 128, 128, 3]: all that has more than this chance."""
     found = []
     for part in machine.to_images(pictures).split(64):
         names, bounds, colours, settings, _ = (each.float().cpu() for each in network(part))

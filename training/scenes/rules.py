@@ -42,11 +42,6 @@ class Seen:
     setting: str
 
 
-def right(scene: Scene, seen: Seen) -> bool:
-    """Whether the picture shows the scene."""
-    return not fault(scene, seen)
-
-
 def fault(scene: Scene, seen: Seen) -> str:
     """What is wrong first, one of FAULTS, or "". A thing is wrong if it is nowhere, its number if there is another."""
     found = [[thing for thing in seen.things if thing.name == group.name] for group in scene.groups]
