@@ -70,8 +70,8 @@ def test_what_is_drawn_is_what_the_scene_says_by_the_judges_rules(kind: str) -> 
         assert fault(scene, seen(scene, placed)) == "", (scene, placed)
         for each in placed:
             if not each.worn:
-                assert each.x - each.width / 2 >= -8
-                assert each.x + each.width / 2 <= SIDE + 8
+                assert 0 <= each.x - each.width / 2 <= each.x + each.width / 2 <= SIDE
+                assert 0 <= each.y - each.height / 2 <= each.y + each.height / 2 <= SIDE
         assert picture.std() > 1
 
 

@@ -182,6 +182,36 @@ def test_the_detector_learns_and_finds_what_its_maps_say(work: Path) -> None:
     assert found[0].side == 48
 
 
+def test_disturbed_pictures_follow_from_the_generator_and_keep_what_they_show() -> None:
+    from training.scenes import detector
+
+    images = torch.full((32, 3, SIDE, SIDE), 1.0)
+    images[:, :, 40:88, 40:88] = -1.0
+    first, second, other = (detector.disturb(images, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+    assert first.shape == images.shape
+    assert first.abs().max() <= 1.1
+    assert (first[:, :, 52:76, 52:76].mean((1, 2, 3)) < -0.4).all()
+    assert (first[:, :, :24].mean((1, 2, 3)) > 0.4).all()
+    changed = (first - images).abs().amax((1, 2, 3))
+    assert changed.max() > 0.5
+
+
+def test_a_thing_is_found_once_by_its_name_and_near_its_place() -> None:
+    from training.scenes import sureness
+    from training.scenes.grammar import Group
+    from training.scenes.render import Placed
+    from training.scenes.rules import Found, Seen
+
+    placed = [Placed(Group("cat"), x, 64, 56, 56) for x in (32, 96)]
+    cat, far, dog = (
+        Found(name, 0.9, x, 70, 50, 50, "red") for name, x in (("cat", 40.0), ("cat", 64.0), ("dog", 96.0))
+    )
+    assert sureness.matched(placed, Seen((cat, cat, far, dog), "")) == 1
+    assert sureness.matched(placed, Seen((), "snow")) == 0
+
+
 def test_a_budget_ends_by_samples_or_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     from training.scenes import machine
 

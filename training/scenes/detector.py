@@ -32,8 +32,9 @@ RATE = {"cpu": 1.5e-3, "cuda": 2e-3}
 SAVE_EVERY = 120  # seconds
 LOG_EVERY = {"cpu": 25, "cuda": 100}  # steps
 SEED = 501
-SURE = 0.4  # chance from which a thing counts as found: the strictest tenth that passes 99 % of rendered scenes
+SURE = 0.4  # chance from which a thing counts as found: the best F1 (sureness.py)
 SAME = 0.45  # two finds of one thing are closer than this share of its side
+BENDS, BEND = 9, 3.0  # points a side at which a picture is bent, and by how many pixels
 PRIOR = -5.0  # log odds of a centre before anything is learned
 
 
@@ -85,19 +86,31 @@ class Detector(nn.Module):
 
 
 def disturb(images: Tensor, draw: torch.Generator) -> Tensor:
-    """Blur, tints, blotches and noise, each in part of the pictures, as a generator might make them."""
-    count, device = len(images), images.device
+    """Pictures as a generator might smear them: bent, blurred or with details lost, tinted, blotched, noisy, shifted."""
+    count, side, device = len(images), images.shape[2], images.device
 
     def some(share: float, *shape: int) -> Tensor:
+        """Normal numbers for this share of the pictures, zeros for the others."""
         chosen = torch.rand(count, 1, 1, 1, generator=draw, device=device) < share
         return torch.randn(count, *shape, generator=draw, device=device) * chosen
 
-    side = int(torch.randint(40, 100, (1,), generator=draw, device=device))
-    small = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True, align_corners=False)
-    blurred = F.interpolate(small, size=images.shape[2:], mode="bilinear", align_corners=False)
-    share = torch.rand(count, 1, 1, 1, generator=draw, device=device) * some(0.5, 1, 1, 1).abs().clamp(max=1)
-    images = images + share * (blurred - images)
-    blotches = F.interpolate(0.12 * some(0.3, 3, 6, 6), size=images.shape[2:], mode="bilinear", align_corners=False)
+    def amount(share: float) -> Tensor:
+        """Between 0 and 1, 0 for most pictures where the share is small."""
+        return some(share, 1, 1, 1).abs().clamp(max=1)
+
+    def smooth(tensor: Tensor, mode: str = "bilinear") -> Tensor:
+        return F.interpolate(tensor, size=(side, side), mode=mode, align_corners=False)
+
+    bends = some(0.6, 2, BENDS, BENDS) * (2 * BEND / side) * amount(1.0)
+    straight = F.affine_grid(torch.eye(2, 3, device=device).repeat(count, 1, 1), list(images.shape), align_corners=False)
+    images = F.grid_sample(
+        images, straight + smooth(bends, "bicubic").permute(0, 2, 3, 1), padding_mode="border", align_corners=False
+    )
+    sides = torch.randint(20, 100, (2,), generator=draw, device=device).tolist()
+    coarse = [smooth(F.interpolate(images, size=(s, s), mode="bilinear", antialias=True)) for s in sides]
+    images = images + amount(0.5) * (coarse[0] - images)
+    images = images + 1.5 * amount(0.3) * (images - coarse[1])  # sharper edges again
+    blotches = smooth(0.12 * some(0.3, 3, 6, 6))
     images = images + blotches + 0.05 * some(0.5, 3, 1, 1) + 0.04 * some(0.3, *images.shape[1:])
     y, x = torch.randint(-4, 5, (2,), generator=draw, device=device).tolist()
     return torch.roll(images, (y, x), dims=(2, 3)).clamp(-1.1, 1.1)

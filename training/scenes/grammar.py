@@ -34,7 +34,7 @@ from training.scenes.things import (
 
 EMPTY_SHARE = 0.10  # of captions, for guidance
 PLAIN_SHARE = 0.45  # of captions in their plainest form
-KINDS = {"colour": 9, "count": 14, "pair": 17, "place": 22, "size": 5, "setting": 16, "worn": 5, "mixed": 12}
+KINDS = {"colour": 9, "count": 14, "pair": 17, "place": 22, "size": 5, "setting": 20, "worn": 5, "mixed": 14}
 MIXED = ("two colours", "counted colour", "placed colours", "pair in a setting", "count in a setting", "worn outside")
 
 

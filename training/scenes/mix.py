@@ -19,7 +19,7 @@ from training.scenes.grammar import Scene
 from training.scenes.render import CELL, GRID, Placed
 
 MOST_GROUPS = 2  # of a scene
-SINGLE_SHARE = 0.25
+SINGLE_SHARE = 0.35
 NOISIER = 1.7  # more of the steps in which a scene is decided, 69 % from 500 on (diffusion.add_noise)
 EMPTY_NOISE = 0.5  # share of the first steps' latents that are noise alone (diffusion.add_noise)
 FIRST_OF_TESTS = 10**12  # numbers from here on are for tests: no training gets so far

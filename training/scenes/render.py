@@ -25,7 +25,8 @@ CELL = 8  # pixels of a latent
 GRID = SIDE // CELL
 LOW, HIGH = MIDDLE - 4 * CELL, MIDDLE + 4 * CELL  # the middles of the picture's halves
 STEP = 2  # pixels: sizes are multiples of it, so that scaled things can be kept
-SIDES = {"": 56.0, "big": 80.0, "small": 36.0}  # of one of two things, by the size in words
+SMALL_SIDE, MIDDLE_SIDE, LARGE_SIDE, BIG_SIDE = 48.0, 56.0, 80.0, 120.0  # all there are, but a single thing's own
+SIDES = {"": MIDDLE_SIDE, "big": LARGE_SIDE, "small": SMALL_SIDE}  # of one of two things, by the size in words
 
 Spot = tuple[float, float, float]  # centre x, centre y and the longer side, in pixels
 
@@ -116,27 +117,26 @@ def _spots(scene: Scene, group: Group, chance: random.Random) -> list[Spot]:
     if group.count > 1:
         return _several(group.count, scene.setting, chance)
     if group.size == "big":
-        return [(MIDDLE, MIDDLE, 120)]
+        return [(MIDDLE, MIDDLE, BIG_SIDE)]
     if group.size:
-        return [(MIDDLE + _shift(chance), MIDDLE + _shift(chance), 40)]
+        return [(MIDDLE + _shift(chance), MIDDLE + _shift(chance), MIDDLE_SIDE)]
     if group.worn:
-        return [(MIDDLE, MIDDLE + 2 * CELL, 88)]
+        return [(MIDDLE, MIDDLE + 2 * CELL, LARGE_SIDE)]
     if scene.setting:
-        return [(MIDDLE + _shift(chance), MIDDLE + (_shift(chance) if scene.setting == "water" else 2 * CELL), 80)]
+        y = MIDDLE + (_shift(chance) if scene.setting == "water" else 2 * CELL)
+        return [(MIDDLE + _shift(chance), y, LARGE_SIDE)]
     return [(*sprites.home(group.name), max(sprites.thing(group.name).shape[:2]))]
 
 
 def _several(count: int, setting: str, chance: random.Random) -> list[Spot]:
-    """Two in a row, three in a triangle or, rarely, in a row, four in a square."""
-    if count == 2:
-        y = MIDDLE + (2 * CELL if setting else 0) + _shift(chance)
-        return [(LOW, y, 56), (HIGH, y, 56)]
-    if count == 3 and (setting or chance.random() < 0.2):
-        y = MIDDLE + (2 * CELL if setting else 0) + _shift(chance)
-        return [(MIDDLE + 5 * CELL * place, y, 36) for place in (-1, 0, 1)]
-    if count == 3:
-        return [(MIDDLE, LOW, 56), (LOW, HIGH, 56), (HIGH, HIGH, 56)]
-    return [(x, y, 48 if setting else 56) for y in (LOW, HIGH) for x in (LOW, HIGH)]
+    """Two in a row, three in a triangle, four in a square."""
+    y = MIDDLE + (2 * CELL if setting else 0) + _shift(chance)
+    places = {
+        2: [(LOW, y), (HIGH, y)],
+        3: [(MIDDLE, LOW), (LOW, HIGH), (HIGH, HIGH)],
+        4: [(x, y) for y in (LOW, HIGH) for x in (LOW, HIGH)],
+    }
+    return [(x, y, MIDDLE_SIDE) for x, y in places[count]]
 
 
 def _two(scene: Scene, chance: random.Random) -> Iterator[tuple[Group, Spot]]:
@@ -151,15 +151,14 @@ def _two(scene: Scene, chance: random.Random) -> Iterator[tuple[Group, Spot]]:
             yield group, (x, MIDDLE + drop + _shift(chance), SIDES[group.size])
     elif scene.relation in ("above", "below"):
         x, ends = MIDDLE + _shift(chance), (LOW, HIGH) if scene.relation == "above" else (HIGH, LOW)
-        yield from ((group, (x, y, 48.0)) for group, y in zip(scene.groups, ends, strict=True))
+        yield from ((group, (x, y, MIDDLE_SIDE)) for group, y in zip(scene.groups, ends, strict=True))
     else:
         yield from _stacked(first, second, MIDDLE + _shift(chance))
 
 
 def _stacked(first: Group, second: Group, x: float) -> Iterator[tuple[Group, Spot]]:
-    """The first thing stands on the second: it touches it, or covers less than a cell of it."""
-    below, above = 64, 48
-    lower, upper = _scaled(second.name, "", below).height, _scaled(first.name, "", above).height
+    """The first thing stands on the second and covers some of it: half a cell to one and a half."""
+    lower, upper = (_scaled(group.name, "", int(MIDDLE_SIDE)).height for group in (second, first))
     y = CELL * round((MIDDLE + upper / 2) / CELL)  # of the lower one, so that both together are in the middle
-    yield second, (x, y, below)
-    yield first, (x, CELL * math.ceil((y - lower / 2 - upper / 2) / CELL), above)
+    yield second, (x, y, MIDDLE_SIDE)
+    yield first, (x, CELL * math.ceil((y - (lower + upper) / 2) / CELL + 0.5), MIDDLE_SIDE)

@@ -11,8 +11,8 @@ from training.scenes.grammar import Group, Scene
 from training.scenes.things import WORN_NAMES
 
 SIDEWAYS = 18.0  # pixels by which a thing is at least left of another, or above it
-TOUCHING = 6.0  # pixels of the gap below which a thing stands on another
-SMALL, BIG = 62.0, 96.0  # pixels of the longer side
+TOUCHING = 2.0  # pixels of the gap below which a thing stands on another
+SMALL, BIG = 72.0, 96.0  # pixels of the longer side
 BIGGER = 1.35  # ratio of the sides of "big" and "small" in one picture
 FAULTS = ("thing", "number", "colour", "size", "worn", "setting", "place")  # in the order in which they are looked for
 
