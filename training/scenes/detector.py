@@ -86,7 +86,7 @@ class Detector(nn.Module):
 
 
 def disturb(images: Tensor, draw: torch.Generator) -> Tensor:
-    """Pictures as a generator might smear them: bent, blurred or with details lost, tinted, blotched, noisy, shifted."""
+    """Pictures as a generator might smear them: bent, blurred, sharpened, tinted, blotched, noisy, shifted."""
     count, side, device = len(images), images.shape[2], images.device
 
     def some(share: float, *shape: int) -> Tensor:
@@ -102,10 +102,10 @@ def disturb(images: Tensor, draw: torch.Generator) -> Tensor:
         return F.interpolate(tensor, size=(side, side), mode=mode, align_corners=False)
 
     bends = some(0.6, 2, BENDS, BENDS) * (2 * BEND / side) * amount(1.0)
-    straight = F.affine_grid(torch.eye(2, 3, device=device).repeat(count, 1, 1), list(images.shape), align_corners=False)
-    images = F.grid_sample(
-        images, straight + smooth(bends, "bicubic").permute(0, 2, 3, 1), padding_mode="border", align_corners=False
-    )
+    unmoved = torch.eye(2, 3, device=device).repeat(count, 1, 1)
+    grid = F.affine_grid(unmoved, list(images.shape), align_corners=False)
+    grid = grid + smooth(bends, "bicubic").permute(0, 2, 3, 1)
+    images = F.grid_sample(images, grid, padding_mode="border", align_corners=False)
     sides = torch.randint(20, 100, (2,), generator=draw, device=device).tolist()
     coarse = [smooth(F.interpolate(images, size=(s, s), mode="bilinear", antialias=True)) for s in sides]
     images = images + amount(0.5) * (coarse[0] - images)

@@ -6,12 +6,12 @@ The systems draw through the app's own pipeline, from their packages; `--checkpo
 torch. The detector judges scenes, the namer single pictures. They first judge the rendered scenes of the same prompts,
 and what the autoencoder makes of them: these are the ceilings. Intervals are percentile bootstraps over the prompts.
 `--every 3` takes a third of the six hundred. `--steps 20 13` adds every system with 13 steps, so that the original with
-fewer steps stands beside a student that takes as long. Seconds are the pipeline's on one core, from the pictures of the
-table. Everything goes to training/work/scenes-evaluation: report.json, report.md, a sheet and the pictures.
+fewer steps stands beside a student that takes as long. Seconds are the pipeline's, from the pictures of the table,
+drawn by one single-threaded process per core. Everything goes to training/work/scenes-evaluation: report.json,
+report.md, a sheet and the pictures.
 """
 
 import argparse
-import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from training import data, sampling
 from training.bootstrap import Interval, mean_interval
-from training.drawing import Album, Drawn, Order, album_path, embedded, fill, in_folder
+from training.drawing import Album, Drawn, Order, album_path, embedded, fill_all, in_folder
 from training.evaluation_report import table
 from training.evaluation_sheet import BAD, GOOD, Tile, sheet
 from training.scenes import autoencoder, machine, original, render
@@ -180,17 +180,20 @@ def main() -> None:
     blocked: dict[str, NDArray] = {}
     systems = embedded(chosen.systems, EMOJI.parent)
     systems += [one for folder in chosen.packages for one in in_folder(folder.resolve(), EMOJI / "shared")]
+    if len({system.key for system in systems}) < len(systems):
+        parser.error("two systems have the same name: leave the shipped ones out with an empty --systems")
     costs: dict[str, Cost] = {}
-    for steps, system in itertools.product(chosen.steps, systems):
-        path = album_path(chosen.out / "pictures", system, steps)
-        fill(Order(system, tuple(one.pair for one in asked), path, steps), 1)
-        album = Album(path)
-        drawn = [album[one.pair] for one in asked]
-        name = system.key if steps == chosen.steps[0] else f"{system.key}, {steps} steps"
-        pictures[name] = np.stack([one.image for one in drawn])
-        blocked[name] = np.array([one.blocked for one in drawn])
-        seconds, stopped = np.median([one.seconds for one in drawn]), blocked[name].mean()
-        costs[name] = Cost(system.unet_parameters, float(seconds), float(stopped))
+    pairs = tuple(one.pair for one in asked)
+    for steps in chosen.steps:
+        orders = [Order(system, pairs, album_path(chosen.out / "pictures", system, steps), steps) for system in systems]
+        albums = fill_all(orders, lambda text: log(STAGE, text))
+        for system in systems:
+            drawn = [albums[system.key][pair] for pair in pairs]
+            name = system.key if steps == chosen.steps[0] else f"{system.key}, {steps} steps"
+            pictures[name] = np.stack([one.image for one in drawn])
+            blocked[name] = np.array([one.blocked for one in drawn])
+            seconds, stopped = np.median([one.seconds for one in drawn]), blocked[name].mean()
+            costs[name] = Cost(system.unet_parameters, float(seconds), float(stopped))
     if chosen.checkpoints:
         pictures["checkpoint"] = through_torch(asked, chosen.out, chosen.steps[0])
     evaluate(asked, pictures, blocked, costs, chosen.out)

@@ -1,13 +1,14 @@
 """Networks that took hours, small enough for the repository: what a later training of the family goes on from.
 
-    python -m training.scenes.keep            the present weights of the checkpoints, to training/scenes/kept
-    python -m training.scenes.keep --take     checkpoints of what is kept; those that exist are left alone
+    python -m training.scenes.keep [--only NAMES]    the present weights of the checkpoints, to training/scenes/kept
+    python -m training.scenes.keep --take            checkpoints of what is kept; those that exist are left alone
 
 Weights are the averaged ones, mostly in 8 bits (packing.py): enough to train on from, and for a judge.
 """
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from training import data, namer
@@ -21,10 +22,11 @@ BITS = {"scene-original": 8, "scene-autoencoder": 16, "detector": 8, namer.NAME:
 SAMPLES = "samples.json"
 
 
-def keep(folder: Path = FOLDER) -> None:
-    """Write what there is, and after how many samples it was."""
+def keep(folder: Path = FOLDER, names: Iterable[str] = BITS) -> None:
+    """Write what there is of these checkpoints, and after how many samples it was."""
     samples = {}
-    for name, bits in BITS.items():
+    for name in names:
+        bits = BITS[name]
         if state := load_checkpoint(name):
             paths = packing.write(folder, name, weights_of(state), bits)
             samples[name] = state.get("samples", 0)
@@ -57,7 +59,12 @@ def _checkpoint(name: str, weights: packing.Weights, samples: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--take", action="store_true", help="make checkpoints of what is kept")
-    (take if parser.parse_args().take else keep)()
+    parser.add_argument("--only", nargs="+", choices=BITS, default=list(BITS), help="these checkpoints, if not all")
+    chosen = parser.parse_args()
+    if chosen.take:
+        take()
+    else:
+        keep(names=chosen.only)
 
 
 if __name__ == "__main__":
