@@ -5,7 +5,7 @@
 A small convolutional network over the picture at an eighth of its side, as in CenterNet (arXiv 1904.07850): for every
 cell and thing, whether the thing has its centre there; offset, sides and colour of what is there; one setting for the
 picture. Single pictures teach it all concepts as well, so that it knows more than the things. It never sees a generated
-picture. Blur, tints, blotches and shifts keep it from relying on what a generator gets slightly wrong. Resumes from its
+picture. Bends, blur, tints and shifts keep it from relying on what a generator gets slightly wrong. Resumes from its
 checkpoint.
 """
 
