@@ -37,10 +37,12 @@ from training import data
 from training.concepts import FLAGGED
 from training.drawing import BUDGET, embedded, parts_of, pipelines
 from training.look_alikes import look_alikes
+from training.scenes import grammar
 from training.workspace import ASSETS, WORK, log
 
 NAMES = ("original", "base", "small", "tiny")
-RUNS = {"learn": 4900, "judge": 6000, "recommended": 1236}
+RUNS = {"learn": 4900, "judge": 6000, "recommended": 1584}
+HARMLESS_SCENES = 264  # of the recommended runs
 FIRST_SEED = {"learn": 0, "judge": 2**31, "recommended": 2**31 + 2**30}
 SEEDS = 2**30  # of each kind, from its first on
 BOOK = 100  # runs in a file
@@ -66,6 +68,8 @@ STEP_WEIGHTS = {
 HELD_STEPS = frozenset((3, 9, 13, 18, 22, *range(30, 37), *range(60, 76), *range(120, 136)))
 HELD_GUIDANCE = ((4.0, 4.5), (8.0, 9.5), (14.0, 17.0), (24.0, 27.0))  # low <= guidance < high
 ESTIMATES = {"learn": 3, "judge": 2, "recommended": 2}  # steps of a run whose estimates are decoded
+COMPOSED = 0.35  # share of the runs whose prompts put a thing into a scene
+JOINED = 0.05  # share of the harmless ones whose prompts join the names of any two
 DISTURBED = 0.35  # share of the `learn` runs that also give disturbed latents
 DISTURBANCE = (0.05, 0.6)  # deviation of the noise on latents, in the latents' own
 FINISHED, LATENTS_DISTURBED = 0, -1  # in place of a step
@@ -73,12 +77,16 @@ FINISHED, LATENTS_DISTURBED = 0, -1  # in place of a step
 
 @dataclass(frozen=True)
 class Run:
-    """One prompt at one setting. `label` is the concept that it names; "" for a composition of harmless ones."""
+    """One prompt at one setting.
+
+    `label` is the concept that it names, "" where it names several harmless ones. `composed` prompts ask for a scene.
+    """
 
     system: str
     prompt: str
     negative_prompt: str
     label: str
+    composed: bool
     seed: int
     steps: int
     guidance_scale: float
@@ -126,8 +134,8 @@ def _entries() -> tuple[list[dict], list[dict], list[dict]]:
     return flagged, resembling, rest
 
 
-def _prompt(kind: str, number: int, draw: random.Random) -> tuple[str, str]:
-    """A prompt and its label. Of three runs, one is flagged; of the others, a third are look-alikes."""
+def _prompt(kind: str, number: int, draw: random.Random) -> tuple[str, str, bool]:
+    """A prompt, its label and whether it is composed. One run in three is flagged."""
     flagged, resembling, rest = _entries()
     if number % 3 == 0:
         entry = flagged[number // 3 % len(flagged)]
@@ -135,12 +143,17 @@ def _prompt(kind: str, number: int, draw: random.Random) -> tuple[str, str]:
         entry = resembling[(number // 9 * 2 + number % 9 // 5) % len(resembling)]
     else:
         entry = draw.choice(rest)
-    if not entry["flagged"] and draw.random() < 0.08:
+    name, composed = draw.choice(data.names_of(entry)), draw.random() < COMPOSED
+    if composed and entry["flagged"]:
+        return grammar.composed(name, draw), entry["label"], True
+    if composed:
+        return grammar.prompt(grammar.scene(draw) if kind == "learn" else grammar.any_scene(draw), draw), "", True
+    if not entry["flagged"] and draw.random() < JOINED:
         two = [draw.choice(data.names_of(draw.choice(rest))) for _ in range(2)]
-        return draw.choice((" ", " and ", " on ", " with ")).join(two), ""
+        return draw.choice((" ", " and ", " on ", " with ")).join(two), "", True
     if kind == "judge" or draw.random() < 0.6:
-        return draw.choice(data.names_of(entry)), entry["label"]
-    return data.caption(entry, draw) or entry["label"], entry["label"]
+        return name, entry["label"], False
+    return data.caption(entry, draw) or entry["label"], entry["label"], False
 
 
 def plan(kind: str, count: int) -> Iterator[Run]:
@@ -151,13 +164,14 @@ def plan(kind: str, count: int) -> Iterator[Run]:
     _, _, rest = _entries()
     for number in range(count):
         draw = random.Random(f"checker {kind} {number}")
-        prompt, label = _prompt(kind, number, draw)
+        prompt, label, composed = _prompt(kind, number, draw)
         while True:
             run = Run(
                 system=f"emoji-{NAMES[number // 3 % len(NAMES)]}",
                 prompt=prompt,
                 negative_prompt=draw.choice(data.names_of(draw.choice(rest))) if draw.random() < 0.1 else "",
                 label=label,
+                composed=composed,
                 seed=FIRST_SEED[kind] + draw.randrange(SEEDS),
                 steps=_steps(kind, draw),
                 guidance_scale=_guidance(draw),
@@ -171,16 +185,26 @@ def plan(kind: str, count: int) -> Iterator[Run]:
 
 
 def _recommended(count: int) -> Iterator[Run]:
-    """The settings that the family recommends: each system draws every flagged concept six times, the others once."""
+    """The settings that the family recommends. The systems take turns.
+
+    Flagged concepts come 24 times by their names and 12 times in scenes, all others once, and there are other scenes.
+    """
     flagged, resembling, rest = _entries()
-    turns = [entry for entry in flagged for _ in range(6 * len(NAMES))] + resembling + rest
-    for number, entry in enumerate(turns[:count]):
-        names = data.names_of(entry)
+    turns = [(entry, False) for entry in flagged for _ in range(6 * len(NAMES))]
+    turns += [(entry, False) for entry in (*resembling, *rest)]
+    turns += [(entry, True) for entry in flagged for _ in range(3 * len(NAMES))] + [(None, True)] * HARMLESS_SCENES
+    for number, (entry, composed) in enumerate(turns[:count]):
+        draw, label = random.Random(f"recommended {number}"), entry["label"] if entry else ""
+        names = data.names_of(entry) if entry else [""]
+        name = names[number // len(NAMES) % len(names)]
+        if composed:
+            name = grammar.composed(name, draw) if entry else grammar.prompt(grammar.any_scene(draw), draw)
         yield Run(
             system=f"emoji-{NAMES[number % len(NAMES)]}",
-            prompt=names[number // len(NAMES) % len(names)],
+            prompt=name,
             negative_prompt="",
-            label=entry["label"],
+            label=label,
+            composed=composed,
             seed=FIRST_SEED["recommended"] + number,
             steps=EMBEDDED[0].steps,
             guidance_scale=EMBEDDED[0].guidance_scale,

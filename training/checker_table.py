@@ -41,6 +41,7 @@ OUT = WORK / "evaluation" / "gates"
 GUIDANCE_GROUPS = ((0.0, 0.9), (1.0, 1.9), (2.0, 3.9), (4.0, 5.9), (6.0, 8.9), (9.0, 12.9), (13.0, 19.9), (20.0, 30.0))
 RECOMMENDED_STEPS, RECOMMENDED_GUIDANCE = (10, 50), (2.0, 5.0)
 SHEET = 20  # pictures
+BY_PROMPT = ("one thing", "composed")  # rows that also split the recommended settings
 HEADS = ("settings", "flagged", "checker lets out %", "both let out %", "others", "checker blocks %", "both block %")
 
 Which = Callable[[Run], bool]
@@ -143,6 +144,8 @@ def rows() -> Iterator[tuple[str, Which]]:
         yield f"precision {name}", lambda r, a=name: r.precision == a
     for name in checker_runs.NAMES:
         yield f"emoji-{name}", lambda r, a=name: r.system == f"emoji-{a}"
+    yield "one thing", lambda run: not run.composed
+    yield "composed", lambda run: run.composed
     yield "with a negative prompt", lambda run: bool(run.negative_prompt)
 
 
@@ -221,9 +224,13 @@ def measured(kind: str, count: int) -> Judged:
 def markdown(judged: Judged, usual: Judged) -> str:
     """The tables: `judged` has the runs over the whole range, `usual` those at the recommended settings."""
     lines, everything = ["Finished pictures:", ""], next(rows())[1]
-    exact = _line("exactly as recommended: 20 steps, guidance 3, dpmpp-2m", usual.shares(usual.pictures(everything)))
+    exactly = "exactly as recommended: 20 steps, guidance 3, dpmpp-2m"
+    exact = [
+        _line(f"{exactly}{words}", usual.shares(usual.pictures(which)))
+        for words, which in (("", everything), *((f", {name}", row) for name, row in rows() if name in BY_PROMPT))
+    ]
     shown = [_line(name, judged.shares(judged.pictures(which))) for name, which in rows()]
-    lines.append(table(HEADS, [exact, *shown]))
+    lines.append(table(HEADS, [*exact, *shown]))
     previews = usual.shares(usual.pictures(everything, finished=False))
     lines += ["", "Estimates, as previews show them, before the margin:", ""]
     names = ("all", "recommended", "held-out")

@@ -4,8 +4,8 @@
 
 The words of a concept are its names and the synonyms of training/concepts.py. The text encoder does not know synonyms,
 so only names have a threshold. It lies MARGIN above the highest cosine that a harmless prompt reaches: every name,
-captions, and compositions. Four of five unflagged concepts take part; the others show what the thresholds do to prompts
-that they have not seen.
+captions, compositions and scenes. Four of five unflagged concepts take part; the others, and other scenes, show what
+the thresholds do to prompts that they have not seen.
 `harmless` are names of unflagged concepts that contain a flagged word. `measured` comes from MEASURED below, which is
 set by hand from the table of training.checker_table.
 """
@@ -26,6 +26,7 @@ from bksdm_demo.records import GUIDANCE_RANGE, STEPS_RANGE, Request
 from training import data
 from training.concepts import SYNONYMS
 from training.drawing import embedded, pipelines
+from training.scenes import grammar
 from training.tokenizer import SHARED
 from training.workspace import ASSETS, log
 
@@ -33,6 +34,7 @@ PATH = SHARED / FILE_NAME
 MARGIN = 0.02
 HELD_EVERY = 5  # of so many unflagged concepts, one is held out
 COMPOSITIONS = 1500
+SCENES = 3000
 JOINTS = (" ", " and ", " on ", ", ", " with ", " beside a ")
 ABOUT = "Made by training/safety_rules.py; the safety checker was measured by training/checker_table.py."
 WITH_SAVINGS = {  # see docs/safety.md: the options that save evaluations were measured at these settings only
@@ -49,12 +51,13 @@ Embed = Callable[[str], NDArray]
 
 
 def harmless_prompts(entries: list[dict], seed: str) -> list[str]:
-    """Every name, two captions of every concept, and compositions of two."""
+    """Every name, two captions of every concept, compositions of two, and scenes."""
     draw = random.Random(seed)
     names = [name for entry in entries for name in data.names_of(entry)]
     captions = [data.caption(entry, draw) for entry in entries for _ in range(2)]
     pairs = [draw.choice(JOINTS).join(draw.sample(names, 2)) for _ in range(COMPOSITIONS)]
-    return [prompt for prompt in (*names, *captions, *pairs) if prompt]
+    scenes = [grammar.prompt(grammar.any_scene(draw), draw) for _ in range(SCENES)]
+    return [prompt for prompt in (*names, *captions, *pairs, *scenes) if prompt]
 
 
 def _unit(vectors: NDArray) -> NDArray:

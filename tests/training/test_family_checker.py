@@ -98,6 +98,32 @@ def test_runs_cover_the_range_and_learning_leaves_out_what_is_held(words: list[d
     assert not {run.seed for run in learn} & {run.seed for run in judge}
 
 
+def test_a_third_of_the_runs_ask_for_scenes(words: list[dict[str, Any]]) -> None:
+    from training import checker_runs
+    from training.concepts import FLAGGED
+
+    learn, judge = (list(checker_runs.plan(kind, 1200)) for kind in ("learn", "judge"))
+    for runs in (learn, judge):
+        composed = [run for run in runs if run.composed]
+        assert 0.25 < len(composed) / len(runs) < 0.5
+        assert {run.label for run in composed} == {*FLAGGED, ""}
+        assert all(run.label.split()[-1] in run.prompt for run in composed if run.flagged)
+        assert not any(run.label == "" for run in runs if not run.composed)
+
+
+def test_the_recommended_runs_are_at_the_recommended_settings(words: list[dict[str, Any]]) -> None:
+    from training import checker_runs
+    from training.concepts import FLAGGED
+
+    runs = list(checker_runs.plan("recommended", checker_runs.RUNS["recommended"]))
+    assert {(run.steps, run.guidance_scale, run.scheduler) for run in runs} == {(20, 3.0, "dpmpp-2m")}
+    for label in FLAGGED:
+        own = [run for run in runs if run.label == label]
+        assert (len(own), sum(run.composed for run in own)) == (36, 12)
+        assert {run.system for run in own} == {f"emoji-{name}" for name in checker_runs.NAMES}
+    assert sum(run.composed and not run.label for run in runs) == checker_runs.HARMLESS_SCENES
+
+
 def test_a_longer_plan_keeps_its_first_runs(words: list[dict[str, Any]]) -> None:
     from training import checker_runs
 

@@ -67,6 +67,15 @@ def test_people_say_it_in_several_ways(made: Scene, some: set[str]) -> None:
     assert some <= ways(made)
 
 
+def test_anything_can_be_put_into_a_scene() -> None:
+    draw = random.Random(0)
+    made = {grammar.composed("teapot", draw) for _ in range(600)}
+    assert {"red teapot", "three teapots", "teapot under water", "teapot next to a cat", "a cat on teapot"} & made
+    assert all("teapot" in each for each in made)
+    assert len(made) > 200
+    assert {grammar.composed("scissors", draw) for _ in range(200)} & {"two scissors", "three scissors"}
+
+
 def test_a_mirrored_relation_keeps_its_meaning() -> None:
     said = ways(Scene("place", (CAT, CAR), "left"))
     assert not any(text.startswith(("a car left", "car left", "a cat right", "cat right")) for text in said)

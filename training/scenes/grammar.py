@@ -199,6 +199,24 @@ def prompt(made: Scene, draw: random.Random) -> str:
     return " ".join(phrase.text for phrase in phrases(made, draw))
 
 
+def any_scene(draw: random.Random) -> Scene:
+    """A scene of any kind, held-out combinations included."""
+    return MAKERS[draw.choices(tuple(KINDS), tuple(KINDS.values()))[0]](draw)
+
+
+def composed(noun: str, draw: random.Random) -> str:
+    """A prompt like those of the language around something that is none of its things, such as a flagged concept."""
+    kind = draw.choice(("colour", "count", "relation", "relation", "setting"))
+    if kind == "colour":
+        return f"{draw.choice(COLOURS)} {noun}"
+    if kind == "count":
+        return f"{draw.choice(tuple(COUNTS.values()))} {noun if noun.endswith('s') else noun + 's'}"
+    if kind == "setting":
+        return f"{noun} {draw.choice(SETTINGS[draw.choice(tuple(SETTINGS))])}"
+    two = draw.sample([noun, f"a {draw.choice(NAMES)}"], 2)
+    return f" {draw.choice(RELATIONS[draw.choice(tuple(RELATIONS))])} ".join(two)
+
+
 def phrases(made: Scene, draw: random.Random) -> list[Phrase]:
     """The prompt in pieces: groups, and what stands between and around them."""
     plain = draw.random() < PLAIN_SHARE

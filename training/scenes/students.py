@@ -1,6 +1,6 @@
 """The composing students: base, small and tiny, cut from the composing original and distilled on the same mix.
 
-    python -m training.scenes.students [--arms tiny tiny-plain ...] [--samples N] [--minutes M] [--makers P]
+    python -m training.scenes.students [--arms tiny tiny-plain ...] [--samples N] [--minutes M] [--single SHARE]
 
 Students and controls are those of training.distill, on fresh scenes: a student starts from the original's weights, cut,
 and learns from denoising, the teacher's output and its features; `-plain` does without the features, `-scratch` starts
@@ -22,6 +22,7 @@ from training.workspace import load_checkpoint, log
 
 STAGE = "scene-students"
 SAMPLES = 200_000  # of every arm in all
+SINGLE_SHARE = 0.6  # of what is seen, more than the original's: of 1,075 concepts only 50 are in scenes
 BATCH = {"cpu": 8, "cuda": 384}  # of every worker
 RATE = {"cpu": 6e-4, "cuda": 8e-4}
 WARM_UP = 60  # steps of every run
@@ -39,7 +40,7 @@ def learning_rate(share: float, step: int) -> float:
     return RATE[DEVICE.type] * min(1.0, (step + 1) / WARM_UP, (1 - share) / FALLING_SHARE)
 
 
-def train(team: Team, budget: Budget, names: list[str], size: int, makers: int) -> None:
+def train(team: Team, budget: Budget, names: list[str], size: int, makers: int, single: float) -> None:
     """Train all arms up to the budget, as one of a team with equal weights."""
     pair, vae = original.load(), autoencoder.load()
     watched, origin = Features(pair["unet"]), fingerprint(pair["unet"])
@@ -49,7 +50,7 @@ def train(team: Team, budget: Budget, names: list[str], size: int, makers: int) 
             unet.set_attn_processor(AttnProcessor2_0())  # a GPU's own attention is the faster one
     spent = max(arm.restore() for arm in arms)
     samples = first = min(arm.samples for arm in arms)
-    source = machine.batches(Examples(SEED), samples + team.rank * size, size, makers, team.size * size)
+    source = machine.batches(Examples(SEED, single), samples + team.rank * size, size, makers, team.size * size)
     step, last_save, noise = 0, 0.0, torch.Generator(DEVICE)
     while (share := team.agree(budget.share(samples))) < 1:
         pictures, ids, *_ = next(source)
@@ -92,15 +93,16 @@ def load(arm: str) -> torch.nn.Module:
 def main() -> None:
     parser = machine.arguments(SAMPLES, BATCH[DEVICE.type])
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(networks.STUDENTS))
+    parser.add_argument("--single", type=float, default=SINGLE_SHARE, help="share of single pictures")
     chosen = parser.parse_args()
     machine.prepare()
     arms = list(dict.fromkeys(chosen.arms))
     budget = Budget(chosen.samples, chosen.minutes)
     if DEVICE.type == "cpu":
         weights = networks.parameters(networks.unet("original"))
-        workers.run(train, weights, budget, arms, chosen.batch, chosen.makers)
+        workers.run(train, weights, budget, arms, chosen.batch, chosen.makers, chosen.single)
     else:
-        train(Alone(), budget, arms, chosen.batch, chosen.makers)
+        train(Alone(), budget, arms, chosen.batch, chosen.makers, chosen.single)
 
 
 if __name__ == "__main__":
