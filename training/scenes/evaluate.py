@@ -6,8 +6,8 @@ The systems draw through the app's own pipeline, from their packages; `--checkpo
 torch. The detector judges scenes, the namer single pictures. They first judge the rendered scenes of the same prompts,
 and what the autoencoder makes of them: these are the ceilings. Intervals are percentile bootstraps over the prompts.
 `--every 3` takes a third of the six hundred. `--steps 20 13` adds every system with 13 steps, so that the original with
-fewer steps stands beside a student that takes as long. Seconds are the pipeline's, from the pictures of the table,
-drawn by one single-threaded process per core. Everything goes to training/work/scenes-evaluation: report.json,
+fewer steps stands beside a student that takes as long. Seconds are those of warm pictures of one prompt, as the app
+draws them, by all systems in turns. Everything goes to training/work/scenes-evaluation: report.json,
 report.md, a sheet and the pictures.
 """
 
@@ -23,11 +23,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from bksdm_demo.library.system import System
 from training import data, sampling
 from training.bootstrap import Interval, mean_interval
-from training.drawing import Album, Drawn, Order, album_path, embedded, fill_all, in_folder
+from training.drawing import Album, Drawer, Drawn, Order, album_path, embedded, fill_all, in_folder
 from training.evaluation_report import table
 from training.evaluation_sheet import BAD, GOOD, Tile, sheet
+from training.pairs import Pair
 from training.scenes import autoencoder, machine, original, render
 from training.scenes.judges import Judges, Pictures
 from training.scenes.prompts import COUNTS, NEVER, SINGLE, TRAINED, Asked, every, prompts
@@ -39,7 +41,9 @@ STEPS = 20
 GUIDANCE = 3.0
 BATCH = 15  # pictures that torch draws together
 NAMES = ("original", "base", "small", "tiny")
-COST_NAMES = ("U-Net parameters, M", "seconds a picture, one core", "blocked, %")
+COST_NAMES = ("U-Net parameters, M", "seconds a picture", "blocked, %")
+ROUNDS = 9  # timed pictures a system
+TIMED = Pair("red apple", 7)
 
 
 def rendered(asked: Sequence[Asked]) -> Pictures:
@@ -91,9 +95,20 @@ def by_kind(asked: Sequence[Asked], good: NDArray[np.bool_]) -> dict[str, dict[s
     return found
 
 
+def seconds_of(systems: Sequence[System], steps: Sequence[int]) -> dict[tuple[str, int], float]:
+    """The median seconds of a warm picture by key and steps; all take turns, so a slow spell affects all of them."""
+    drawers = {count: Drawer(systems, count) for count in steps}
+    found: dict[tuple[str, int], list[float]] = {}
+    for _ in range(ROUNDS):
+        for count, drawer in drawers.items():
+            for key, seconds in drawer.seconds(TIMED, 1).items():
+                found.setdefault((key, count), []).extend(seconds)
+    return {which: float(np.median(seconds)) for which, seconds in found.items()}
+
+
 @dataclass(frozen=True)
 class Cost:
-    """What a system's pictures take: U-Net parameters (None: unknown) and the median of their seconds on one core.
+    """What a system's pictures take: U-Net parameters (None: unknown) and the median of their seconds.
 
     `blocked`: the share of pictures that the gates block; they count as wrong.
     """
@@ -183,7 +198,7 @@ def main() -> None:
     if len({system.key for system in systems}) < len(systems):
         parser.error("two systems have the same name: leave the shipped ones out with an empty --systems")
     costs: dict[str, Cost] = {}
-    pairs = tuple(one.pair for one in asked)
+    pairs, seconds = tuple(one.pair for one in asked), seconds_of(systems, chosen.steps)
     for steps in chosen.steps:
         orders = [Order(system, pairs, album_path(chosen.out / "pictures", system, steps), steps) for system in systems]
         albums = fill_all(orders, lambda text: log(STAGE, text))
@@ -192,8 +207,8 @@ def main() -> None:
             name = system.key if steps == chosen.steps[0] else f"{system.key}, {steps} steps"
             pictures[name] = np.stack([one.image for one in drawn])
             blocked[name] = np.array([one.blocked for one in drawn])
-            seconds, stopped = np.median([one.seconds for one in drawn]), blocked[name].mean()
-            costs[name] = Cost(system.unet_parameters, float(seconds), float(stopped))
+            took, stopped = seconds[system.key, steps], float(blocked[name].mean())
+            costs[name] = Cost(system.unet_parameters, took, stopped)
     if chosen.checkpoints:
         pictures["checkpoint"] = through_torch(asked, chosen.out, chosen.steps[0])
     evaluate(asked, pictures, blocked, costs, chosen.out)
