@@ -154,8 +154,8 @@ def test_students_and_autoencoder_take_a_step(work: Path) -> None:
 
     autoencoder.train("both", Budget(2), 2, 0)
     arms = ["base", "small", "tiny", "tiny-plain", "tiny-scratch"]
-    students.train(Alone(), Budget(2), arms[:3], 2, 0)
-    students.train(Alone(), Budget(4), arms, 2, 0)  # two of them are behind
+    students.train(Alone(), Budget(2), arms[:3], 2, 0, 0.5)
+    students.train(Alone(), Budget(4), arms, 2, 0, 0.5)  # two of them are behind
     saved: list[Any] = [load_checkpoint(f"scene-{arm}") for arm in arms]
     assert [(state["step"], state["samples"]) for state in saved] == [(2, 4)] * 5
     assert students.load("tiny").training is False
