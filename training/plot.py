@@ -8,7 +8,7 @@ autoencoder alone costs. Leaves out a kind of system without a figure in the rep
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,17 +106,22 @@ def draw(report: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def main() -> None:
+def command(drawn: Callable[[Mapping[str, Any]], Figure], report: Path, out: Path, made_by: str) -> None:
+    """Read the arguments, and write the figure of a report. `made_by` is the module that makes a missing report."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--report", type=Path, default=REPORT)
-    parser.add_argument("--out", type=Path, default=OUT, help="a picture file; the ending says its kind")
+    parser.add_argument("--report", type=Path, default=report)
+    parser.add_argument("--out", type=Path, default=out, help="a picture file; the ending says its kind")
     options = parser.parse_args()
     if not options.report.exists():
-        raise SystemExit(f"no {options.report}: run python -m training.evaluate --packages training/work/controls")
+        raise SystemExit(f"no {options.report}: run python -m {made_by}")
     mpl.rcParams["svg.hashsalt"] = "emoji"  # the same file for the same figures
     kind = {"metadata": {"Date": None}} if options.out.suffix == ".svg" else {}
-    draw(json.loads(options.report.read_text())).savefig(options.out, dpi=150, facecolor="white", **kind)
+    drawn(json.loads(options.report.read_text())).savefig(options.out, dpi=150, facecolor="white", **kind)
     print(f"plot: {options.out}")
+
+
+def main() -> None:
+    command(draw, REPORT, OUT, "training.evaluate --packages training/work/controls")
 
 
 if __name__ == "__main__":

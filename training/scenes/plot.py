@@ -7,23 +7,20 @@ combinations that no training had; bars are 95 % intervals. Names carry the U-Ne
 the original with all and with fewer steps, the students, and both kinds of controls, as far as the report has them.
 """
 
-import argparse
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from training.plot import INK, command
 from training.scenes.evaluate import OUT as FOLDER
 from training.scenes.prompts import COUNTS, NEVER, TRAINED
 
-REPORT, OUT = FOLDER / "report.json", FOLDER / "quality.svg"
-INK, GRID = "#404040", "#e4e4e4"
+GRID = "#e4e4e4"
 COLUMNS = 3
 
 
@@ -105,16 +102,7 @@ def draw(report: Mapping[str, Any]) -> Figure:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--report", type=Path, default=REPORT)
-    parser.add_argument("--out", type=Path, default=OUT, help="a picture file; the ending says its kind")
-    options = parser.parse_args()
-    if not options.report.exists():
-        raise SystemExit(f"no {options.report}: run python -m training.scenes.evaluate")
-    mpl.rcParams["svg.hashsalt"] = "emoji"  # the same file for the same figures
-    kind = {"metadata": {"Date": None}} if options.out.suffix == ".svg" else {}
-    draw(json.loads(options.report.read_text())).savefig(options.out, dpi=150, facecolor="white", **kind)
-    print(f"plot: {options.out}")
+    command(draw, FOLDER / "report.json", FOLDER / "quality.svg", "training.scenes.evaluate")
 
 
 if __name__ == "__main__":
