@@ -76,7 +76,7 @@ def panel(axes: Axes, report: Mapping[str, Any], kind: str) -> None:
             )
             if part == TRAINED and sort in (ORIGINAL, STUDENTS):
                 millions = report["costs"][key]["parameters"] / 1e6
-                name = f"{key.removeprefix('emoji-')}\n{millions:.1f} M"
+                name = f"{key.removeprefix('emoji-')}\n{millions:.1f}"
                 axes.annotate(name, (seconds, -14), ha="center", va="bottom", fontsize=7, color=INK)
     axes.set_title(kind, fontsize=10, color=INK)
     axes.set_ylim(-16, 105)  # the lowest strip holds the names
@@ -92,7 +92,7 @@ def draw(report: Mapping[str, Any]) -> Figure:
     panels = figure.subplots(-(-len(COUNTS) // COLUMNS), COLUMNS, sharex=True, sharey=True)
     for axes, kind in zip(panels.flat, COUNTS, strict=True):
         panel(axes, report, kind)
-    figure.supxlabel("seconds a picture", color=INK, fontsize=10)
+    figure.supxlabel("seconds a picture; below the names: parameters of the U-Net, millions", color=INK, fontsize=10)
     figure.supylabel("right, %", color=INK, fontsize=10)
     shown = [sort for sort in SORTS if systems_of(report, sort)]
     marks = [mpl.lines.Line2D([], [], ls="", marker=sort.mark, color=sort.colour, label=sort.name) for sort in shown]
